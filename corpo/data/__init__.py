@@ -1,0 +1,1 @@
+"""Where pairs come from: problem families, mutants, execution in a sandbox, pairing and splits."""

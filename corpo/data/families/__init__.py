@@ -1,0 +1,1 @@
+"""The embedded bank: parametrised problems, several correct solutions each."""

@@ -1,0 +1,119 @@
+"""Pairing labelled candidates into splits: stratified over families, both orders, nothing shared between uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import cycle
+from random import Random
+
+from corpo.data.bank import Bank, Role
+from corpo.data.build import LabelledProblem, Use
+from corpo.task import Candidate, Domain, Kind, Pair, Problem
+
+TRAIN, VALIDATION = "train", "validation"
+# The six splits of the published table, in its order, then ours: new problems of the families that RL trained on.
+TABLE_SPLITS = (
+    "code_first_correct",
+    "code_second_correct",
+    "code_both_wrong",
+    "code_both_correct",
+    "math_first_correct",
+    "math_second_correct",
+)
+EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
+EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS
+
+
+def split_name(prefix: str, pair: Pair) -> str:
+    return f"{prefix}_{pair.kind}"
+
+
+def evaluation_pairs(problems: Sequence[LabelledProblem], bank: Bank, count: int, seed: int) -> list[tuple[str, Pair]]:
+    """`count` unordered pairs for each (prefix, kind group), both orders of each, as (split, pair).
+
+    Exactly-one-correct pairs give one prompt to the first-correct and one to the second-correct split; homogeneous pairs give
+    both of their orders to the same split. Raises ValueError when a split cannot be filled.
+    """
+    held_out = {family.name for family in bank.with_role(Role.held_out)}
+    trained = {family.name for family in bank.with_role(Role.train)}
+    evaluated = [p for p in problems if p.use is Use.evaluation]
+    code = [p for p in evaluated if p.family in held_out]
+    math = [p for p in evaluated if p.domain is Domain.math]
+    new = [p for p in evaluated if p.family in trained]
+    plan = (
+        ("code", Kind.first_correct, code),
+        ("code", Kind.both_wrong, code),
+        ("code", Kind.both_correct, code),
+        ("math", Kind.first_correct, math),
+        ("trained_families", Kind.first_correct, new),
+    )
+    out: list[tuple[str, Pair]] = []
+    for prefix, kind, source in plan:
+        for pair in draw_pairs(source, kind, count, Random(f"{seed}/{prefix}/{kind}")):
+            out += [(split_name(prefix, order), order) for order in (pair, pair.swapped())]
+    return out
+
+
+def exactly_one_pairs(problems: Sequence[LabelledProblem], split: str, count: int, seed: int) -> list[tuple[str, Pair]]:
+    """Training or validation pairs: exactly one correct, both orders of each."""
+    pairs = draw_pairs(problems, Kind.first_correct, count, Random(f"{seed}/{split}"))
+    return [(split, order) for pair in pairs for order in (pair, pair.swapped())]
+
+
+def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng: Random) -> list[Pair]:
+    """`count` different pairs of a kind, dealt out evenly over families, then over each family's problems."""
+    streams = [_family_stream(group, kind, rng) for _, group in sorted(_by_family(problems).items())]
+    rng.shuffle(streams)
+    seen: set[str] = set()
+    pairs: list[Pair] = []
+    misses = 0
+    for stream in cycle(streams) if streams else ():
+        pair = next(stream)
+        if pair is None or pair.id in seen:
+            misses += 1
+        else:
+            misses = 0
+            seen.add(pair.id)
+            pairs.append(pair)
+        if len(pairs) == count:
+            return pairs
+        if misses > 200 * len(streams):  # every family has run dry
+            break
+    raise ValueError(f"data: only {len(pairs)} different {kind} pairs could be made of {len(problems)} problems, {count} were asked for")
+
+
+def _by_family(problems: Iterable[LabelledProblem]) -> dict[str, list[LabelledProblem]]:
+    groups: dict[str, list[LabelledProblem]] = {}
+    for problem in problems:
+        groups.setdefault(problem.family, []).append(problem)
+    return groups
+
+
+def _family_stream(problems: list[LabelledProblem], kind: Kind, rng: Random) -> Iterator[Pair | None]:
+    problems = sorted(problems, key=lambda problem: problem.id)
+    rng.shuffle(problems)
+    for problem in cycle(problems):
+        yield draw_pair(problem, kind, rng)
+
+
+def draw_pair(problem: LabelledProblem, kind: Kind, rng: Random) -> Pair | None:
+    """A pair of this kind in a random wording, or None where the problem has no such candidates."""
+    right, wrong = problem.by_label(True), problem.by_label(False)
+    wanted: dict[Kind, tuple[list[Candidate], list[Candidate]]] = {
+        Kind.first_correct: (right, wrong),
+        Kind.second_correct: (wrong, right),
+        Kind.both_correct: (right, right),
+        Kind.both_wrong: (wrong, wrong),
+    }
+    first, second = wanted[kind]
+    if not first or not second or (first is second and len(first) < 2):
+        return None
+    a, b = rng.sample(first, 2) if first is second else (rng.choice(first), rng.choice(second))
+    statement = rng.choice(problem.statements)
+    return Pair(Problem(problem.id, problem.domain, problem.family, problem.topic, statement), a, b)
+
+
+def without_programs(problems: Iterable[LabelledProblem], texts: set[str]) -> list[LabelledProblem]:
+    """The problems less every candidate whose text is in `texts` (programs that evaluation uses)."""
+    return [replace(p, candidates=tuple(c for c in p.candidates if c.text not in texts)) for p in problems]

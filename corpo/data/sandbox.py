@@ -1,0 +1,125 @@
+"""Runs untrusted programs: a fresh process a batch, a forked child a program, a time budget each.
+
+Every batch gets a scrubbed environment, a temporary directory of its own, resource limits and, where the machine allows it,
+process, network and mount namespaces. What isolation there was is recorded; asking for more than there is raises.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+_WORKER = Path(__file__).with_name("_worker.py")
+_UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--mount-proc", "--ipc")
+_BATCH = 48
+VERSION = 1  # raise when results could differ: part of every cached label's key
+
+
+class Isolation(StrEnum):
+    process = "process"  # scrubbed environment, own session and directory, resource limits
+    namespaces = "namespaces"  # beside these, own process, network, mount and IPC namespaces
+
+
+class SandboxError(RuntimeError):
+    """The sandbox cannot be had as asked for."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """Source that defines `f`, and the argument tuples (plain literals) to call it with."""
+
+    source: str
+    calls: tuple[tuple[Any, ...], ...]
+
+
+@functools.cache
+def available_isolation() -> Isolation:
+    """The strongest level that works on this machine; probed once."""
+    try:
+        probe = subprocess.run([*_UNSHARE, sys.executable, "-I", "-S", "-c", "pass"], capture_output=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return Isolation.process
+    return Isolation.namespaces if probe.returncode == 0 else Isolation.process
+
+
+@dataclass
+class Sandbox:
+    """A program may use `cpu_seconds` of processor time for all of its calls together, and `seconds` on the clock; `memory` is in bytes.
+
+    `isolation=None` takes the strongest level there is. Raises SandboxError where the level asked for is not available.
+    """
+
+    isolation: Isolation | None = None
+    cpu_seconds: float = 0.3
+    seconds: float = 5.0
+    memory: int = 512 << 20
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        available = available_isolation()
+        if self.isolation is Isolation.namespaces and available is Isolation.process:
+            raise SandboxError(
+                "sandbox.isolation=namespaces: this machine does not allow user namespaces (unshare failed); "
+                "set sandbox.isolation=process to accept resource limits only"
+            )
+        self.isolation = self.isolation or available
+
+    def run(self, programs: Sequence[Program], advance: Callable[[int], None] | None = None) -> list[tuple[str, ...]]:
+        """One text per call of each program, in order: "=" + canonical repr, or "!" + an error class."""
+        batches = [programs[start : start + _BATCH] for start in range(0, len(programs), _BATCH)]
+
+        def work(batch: Sequence[Program]) -> list[tuple[str, ...]]:
+            results = self._run_batch(batch)
+            if advance:
+                advance(len(batch))
+            return results
+
+        with ThreadPoolExecutor(self.workers or os.cpu_count() or 1) as pool:
+            return [result for results in pool.map(work, batches) for result in results]
+
+    def _run_batch(self, batch: Sequence[Program]) -> list[tuple[str, ...]]:
+        results = self._start_worker(batch)
+        if len(results) == len(batch):
+            return results
+        # The worker died: the first program without a result killed it. The rest get a new worker.
+        victim = batch[len(results)]
+        crashed = tuple("!crash" for _ in victim.calls)
+        return [*results, crashed, *self._run_batch(batch[len(results) + 1 :])] if batch else []
+
+    def _start_worker(self, batch: Sequence[Program]) -> list[tuple[str, ...]]:
+        if not batch:
+            return []
+        job = {
+            "programs": [(program.source, [repr(call) for call in program.calls]) for program in batch],
+            "cpu_seconds": self.cpu_seconds,
+            "seconds": self.seconds,
+            "memory": self.memory,
+        }
+        wrapper = _UNSHARE if self.isolation is Isolation.namespaces else ()
+        with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
+            process = subprocess.Popen(
+                [*wrapper, sys.executable, "-I", "-S", str(_WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                env={"PATH": "/usr/bin:/bin", "HOME": folder, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
+                start_new_session=True,
+            )
+            try:
+                out, _ = process.communicate(json.dumps(job).encode(), timeout=len(batch) * (self.seconds + 1) + 30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, _ = process.communicate()
+        whole, _, _ = out.decode().rpartition("\n")
+        return [tuple(json.loads(line)) for line in whole.split("\n") if line]

@@ -1,0 +1,144 @@
+"""Problems and pairs as Parquet through `datasets`, and a hash of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from datasets import Dataset
+
+from corpo.data.build import LabelledProblem, Use
+from corpo.files import write_atomically
+from corpo.task import Candidate, Domain, Kind, Pair, Problem
+
+_CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error")
+
+
+class DataError(ValueError):
+    """A data file is not what it should be: the message names file, row and field."""
+
+
+def content_hash(rows: Iterable[dict[str, Any]]) -> str:
+    """SHA-256 of rows as canonical JSON, so that it speaks of the content and not of the file format. First 16 hex digits."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def problem_rows(problems: Sequence[LabelledProblem]) -> list[dict[str, Any]]:
+    """One row a candidate."""
+    return [
+        {
+            "problem_id": p.id,
+            "domain": str(p.domain),
+            "family": p.family,
+            "topic": p.topic,
+            "use": str(p.use),
+            "statements": list(p.statements),
+            **{field: getattr(c, field) for field in _CANDIDATE_FIELDS},
+        }
+        for p in problems
+        for c in p.candidates
+    ]
+
+
+def problems_of(rows: Sequence[dict[str, Any]]) -> list[LabelledProblem]:
+    """The inverse of `problem_rows`."""
+    by_id: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_id.setdefault(row["problem_id"], []).append(row)
+    return [
+        LabelledProblem(
+            key,
+            Domain(group[0]["domain"]),
+            group[0]["family"],
+            group[0]["topic"],
+            Use(group[0]["use"]),
+            tuple(group[0]["statements"]),
+            tuple(Candidate(**{field: row[field] for field in _CANDIDATE_FIELDS}) for row in group),
+        )
+        for key, group in by_id.items()
+    ]
+
+
+def pair_rows(pairs: Iterable[tuple[str, Pair]]) -> list[dict[str, Any]]:
+    """One row a prompt: split, kind, problem and both candidates in the order in which they are shown."""
+    return [
+        {
+            "split": split,
+            "pair_id": pair.id,
+            "kind": str(pair.kind),
+            "problem_id": pair.problem.id,
+            "domain": str(pair.problem.domain),
+            "family": pair.problem.family,
+            "topic": pair.problem.topic,
+            "statement": pair.problem.statement,
+            **{f"a_{field}": getattr(pair.a, field) for field in _CANDIDATE_FIELDS},
+            **{f"b_{field}": getattr(pair.b, field) for field in _CANDIDATE_FIELDS},
+        }
+        for split, pair in pairs
+    ]
+
+
+_PAIR_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("split", "problem_id", "domain", "family", "topic", "statement"), str),
+    **{f"{side}_{field}": kind for side in "ab" for field, kind in (("text", str), ("correct", bool), ("origin", str), ("line", int))},
+}
+
+
+def pairs_of(rows: Sequence[dict[str, Any]], where: str) -> list[tuple[str, Pair]]:
+    """The inverse of `pair_rows`; `where` names the file in errors. Raises DataError for a missing or mistyped field."""
+    pairs = []
+    for number, row in enumerate(rows, start=1):
+        for field, kind in _PAIR_TYPES.items():
+            if field not in row:
+                raise DataError(f"{where}, row {number}: field {field!r} is missing; every row needs {', '.join(_PAIR_TYPES)}")
+            if not isinstance(row[field], kind):
+                raise DataError(f"{where}, row {number}: field {field!r} is {row[field]!r}, expected {getattr(kind, '__name__', kind)}")
+        if row["domain"] not in list(Domain):
+            raise DataError(f"{where}, row {number}: field 'domain' is {row['domain']!r}; choose {' or '.join(Domain)}")
+        problem = Problem(row["problem_id"], Domain(row["domain"]), row["family"], row["topic"], row["statement"])
+        a, b = (Candidate(**{field: row[f"{side}_{field}"] for field in _CANDIDATE_FIELDS if f"{side}_{field}" in row}) for side in "ab")
+        pair = Pair(problem, a, b)
+        if "kind" in row and row["kind"] != Kind(pair.kind):
+            raise DataError(f"{where}, row {number}: field 'kind' is {row['kind']!r}, but the labels make it {pair.kind}")
+        pairs.append((row["split"], pair))
+    return pairs
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    write_atomically(path, lambda beside: Dataset.from_list(list(rows)).to_parquet(str(beside)))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a Parquet or JSONL file. Raises DataError, naming the line, where it cannot be read."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file; build the data first (python -m experiments.data)")
+    if path.suffix != ".parquet":
+        rows = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path}, row {number}: not JSON ({error})") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{path}, row {number}: expected a JSON object, found {type(row).__name__}")
+            rows.append(row)
+        return rows
+    try:
+        records: list[dict[str, Any]] = pd.read_parquet(path).astype(object).to_dict("records")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); delete it and build the data again") from None
+    return [{key: _plain(value) for key, value in record.items()} for record in records]
+
+
+def _plain(value: Any) -> Any:
+    """numpy's lists and missing values back to Python's."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return None if isinstance(value, float) and value != value else value

@@ -1,0 +1,30 @@
+"""What a rollout engine is: prompts in, groups of completions with the log-probs they were sampled at out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """G completions for each of P prompts, right-padded to T tokens."""
+
+    prompt_ids: list[list[int]]
+    completion_ids_PGT: Tensor  # long; the end-of-sequence token included
+    mask_PGT: Tensor  # bool; true up to and including the end of sequence
+    logprobs_PGT: Tensor  # float32, at the sampling temperature; 0 where masked
+    texts_PG: list[list[str]]
+
+    @property
+    def lengths_PG(self) -> Tensor:
+        return self.mask_PGT.sum(-1)
+
+
+class RolloutEngine(Protocol):
+    """Anything that samples groups. The same seed gives the same rollouts on one machine."""
+
+    def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts: ...

@@ -1,0 +1,97 @@
+"""Rollouts with any transformers model, the prompt prefilled once a group and its key-value cache shared by all G."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from corpo.policy.tree import decode_mask, left_pad, positions, prompt_mask
+from corpo.rollout.engine import Rollouts
+
+
+@dataclass
+class SharedPrefixEngine:
+    """Samples at `temperature` from the full distribution (no top-k or top-p: they would bias the policy gradient)."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_new_tokens: int
+    temperature: float = 1.0
+    rows: int = 1024  # rollouts decoded at once: bounds memory, not results' meaning
+
+    @torch.no_grad()
+    def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts:
+        prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+        generator = torch.Generator(self.model.device).manual_seed(seed)
+        training = self.model.training
+        self.model.eval()
+        batch = max(1, self.rows // group)
+        by_length = sorted(range(len(prompts)), key=lambda i: len(prompt_ids[i]))  # neighbours of one length pad little
+        shape = (len(prompts), group, self.max_new_tokens)
+        ids_PGT = torch.full(shape, self._pad, dtype=torch.long)
+        logprobs_PGT = torch.zeros(shape)
+        for start in range(0, len(by_length), batch):
+            chunk = by_length[start : start + batch]
+            ids, logprobs = self._sample([prompt_ids[i] for i in chunk], group, generator)
+            ids_PGT[chunk, :, : ids.shape[-1]] = ids.cpu()
+            logprobs_PGT[chunk, :, : ids.shape[-1]] = logprobs.cpu()
+            if advance:
+                advance(len(chunk))
+        self.model.train(training)
+        return self._packaged(prompt_ids, ids_PGT, logprobs_PGT)
+
+    @property
+    def _pad(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(self.tokenizer.eos_token_id if pad is None else pad)
+
+    def _sample(self, prompt_ids: list[list[int]], group: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Completion ids and log-probs, (P, G, T')."""
+        device = self.model.device
+        ids_PS, mask_PS = (tensor.to(device) for tensor in left_pad(prompt_ids, self._pad))
+        cache = DynamicCache()
+        logits = self.model(
+            input_ids=ids_PS,
+            attention_mask=prompt_mask(mask_PS),
+            position_ids=positions(mask_PS),
+            past_key_values=cache,
+            logits_to_keep=1,
+        ).logits
+        logits_PGV = logits.expand(-1, group, -1)
+        starts_P1 = mask_PS.sum(-1, keepdim=True)
+        done_PG = torch.zeros(len(prompt_ids), group, dtype=torch.bool, device=device)
+        tokens, logprobs = [], []
+        for step in range(self.max_new_tokens):
+            logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
+            token_PG = torch.multinomial(logp_PGV.exp().flatten(0, 1), 1, generator=generator).view_as(done_PG)
+            token_PG = token_PG.masked_fill(done_PG, self._pad)
+            logprob_PG = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1)
+            tokens.append(token_PG)
+            logprobs.append(logprob_PG.masked_fill(done_PG, 0.0))
+            done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
+            if step + 1 == self.max_new_tokens or bool(done_PG.all()):
+                break
+            logits_PGV = self.model(
+                input_ids=token_PG,
+                attention_mask=decode_mask(mask_PS, group, step),
+                position_ids=(starts_P1 + step).expand(-1, group),
+                past_key_values=cache,
+            ).logits
+        return torch.stack(tokens, dim=-1), torch.stack(logprobs, dim=-1)
+
+    def _packaged(self, prompt_ids: list[list[int]], ids_PGT: Tensor, logprobs_PGT: Tensor) -> Rollouts:
+        ended = (ids_PGT == self.tokenizer.eos_token_id).long().cumsum(-1)
+        # Up to and including the first end of sequence: nothing ended before this token.
+        mask_PGT = (ended - (ids_PGT == self.tokenizer.eos_token_id).long()) == 0
+        longest = int(mask_PGT.sum(-1).max())
+        texts = self.tokenizer.batch_decode(
+            [row[keep].tolist() for row, keep in zip(ids_PGT.flatten(0, 1), mask_PGT.flatten(0, 1), strict=True)],
+            skip_special_tokens=True,
+        )
+        group = ids_PGT.shape[1]
+        texts_PG = [texts[i : i + group] for i in range(0, len(texts), group)]
+        return Rollouts(prompt_ids, ids_PGT[..., :longest], mask_PGT[..., :longest], logprobs_PGT[..., :longest], texts_PG)

@@ -1,0 +1,32 @@
+"""What the verifier reads: a problem and two candidates, then the cue to think."""
+
+from __future__ import annotations
+
+from corpo.task.types import Pair
+
+COMPACT = "compact"  # for policies warm-started in this format: the shipped nano
+INSTRUCT = "instruct"  # for pretrained chat models, which have to be told the format
+
+_INSTRUCTIONS = """You are given a problem and two candidate solutions, A and B. Decide for each, on its own, whether it is correct: \
+one, both or neither may be. Reason inside <think> and </think>, then give your confidence that each is correct as a number from 0 \
+(certainly wrong) to 10 (certainly correct), in exactly this form:
+A: <number>
+B: <number>
+
+"""
+
+
+def render_prompt(pair: Pair, style: str = COMPACT) -> str:
+    """The prompt text of a pair; `style` is COMPACT or INSTRUCT (ValueError otherwise)."""
+    body = f"{pair.problem.statement}\n[A]\n{pair.a.text}\n[B]\n{pair.b.text}\n"
+    if style == COMPACT:
+        return body
+    if style == INSTRUCT:
+        return _INSTRUCTIONS + body
+    raise ValueError(f"prompt style {style!r}: choose {COMPACT!r} or {INSTRUCT!r}")
+
+
+def chat_prompt(pair: Pair, tokenizer, style: str = INSTRUCT) -> str:  # type: ignore[no-untyped-def]
+    """The prompt through a tokenizer's chat template, for models that have one."""
+    messages = [{"role": "user", "content": render_prompt(pair, style)}]
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

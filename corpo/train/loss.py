@@ -1,0 +1,79 @@
+"""The policy-gradient loss, pure. Shapes: P prompts, G rollouts, T completion tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
+
+
+@dataclass
+class LossConfig:
+    """The paper's loss by default (arXiv 2511.04439: token sum, no ratio clipping, no KL); everything else is an option."""
+
+    aggregation: str = "token_sum"
+    ppo_clip: float | None = None  # e.g. 0.2; None is the plain policy gradient
+    kl: float = 0.0  # weight of the k3 estimate of KL(policy || warm start), in the loss and never in the reward
+    entropy: float = 0.0  # weight of the entropy bonus
+
+    def __post_init__(self) -> None:
+        if self.aggregation not in AGGREGATIONS:
+            raise ValueError(f"loss.aggregation={self.aggregation!r}: choose one of {', '.join(AGGREGATIONS)}")
+        for name in ("kl", "entropy"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"loss.{name}={getattr(self, name):g}: a weight cannot be negative")
+        if self.ppo_clip is not None and not 0 < self.ppo_clip < 1:
+            raise ValueError(f"loss.ppo_clip={self.ppo_clip:g}: choose a value between 0 and 1, or null for none")
+
+
+def token_weights(mask_PGT: Tensor, aggregation: str, max_tokens: int) -> Tensor:
+    """The weight of every token in the batch loss, (P, G, T).
+
+    - token_sum: the paper's, the mean over prompts of (1/G) sum over rollouts of the sum over tokens;
+    - token_mean: every token of the batch alike (DAPO, arXiv 2503.14476);
+    - sequence_mean: every rollout alike, its tokens averaged (GRPO, arXiv 2402.03300);
+    - constant: the token sum over a fixed length, `max_tokens` (Dr. GRPO, arXiv 2503.20783).
+    """
+    mask = mask_PGT.float()
+    rollouts = mask.shape[0] * mask.shape[1]
+    if aggregation == "token_sum":
+        return mask / rollouts
+    if aggregation == "token_mean":
+        return mask / mask.sum().clamp(min=1)
+    if aggregation == "sequence_mean":
+        return mask / (rollouts * mask.sum(-1, keepdim=True).clamp(min=1))
+    return mask / (rollouts * max_tokens)
+
+
+def policy_loss(
+    logprobs_PGT: Tensor,
+    entropy_PGT: Tensor,
+    advantages_PG: Tensor,
+    weights_PGT: Tensor,
+    sampled_logprobs_PGT: Tensor,
+    reference_logprobs_PGT: Tensor | None,
+    config: LossConfig,
+) -> Tensor:
+    """The part of the batch loss that these tokens carry (a scalar to backpropagate); weights are `token_weights` of the whole batch.
+
+    Without ratio clipping the gradient is that of -A log pi (the paper's equation for L). With it, PPO's pessimistic minimum over the
+    ratio to the log-probs at which the tokens were sampled.
+    """
+    advantages_PG1 = advantages_PG[..., None]
+    if config.ppo_clip is None:
+        loss_PGT = -advantages_PG1 * logprobs_PGT
+    else:
+        ratio_PGT = (logprobs_PGT - sampled_logprobs_PGT).exp()
+        clipped_PGT = ratio_PGT.clamp(1 - config.ppo_clip, 1 + config.ppo_clip)
+        loss_PGT = -torch.minimum(ratio_PGT * advantages_PG1, clipped_PGT * advantages_PG1)
+    if config.kl:
+        assert reference_logprobs_PGT is not None
+        gap_PGT = reference_logprobs_PGT - logprobs_PGT
+        loss_PGT = loss_PGT + config.kl * (gap_PGT.exp() - gap_PGT - 1)
+    if config.entropy:
+        loss_PGT = loss_PGT - config.entropy * entropy_PGT
+    # where, not a product: a masked token's infinite log-prob times zero would be NaN.
+    return torch.where(weights_PGT > 0, loss_PGT * weights_PGT, 0.0).sum()

@@ -1,0 +1,150 @@
+"""The warm start: supervised fine-tuning that stands in for a pretrained reasoner.
+
+It teaches the response format and a fallible skill. Besides the response, the policy learns to predict the prompt (weighted by
+`prompt_weight`): a model that expects the right program notices the wrong one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from corpo.data.build import LabelledProblem
+from corpo.data.pairs import draw_pairs
+from corpo.files import append_jsonl, read_jsonl, write_jsonl
+from corpo.progress import progress
+from corpo.rollout.shared_prefix import SharedPrefixEngine
+from corpo.task import Domain, Kind, Pair, Verdict, parse_response, render_prompt
+from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
+from corpo.train.demonstrations import Demonstration, draw_batch
+from corpo.train.master import MasterAdamW
+
+DEV_PAIRS, DEV_GROUP = 48, 4  # per domain and kind: what the curve is drawn from
+
+
+@dataclass
+class WarmStartConfig:
+    """*Our choice* throughout: the paper starts from a pretrained reasoner."""
+
+    steps: int = 3600
+    pairs: int = 32  # each with its swapped twin
+    math_share: float = 0.25
+    prompt_weight: float = 0.3
+    lr: float = 1.5e-3
+    warmup: int = 100
+    decay_share: float = 0.4  # of the steps, at the end, linearly to zero
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    micro_batches: int = 2
+    evaluate_every: int = 200
+    seed: int = 0
+
+
+def learning_rate(config: WarmStartConfig, step: int) -> float:
+    """Linear warm-up, constant, linear decay to zero at the last step."""
+    rise = min(1.0, (step + 1) / config.warmup)
+    fall = min(1.0, (config.steps - step) / (config.decay_share * config.steps))
+    return config.lr * min(rise, fall)
+
+
+def is_dev(problem: LabelledProblem) -> bool:
+    """One warm-start problem in twelve is held back to draw the curve on."""
+    return int(hashlib.sha256(problem.id.encode()).hexdigest(), 16) % 12 == 0
+
+
+def warm_start(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, problems: Sequence[LabelledProblem], config: WarmStartConfig, folder: Path
+) -> list[dict[str, float]]:
+    """Train in place, checkpointed in `folder` and resumed from there. Returns the curve (one record per evaluation)."""
+    shown = [problem for problem in problems if not is_dev(problem)]
+    dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.seed)
+    optimizer = MasterAdamW(model, config.lr, weight_decay=config.weight_decay)
+    metrics = folder / "metrics.jsonl"
+    start = 0
+    if (checkpoint := load_latest(folder)) is not None:
+        optimizer.load(checkpoint.tensors)
+        start = checkpoint.step
+    write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
+    with progress("warm start", config.steps, start) as advance:
+        for step in range(start, config.steps):
+            # Each step draws from its own stream, so that a resumed run sees what an uninterrupted one would.
+            batch = draw_batch(shown, config.pairs, config.math_share, Random(f"{config.seed}/{step}"))
+            losses = _step(model, tokenizer, batch, config)
+            norms = optimizer.step(learning_rate(config, step), config.clip)
+            advance(note=f"loss {losses['response_loss']:.3f}")
+            done = step + 1
+            if done % config.evaluate_every == 0 or done == config.steps:
+                record = {"step": done, **losses, **norms, **dev_accuracy(model, tokenizer, dev, config.seed)}
+                append_jsonl(metrics, record)
+                save_checkpoint(folder, Checkpoint(done, optimizer.state(), {}))
+    return read_jsonl(metrics)
+
+
+def _step(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Demonstration], config: WarmStartConfig) -> dict[str, float]:
+    """Gradients of one batch, in micro-batches of like length. Returns mean losses per token (nats)."""
+    encode = lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"]  # noqa: E731
+    prompts, responses = encode([d.prompt for d in batch]), encode([d.response for d in batch])
+    rows = sorted(
+        ((prompt, [*response, tokenizer.eos_token_id]) for prompt, response in zip(prompts, responses, strict=True)),
+        key=lambda row: len(row[0]) + len(row[1]),
+    )
+    prompt_tokens = sum(len(prompt) - 1 for prompt, _ in rows)
+    response_tokens = sum(len(response) for _, response in rows)
+    totals = torch.zeros(2)
+    size = -(-len(rows) // config.micro_batches)
+    for start in range(0, len(rows), size):
+        ids_BL, prompt_BL, response_BL = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
+        logits = model(input_ids=ids_BL[:, :-1], use_cache=False).logits
+        nll_BL = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids_BL[:, 1:].flatten(), reduction="none").view(len(ids_BL), -1)
+        prompt_loss = (nll_BL * prompt_BL[:, 1:]).sum() / prompt_tokens
+        response_loss = (nll_BL * response_BL[:, 1:]).sum() / response_tokens
+        (response_loss + config.prompt_weight * prompt_loss).backward()
+        totals += torch.stack([prompt_loss.detach(), response_loss.detach()])
+    return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
+
+
+def _right_pad(rows: Sequence[tuple[list[int], list[int]]], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids, and masks of prompt and response tokens, all (B, L)."""
+    longest = max(len(prompt) + len(response) for prompt, response in rows)
+    ids_BL = torch.full((len(rows), longest), pad_id)
+    prompt_BL = torch.zeros(len(rows), longest, dtype=torch.bool)
+    response_BL = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for i, (prompt, response) in enumerate(rows):
+        end = len(prompt) + len(response)
+        ids_BL[i, :end] = torch.tensor(prompt + response)
+        prompt_BL[i, : len(prompt)] = True
+        response_BL[i, len(prompt) : end] = True
+    return ids_BL, prompt_BL, response_BL
+
+
+def dev_pairs(problems: Sequence[LabelledProblem], seed: int) -> list[Pair]:
+    """Pairs of every domain and kind on problems that the warm start does not show."""
+    pairs: list[Pair] = []
+    for domain in Domain:
+        source = [problem for problem in problems if problem.domain is domain]
+        for kind in Kind:
+            pairs += draw_pairs(source, kind, DEV_PAIRS, Random(f"{seed}/dev/{domain}/{kind}"))
+    return pairs
+
+
+def dev_accuracy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], seed: int) -> dict[str, float]:
+    """pass@1 by domain and kind, and the unparseable share, over `DEV_GROUP` rollouts a pair."""
+    engine = SharedPrefixEngine(model, tokenizer, max_new_tokens=32)
+    rollouts = engine.generate([render_prompt(pair) for pair in pairs], DEV_GROUP, seed)
+    hits: dict[str, list[bool]] = {}
+    unparseable = 0
+    for pair, texts in zip(pairs, rollouts.texts_PG, strict=True):
+        for text in texts:
+            verdict = parse_response(text)
+            parsed = isinstance(verdict, Verdict)
+            unparseable += not parsed
+            hits.setdefault(f"{pair.problem.domain}_{pair.kind}", []).append(isinstance(verdict, Verdict) and verdict.correct(pair.labels))
+    accuracy = {f"pass@1/{name}": sum(values) / len(values) for name, values in hits.items()}
+    return {**accuracy, "unparseable": unparseable / (len(pairs) * DEV_GROUP)}
