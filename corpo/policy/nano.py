@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from corpo.config import NanoConfig
 from corpo.task.response import CLOSE, OPEN
 
 PAD, EOS = "<pad>", "<eos>"
-
-
-@dataclass
-class NanoConfig:
-    """The size of a nano policy: *our choice*, what two CPU cores train in about an hour."""
-
-    vocabulary: int = 1024
-    width: int = 192
-    layers: int = 6
-    heads: int = 3
-    mlp: int = 512
-    context: int = 1024
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:

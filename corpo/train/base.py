@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
+from corpo.config import NanoConfig, WarmStartConfig
 from corpo.data.build import LabelledProblem
 from corpo.files import write_json
-from corpo.policy.nano import NanoConfig, new_model, train_tokenizer
+from corpo.policy.nano import new_model, train_tokenizer
 from corpo.train.demonstrations import draw_batch
-from corpo.train.warm_start import WarmStartConfig, is_dev, warm_start
+from corpo.train.warm_start import is_dev, warm_start
 
 _TOKENIZER_PAIRS = 3000  # pairs whose text the tokenizer is trained on
 

@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
-
-
-@dataclass
-class LossConfig:
-    """The paper's loss by default (arXiv 2511.04439: token sum, no ratio clipping, no KL); everything else is an option."""
-
-    aggregation: str = "token_sum"
-    ppo_clip: float | None = None  # e.g. 0.2; None is the plain policy gradient
-    kl: float = 0.0  # weight of the k3 estimate of KL(policy || warm start), in the loss and never in the reward
-    entropy: float = 0.0  # weight of the entropy bonus
-
-    def __post_init__(self) -> None:
-        if self.aggregation not in AGGREGATIONS:
-            raise ValueError(f"loss.aggregation={self.aggregation!r}: choose one of {', '.join(AGGREGATIONS)}")
-        for name in ("kl", "entropy"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"loss.{name}={getattr(self, name):g}: a weight cannot be negative")
-        if self.ppo_clip is not None and not 0 < self.ppo_clip < 1:
-            raise ValueError(f"loss.ppo_clip={self.ppo_clip:g}: choose a value between 0 and 1, or null for none")
+from corpo.config import LossConfig
 
 
 def token_weights(mask_PGT: Tensor, aggregation: str, max_tokens: int) -> Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from corpo.config import WarmStartConfig
 from corpo.data.build import LabelledProblem
 from corpo.data.pairs import draw_pairs
 from corpo.files import append_jsonl, read_jsonl, write_jsonl
@@ -27,24 +27,6 @@ from corpo.train.demonstrations import Demonstration, draw_batch
 from corpo.train.master import MasterAdamW
 
 DEV_PAIRS, DEV_GROUP = 48, 4  # per domain and kind: what the curve is drawn from
-
-
-@dataclass
-class WarmStartConfig:
-    """*Our choice* throughout: the paper starts from a pretrained reasoner."""
-
-    steps: int = 3600
-    pairs: int = 32  # each with its swapped twin
-    math_share: float = 0.25
-    prompt_weight: float = 0.3
-    lr: float = 1.5e-3
-    warmup: int = 100
-    decay_share: float = 0.4  # of the steps, at the end, linearly to zero
-    weight_decay: float = 0.05
-    clip: float = 1.0
-    micro_batches: int = 2
-    evaluate_every: int = 200
-    seed: int = 0
 
 
 def learning_rate(config: WarmStartConfig, step: int) -> float:
@@ -72,17 +54,19 @@ def warm_start(
         optimizer.load(checkpoint.tensors)
         start = checkpoint.step
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
+    recent: list[dict[str, float]] = []
     with progress("warm start", config.steps, start) as advance:
         for step in range(start, config.steps):
             # Each step draws from its own stream, so that a resumed run sees what an uninterrupted one would.
             batch = draw_batch(shown, config.pairs, config.math_share, Random(f"{config.seed}/{step}"))
             losses = _step(model, tokenizer, batch, config)
-            norms = optimizer.step(learning_rate(config, step), config.clip)
+            recent.append({**losses, **optimizer.step(learning_rate(config, step), config.clip)})
             advance(note=f"loss {losses['response_loss']:.3f}")
             done = step + 1
             if done % config.evaluate_every == 0 or done == config.steps:
-                record = {"step": done, **losses, **norms, **dev_accuracy(model, tokenizer, dev, config.seed)}
-                append_jsonl(metrics, record)
+                means = {name: sum(one[name] for one in recent) / len(recent) for name in recent[0]}
+                append_jsonl(metrics, {"step": done, **means, **dev_accuracy(model, tokenizer, dev, config.seed)})
+                recent.clear()
                 save_checkpoint(folder, Checkpoint(done, optimizer.state(), {}))
     return read_jsonl(metrics)
 

@@ -1,0 +1,55 @@
+# Two commands on a fresh machine: `make reproduce` and `make test`. Each does its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+ARGS ?=
+# Nothing here needs a hub; transformers and datasets are told not to ask one.
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce study report data base dry-run test lint types clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## make the virtual environment and install everything, pinned by constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (under 20 minutes)
+	$(BIN)/python -m experiments.reproduce experiment=reproduce $(ARGS)
+
+study: $(STAMP)  ## the run behind the README's table: three baselines x three seeds (under an hour)
+	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
+	$(BIN)/python -m experiments.readme experiment=study
+
+report: $(STAMP)  ## tables, figures and report of a finished study again: make report ARGS="experiment=study"
+	$(BIN)/python -m experiments.report $(ARGS)
+
+data: $(STAMP)  ## build, execute and label the pairs only
+	$(BIN)/python -m experiments.data $(ARGS)
+
+base: $(STAMP)  ## train the shipped base policy again, from nothing (under an hour)
+	$(BIN)/python -m experiments.warm_start $(ARGS)
+
+dry-run: $(STAMP)  ## print the composed config, the stages to run or skip, and an estimate
+	$(BIN)/python -m experiments.reproduce dry_run=true $(ARGS)
+
+test: $(STAMP) lint types  ## lint, type check and all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check corpo experiments tests
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+clean:  ## remove the virtual environment and everything that was computed (not results/)
+	rm -rf $(VENV) outputs

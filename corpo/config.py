@@ -1,0 +1,229 @@
+"""Every option, its default and its range. Hydra composes these from `conf/`; nothing heavy is imported here.
+
+A value out of range raises ValueError with one line that names the field, the value and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from corpo.task import COMPACT, INSTRUCT, OrdinalReward
+
+AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
+
+
+def _at_least(owner: str, config: Any, least: float, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise ValueError(f"{owner}.{name}={getattr(config, name):g}: must be at least {least:g}")
+
+
+def _above_zero(owner: str, config: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{owner}.{name}={getattr(config, name):g}: must be positive")
+
+
+def _one_of(owner: str, config: Any, name: str, choices: tuple[str, ...]) -> None:
+    if getattr(config, name) not in choices:
+        raise ValueError(f"{owner}.{name}={getattr(config, name)!r}: choose one of {', '.join(choices)}")
+
+
+@dataclass
+class DataConfig:
+    """What the data stage builds from the embedded bank."""
+
+    code_families: int = 24  # the shortest of each topic first, so that a part stays stratified
+    math_families: int = 6
+    mutants_per_solution: int = 8  # sampled from all one-edit mutants of each correct solution
+    pairs_per_split: int = 150  # unordered; both orders of each are evaluated
+    train_pairs: int = 3000  # unordered
+    validation_pairs: int = 100
+    seed: int = 0
+    isolation: str | None = None  # process or namespaces; null takes the strongest this machine has
+    file: str | None = None  # JSONL or Parquet with your own pairs for evaluation, instead of the bank's six splits
+
+    def __post_init__(self) -> None:
+        _at_least("data", self, 1, "code_families", "math_families", "mutants_per_solution", "pairs_per_split", "train_pairs", "validation_pairs")
+        if self.isolation is not None:
+            _one_of("data", self, "isolation", ("process", "namespaces"))
+
+
+@dataclass
+class ModelConfig:
+    """A policy to start from: a local folder or a hub id."""
+
+    path: str = "data/nano_base"  # relative to the repository, absolute, or a hub id
+    dtype: str = "bfloat16"  # of the model's weights; the optimiser keeps float32 masters
+    style: str = COMPACT  # what the prompt says: compact (a policy warm-started here) or instruct
+    chat_template: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("model", self, "dtype", ("bfloat16", "float32"))
+        _one_of("model", self, "style", (COMPACT, INSTRUCT))
+
+
+@dataclass
+class NanoConfig:
+    """The size of a nano policy: *our choice*, what two CPU cores train in under an hour."""
+
+    vocabulary: int = 1024
+    width: int = 192
+    layers: int = 6
+    heads: int = 3
+    mlp: int = 512
+    context: int = 1024
+
+    def __post_init__(self) -> None:
+        _at_least("nano", self, 1, "layers", "heads", "mlp", "context")
+        _at_least("nano", self, 300, "vocabulary")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"nano.width={self.width}: must be a multiple of twice nano.heads={self.heads}")
+
+
+@dataclass
+class WarmStartConfig:
+    """*Our choice* throughout: the paper starts from a pretrained reasoner."""
+
+    steps: int = 3400
+    pairs: int = 32  # each with its swapped twin
+    math_share: float = 0.25
+    prompt_weight: float = 0.3  # of the loss on prompt tokens, beside the response's
+    lr: float = 6e-4
+    warmup: int = 150
+    decay_share: float = 0.4  # of the steps, at the end, linearly to zero
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    micro_batches: int = 2
+    evaluate_every: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("warm_start", self, 1, "steps", "pairs", "warmup", "micro_batches", "evaluate_every")
+        _above_zero("warm_start", self, "lr", "decay_share", "clip")
+        _at_least("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
+
+
+@dataclass
+class RewardConfig:
+    """Ordinal reward in `levels`; `threshold` is R_min_correct."""
+
+    levels: int = 10
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.build()
+
+    def build(self) -> OrdinalReward:
+        return OrdinalReward(self.levels, self.threshold)
+
+
+@dataclass
+class BaselineConfig:
+    """A name registered in `corpo.baselines` and its options."""
+
+    name: str = "corpo"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class RolloutConfig:
+    """Sampling: always from the full distribution, for top-p and top-k would bias the gradient."""
+
+    max_new_tokens: int = 24
+    temperature: float = 1.0
+    rows: int = 1024  # rollouts decoded at once: bounds memory
+
+    def __post_init__(self) -> None:
+        _at_least("rollout", self, 1, "max_new_tokens", "rows")
+        _above_zero("rollout", self, "temperature")
+
+
+@dataclass
+class LossConfig:
+    """The paper's loss by default (arXiv 2511.04439: token sum, no ratio clipping, no KL); everything else is an option."""
+
+    aggregation: str = "token_sum"
+    ppo_clip: float | None = None  # e.g. 0.2; null is the plain policy gradient
+    kl: float = 0.0  # weight of the k3 estimate of KL(policy || warm start), in the loss and never in the reward
+    entropy: float = 0.0  # weight of the entropy bonus
+
+    def __post_init__(self) -> None:
+        _one_of("train.loss", self, "aggregation", AGGREGATIONS)
+        _at_least("train.loss", self, 0, "kl", "entropy")
+        if self.ppo_clip is not None and not 0 < self.ppo_clip < 1:
+            raise ValueError(f"train.loss.ppo_clip={self.ppo_clip:g}: choose a value between 0 and 1, or null for none")
+
+
+@dataclass
+class TrainConfig:
+    """One run of reinforcement learning; every number is *our choice*."""
+
+    steps: int = 80
+    prompts: int = 32  # per step, both orders of half as many pairs
+    group: int = 16
+    lr: float = 2e-4
+    warmup: int = 5
+    clip: float = 1.0  # of the gradient's norm
+    weight_decay: float = 0.0
+    filter_silent: bool = False  # average the loss over groups with a non-zero advantage only (dynamic filtering)
+    token_budget: int = 8192  # tokens in one forward pass of training
+    validate_every: int = 10
+    validation_prompts: int = 64
+    validation_group: int = 8
+    checkpoint_every: int = 10
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "prompts", "group", "warmup", "token_budget", "validate_every", "validation_prompts", "validation_group", "checkpoint_every")
+        _at_least("train", self, 1, *counts)
+        _above_zero("train", self, "lr", "clip")
+        _at_least("train", self, 0, "weight_decay")
+        if self.prompts % 2:
+            raise ValueError(f"train.prompts={self.prompts}: must be even, for each pair comes in both orders")
+
+
+@dataclass
+class EvaluateConfig:
+    """n rollouts a prompt, pass@k from them."""
+
+    group: int = 32
+    ks: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("evaluate", self, 1, "group")
+        for k in self.ks:
+            if not 1 <= k <= self.group:
+                raise ValueError(f"evaluate.ks={list(self.ks)}: pass@{k} needs 1 <= k <= evaluate.group={self.group} rollouts")
+
+
+@dataclass
+class StudyConfig:
+    """What `experiments.reproduce` runs: every baseline with every seed."""
+
+    baselines: list[str] = field(default_factory=lambda: ["grpo", "static", "corpo"])
+    seeds: list[int] = field(default_factory=lambda: [0])
+
+
+@dataclass
+class Config:
+    """One experiment."""
+
+    name: str = "reproduce"  # of the folder under results/
+    seed: int = 0  # of one training run
+    dry_run: bool = False  # print the config, the stages to run or skip and an estimate; do nothing
+    plugins: list[str] = field(default_factory=list)  # modules to import first, e.g. one that registers a baseline
+    outputs: str = "outputs"
+    results: str = "results"
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    nano: NanoConfig = field(default_factory=NanoConfig)
+    warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)

@@ -1,0 +1,1 @@
+"""Measuring a policy: pass@k, calibration, floors and intervals."""

@@ -1,0 +1,58 @@
+"""`report.md`: the table, the figures and the claims of one study, in one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from corpo.data.card import table as markdown_table
+from corpo.files import write_text
+from corpo.report.claims import Finding
+
+_CAPTIONS = {
+    "advantage_ratio": "Ratio of positive to negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
+    "failed_positive": "Left: failed rollouts that get a positive advantage. Right: groups in which CoRPO's clip is active (for the others: would be).",
+    "learning": "Training-batch reward and pass@1 (5-step means), and pass@1 on validation families.",
+    "distributions": "Rewards and advantages of the first and last batches, failed rollouts in red, correct ones in green.",
+    "calibration": "Score against the share of candidates with that score that are correct; levels with at least 50 candidates.",
+    "conservatism": "Gradient norms, distance from the base, and entropy.",
+}
+
+
+def write_report(folder: Path, name: str, shown: Sequence[Finding], figures: Sequence[str], summary: pd.DataFrame, facts: dict[str, Any]) -> None:
+    """Write `report.md` beside the tables and figures that it embeds."""
+    tables = (folder / "table.md").read_text(encoding="utf-8")
+    columns = ["policy", "seed", "split", "candidate_accuracy", "better_accuracy", "ece", "brier", "unparseable", "exactly_one", "swap_consistency"]
+    details = summary[columns].round(3).astype(object).where(summary[columns].notna(), "–")
+    claims = markdown_table(("claim", "statement", "this run", "verdict"), [(f.claim, f.text, f.shown, f.verdict) for f in shown])
+    images = "\n\n".join(f"![{figure}](figures/{figure}.png)\n\n*{_CAPTIONS.get(figure, figure)}*" for figure in figures)
+    provenance = markdown_table(("what", "value"), list(facts.items()))
+    write_text(
+        folder / "report.md",
+        f"""# {name}
+
+{tables}
+*coin*: floor of a policy that flips a coin for each candidate. *exactly one*: floor of a policy that always calls exactly one candidate correct, at
+random. pass@16 of a coin is 99%: read it beside pass@1. Each pair is evaluated in both orders; intervals resample pairs.
+
+## Claims
+{claims}
+
+"Seen" speaks of this run only: it is no test of the claim. Differences to GRPO with intervals: `differences.csv`.
+
+## Figures
+{images}
+
+## Accuracy, calibration and habits
+{markdown_table(columns, details.to_numpy().tolist())}
+
+ECE over 10 equal-width bins of score/10. `exactly_one`: share of verdicts that call exactly one candidate correct. `swap_consistency`: share of pairs
+whose majority verdict is the same in both orders.
+
+## Where this comes from
+{provenance}
+""",
+    )

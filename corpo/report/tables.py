@@ -1,0 +1,137 @@
+"""The paper's table beside ours, as Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from corpo.data.pairs import EXTRA_SPLITS, TABLE_SPLITS
+from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
+from corpo.evaluate.metrics import floors, summarise
+from corpo.files import write_text
+from corpo.report.records import Study
+from corpo.task import Kind
+
+# arXiv 2511.04439v1: pass@16 in percent for GRPO, static, CoRPO; no intervals and no split sizes are given there.
+PUBLISHED = {
+    "code_first_correct": {"grpo": 87.1, "static": 80.2, "corpo": 83.2},
+    "code_second_correct": {"grpo": 86.3, "static": 89.5, "corpo": 86.3},
+    "code_both_wrong": {"grpo": 50.0, "static": 64.0, "corpo": 56.0},
+    "code_both_correct": {"grpo": 89.6, "static": 93.7, "corpo": 95.8},
+    "math_first_correct": {"grpo": 79.3, "static": 80.5, "corpo": 81.6},
+    "math_second_correct": {"grpo": 81.4, "static": 87.1, "corpo": 81.4},
+}
+TITLES = {
+    "code_first_correct": "in domain: code, first correct",
+    "code_second_correct": "in domain: code, second correct",
+    "code_both_wrong": "OOD: code, both wrong",
+    "code_both_correct": "OOD: code, both correct",
+    "math_first_correct": "OOD: math, first correct",
+    "math_second_correct": "OOD: math, second correct",
+    "trained_families_first_correct": "trained families, new problems, first correct",
+    "trained_families_second_correct": "trained families, new problems, second correct",
+}
+
+
+def results_table(study: Study) -> pd.DataFrame:
+    """One row per split, policy and k: mean over seeds, interval over pairs, spread over seeds, floors, published value."""
+    rows = []
+    for policy in ("base", *study.baselines):
+        prompts = study.prompts(policy)
+        per_seed = [] if policy == "base" else [summarise_k(run.rollouts, study) for run in study.of(policy)]
+        for split in study.splits:
+            mine = prompts[prompts["split"] == split]
+            kind = Kind(str(study.base[study.base["split"] == split]["kind"].iloc[0]))
+            floor = floors(kind)
+            for k in study.ks:
+                interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["pair_id"].to_list())
+                seeds = [100 * table.loc[split, f"pass@{k}"] for table in per_seed]
+                rows.append(
+                    {
+                        "split": split,
+                        "policy": policy,
+                        "k": k,
+                        "percent": 100 * interval.mean,
+                        "low": 100 * interval.low,
+                        "high": 100 * interval.high,
+                        "seeds": len(seeds),
+                        "seed_sd": pd.Series(seeds, dtype=float).std(),
+                        "prompts": len(mine),
+                        "pairs": mine["pair_id"].nunique(),
+                        "coin_floor": 100 * (1 - (1 - floor["coin"]) ** k),
+                        "exactly_one_floor": 100 * (1 - (1 - floor["exactly_one"]) ** k),
+                        "published": PUBLISHED.get(split, {}).get(policy) if k == 16 else None,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def summarise_k(rollouts: pd.DataFrame, study: Study) -> pd.DataFrame:
+    from corpo.evaluate.metrics import by_prompt
+
+    return by_prompt(rollouts, study.ks).groupby("split")[[f"pass@{k}" for k in study.ks]].mean()
+
+
+def differences(study: Study) -> pd.DataFrame:
+    """Every baseline minus GRPO on each split, paired by prompt, clustered by pair: points, interval, p."""
+    if "grpo" not in study.baselines:
+        return pd.DataFrame()
+    reference = study.prompts("grpo").set_index("prompt_id")
+    rows = []
+    for baseline in study.baselines:
+        if baseline == "grpo":
+            continue
+        other = study.prompts(baseline).set_index("prompt_id").loc[reference.index]
+        for split in study.splits:
+            mine = reference["split"] == split
+            for k in (min(study.ks), max(study.ks)):
+                column = f"pass@{k}"
+                interval, p = paired_difference(
+                    list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["pair_id"])
+                )
+                rows.append({"split": split, "baseline": baseline, "k": k, "points": interval.mean, "low": interval.low, "high": interval.high, "p": p})
+    return pd.DataFrame(rows)
+
+
+def wide(table: pd.DataFrame, k: int, plain: bool = False) -> pd.DataFrame:
+    """Splits down, policies across, for one k: "61.2 [58.0, 64.1]"; then floors and, for k = 16, the published values."""
+    mine = table[table["k"] == k]
+    policies = list(dict.fromkeys(mine["policy"]))
+    rows = []
+    for split in [s for s in (*TABLE_SPLITS, *EXTRA_SPLITS) if s in set(mine["split"])] or list(dict.fromkeys(mine["split"])):
+        cells = mine[mine["split"] == split].set_index("policy")
+        row: dict[str, object] = {"split": TITLES.get(split, split)}
+        for policy in policies:
+            cell = cells.loc[policy]
+            row[policy] = f"{cell['percent']:.1f}" if plain else f"{cell['percent']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]"
+        row["coin"] = f"{cells['coin_floor'].iloc[0]:.0f}"
+        row["exactly one"] = f"{cells['exactly_one_floor'].iloc[0]:.0f}"
+        if k == 16:
+            published = PUBLISHED.get(split)
+            row["paper: GRPO / static / CoRPO"] = " / ".join(f"{published[name]:.1f}" for name in ("grpo", "static", "corpo")) if published else "–"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    from corpo.data.card import table
+
+    return table(list(frame.columns), frame.to_numpy().tolist())
+
+
+def write_tables(study: Study, folder: Path) -> pd.DataFrame:
+    """`table.csv` (long), `table.md` and `table.tex` (as in the paper), `differences.csv`, `summary.csv`. Returns the long table."""
+    table = results_table(study)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "table.csv", table.round(4).to_csv(index=False))
+    write_text(folder / "differences.csv", differences(study).round(4).to_csv(index=False))
+    summaries = [("base", 0, study.base), *((run.baseline, run.seed, run.rollouts) for run in study.runs)]
+    frames = [summarise(rollouts, study.ks).assign(policy=policy, seed=seed) for policy, seed, rollouts in summaries]
+    write_text(folder / "summary.csv", pd.concat(frames).round(4).to_csv(index=False))
+    ks = (min(study.ks), max(study.ks))
+    sections = [f"**pass@{k}, %** (mean over seeds, 95% interval over pairs)\n\n{markdown(wide(table, k))}\n" for k in ks]
+    write_text(folder / "table.md", "\n".join(sections))
+    latex = [wide(table, k, plain=True).to_latex(index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}") for k in ks]
+    write_text(folder / "table.tex", "\n".join(latex))
+    return table

@@ -1,0 +1,90 @@
+"""Content-addressed stages: a folder named by a hash of what goes in. Done once, skipped ever after."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpo.files import hash_of, write_json
+
+log = logging.getLogger(__name__)
+
+# Raise a stage's number when its code changes what it writes: old results are then left alone and new ones made.
+VERSIONS = {"data": 1, "warm_start": 1, "train": 1, "evaluate": 1}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`spec` is everything the result depends on: config and the keys of earlier stages."""
+
+    name: str
+    spec: dict[str, Any]
+    outputs: Path
+    title: str
+    minutes: float  # a rough estimate on two cores, for the dry run
+
+    @property
+    def key(self) -> str:
+        return hash_of({"stage": self.name, "version": VERSIONS[self.name], **self.spec})
+
+    @property
+    def folder(self) -> Path:
+        return self.outputs / self.name / self.key
+
+    @property
+    def done(self) -> bool:
+        return (self.folder / "done.json").exists()
+
+    def run(self, work: Callable[[Path], None]) -> Path:
+        """Do the work in the stage's folder unless it is done; `work` itself resumes from what it finds there."""
+        if self.done:
+            log.info("%s: done before (%s)", self.title, self.folder)
+            return self.folder
+        log.info("%s: in %s", self.title, self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "spec.json", self.spec)
+        started = time.time()
+        work(self.folder)
+        write_json(self.folder / "done.json", {"wall_seconds": round(time.time() - started, 1), **provenance()})
+        return self.folder
+
+
+def provenance() -> dict[str, Any]:
+    """Commit, machine and versions: what stands beside every figure."""
+    from importlib.metadata import version
+
+    return {
+        "commit": commit(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "transformers": version("transformers"),
+    }
+
+
+def commit() -> str:
+    """The checkout's commit, marked where tracked files differ from it; "unknown" outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+changes" if changed else "")
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,243 @@
+"""The stages and how they hang together: data -> (warm start) -> train -> evaluate -> report."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from corpo.config import Config
+from corpo.files import read_json
+from corpo.policy.load import load_policy, policy_hash
+from corpo.stages import Stage, commit
+from experiments.app import ROOT
+
+log = logging.getLogger(__name__)
+
+PAIRS, CARD, PROBLEMS, ROLLOUTS = "pairs.parquet", "card.md", "problems.parquet", "rollouts.parquet"
+
+
+def outputs(config: Config) -> Path:
+    return ROOT / config.outputs
+
+
+def model_path(config: Config) -> str:
+    """A folder below the repository where there is one, else what was given."""
+    local = ROOT / config.model.path
+    return str(local) if local.is_dir() else config.model.path
+
+
+# --- data ---------------------------------------------------------------------------------------------------------------
+
+
+def data_stage(config: Config) -> Stage:
+    spec = {key: value for key, value in asdict(config.data).items() if key != "file"}
+    return Stage("data", {"data": spec}, outputs(config), "data", minutes=1.5)
+
+
+def build_data(config: Config) -> Path:
+    """Training, validation and evaluation pairs with their card."""
+    return data_stage(config).run(lambda folder: _build_data(config, folder))
+
+
+def _build_data(config: Config, folder: Path) -> None:
+    from corpo.data.bank import select
+    from corpo.data.build import Use
+    from corpo.data.card import write_card
+    from corpo.data.pairs import TRAIN, VALIDATION, evaluation_pairs, exactly_one_pairs, without_programs
+    from corpo.data.store import content_hash, pair_rows, write_rows
+
+    data = config.data
+    bank = select(data.code_families, data.math_families)
+    problems = _labelled(config, {Use.train, Use.validation, Use.evaluation})
+    evaluation = evaluation_pairs(problems, bank, data.pairs_per_split, data.seed)
+    learnable = without_programs(problems, {c.text for _, pair in evaluation for c in (pair.a, pair.b)})
+    of_use = {use: [p for p in learnable if p.use is use] for use in Use}
+    pairs = [
+        *exactly_one_pairs(of_use[Use.train], TRAIN, data.train_pairs, data.seed),
+        *exactly_one_pairs(of_use[Use.validation], VALIDATION, data.validation_pairs, data.seed),
+        *evaluation,
+    ]
+    rows = pair_rows(pairs)
+    write_rows(folder / PAIRS, rows)
+    write_card(folder / CARD, bank, problems, pairs, content_hash(rows))
+
+
+def _labelled(config: Config, uses):  # type: ignore[no-untyped-def]
+    from corpo.data.bank import select
+    from corpo.data.build import build
+    from corpo.data.label import LabelCache
+    from corpo.data.sandbox import Isolation, Sandbox
+
+    data = config.data
+    sandbox = Sandbox(isolation=Isolation(data.isolation) if data.isolation else None)
+    log.info("sandbox isolation: %s", sandbox.isolation)
+    cache = LabelCache(outputs(config) / "labels.jsonl")
+    return build(select(data.code_families, data.math_families), uses, data.seed, data.mutants_per_solution, sandbox, cache)
+
+
+def split_pairs(config: Config):  # type: ignore[no-untyped-def]
+    """Pairs by split: the built ones, with evaluation replaced by `data.file` where one is given."""
+    from corpo.data.store import pairs_of, read_rows
+
+    path = build_data(config) / PAIRS
+    return pairs_of(read_rows(path), str(path))
+
+
+# --- warm start ---------------------------------------------------------------------------------------------------------
+
+
+def warm_start_stage(config: Config) -> Stage:
+    spec = {"data": data_stage(config).key, "nano": asdict(config.nano), "warm_start": asdict(config.warm_start)}
+    return Stage("warm_start", spec, outputs(config), "warm start", minutes=50)
+
+
+def make_base_policy(config: Config) -> Path:
+    """The nano base policy, from nothing."""
+    return warm_start_stage(config).run(lambda folder: _make_base_policy(config, folder))
+
+
+def _make_base_policy(config: Config, folder: Path) -> None:
+    from corpo.data.bank import names, select
+    from corpo.data.build import Use
+    from corpo.data.pairs import EVALUATION_SPLITS, without_programs
+    from corpo.data.store import content_hash, problem_rows, write_rows
+    from corpo.train.base import make_base
+
+    evaluated = {c.text for split, pair in split_pairs(config) if split in EVALUATION_SPLITS for c in (pair.a, pair.b)}
+    problems = without_programs(_labelled(config, {Use.warm_start}), evaluated)
+    rows = problem_rows(problems)
+    write_rows(folder / PROBLEMS, rows)
+    bank = select(config.data.code_families, config.data.math_families)
+    provenance = {
+        "command": "python -m experiments.warm_start",
+        "commit": commit(),
+        "data_hash": content_hash(rows),
+        "code_families": names(bank.code),
+        "math_families": names(bank.math),
+        "nano": asdict(config.nano),
+        "warm_start": asdict(config.warm_start),
+    }
+    make_base(problems, config.nano, config.warm_start, folder, provenance)
+
+
+# --- reinforcement learning ---------------------------------------------------------------------------------------------
+
+
+def train_stage(config: Config) -> Stage:
+    spec = {
+        "data": data_stage(config).key,
+        "model": {**asdict(config.model), "path": policy_hash(model_path(config))},
+        "reward": asdict(config.reward),
+        "baseline": asdict(config.baseline),
+        "rollout": {"max_new_tokens": config.rollout.max_new_tokens, "temperature": config.rollout.temperature},
+        "train": asdict(config.train),
+        "seed": config.seed,
+    }
+    return Stage("train", spec, outputs(config), f"train {config.baseline.name} seed {config.seed}", minutes=config.train.steps * 2 / 60)
+
+
+def train_policy(config: Config) -> Path:
+    """One trained policy: `policy/`, `metrics.jsonl` and `groups.jsonl` in the stage's folder."""
+    return train_stage(config).run(lambda folder: _train_policy(config, folder))
+
+
+def _train_policy(config: Config, folder: Path) -> None:
+    import torch
+
+    from corpo.data.pairs import TRAIN, VALIDATION
+    from corpo.train.reinforce import Learner
+
+    pairs = split_pairs(config)
+    torch.manual_seed(config.seed)
+    model, tokenizer = load_policy(config.model, model_path(config))
+    learner = Learner(
+        model,
+        tokenizer,
+        _engine(config, model, tokenizer),
+        config.reward.build(),
+        config.baseline.name,
+        config.baseline.options,
+        _renderer(config, tokenizer),
+        config.train,
+        config.seed,
+        config.rollout.temperature,
+    )
+    train = [pair for split, pair in pairs if split == TRAIN]
+    validation = [pair for split, pair in pairs if split == VALIDATION][: config.train.validation_prompts]
+    learner.train(train, validation, folder)
+    model.save_pretrained(folder / "policy")
+    tokenizer.save_pretrained(folder / "policy")
+
+
+def _engine(config: Config, model, tokenizer):  # type: ignore[no-untyped-def]
+    from corpo.rollout.shared_prefix import SharedPrefixEngine
+
+    return SharedPrefixEngine(model, tokenizer, config.rollout.max_new_tokens, config.rollout.temperature, config.rollout.rows)
+
+
+def _renderer(config: Config, tokenizer):  # type: ignore[no-untyped-def]
+    from corpo.task import chat_prompt, render_prompt
+
+    style = config.model.style
+    return (lambda pair: chat_prompt(pair, tokenizer, style)) if config.model.chat_template else (lambda pair: render_prompt(pair, style))
+
+
+# --- evaluation ---------------------------------------------------------------------------------------------------------
+
+
+def evaluate_stage(config: Config, trained: bool) -> Stage:
+    """Evaluation of the trained policy of this config, or of the base it starts from."""
+    policy = train_stage(config).key if trained else policy_hash(model_path(config))
+    spec = {
+        "policy": policy,
+        "model": {"dtype": config.model.dtype, "style": config.model.style, "chat_template": config.model.chat_template},
+        "data": _file_key(config) or data_stage(config).key,
+        "reward": asdict(config.reward),
+        "rollout": {"max_new_tokens": config.rollout.max_new_tokens, "temperature": config.rollout.temperature},
+        "evaluate": {"group": config.evaluate.group, "seed": config.evaluate.seed},
+    }
+    title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else "evaluate base"
+    return Stage("evaluate", spec, outputs(config), title, minutes=1.5)
+
+
+def _file_key(config: Config) -> str | None:
+    from corpo.data.store import DataError
+    from corpo.files import file_hash
+
+    if config.data.file is None:
+        return None
+    path = Path(config.data.file)
+    if not path.is_file():
+        raise DataError(f"data.file={path}: no such file")
+    return file_hash(path)
+
+
+def evaluate_policy(config: Config, trained: bool) -> Path:
+    """Every rollout of a policy on the evaluation splits (or on `data.file`), as Parquet."""
+    return evaluate_stage(config, trained).run(lambda folder: _evaluate_policy(config, trained, folder))
+
+
+def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
+    from corpo.data.pairs import EVALUATION_SPLITS
+    from corpo.data.store import pairs_of, read_rows
+    from corpo.evaluate.run import roll_out
+    from corpo.files import write_atomically
+
+    if config.data.file:
+        pairs = pairs_of(read_rows(Path(config.data.file)), config.data.file)
+    else:
+        pairs = [(split, pair) for split, pair in split_pairs(config) if split in EVALUATION_SPLITS]
+    path = str(train_policy(config) / "policy") if trained else model_path(config)
+    model, tokenizer = load_policy(config.model, path)
+    title = evaluate_stage(config, trained).title
+    engine = _engine(config, model, tokenizer)
+    rollouts = roll_out(pairs, engine, _renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, title)
+    write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
+
+
+def done_record(folder: Path) -> dict[str, object]:
+    record: dict[str, object] = read_json(folder / "done.json")
+    return record
+
+

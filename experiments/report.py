@@ -1,0 +1,81 @@
+"""Tables, figures and report of a finished study: `python -m experiments.report experiment=study`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from corpo.config import Config
+from corpo.files import read_json, read_jsonl, write_json, write_text
+from corpo.report.records import Run, Study
+from experiments.app import ROOT, app, for_baseline
+from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, train_stage
+from experiments.plan import plan
+
+
+def write_results(config: Config, runs: Sequence[Config]) -> Path:
+    """Everything that `results/<name>/` holds, from finished stages. Raises FileNotFoundError where one is missing."""
+    from corpo.report.claims import findings
+    from corpo.report.figures import write_figures
+    from corpo.report.page import write_report
+    from corpo.report.tables import differences, write_tables
+
+    folder = ROOT / config.results / config.name
+    study = Study(_rollouts(config, trained=False), [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks))
+    write_tables(study, folder)
+    figures = write_figures(study, folder / "figures")
+    for one in runs:
+        name = f"{one.baseline.name}-seed{one.seed}"
+        (folder / "metrics").mkdir(exist_ok=True)
+        shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{name}.jsonl")
+    shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
+    write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
+    stages = [data_stage(config), evaluate_stage(config, False)]
+    stages += [stage for one in runs for stage in (train_stage(one), evaluate_stage(one, True))]
+    records = {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in stages}
+    write_json(folder / "provenance.json", records)
+    write_report(folder, config.name, findings(study, differences(study)), figures, pd.read_csv(folder / "summary.csv"), _facts(config, records))
+    return folder
+
+
+def _rollouts(config: Config, trained: bool) -> pd.DataFrame:
+    return pd.read_parquet(evaluate_stage(config, trained).folder / ROLLOUTS)
+
+
+def _run(config: Config) -> Run:
+    folder = train_stage(config).folder
+    rewards = {record["step"]: np.array(record["rewards"]) for record in read_jsonl(folder / "groups.jsonl")}
+    return Run(config.baseline.name, config.seed, pd.DataFrame(read_jsonl(folder / "metrics.jsonl")), rewards, _rollouts(config, trained=True))
+
+
+def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, object]:
+    last = list(records.values())[-1]
+    return {
+        "command": f"`python -m experiments.reproduce experiment={'study' if config.name == 'nano_study' else config.name}`",
+        "configuration": "`config.yaml`",
+        "seeds": ", ".join(map(str, config.study.seeds)),
+        "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in records.values()})),
+        "hardware": f"{last['cpu']}, {last['cores']} cores, no GPU; torch {last['torch']}, transformers {last['transformers']}, Python {last['python']}",
+        "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in records.values()) / 60:.1f} min (by stage: `provenance.json`)",
+    }
+
+
+def run(config: Config) -> None:
+    runs = [for_baseline(config, name, seed) for seed in config.study.seeds for name in config.study.baselines]
+    stages = [evaluate_stage(config, False), *(stage for one in runs for stage in (train_stage(one), evaluate_stage(one, True)))]
+    if plan(config, stages):
+        return
+    missing = [stage.title for stage in stages if not stage.done]
+    if missing:
+        raise SystemExit(f"corpo: not finished yet: {', '.join(missing)}; run python -m experiments.reproduce with the same options first")
+    print(write_results(config, runs) / "report.md")
+
+
+if __name__ == "__main__":
+    app(run)

@@ -1,0 +1,18 @@
+"""Train one policy, or sweep: `python -m experiments.train -m baseline=grpo,static,corpo seed=0,1,2`."""
+
+from __future__ import annotations
+
+from corpo.config import Config
+from experiments.app import app
+from experiments.plan import plan
+from experiments.pipeline import data_stage, train_policy, train_stage
+
+
+def run(config: Config) -> None:
+    if plan(config, [data_stage(config), train_stage(config)]):
+        return
+    print(f"policy: {train_policy(config) / 'policy'}")
+
+
+if __name__ == "__main__":
+    app(run)
