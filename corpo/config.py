@@ -68,10 +68,10 @@ class ModelConfig:
 class NanoConfig:
     """The size of a nano policy: *our choice*, what two CPU cores train in under an hour."""
 
-    vocabulary: int = 1024
+    vocabulary: int = 1536
     width: int = 192
     layers: int = 6
-    heads: int = 3
+    heads: int = 6
     mlp: int = 512
     context: int = 1024
 
@@ -86,16 +86,16 @@ class NanoConfig:
 class WarmStartConfig:
     """*Our choice* throughout: the paper starts from a pretrained reasoner."""
 
-    steps: int = 3400
+    steps: int = 3800
     pairs: int = 32  # each with its swapped twin
     math_share: float = 0.25
     prompt_weight: float = 0.3  # of the loss on prompt tokens, beside the response's
-    lr: float = 6e-4
+    lr: float = 8e-4
     warmup: int = 150
     decay_share: float = 0.4  # of the steps, at the end, linearly to zero
     weight_decay: float = 0.05
     clip: float = 1.0
-    micro_batches: int = 2
+    micro_batches: int = 4
     evaluate_every: int = 200
     seed: int = 0
 

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ from corpo.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = str(ROOT / "conf")
+
+os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars for loading a file; ours show what takes long
 
 ConfigStore.instance().store(name="schema", node=Config)
 

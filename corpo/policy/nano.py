@@ -14,14 +14,15 @@ PAD, EOS = "<pad>", "<eos>"
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE that merges across spaces but not across lines or digits.
+    """Byte-level BPE that merges across spaces, and a line break with its indent, but never across digits.
 
-    Merging across spaces makes prompts of code about half as long; single digits let the policy compare numbers.
+    So prompts of code are less than half as long, and the policy sees every digit of the numbers that it has to compare.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r"\n|\d"), behavior="isolated"),
+            pre_tokenizers.Split(Regex(r"\d"), behavior="isolated"),
+            pre_tokenizers.Split("\n", behavior="merged_with_next"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -30,7 +31,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         vocab_size=vocabulary,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=[PAD, EOS],
-        max_token_length=12,
+        max_token_length=20,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

@@ -1,0 +1,126 @@
+"""The prompt computed once a group gives what G separate rows would: log-probs, gradients, rollouts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from corpo.config import LossConfig, NanoConfig
+from corpo.policy.nano import new_model, train_tokenizer
+from corpo.policy.tree import group_logprobs, left_pad
+from corpo.rollout import Rollouts
+from corpo.rollout.shared_prefix import SharedPrefixEngine
+from corpo.train.loss import policy_loss, token_weights
+
+TEXTS = ["def f(xs):\n    return 12\n", "<think>A fine</think> A: 9 B: 1", "a" * 40]
+
+
+@pytest.fixture(scope="module")
+def engine() -> SharedPrefixEngine:
+    tokenizer = train_tokenizer(TEXTS * 5, 400)
+    torch.manual_seed(0)
+    model = new_model(NanoConfig(width=48, layers=2, heads=2, mlp=64), tokenizer)
+    with torch.no_grad():  # sharpen it, so that rollouts differ in likelihood, and let some end
+        for parameter in model.parameters():
+            parameter.mul_(3.0)
+    return SharedPrefixEngine(model, tokenizer, max_new_tokens=9, rows=8)
+
+
+@pytest.fixture(scope="module")
+def rollouts(engine: SharedPrefixEngine) -> Rollouts:
+    return engine.generate(TEXTS, group=4, seed=1)
+
+
+def _padded_logprobs(model: PreTrainedModel, rollouts: Rollouts, temperature: float = 1.0) -> Tensor:
+    """One row a rollout, no padding, no packing: the plain computation."""
+    rows = []
+    for prompt, group in zip(rollouts.prompt_ids, rollouts.completion_ids_PGT, strict=True):
+        for completion in group:
+            ids = torch.cat([torch.tensor(prompt), completion])[None]
+            logp = torch.log_softmax(model(input_ids=ids).logits.float() / temperature, -1)
+            rows.append(logp[0, len(prompt) - 1 : -1].gather(-1, completion[:, None]).squeeze(-1))
+    return torch.stack(rows).view(rollouts.completion_ids_PGT.shape)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_packed_logprobs_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts, temperature: float) -> None:
+    ids_PS, mask_PS = left_pad(rollouts.prompt_ids, 0)
+    packed, entropy = group_logprobs(engine.model, ids_PS, mask_PS, rollouts.completion_ids_PGT, temperature)
+    plain = _padded_logprobs(engine.model, rollouts, temperature)
+    torch.testing.assert_close(packed[rollouts.mask_PGT], plain[rollouts.mask_PGT], atol=1e-4, rtol=0)
+    assert bool((entropy >= 0).all())
+
+
+def test_rollouts_return_the_logprobs_they_were_sampled_at(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
+    plain = _padded_logprobs(engine.model, rollouts)
+    torch.testing.assert_close(rollouts.logprobs_PGT[rollouts.mask_PGT], plain[rollouts.mask_PGT], atol=1e-4, rtol=0)
+    assert bool((rollouts.logprobs_PGT[~rollouts.mask_PGT] == 0).all())
+
+
+def test_packed_gradients_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
+    advantages_PG = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    weights = token_weights(rollouts.mask_PGT, "token_sum", 9)
+    ids_PS, mask_PS = left_pad(rollouts.prompt_ids, 0)
+    gradients = []
+    for packed in (True, False):
+        engine.model.zero_grad()
+        if packed:
+            logprobs, entropy = group_logprobs(engine.model, ids_PS, mask_PS, rollouts.completion_ids_PGT)
+        else:
+            logprobs = _padded_logprobs(engine.model, rollouts)
+            entropy = torch.zeros_like(logprobs)
+        policy_loss(logprobs, entropy, advantages_PG, weights, rollouts.logprobs_PGT, None, LossConfig()).backward()
+        gradients.append([parameter.grad.clone() for parameter in engine.model.parameters() if parameter.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_same_seed_same_rollouts_and_they_follow_the_distribution(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
+    again = engine.generate(TEXTS, group=4, seed=1)
+    assert torch.equal(again.completion_ids_PGT, rollouts.completion_ids_PGT)
+    assert not torch.equal(engine.generate(TEXTS, group=4, seed=2).completion_ids_PGT[:, :, :3], rollouts.completion_ids_PGT[:, :, :3])
+    many = engine.generate(TEXTS[:1], group=4000, seed=3)
+    ids = torch.tensor(many.prompt_ids)
+    expected = torch.softmax(engine.model(input_ids=ids).logits[0, -1].float(), -1)
+    seen = torch.bincount(many.completion_ids_PGT[0, :, 0], minlength=len(expected)) / 4000
+    assert float((seen - expected).abs().sum()) < 2.5 * float((expected * (1 - expected) / 4000).sqrt().sum())
+
+
+def test_a_rollout_ends_with_its_first_end_of_sequence(engine: SharedPrefixEngine) -> None:
+    many = engine.generate(TEXTS[:1], group=400, seed=5)
+    eos = engine.tokenizer.eos_token_id
+    for ids, mask in zip(many.completion_ids_PGT[0], many.mask_PGT[0], strict=True):
+        kept = ids[mask].tolist()
+        assert eos not in kept[:-1]
+        assert len(kept) == engine.max_new_tokens or kept[-1] == eos
+
+
+def test_tokenizer_round_trip(engine: SharedPrefixEngine) -> None:
+    for text in [*TEXTS, "if x >= 10:\n\tй = 'ü'", "<think></think> A: 10 B: 0"]:
+        ids = engine.tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert engine.tokenizer.decode(ids, skip_special_tokens=True) == text
+
+
+def test_loss_aggregations_on_a_hand_made_batch() -> None:
+    mask = torch.tensor([[[1, 1, 0], [1, 0, 0]]], dtype=torch.bool)
+    logprobs = torch.tensor([[[-1.0, -2.0, -99.0], [-3.0, -99.0, -99.0]]])
+    advantages_PG = torch.tensor([[1.0, -1.0]])
+    expected = {"token_sum": (3 - 3) / 2, "token_mean": (3 - 3) / 3, "sequence_mean": (1.5 - 3) / 2, "constant": (3 - 3) / 6}
+    for aggregation, value in expected.items():
+        weights = token_weights(mask, aggregation, 3)
+        loss = policy_loss(logprobs, torch.zeros_like(logprobs), advantages_PG, weights, logprobs, None, LossConfig(aggregation=aggregation))
+        assert float(loss) == pytest.approx(value)
+
+
+def test_clip_kl_and_entropy_by_hand() -> None:
+    one = lambda value: torch.full((1, 1, 1), value)
+    loss = lambda logprob, advantage, config, reference=None: float(
+        policy_loss(one(logprob), one(0.5), torch.tensor([[advantage]]), one(1.0), one(-1.0), reference, config)
+    )
+    clip = LossConfig(ppo_clip=0.2)
+    assert loss(-0.5, 1.0, clip) == pytest.approx(-1.2), "a positive advantage gains nothing beyond the clip"
+    assert loss(-0.5, -1.0, clip) == pytest.approx(torch.tensor(0.5).exp().item()), "a negative one is not clipped above"
+    assert loss(-1.0, 0.0, LossConfig(kl=2.0), one(-1.5)) == pytest.approx(2 * (torch.tensor(-0.5).exp().item() + 0.5 - 1))
+    assert loss(-1.0, 0.0, LossConfig(entropy=0.1)) == pytest.approx(-0.05)

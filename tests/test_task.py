@@ -1,0 +1,101 @@
+"""The verifier task: a total parser, an ordinal reward, and nothing that depends on who comes first."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpo.task import Candidate, Domain, Fault, Kind, OrdinalReward, Pair, Problem, Verdict, format_response, parse_response, render_prompt
+
+PROBLEM = Problem("p", Domain.code, "family", "topic", "Return 1.")
+RIGHT, WRONG = Candidate("def f():\n    return 1", True, "reference"), Candidate("def f():\n    return 2", False, "constant", 2)
+SCORES = st.floats(0, 10).map(lambda x: round(x, 2))
+LABELS = st.tuples(st.booleans(), st.booleans())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<think></think> A: 9 B: 1", Verdict(9, 1)),
+        ("<think>so\nit is</think>\nA: 7.5, B: 0\n", Verdict(7.5, 0)),
+        ("  <think>x</think>A:10 B:10", Verdict(10, 10)),
+        ("A: 9 B: 1", Fault.no_think),
+        ("", Fault.no_think),
+        ("<think>on and on", Fault.unclosed_think),
+        ("<think>a</think><think>b</think> A: 1 B: 1", Fault.second_think),
+        ("<think>a</think> A: 1 B: 1</think>", Fault.second_think),
+        ("<think>a</think> A: 9", Fault.no_scores),
+        ("<think>a</think> A: 9 B: 1 C: 3", Fault.no_scores),
+        ("<think>a</think> B: 9 A: 1", Fault.no_scores),
+        ("<think>a</think> A: 11 B: 1", Fault.out_of_range),
+        ("<think>a</think> A: -1 B: 1", Fault.no_scores),
+        ("<think>a</think> A: nan B: 1", Fault.no_scores),
+        ("<think>a</think> A: 9 B: ١", Fault.no_scores),
+    ],
+)
+def test_grammar(text: str, expected: object) -> None:
+    assert parse_response(text) == expected
+
+
+@given(st.text() | st.text(alphabet="<think>/AB: 0123456789.,\n").map(lambda t: "<think></think>" + t))
+def test_parser_is_total(text: str) -> None:
+    verdict = parse_response(text)
+    assert isinstance(verdict, Fault) or all(0 <= score <= 10 for score in verdict.scores)
+
+
+@given(SCORES, SCORES)
+def test_format_and_parse_are_inverse(a: float, b: float) -> None:
+    assert parse_response(format_response("why", a, b)) == Verdict(float(f"{a:g}"), float(f"{b:g}"))
+
+
+@given(SCORES, SCORES, LABELS, st.sampled_from([2, 3, 5, 10]))
+def test_swapping_changes_no_reward(a: float, b: float, labels: tuple[bool, bool], levels: int) -> None:
+    reward, verdict = OrdinalReward(levels), Verdict(a, b)
+    assert reward(verdict, labels) == reward(verdict.swapped(), labels[::-1])
+
+
+@given(SCORES, SCORES, LABELS, st.sampled_from([2, 3, 5, 10]))
+def test_failures_lie_below_the_threshold_and_successes_do_not(a: float, b: float, labels: tuple[bool, bool], levels: int) -> None:
+    reward, verdict = OrdinalReward(levels), Verdict(a, b)
+    assert (reward(verdict, labels) >= reward.threshold) == verdict.correct(labels)
+
+
+@given(SCORES, SCORES, SCORES, LABELS, st.sampled_from([3, 5, 10]))
+def test_more_support_for_the_truth_never_earns_less(a: float, b: float, better: float, labels: tuple[bool, bool], levels: int) -> None:
+    reward = OrdinalReward(levels)
+    improved = max(a, better) if labels[0] else min(a, better)
+    assert reward(Verdict(improved, b), labels) >= reward(Verdict(a, b), labels)
+
+
+def test_levels() -> None:
+    assert OrdinalReward(2).failures + OrdinalReward(2).successes == (-1, 1)
+    assert OrdinalReward(3).failures + OrdinalReward(3).successes == (-1, -0.5, 1)
+    assert OrdinalReward(10).failures + OrdinalReward(10).successes == (-1, -0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8, 1)
+    for levels in (2, 3, 5, 10):
+        reward = OrdinalReward(levels)
+        earned = {reward(Verdict(a / 4, b / 4), (True, False)) for a in range(41) for b in range(41)}
+        assert earned == set(reward.failures + reward.successes), "every level can be earned"
+    assert OrdinalReward()(Fault.no_scores, (True, False)) == -1
+
+
+@pytest.mark.parametrize("threshold", [-1.0, -0.2, 0.21, 1.0])
+def test_a_threshold_on_the_wrong_side_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold"):
+        OrdinalReward(10, threshold)
+
+
+def test_a_score_on_the_cut_decides_nothing() -> None:
+    assert not Verdict(5, 0).correct((True, False))
+    assert not Verdict(5, 0).correct((False, False))
+
+
+def test_pairs_swap_everything() -> None:
+    pair = Pair(PROBLEM, RIGHT, WRONG)
+    assert pair.kind is Kind.first_correct
+    assert pair.swapped().kind is Kind.second_correct
+    assert pair.swapped().swapped() == pair
+    assert pair.id == pair.swapped().id
+    assert render_prompt(pair) == "Return 1.\n[A]\ndef f():\n    return 1\n[B]\ndef f():\n    return 2\n"
+    with pytest.raises(ValueError, match="style"):
+        render_prompt(pair, "loud")
