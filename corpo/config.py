@@ -86,17 +86,17 @@ class NanoConfig:
 class WarmStartConfig:
     """*Our choice* throughout: the paper starts from a pretrained reasoner."""
 
-    steps: int = 3800
+    steps: int = 1500
     pairs: int = 32  # each with its swapped twin
-    math_share: float = 0.25
+    math_share: float = 0.4
     prompt_weight: float = 0.3  # of the loss on prompt tokens, beside the response's
     lr: float = 8e-4
     warmup: int = 150
-    decay_share: float = 0.4  # of the steps, at the end, linearly to zero
+    decay_share: float = 0.2  # of the steps, at the end, linearly to zero
     weight_decay: float = 0.05
     clip: float = 1.0
     micro_batches: int = 4
-    evaluate_every: int = 200
+    evaluate_every: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -29,6 +29,8 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
         task = bar.add_task(description, total=total, completed=done, note="")
 
         def advance(steps: int = 1, note: str = "") -> None:
-            bar.update(task, advance=steps, **({"note": note} if note else {}))
+            if note:
+                bar.update(task, note=note)
+            bar.update(task, advance=steps)
 
         yield advance

@@ -7,8 +7,8 @@ import pandas as pd
 from corpo.config import Config
 from corpo.evaluate.metrics import summarise
 from experiments.app import app
-from experiments.plan import plan
 from experiments.pipeline import ROLLOUTS, data_stage, evaluate_policy, evaluate_stage, train_stage
+from experiments.plan import plan
 
 
 def run(config: Config) -> None:

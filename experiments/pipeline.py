@@ -239,5 +239,3 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
 def done_record(folder: Path) -> dict[str, object]:
     record: dict[str, object] = read_json(folder / "done.json")
     return record
-
-

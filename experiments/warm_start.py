@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from corpo.config import Config
 from experiments.app import app
-from experiments.plan import plan
 from experiments.pipeline import data_stage, make_base_policy, warm_start_stage
+from experiments.plan import plan
 
 
 def run(config: Config) -> None:

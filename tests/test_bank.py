@@ -20,7 +20,8 @@ def _run(source: str, calls: list[tuple]) -> list[object]:
 
 
 def test_size_and_names() -> None:
-    assert len(CODE_FAMILIES) >= 60 and len(MATH_FAMILIES) >= 15
+    assert len(CODE_FAMILIES) >= 60
+    assert len(MATH_FAMILIES) >= 15
     names = [family.name for family in (*CODE_FAMILIES, *MATH_FAMILIES)]
     assert len(set(names)) == len(names)
 
@@ -28,7 +29,9 @@ def test_size_and_names() -> None:
 @pytest.mark.parametrize("family", CODE_FAMILIES, ids=lambda family: family.name)
 def test_code_family(family: CodeFamily) -> None:
     every = family.all_params()
-    assert len(every) >= 16 and len(family.statements) >= 3 and len(family.solutions) >= 3
+    assert len(every) >= 16
+    assert len(family.statements) >= 3
+    assert len(family.solutions) >= 3
     rng = Random(0)
     calls = [*family.edges, *(family.inputs(rng, params) for params in every for _ in range(8))]
     behaviours = set()

@@ -115,7 +115,8 @@ def test_bad_rows_are_named(tmp_path: Path, splits: dict[str, list[Pair]]) -> No
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "row 2" in message(good, "{") and "not JSON" in message(good, "{")
+    assert "row 2" in message(good, "{")
+    assert "not JSON" in message(good, "{")
     assert "expected a JSON object" in message(good, [1])
     missing = {k: v for k, v in good.items() if k != "b_text"}
     assert "row 1: field 'b_text' is missing" in message(missing)

@@ -78,9 +78,9 @@ def _rollouts(scores: dict[tuple[str, bool], list[tuple[float, float]]]) -> pd.D
             label_a = not swapped
             correct = (a > 5) == label_a and (b > 5) != label_a and 5 not in (a, b)
             rows.append(
-                dict(split="s_swapped" if swapped else "s", prompt_id=str(number), pair_id=pair, swapped=swapped, family="f", problem_id="p")
-                | dict(kind="second_correct" if swapped else "first_correct", label_a=label_a, label_b=swapped, score_a=a, score_b=b)
-                | dict(parsed=not np.isnan(a), correct=correct, reward=0.0, rollout=g, response="")
+                {"split": "s_swapped" if swapped else "s", "prompt_id": str(number), "pair_id": pair, "swapped": swapped, "family": "f", "problem_id": "p"}
+                | {"kind": "second_correct" if swapped else "first_correct", "label_a": label_a, "label_b": swapped, "score_a": a, "score_b": b}
+                | {"parsed": not np.isnan(a), "correct": correct, "reward": 0.0, "rollout": g, "response": ""}
             )
     return pd.DataFrame(rows)
 

@@ -75,7 +75,11 @@ def test_killing_the_worker_harms_only_the_killer(isolation: Isolation) -> None:
 @pytest.mark.parametrize("isolation", LEVELS)
 def test_nothing_is_left_behind(isolation: Isolation) -> None:
     marker = f"corpo_{os.getpid()}_{isolation}"
-    source = f"import os, sys, time\nif os.fork() == 0:\n    os.setsid()\n    os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(50)  # {marker}'])\ndef f(x):\n    return x"
+    source = (
+        "import os, sys\nif os.fork() == 0:\n    os.setsid()\n"
+        f"    os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(50)  # {marker}'])\n"
+        "def f(x):\n    return x"
+    )
     assert _run(source, isolation=isolation) == [("=1", "=2")]
     time.sleep(0.2)
     alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout

@@ -5,6 +5,7 @@ repr of a value, or "!" and why there is none. Expected values never come here, 
 """
 
 import ast
+import contextlib
 import ctypes
 import json
 import os
@@ -13,6 +14,7 @@ import select
 import signal
 import sys
 import time
+from typing import Any
 
 PR_SET_CHILD_SUBREAPER = 36
 MOST_OUTPUT = 1 << 20  # bytes of results per program
@@ -20,7 +22,7 @@ MOST_ITEMS = 20_000  # values within one result
 FILE_SIZE = 1 << 20
 
 
-def encode(value, left, _type=type, _repr=repr, _len=len, _sorted=sorted):
+def encode(value: Any, left: list[int], _type: Any = type, _repr: Any = repr, _len: Any = len, _sorted: Any = sorted) -> Any:
     """Canonical text of a plain value. Only exact built-in types: their repr runs none of the program's code."""
     left[0] -= 1
     if left[0] < 0:
@@ -40,7 +42,7 @@ def encode(value, left, _type=type, _repr=repr, _len=len, _sorted=sorted):
     raise TypeError("not a plain value")
 
 
-def limit(memory, cpu_seconds):
+def limit(memory: int, cpu_seconds: float) -> None:
     # The timer counts this program's own work, so a busy machine fails nobody; the wall clock is the worker's to watch.
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     for what, value in (
@@ -54,16 +56,16 @@ def limit(memory, cpu_seconds):
         resource.setrlimit(what, (value, value))
 
 
-def run(source, calls, out):
+def run(source: str, calls: list[str], out: int) -> None:
     """In the child: every call's text, one after the other, so that a late crash keeps the early ones."""
     arguments = [ast.literal_eval(call) for call in calls]  # before the program runs: each call has objects of its own
     write, dumps, exceptions = os.write, json.dumps, (Exception, RecursionError, MemoryError, SystemExit, KeyboardInterrupt)
 
-    def say(text):
+    def say(text: str) -> None:
         write(out, (dumps(text) + "\n").encode())
 
     try:
-        scope = {"__name__": "candidate"}
+        scope: dict[str, Any] = {"__name__": "candidate"}
         exec(compile(source, "<candidate>", "exec"), scope)
         function = scope["f"]
     except SyntaxError:
@@ -84,7 +86,7 @@ def run(source, calls, out):
             say("!not a value")
 
 
-def descendants():
+def descendants() -> list[int]:
     parents = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -100,19 +102,15 @@ def descendants():
     return found
 
 
-def sweep(child):
+def sweep(child: int) -> int:
     """Kill the child and whatever it started, even what left its session, and reap it all. Returns the child's own end."""
     status = 0
-    try:
+    with contextlib.suppress(ProcessLookupError):  # already gone, or it left its group: the descendants are next
         os.killpg(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # already gone, or it left its group: the descendants are next
     while True:
         for pid in descendants():
-            try:
+            with contextlib.suppress(ProcessLookupError):  # ended between the look and the kill
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # ended between the look and the kill
         try:
             while True:
                 pid, ended = os.waitpid(-1, 0)
@@ -122,7 +120,7 @@ def sweep(child):
                 return status
 
 
-def judge(source, calls, memory, cpu_seconds, seconds):
+def judge(source: str, calls: list[str], memory: int, cpu_seconds: float, seconds: float) -> list[str]:
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -164,7 +162,7 @@ def judge(source, calls, memory, cpu_seconds, seconds):
     return (texts + ["!" + end] * len(calls))[: len(calls)]
 
 
-def main():
+def main() -> None:
     job = json.load(sys.stdin)
     out = os.dup(1)
     os.set_inheritable(out, False)

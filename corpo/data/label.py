@@ -96,5 +96,3 @@ def compare(results: Sequence[str], expected: Sequence[str], isolation: str) -> 
     first = results[failures[0]]
     error = "wrong answer" if first.startswith("=") else first[1:]
     return Label(len(expected) - len(failures), len(expected), error, failures[0], isolation)
-
-

@@ -131,10 +131,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             rows.append(row)
         return rows
     try:
-        records: list[dict[str, Any]] = pd.read_parquet(path).astype(object).to_dict("records")
+        records = pd.read_parquet(path).astype(object).to_dict("records")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); delete it and build the data again") from None
-    return [{key: _plain(value) for key, value in record.items()} for record in records]
+    return [{str(key): _plain(value) for key, value in record.items()} for record in records]
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -21,7 +22,7 @@ from corpo.report.records import Study
 NAMES = {"grpo": "GRPO", "static": "static", "corpo": "CoRPO", "base": "base"}
 _FIXED = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868", "base": "#8c8c8c"}
 _MORE = ("#8172b3", "#ccb974", "#64b5cd", "#dd8452", "#937860", "#da8bc3")
-_STYLE = {
+_STYLE: Any = {
     "figure.dpi": 130,
     "font.size": 9,
     "axes.titlesize": 10,
@@ -89,7 +90,11 @@ def learning(study: Study, path: Path) -> None:
     """Reward and accuracy through training."""
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
-        panels = (("reward_mean", "reward, training batch", 5), ("pass_rate", "pass@1, training batch", 5), ("validation/pass@1", "pass@1, validation families", 1))
+        panels = (
+            ("reward_mean", "reward, training batch", 5),
+            ("pass_rate", "pass@1, training batch", 5),
+            ("validation/pass@1", "pass@1, validation families", 1),
+        )
         for one, (column, title, smooth) in zip(axes, panels, strict=True):
             _draw_curve(one, study, column, smooth)
             one.set(title=title, xlabel="step")
@@ -101,7 +106,11 @@ def conservatism(study: Study, path: Path) -> None:
     """How far and how fast the weights move (C6)."""
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
-        panels = (("grad_norm", "gradient norm before clipping", 5), ("validation/kl_from_start", "KL from the base, nats a rollout", 1), ("entropy", "entropy, nats a token", 5))
+        panels = (
+            ("grad_norm", "gradient norm before clipping", 5),
+            ("validation/kl_from_start", "KL from the base, nats a rollout", 1),
+            ("entropy", "entropy, nats a token", 5),
+        )
         for one, (column, title, smooth) in zip(axes, panels, strict=True):
             _draw_curve(one, study, column, smooth)
             one.set(title=title, xlabel="step")
@@ -138,7 +147,14 @@ def _some_steps(rewards: dict[int, np.ndarray], late: bool, window: int) -> Sequ
 
 def _split_histogram(axes: Axes, values: np.ndarray, failed: np.ndarray, bins: np.ndarray, line: float) -> None:
     share = np.full(len(values), 1 / len(values))
-    axes.hist([values[failed], values[~failed]], bins=list(bins), weights=[share[failed], share[~failed]], stacked=True, color=["#c44e52", "#55a868"], label=["failed", "correct"])
+    axes.hist(
+        [values[failed], values[~failed]],
+        bins=list(bins),
+        weights=[share[failed], share[~failed]],
+        stacked=True,
+        color=["#c44e52", "#55a868"],
+        label=["failed", "correct"],
+    )
     axes.axvline(line, color="#333333", linewidth=0.8, linestyle=":")
 
 

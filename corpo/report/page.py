@@ -13,7 +13,7 @@ from corpo.files import write_text
 from corpo.report.claims import Finding
 
 _CAPTIONS = {
-    "advantage_ratio": "Ratio of positive to negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
+    "advantage_ratio": "Positive over negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
     "failed_positive": "Left: failed rollouts that get a positive advantage. Right: groups in which CoRPO's clip is active (for the others: would be).",
     "learning": "Training-batch reward and pass@1 (5-step means), and pass@1 on validation families.",
     "distributions": "Rewards and advantages of the first and last batches, failed rollouts in red, correct ones in green.",

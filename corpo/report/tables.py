@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from corpo.data.card import table as markdown_table
 from corpo.data.pairs import EXTRA_SPLITS, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
-from corpo.evaluate.metrics import floors, summarise
+from corpo.evaluate.metrics import by_prompt, floors, summarise
 from corpo.files import write_text
 from corpo.report.records import Study
 from corpo.task import Kind
@@ -39,14 +41,14 @@ def results_table(study: Study) -> pd.DataFrame:
     rows = []
     for policy in ("base", *study.baselines):
         prompts = study.prompts(policy)
-        per_seed = [] if policy == "base" else [summarise_k(run.rollouts, study) for run in study.of(policy)]
+        per_seed = [] if policy == "base" else [_means_by_split(run.rollouts, study.ks) for run in study.of(policy)]
         for split in study.splits:
             mine = prompts[prompts["split"] == split]
             kind = Kind(str(study.base[study.base["split"] == split]["kind"].iloc[0]))
             floor = floors(kind)
             for k in study.ks:
                 interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["pair_id"].to_list())
-                seeds = [100 * table.loc[split, f"pass@{k}"] for table in per_seed]
+                seeds = [100 * float(table[f"pass@{k}"][split]) for table in per_seed]
                 rows.append(
                     {
                         "split": split,
@@ -67,10 +69,8 @@ def results_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summarise_k(rollouts: pd.DataFrame, study: Study) -> pd.DataFrame:
-    from corpo.evaluate.metrics import by_prompt
-
-    return by_prompt(rollouts, study.ks).groupby("split")[[f"pass@{k}" for k in study.ks]].mean()
+def _means_by_split(rollouts: pd.DataFrame, ks: Sequence[int]) -> pd.DataFrame:
+    return by_prompt(rollouts, ks).groupby("split")[[f"pass@{k}" for k in ks]].mean()
 
 
 def differences(study: Study) -> pd.DataFrame:
@@ -87,9 +87,7 @@ def differences(study: Study) -> pd.DataFrame:
             mine = reference["split"] == split
             for k in (min(study.ks), max(study.ks)):
                 column = f"pass@{k}"
-                interval, p = paired_difference(
-                    list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["pair_id"])
-                )
+                interval, p = paired_difference(list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["pair_id"]))
                 rows.append({"split": split, "baseline": baseline, "k": k, "points": interval.mean, "low": interval.low, "high": interval.high, "p": p})
     return pd.DataFrame(rows)
 
@@ -115,9 +113,7 @@ def wide(table: pd.DataFrame, k: int, plain: bool = False) -> pd.DataFrame:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    from corpo.data.card import table
-
-    return table(list(frame.columns), frame.to_numpy().tolist())
+    return markdown_table(list(frame.columns), frame.to_numpy().tolist())
 
 
 def write_tables(study: Study, folder: Path) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def warm_start(
 
 def _step(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Demonstration], config: WarmStartConfig) -> dict[str, float]:
     """Gradients of one batch, in micro-batches of like length. Returns mean losses per token (nats)."""
-    encode = lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"]  # noqa: E731
+    encode = lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"]
     prompts, responses = encode([d.prompt for d in batch]), encode([d.response for d in batch])
     rows = sorted(
         ((prompt, [*response, tokenizer.eos_token_id]) for prompt, response in zip(prompts, responses, strict=True)),

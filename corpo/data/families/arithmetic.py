@@ -479,7 +479,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"cmp": COMPARISONS, "k": (2, 3, 4, 5, 6)},
-        inputs=lambda rng, p: ([(a, a + max(0, rng.choice((p["k"] - 1, p["k"], p["k"] + 1, 9)))) for a in (rng.randint(0, 9) for _ in range(rng.randint(0, 5)))],),
+        inputs=lambda rng, p: (
+            [(a, a + max(0, rng.choice((p["k"] - 1, p["k"], p["k"] + 1, 9)))) for a in (rng.randint(0, 9) for _ in range(rng.randint(0, 5)))],
+        ),
         edges=(([],),),
     ),
     CodeFamily(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from corpo.data.families.base import COMPARISONS, CodeFamily, numbers_near, programs
 
-_EMPTY = (([],),)
+_EMPTY: tuple[tuple[list[int]], ...] = (([],),)
 
 FAMILIES: tuple[CodeFamily, ...] = (
     CodeFamily(
@@ -83,7 +83,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (2, 3, 4, 5, 6, 7, 8, 9), "m": (1, 2, 3, 4, 5)},
-        inputs=lambda rng, p: ([rng.choice((p["k"], 2 * p["k"], -p["k"], 3 * p["k"], 1, 5, 7, 8)) + rng.choice((0, 0, 0, 1)) for _ in range(rng.randint(0, 5))],),
+        inputs=lambda rng, p: (
+            [rng.choice((p["k"], 2 * p["k"], -p["k"], 3 * p["k"], 1, 5, 7, 8)) + rng.choice((0, 0, 0, 1)) for _ in range(rng.randint(0, 5))],
+        ),
         edges=_EMPTY,
     ),
     CodeFamily(

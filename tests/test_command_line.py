@@ -1,0 +1,62 @@
+"""Bad input: one line, exit code 2, before any work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from corpo.config import Config
+from experiments.app import CONF, app, validated
+
+BAD = {
+    "unknown baseline file": (["baseline=reinforce"], "reinforce"),
+    "unknown baseline name": (["baseline.name=reinforce"], "choose one of corpo, grpo, static"),
+    "unknown study baseline": (["study.baselines=[grpo,mean]"], "'mean' is unknown"),
+    "unknown baseline option": (["baseline=static", "+baseline.options.std=true"], "no option 'std'"),
+    "misspelt key": (["train.stpes=3"], "did you mean 'steps'"),
+    "misspelt group": (["trian=nano"], "trian"),
+    "unknown experiment": (["experiment=nope"], "nope"),
+    "wrong type": (["train.steps=many"], "many"),
+    "threshold above a success": (["reward.threshold=0.5"], "reward.threshold=0.5"),
+    "threshold below a failure": (["reward.threshold=-0.9"], "every failure"),
+    "one level": (["reward.levels=1"], "at least 2"),
+    "a lone rollout for GRPO": (["baseline=grpo", "train.group=1"], "group size 1"),
+    "k above n": (["evaluate.group=8"], "pass@16 needs"),
+    "odd number of prompts": (["train.prompts=5"], "must be even"),
+    "no steps": (["train.steps=0"], "at least 1"),
+    "negative learning rate": (["train.lr=-1"], "must be positive"),
+    "aggregation": (["train.loss.aggregation=mean"], "token_sum"),
+    "clip range": (["train.loss.ppo_clip=2"], "between 0 and 1"),
+    "temperature": (["rollout.temperature=0"], "must be positive"),
+    "isolation": (["data.isolation=jail"], "process, namespaces"),
+    "dtype": (["model.dtype=int8"], "bfloat16"),
+    "plugin": (["plugins=[no_such_module]"], "no_such_module"),
+    "one bad job of a sweep": (["-m", "baseline=grpo,reinforce"], "reinforce"),
+    "bad value in a sweep": (["-m", "reward.threshold=0,0.7"], "0.7"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_one_line_and_exit_code_2(case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, expected = BAD[case]
+    monkeypatch.setattr(sys, "argv", ["experiments.train", *arguments])
+    started = time.perf_counter()
+    with pytest.raises(SystemExit) as stopped:
+        app(lambda config: pytest.fail("work was started"))
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("corpo: ")
+    assert error.count("\n") == 1
+    assert expected in error
+    assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize("path", sorted(Path(CONF).glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_config_file_composes(path: Path) -> None:
+    with initialize_config_dir(CONF, version_base="1.3"):
+        config = validated(compose("config", overrides=[f"{path.parent.name}={path.stem}"]))
+    assert isinstance(config, Config)

@@ -1,0 +1,128 @@
+"""The whole pipeline on a tiny setting, run as a user runs it: from nothing to the report, killed, resumed, swept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def _command(module: str, *overrides: str) -> list[str]:
+    return [sys.executable, "-m", f"experiments.{module}", *overrides]
+
+
+def _run(module: str, *overrides: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(_command(module, *overrides), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="session")
+def where(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Overrides of a tiny experiment that starts from a base made here."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    common = ["experiment=tiny", f"outputs={folder}/outputs", f"results={folder}/results"]
+    said = _run("warm_start", *common).stdout
+    match = re.search(r"policy: (\S+)", said)
+    assert match
+    return [*common, f"model.path={match[1]}"]
+
+
+@pytest.fixture(scope="session")
+def results(where: list[str]) -> Path:
+    _run("reproduce", *where)
+    return Path(where[2].removeprefix("results=")) / "tiny"
+
+
+def test_it_leaves_tables_figures_and_a_report(results: Path) -> None:
+    table = pd.read_csv(results / "table.csv")
+    assert set(table["policy"]) == {"base", "grpo", "static", "corpo"}
+    assert len(set(table["split"])) == 8
+    assert {"table.md", "table.tex", "report.md", "data_card.md", "config.yaml", "provenance.json", "differences.csv", "summary.csv"} <= {
+        p.name for p in results.iterdir()
+    }
+    assert len(list((results / "metrics").glob("*.jsonl"))) == 3
+    report = (results / "report.md").read_text()
+    for claim in ("C1", "C2", "C3", "C4", "C5", "C6"):
+        assert f"| {claim} |" in report
+    for figure in re.findall(r"\((figures/\w+\.png)\)", report):
+        assert (results / figure).read_bytes().startswith(b"\x89PNG")
+    for record in json.loads((results / "provenance.json").read_text()).values():
+        assert {"commit", "cpu", "wall_seconds", "key"} <= set(record)
+
+
+def test_again_it_does_nothing(where: list[str], results: Path) -> None:
+    said = _run("reproduce", *where).stderr
+    assert "done before" in said
+    assert not re.search(r": in /", said)
+    planned = _run("reproduce", *where, "dry_run=true").stdout
+    assert "to run" not in planned
+    assert "code_families: 10" in planned
+
+
+def test_a_killed_run_goes_on_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:
+    steps = ["train.steps=8", "seed=3"]
+    whole = _trained(_run("train", *where, *steps))
+    elsewhere = [o if not o.startswith("outputs=") else f"outputs={tmp_path}" for o in where]
+    started = subprocess.Popen(_command("train", *elsewhere, *steps), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.time() + 240
+    while not list(tmp_path.glob("train/*/step-000002.json")) and started.poll() is None and time.time() < deadline:
+        time.sleep(0.02)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    assert not list(tmp_path.glob("train/*/done.json")), "killed before the end"
+    resumed = _trained(_run("train", *elsewhere, *steps))
+    assert (resumed / "policy/model.safetensors").read_bytes() == (whole / "policy/model.safetensors").read_bytes()
+    assert (resumed / "groups.jsonl").read_text() == (whole / "groups.jsonl").read_text()
+
+
+def _trained(done: subprocess.CompletedProcess[str]) -> Path:
+    match = re.search(r"policy: (\S+)/policy", done.stdout)
+    assert match
+    return Path(match[1])
+
+
+def test_a_sweep_and_a_baseline_from_outside(where: list[str], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from corpo.baselines import register_baseline\n\n\n"
+        "@register_baseline('best')\n"
+        "def best(rewards_PG, threshold):\n"
+        "    return rewards_PG - rewards_PG.amax(dim=1, keepdim=True)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    said = _run("train", "-m", *where, "plugins=[mine]", "baseline.name=corpo,best", "seed=0,1", "train.steps=1")
+    assert said.stdout.count("policy: ") == 4
+
+
+def test_evaluating_your_own_pairs(where: list[str], results: Path, tmp_path: Path) -> None:
+    row = {"split": "mine", "problem_id": "p", "domain": "code", "family": "f", "topic": "t", "statement": "Return x + 1."}
+    row |= {"a_text": "def f(x):\n    return x + 1", "a_correct": True, "a_origin": "human", "a_line": 0}
+    row |= {"b_text": "def f(x):\n    return x", "b_correct": False, "b_origin": "human", "b_line": 2}
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    assert "mine" in _run("evaluate", *where, f"data.file={path}").stdout
+    path.write_text(json.dumps({key: value for key, value in row.items() if key != "b_text"}) + "\n")
+    error = _run("evaluate", *where, f"data.file={path}", code=2).stderr
+    assert "field 'b_text' is missing" in error.splitlines()[-1]
+
+
+def test_a_corrupt_or_missing_model_is_one_line(where: list[str], results: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    source = Path(where[-1].removeprefix("model.path="))
+    for file in source.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes()[:1000] if file.suffix == ".safetensors" else file.read_bytes())
+    for path in (str(broken), "no/such-model"):
+        error = _run("train", *where[:-1], f"model.path={path}", code=2).stderr
+        assert error.splitlines()[-1].startswith(f"corpo: model.path={path}")
+        assert "Traceback" not in error
