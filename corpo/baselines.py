@@ -21,6 +21,7 @@ from torch import Tensor
 
 Baseline = Callable[..., Tensor]
 BASELINES: dict[str, Baseline] = {}
+RESIDUE = 4 * torch.finfo(torch.float32).eps  # relative to a group's largest reward: what rounding alone can leave of a zero
 
 
 def register_baseline(name: str) -> Callable[[Baseline], Baseline]:
@@ -36,11 +37,13 @@ def register_baseline(name: str) -> Callable[[Baseline], Baseline]:
 def advantages(rewards_PG: Tensor, baseline: str, *, threshold: float = 0.0, **options: object) -> Tensor:
     """Advantages (P, G) of P groups of G rollouts, in the dtype of the rewards.
 
-    `threshold` is R_min_correct: the least reward of a correct rollout. Computed in float64, so that equal rewards leave no residue.
-    Raises ValueError for an unknown baseline or option, for rewards that are not a finite floating-point matrix, and where a
-    baseline cannot work with the group size.
+    `threshold` is R_min_correct: the least reward of a correct rollout. Computed in float64; what rounding leaves of a zero is 0.
+    Raises ValueError for an unknown baseline or option, for rewards that are not a finite floating-point matrix, for a threshold
+    that is not finite, and where a baseline cannot work with the group size.
     """
     check_baseline(baseline, options)
+    if not math.isfinite(threshold):
+        raise ValueError(f"threshold {threshold}: must be finite")
     if rewards_PG.ndim != 2 or not rewards_PG.is_floating_point():
         raise ValueError(f"rewards: expected a floating-point matrix (prompts x group), got {tuple(rewards_PG.shape)} of {rewards_PG.dtype}")
     if not torch.isfinite(rewards_PG).all():
@@ -65,27 +68,28 @@ def check_baseline(baseline: str, options: dict[str, object], group: int | None 
 def grpo(rewards_PG: Tensor, threshold: float, std: bool = False, ddof: int = 1, eps: float = 1e-6) -> Tensor:
     """Group mean (GRPO, arXiv 2402.03300); the threshold plays no part."""
     check_baseline("grpo", {}, group=rewards_PG.shape[1])
-    centred_PG = _centred(rewards_PG)
+    if std and ddof >= rewards_PG.shape[1]:
+        raise ValueError(f"baseline 'grpo' with ddof {ddof} and group size {rewards_PG.shape[1]}: ddof must be smaller")
+    centred_PG = _settle(rewards_PG - rewards_PG.mean(dim=1, keepdim=True), rewards_PG)
     return centred_PG / (rewards_PG.std(dim=1, correction=ddof, keepdim=True) + eps) if std else centred_PG
 
 
 @register_baseline("static")
 def static(rewards_PG: Tensor, threshold: float) -> Tensor:
     """The least reward of a correct rollout, whatever the group did."""
-    return rewards_PG - threshold
+    return _settle(rewards_PG - threshold, rewards_PG)
 
 
 @register_baseline("corpo")
 def corpo(rewards_PG: Tensor, threshold: float) -> Tensor:
     """Group mean, but never below the least reward of a correct rollout (CoRPO)."""
-    below_P1 = rewards_PG.mean(dim=1, keepdim=True) < threshold
-    return torch.where(below_P1, rewards_PG - threshold, _centred(rewards_PG))
+    return _settle(rewards_PG - rewards_PG.mean(dim=1, keepdim=True).clamp(min=threshold), rewards_PG)
 
 
-def _centred(rewards_PG: Tensor) -> Tensor:
-    """R - mean(R), exactly 0 in a group of equal rewards: a tiny deviation must not blow up rounding residue."""
-    equal_P1 = rewards_PG.amax(dim=1, keepdim=True) == rewards_PG.amin(dim=1, keepdim=True)
-    return (rewards_PG - rewards_PG.mean(dim=1, keepdim=True)).masked_fill(equal_P1, 0.0)
+def _settle(difference: Tensor, rewards_PG: Tensor) -> Tensor:
+    """`difference` (P, G or P, 1) with rounding residue set to 0: a reward at its baseline must not count as a positive signal,
+    nor be blown up by a division by a tiny deviation."""
+    return difference.masked_fill(difference.abs() <= RESIDUE * rewards_PG.abs().amax(dim=1, keepdim=True), 0.0)
 
 
 def signal(rewards_PG: Tensor, advantages_PG: Tensor, threshold: float) -> dict[str, float]:
@@ -95,18 +99,19 @@ def signal(rewards_PG: Tensor, advantages_PG: Tensor, threshold: float) -> dict[
     A silent group is one whose advantages are all 0; by reward variance one would miss CoRPO's all-failed groups, which speak.
     """
     correct_PG = rewards_PG >= threshold
+    above_P1 = _settle(rewards_PG.double().mean(dim=1, keepdim=True) - threshold, rewards_PG)
     positive_PG, negative_PG = advantages_PG > 0, advantages_PG < 0
     out = {
         "reward_mean": float(rewards_PG.mean()),
         "pass_rate": float(correct_PG.float().mean()),
         "failed_positive_fraction": _ratio((positive_PG & ~correct_PG).sum(), (~correct_PG).sum()),
-        "clip_active_fraction": float((rewards_PG.mean(dim=1) < threshold).float().mean()),
+        "clip_active_fraction": float((above_P1 < 0).float().mean()),
         "silent_group_fraction": float((advantages_PG == 0).all(dim=1).float().mean()),
     }
     everything_PG = torch.ones_like(correct_PG)
     for suffix, chosen_PG in (("", everything_PG), ("_correct", correct_PG), ("_failed", ~correct_PG)):
         up_PG, down_PG = positive_PG & chosen_PG, negative_PG & chosen_PG
-        up_sum, down_sum = advantages_PG[up_PG].sum(), -advantages_PG[down_PG].sum()
+        up_sum, down_sum = advantages_PG[up_PG].sum(), advantages_PG[down_PG].abs().sum()
         out |= {
             f"positive_count{suffix}": float(up_PG.sum()),
             f"negative_count{suffix}": float(down_PG.sum()),

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -21,7 +21,7 @@ LEVELS = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8, 1.0)
 def rewards(draw: st.DrawFn, levels: tuple[float, ...] = LEVELS) -> Tensor:
     prompts, group = draw(st.integers(1, 5)), draw(st.integers(2, 9))
     flat = draw(st.lists(st.sampled_from(levels), min_size=prompts * group, max_size=prompts * group))
-    return torch.tensor(flat).view(prompts, group)
+    return torch.tensor(flat, dtype=torch.float64).view(prompts, group)
 
 
 def test_exact_cases() -> None:
@@ -36,13 +36,12 @@ def test_exact_cases() -> None:
 
 @given(rewards())
 def test_centred_grpo_balances(rewards_PG: Tensor) -> None:
-    found = advantages(rewards_PG.double(), "grpo")
+    found = advantages(rewards_PG, "grpo")
     torch.testing.assert_close(found.clamp(min=0).sum(1), -found.clamp(max=0).sum(1), atol=1e-9, rtol=0)
 
 
 @given(rewards())
 def test_corpo_is_static_below_the_threshold_and_grpo_above(rewards_PG: Tensor) -> None:
-    rewards_PG = rewards_PG.double()
     found, below_P = advantages(rewards_PG, "corpo"), rewards_PG.mean(1) < 0
     assert torch.equal(found[below_P], advantages(rewards_PG, "static")[below_P])
     assert torch.equal(found[~below_P], advantages(rewards_PG, "grpo")[~below_P])
@@ -63,7 +62,6 @@ def test_binary_rewards_hide_the_flaw(rewards_PG: Tensor) -> None:
 
 @given(rewards(), st.sampled_from(["grpo", "static", "corpo"]), st.randoms(use_true_random=False))
 def test_order_is_irrelevant(rewards_PG: Tensor, baseline: str, random) -> None:  # type: ignore[no-untyped-def]
-    rewards_PG = rewards_PG.double()
     prompts = random.sample(range(rewards_PG.shape[0]), rewards_PG.shape[0])
     rollouts = random.sample(range(rewards_PG.shape[1]), rewards_PG.shape[1])
     found = advantages(rewards_PG, baseline)
@@ -81,6 +79,33 @@ def test_equal_rewards_leave_no_residue(value: float, size: int) -> None:
     equal = torch.full((1, size), value)
     assert torch.equal(advantages(equal, "grpo", std=True, eps=1e-9), torch.zeros(1, size))
     assert torch.equal(advantages(equal, "corpo", threshold=-1), torch.zeros(1, size))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_reward_at_its_baseline_is_no_signal(dtype: torch.dtype) -> None:
+    assert advantages(FAILED.to(dtype), "grpo")[0, 1] == 0, "-0.5 is the mean on paper"
+    for threshold in (0.1, 0.2, 0.35, 0.7):
+        at_PG = torch.full((1, 4), threshold, dtype=dtype)
+        for baseline in ("static", "corpo"):
+            found = advantages(at_PG, baseline, threshold=threshold)
+            assert torch.equal(found, torch.zeros_like(at_PG))
+            assert signal(at_PG, found, threshold)["clip_active_fraction"] == 0
+
+
+@given(st.lists(st.sampled_from(range(-5, 6)), min_size=2, max_size=16), st.sampled_from([torch.float32, torch.float64]))
+@example([-4, -3, -2], torch.float32)
+@example([-4, -3, -2], torch.float64)
+def test_signs_are_those_of_exact_arithmetic(fifths: list[int], dtype: torch.dtype) -> None:
+    exact = torch.tensor([[len(fifths) * fifth - sum(fifths) for fifth in fifths]])
+    rewards_PG = torch.tensor([[fifth / 5 for fifth in fifths]], dtype=dtype)
+    found = advantages(rewards_PG, "grpo")
+    assert torch.equal(found.sign().long(), exact.sign())
+    assert signal(rewards_PG, found, 0.0)["clip_active_fraction"] == float(sum(fifths) < 0)
+
+
+def test_an_outlier_group_with_deviation_keeps_its_scale() -> None:
+    found = advantages(torch.tensor([[0.35] + [0.95] * 7]), "grpo", std=True)
+    torch.testing.assert_close(found, torch.tensor([[-2.47487] + [0.35355] * 7]), atol=1e-4, rtol=0)
 
 
 def test_an_all_failed_group_is_silent_for_grpo_only() -> None:
@@ -111,6 +136,8 @@ def test_bad_input_is_refused_in_one_line() -> None:
         (lambda: advantages(FAILED, "mean"), "unknown"),
         (lambda: advantages(FAILED, "corpo", std=True), "no option 'std'"),
         (lambda: advantages(FAILED[:, :1], "grpo"), "group size 1"),
+        (lambda: advantages(FAILED, "grpo", std=True, ddof=4), "ddof 4"),
+        (lambda: advantages(FAILED, "corpo", threshold=math.nan), "threshold nan"),
         (lambda: advantages(torch.tensor([[0.0, math.nan]]), "corpo"), "prompt 0, rollout 1"),
         (lambda: advantages(torch.tensor([0.0, 1.0]), "corpo"), "matrix"),
         (lambda: advantages(torch.tensor([[0, 1]]), "corpo"), "matrix"),

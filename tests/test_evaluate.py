@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference, wilson
-from corpo.evaluate.metrics import brier, by_prompt, ece, floors, summarise
-from corpo.evaluate.pass_at_k import pass_at_k
+from corpo.evaluate.metrics import brier, by_prompt, ece, floors, summarise, swap_consistency
+from corpo.evaluate.pass_at_k import pass_at_k, pass_at_k_array
 from corpo.task import Kind
 
 
@@ -29,6 +29,13 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_success() -> None:
 def test_pass_at_k_refuses_the_impossible(n: int, c: int, k: int) -> None:
     with pytest.raises(ValueError, match=r"pass@|impossible"):
         pass_at_k(n, c, k)
+
+
+def test_pass_at_k_array() -> None:
+    assert pass_at_k_array(8, [0, 3, 8], 4).tolist() == [pass_at_k(8, c, 4) for c in (0, 3, 8)]
+    for c in (-1, 9):
+        with pytest.raises(ValueError, match="impossible"):
+            pass_at_k_array(8, [1, c], 4)
 
 
 def test_wilson() -> None:
@@ -98,3 +105,11 @@ def test_summary_of_a_hand_made_table() -> None:
     assert len(by_prompt(rollouts, (1,))) == 2
     with pytest.raises(ValueError, match="pass@8"):
         summarise(rollouts, ks=(8,))
+
+
+def test_swap_consistency() -> None:
+    nothing = (np.nan, np.nan)
+    assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(1, 9)]})) == 1
+    assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(9, 1)]})) == 0
+    assert swap_consistency(_rollouts({("x", False): [(9, 1), nothing, nothing], ("x", True): [(1, 9)]})) == 1, "parsed verdicts decide"
+    assert swap_consistency(_rollouts({("x", False): [nothing], ("x", True): [nothing]})) == 0, "silence is not agreement"

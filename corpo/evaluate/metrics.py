@@ -99,9 +99,16 @@ def exactly_one(rollouts: pd.DataFrame) -> float:
 
 
 def swap_consistency(rollouts: pd.DataFrame) -> float:
-    """Share of pairs judged alike in both orders: the majority call on each program is the same whichever comes first."""
+    """Share of pairs judged alike in both orders: the majority call on each program is the same whichever comes first.
+
+    The majority is over parsed verdicts; a pair seen in both orders with no parsed verdict in one of them is not consistent.
+    """
     calls: dict[tuple[str, bool], dict[str, float]] = {}
     for (pair, swapped), group in rollouts.groupby(["pair_id", "swapped"]):
+        group = group[group["parsed"]]
+        if group.empty:
+            calls[str(pair), bool(swapped)] = {"unparsed": bool(swapped)}  # equals the call of no other order
+            continue
         first, second = (group["score_a"] > CUT).mean() > 0.5, (group["score_b"] > CUT).mean() > 0.5
         calls[str(pair), bool(swapped)] = {"one": second if swapped else first, "two": first if swapped else second}
     both = [pair for pair, swapped in calls if not swapped and (pair, True) in calls]
