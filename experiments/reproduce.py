@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from corpo.config import Config
-from experiments.app import ROOT, app, for_baseline
+from experiments.app import app, for_baseline
 from experiments.pipeline import build_data, data_stage, evaluate_policy, evaluate_stage, train_policy, train_stage
 from experiments.plan import plan
 from experiments.report import write_results
@@ -21,7 +21,7 @@ def run(config: Config) -> None:
         train_policy(one)
         evaluate_policy(one, trained=True)
     folder = write_results(config, runs)
-    print(f"\n{(folder / 'table.md').read_text()}\nreport: {(folder / 'report.md').relative_to(ROOT)}")
+    print(f"\n{(folder / 'table.md').read_text()}\nreport: {folder / 'report.md'}")
 
 
 if __name__ == "__main__":

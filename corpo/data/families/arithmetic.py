@@ -79,9 +79,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
                 return c
             """
         ),
-        params={"k": (2, 3, 4, 5, 6), "s": (1, 2, 3, 4, 5, 6)},
-        inputs=lambda rng, p: (rng.choice((p["k"] * rng.randint(1, 6), rng.randint(0, 40))),),
-        edges=((0,), (1,), (6,), (12,)),
+        params={"k": (2, 3, 4, 5, 6), "s": (1, 7, 12, 16, 21, 24)},
+        inputs=lambda rng, p: (rng.choice((p["k"] * rng.randint(1, 9), p["s"] + rng.randint(-1, 3), rng.randint(0, 50))),),
+        edges=((0,), (1,), (6,), (12,), (24,)),
     ),
     CodeFamily(
         name="count_digit",
