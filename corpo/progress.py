@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,8 +15,11 @@ Advance = Callable[..., None]
 
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
-    """Yield `advance(steps=1, note="")`. In a terminal a live bar; in a log a line at the start and at the end."""
+    """Yield `advance(steps=1, note="")`. In a terminal a live bar; in a log a line at every tenth of the way."""
     console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield _lines(description, total, done)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -34,3 +38,22 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
             bar.update(task, advance=steps)
 
         yield advance
+
+
+def _lines(description: str, total: int, done: int) -> Advance:
+    started, at, printed = time.monotonic(), done, 10 * done // max(total, 1)
+
+    def advance(steps: int = 1, note: str = "") -> None:
+        nonlocal at, printed
+        at += steps
+        if at > done and 10 * at // total > printed:
+            printed = 10 * at // total
+            spent = time.monotonic() - started
+            left = spent / (at - done) * (total - at)
+            print(f"{description}: {at}/{total} in {_clock(spent)}, left {_clock(left)} {note}".rstrip(), file=sys.stderr, flush=True)
+
+    return advance
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,4 +1,7 @@
-"""Content-addressed stages: a folder named by a hash of what goes in. Done once, skipped ever after."""
+"""Content-addressed stages: a folder named by a hash of what goes in. Done once, skipped ever after.
+
+`done.json` says when, where and how long; the wall time of a resumed stage counts from its last start.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +51,12 @@ class Stage:
             log.info("%s: done before (%s)", self.title, self.folder)
             return self.folder
         log.info("%s: in %s", self.title, self.folder)
+        resumed = self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "spec.json", self.spec)
         started = time.time()
         work(self.folder)
-        write_json(self.folder / "done.json", {"wall_seconds": round(time.time() - started, 1), **provenance()})
+        write_json(self.folder / "done.json", {"wall_seconds": round(time.time() - started, 1), "resumed": resumed, **provenance()})
         return self.folder
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpo.config import Config
-from corpo.files import read_json
 from corpo.policy.load import load_policy, policy_hash
 from corpo.stages import Stage, commit
 from experiments.app import ROOT
+
+if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from corpo.data.build import LabelledProblem, Use
+    from corpo.rollout import RolloutEngine
+    from corpo.task import Pair
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +71,7 @@ def _build_data(config: Config, folder: Path) -> None:
     write_card(folder / CARD, bank, problems, pairs, content_hash(rows))
 
 
-def _labelled(config: Config, uses):  # type: ignore[no-untyped-def]
+def _labelled(config: Config, uses: set[Use]) -> list[LabelledProblem]:
     from corpo.data.bank import select
     from corpo.data.build import build
     from corpo.data.label import LabelCache
@@ -76,8 +84,8 @@ def _labelled(config: Config, uses):  # type: ignore[no-untyped-def]
     return build(select(data.code_families, data.math_families), uses, data.seed, data.mutants_per_solution, sandbox, cache)
 
 
-def split_pairs(config: Config):  # type: ignore[no-untyped-def]
-    """Pairs by split: the built ones, with evaluation replaced by `data.file` where one is given."""
+def split_pairs(config: Config) -> list[tuple[str, Pair]]:
+    """The built pairs, each with its split."""
     from corpo.data.store import pairs_of, read_rows
 
     path = build_data(config) / PAIRS
@@ -89,7 +97,7 @@ def split_pairs(config: Config):  # type: ignore[no-untyped-def]
 
 def warm_start_stage(config: Config) -> Stage:
     spec = {"data": data_stage(config).key, "nano": asdict(config.nano), "warm_start": asdict(config.warm_start)}
-    return Stage("warm_start", spec, outputs(config), "warm start", minutes=50)
+    return Stage("warm_start", spec, outputs(config), "warm start", minutes=18)
 
 
 def make_base_policy(config: Config) -> Path:
@@ -170,13 +178,13 @@ def _train_policy(config: Config, folder: Path) -> None:
     tokenizer.save_pretrained(folder / "policy")
 
 
-def _engine(config: Config, model, tokenizer):  # type: ignore[no-untyped-def]
+def _engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
     from corpo.rollout.shared_prefix import SharedPrefixEngine
 
     return SharedPrefixEngine(model, tokenizer, config.rollout.max_new_tokens, config.rollout.temperature, config.rollout.rows)
 
 
-def _renderer(config: Config, tokenizer):  # type: ignore[no-untyped-def]
+def _renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
     from corpo.task import chat_prompt, render_prompt
 
     style = config.model.style
@@ -234,8 +242,3 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
     engine = _engine(config, model, tokenizer)
     rollouts = roll_out(pairs, engine, _renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, title)
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
-
-
-def done_record(folder: Path) -> dict[str, object]:
-    record: dict[str, object] = read_json(folder / "done.json")
-    return record

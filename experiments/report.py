@@ -56,13 +56,15 @@ def _run(config: Config) -> Run:
 
 def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, object]:
     last = list(records.values())[-1]
+    resumed = [title for title, record in records.items() if record.get("resumed")]
+    late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
     return {
         "command": f"`python -m experiments.reproduce experiment={'study' if config.name == 'nano_study' else config.name}`",
         "configuration": "`config.yaml`",
         "seeds": ", ".join(map(str, config.study.seeds)),
         "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in records.values()})),
         "hardware": f"{last['cpu']}, {last['cores']} cores, no GPU; torch {last['torch']}, transformers {last['transformers']}, Python {last['python']}",
-        "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in records.values()) / 60:.1f} min (by stage: `provenance.json`)",
+        "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in records.values()) / 60:.1f} min (by stage: `provenance.json`{late})",
     }
 
 

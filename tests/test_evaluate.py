@@ -10,7 +10,7 @@ import pytest
 
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference, wilson
 from corpo.evaluate.metrics import brier, by_prompt, ece, floors, summarise, swap_consistency
-from corpo.evaluate.pass_at_k import pass_at_k, pass_at_k_array
+from corpo.evaluate.pass_at_k import pass_at_k
 from corpo.task import Kind
 
 
@@ -29,13 +29,6 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_success() -> None:
 def test_pass_at_k_refuses_the_impossible(n: int, c: int, k: int) -> None:
     with pytest.raises(ValueError, match=r"pass@|impossible"):
         pass_at_k(n, c, k)
-
-
-def test_pass_at_k_array() -> None:
-    assert pass_at_k_array(8, [0, 3, 8], 4).tolist() == [pass_at_k(8, c, 4) for c in (0, 3, 8)]
-    for c in (-1, 9):
-        with pytest.raises(ValueError, match="impossible"):
-            pass_at_k_array(8, [1, c], 4)
 
 
 def test_wilson() -> None:

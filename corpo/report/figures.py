@@ -29,6 +29,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.7,
     "legend.frameon": False,
@@ -76,10 +77,10 @@ def failed_positive(study: Study, path: Path) -> None:
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True)
         _draw_curve(axes[0], study, "failed_positive_fraction", smooth=5)
-        axes[0].axhline(0.18, color="#333333", linewidth=0.8, linestyle=":")
-        axes[0].annotate("18%: the paper's early batch", (0.98, 0.18), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+        axes[0].axhline(0.18, color="#333333", linewidth=0.8, linestyle=":", label="the paper's early batch: 18%")
         axes[0].set(title="failed rollouts with A > 0", xlabel="step", ylabel="share of failed rollouts")
-        axes[0].legend()
+        axes[0].set_ylim(-0.01, 1.3 * axes[0].get_ylim()[1])  # room for the legend
+        axes[0].legend(loc="upper right", ncols=2)
         _draw_curve(axes[1], study, "clip_active_fraction", smooth=5)
         axes[1].set(title="groups whose mean is below R_min_correct", xlabel="step", ylabel="share of groups")
         axes[1].set_ylim(0, 1)
