@@ -86,7 +86,7 @@ class NanoConfig:
 class WarmStartConfig:
     """*Our choice* throughout: the paper starts from a pretrained reasoner."""
 
-    steps: int = 1500
+    steps: int = 1400
     pairs: int = 32  # each with its swapped twin
     math_share: float = 0.4
     prompt_weight: float = 0.3  # of the loss on prompt tokens, beside the response's
@@ -163,12 +163,12 @@ class TrainConfig:
     steps: int = 80
     prompts: int = 32  # per step, both orders of half as many pairs
     group: int = 16
-    lr: float = 2e-4
+    lr: float = 1e-4
     warmup: int = 5
     clip: float = 1.0  # of the gradient's norm
     weight_decay: float = 0.0
     filter_silent: bool = False  # average the loss over groups with a non-zero advantage only (dynamic filtering)
-    token_budget: int = 8192  # tokens in one forward pass of training
+    token_budget: int = 4096  # tokens in one forward pass of training: more is slower on CPUs, for it leaves their caches
     validate_every: int = 10
     validation_prompts: int = 64
     validation_group: int = 8

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from corpo.config import LossConfig, NanoConfig
 from corpo.policy.nano import new_model, train_tokenizer
-from corpo.policy.tree import group_logprobs, left_pad
+from corpo.policy.tree import group_logprobs
 from corpo.rollout import Rollouts
 from corpo.rollout.shared_prefix import SharedPrefixEngine
 from corpo.train.loss import policy_loss, token_weights
@@ -22,15 +22,18 @@ def engine() -> SharedPrefixEngine:
     tokenizer = train_tokenizer(TEXTS * 5, 400)
     torch.manual_seed(0)
     model = new_model(NanoConfig(width=48, layers=2, heads=2, mlp=64), tokenizer)
-    with torch.no_grad():  # sharpen it, so that rollouts differ in likelihood, and let some end
+    with torch.no_grad():  # sharpen it, so that rollouts differ in likelihood, and let many end early
         for parameter in model.parameters():
             parameter.mul_(3.0)
+        model.get_input_embeddings().weight[tokenizer.eos_token_id].mul_(4.0)
     return SharedPrefixEngine(model, tokenizer, max_new_tokens=9, rows=8)
 
 
 @pytest.fixture(scope="module")
 def rollouts(engine: SharedPrefixEngine) -> Rollouts:
-    return engine.generate(TEXTS, group=4, seed=1)
+    rollouts = engine.generate(TEXTS, group=4, seed=1)
+    assert len(rollouts.lengths_PG.unique()) > 2, "rollouts of different lengths, or packing has nothing to do"
+    return rollouts
 
 
 def _padded_logprobs(model: PreTrainedModel, rollouts: Rollouts, temperature: float = 1.0) -> Tensor:
@@ -46,11 +49,11 @@ def _padded_logprobs(model: PreTrainedModel, rollouts: Rollouts, temperature: fl
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_packed_logprobs_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts, temperature: float) -> None:
-    ids_PS, mask_PS = left_pad(rollouts.prompt_ids, 0)
-    packed, entropy = group_logprobs(engine.model, ids_PS, mask_PS, rollouts.completion_ids_PGT, temperature)
+    packed, entropy = group_logprobs(engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, temperature)
     plain = _padded_logprobs(engine.model, rollouts, temperature)
     torch.testing.assert_close(packed[rollouts.mask_PGT], plain[rollouts.mask_PGT], atol=1e-4, rtol=0)
     assert bool((entropy >= 0).all())
+    assert bool((packed[~rollouts.mask_PGT] == 0).all())
 
 
 def test_rollouts_return_the_logprobs_they_were_sampled_at(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
@@ -62,12 +65,11 @@ def test_rollouts_return_the_logprobs_they_were_sampled_at(engine: SharedPrefixE
 def test_packed_gradients_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
     advantages_PG = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     weights = token_weights(rollouts.mask_PGT, "token_sum", 9)
-    ids_PS, mask_PS = left_pad(rollouts.prompt_ids, 0)
     gradients = []
     for packed in (True, False):
         engine.model.zero_grad()
         if packed:
-            logprobs, entropy = group_logprobs(engine.model, ids_PS, mask_PS, rollouts.completion_ids_PGT)
+            logprobs, entropy = group_logprobs(engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT)
         else:
             logprobs = _padded_logprobs(engine.model, rollouts)
             entropy = torch.zeros_like(logprobs)
@@ -83,7 +85,7 @@ def test_same_seed_same_rollouts_and_they_follow_the_distribution(engine: Shared
     assert not torch.equal(engine.generate(TEXTS, group=4, seed=2).completion_ids_PGT[:, :, :3], rollouts.completion_ids_PGT[:, :, :3])
     many = engine.generate(TEXTS[:1], group=4000, seed=3)
     ids = torch.tensor(many.prompt_ids)
-    expected = torch.softmax(engine.model(input_ids=ids).logits[0, -1].float(), -1)
+    expected = torch.softmax(engine.model(input_ids=ids).logits[0, -1].detach().float(), -1)
     seen = torch.bincount(many.completion_ids_PGT[0, :, 0], minlength=len(expected)) / 4000
     assert float((seen - expected).abs().sum()) < 2.5 * float((expected * (1 - expected) / 4000).sqrt().sum())
 

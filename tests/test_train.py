@@ -12,7 +12,6 @@ import torch
 from corpo.config import LossConfig, NanoConfig, TrainConfig
 from corpo.files import read_jsonl
 from corpo.policy.nano import new_model, train_tokenizer
-from corpo.policy.tree import group_logprobs, left_pad
 from corpo.rollout.shared_prefix import SharedPrefixEngine
 from corpo.task import Candidate, Domain, OrdinalReward, Pair, Problem, render_prompt
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
@@ -89,8 +88,7 @@ def test_one_step_moves_the_policy_towards_what_was_rewarded() -> None:
     rollouts = learner.engine.generate([render_prompt(pair) for pair in pairs], 4, seed=0)
     advantages_PG = torch.zeros(4, 4)
     advantages_PG[:, 0], advantages_PG[:, 1] = 1.0, -1.0
-    ids, mask = left_pad(rollouts.prompt_ids, 0)
-    likelihood = lambda: (group_logprobs(learner.model, ids, mask, rollouts.completion_ids_PGT)[0].detach() * rollouts.mask_PGT).sum(-1)
+    likelihood = lambda: learner.logprobs(learner.model, rollouts)[0].detach().sum(-1)
     before = likelihood()
     norms = learner.update(rollouts, advantages_PG, lr=1e-3)
     change = likelihood() - before

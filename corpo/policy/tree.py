@@ -2,7 +2,8 @@
 
 Grouped reinforcement learning reads every prompt G times if each rollout is a row of its own. Here a row holds the prompt,
 then the completions; a mask lets a completion see its prompt and itself only, and positions restart behind the prompt, so
-that log-probs are those of G separate rows. P prompts, G rollouts, S prompt tokens, T completion tokens, L = S + G*T.
+that log-probs are those of G separate rows. P prompts, G rollouts, S prompt tokens, T completion tokens, N completion tokens
+of a whole group, L = S + N.
 """
 
 from __future__ import annotations
@@ -49,38 +50,48 @@ def decode_mask(mask_PS: Tensor, group: int, step: int) -> Tensor:
     return torch.cat([prompt_PGS, history], dim=-1)[:, None]
 
 
-def tree_mask(mask_PS: Tensor, group: int, length: int) -> Tensor:
-    """Attention of a packed row [prompt][completion 1]...[completion G], (P, 1, L, L)."""
+def tree_mask(mask_PS: Tensor, rollout_PN: Tensor, step_PN: Tensor, real_PN: Tensor) -> Tensor:
+    """Attention of a packed row [prompt][tokens of all completions], (P, 1, L, L).
+
+    Token n of a row is token `step_PN` of rollout `rollout_PN`, or padding where `real_PN` is false: nothing sees that.
+    """
     prompts, width = mask_PS.shape
-    device = mask_PS.device
-    total = width + group * length
-    mask_P1LL = torch.zeros(prompts, 1, total, total, dtype=torch.bool, device=device)
+    total = width + rollout_PN.shape[1]
+    mask_P1LL = torch.zeros(prompts, 1, total, total, dtype=torch.bool, device=mask_PS.device)
     mask_P1LL[:, :, :width, :width] = prompt_mask(mask_PS)
     mask_P1LL[:, 0, width:, :width] = mask_PS[:, None, :]
-    causal_TT = torch.ones(length, length, dtype=torch.bool, device=device).tril()
-    mask_P1LL[:, :, width:, width:] = torch.block_diag(*[causal_TT] * group)
+    same_PNN = rollout_PN[:, :, None] == rollout_PN[:, None, :]
+    earlier_PNN = step_PN[:, :, None] >= step_PN[:, None, :]
+    mask_P1LL[:, 0, width:, width:] = same_PNN & earlier_PNN & real_PN[:, None, :]
     return mask_P1LL
 
 
 def group_logprobs(
-    model: PreTrainedModel, prompt_ids_PS: Tensor, mask_PS: Tensor, completion_ids_PGT: Tensor, temperature: float = 1.0
+    model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], ids_PGT: Tensor, mask_PGT: Tensor, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability of every completion token and entropy of its distribution, both (P, G, T), at the sampling temperature."""
-    prompts, group, length = completion_ids_PGT.shape
-    width = prompt_ids_PS.shape[1]
-    starts_P1 = mask_PS.sum(-1, keepdim=True)
-    steps_GT = torch.arange(length, device=mask_PS.device).repeat(group)
+    """Log-probability of every completion token and entropy of its distribution, both (P, G, T), at the sampling temperature.
+
+    Both are 0 where `mask_PGT` is false. No row carries the padding of its rollouts: a long one costs its own tokens only.
+    """
+    ids_PS, mask_PS = (tensor.to(ids_PGT.device) for tensor in left_pad(prompt_ids, 0))
+    width, length = ids_PS.shape[1], ids_PGT.shape[-1]
+    flat_mask = mask_PGT.flatten(1)
+    longest = int(flat_mask.sum(-1).max())
+    at_PN = (~flat_mask).long().sort(stable=True, dim=-1).indices[:, :longest]  # real tokens first, in order
+    real_PN = flat_mask.gather(1, at_PN)
+    token_PN = ids_PGT.flatten(1).gather(1, at_PN).masked_fill(~real_PN, 0)
+    rollout_PN, step_PN = at_PN // length, at_PN % length
     logits = model(
-        input_ids=torch.cat([prompt_ids_PS, completion_ids_PGT.flatten(1)], dim=1),
-        attention_mask=tree_mask(mask_PS, group, length),
-        position_ids=torch.cat([positions(mask_PS), starts_P1 + steps_GT], dim=1),
-        logits_to_keep=torch.arange(width - 1, width + group * length, device=mask_PS.device),
+        input_ids=torch.cat([ids_PS, token_PN], dim=1),
+        attention_mask=tree_mask(mask_PS, rollout_PN, step_PN, real_PN),
+        position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PN], dim=1),
+        logits_to_keep=torch.arange(width - 1, width + longest, device=ids_PGT.device),
         use_cache=False,
     ).logits
-    # The prompt's last token predicts every first token; each completion's last token predicts nothing that was sampled.
-    first_PG1V = logits[:, None, :1].expand(-1, group, -1, -1)
-    later_PGTV = logits[:, 1:].view(prompts, group, length, -1)[:, :, :-1]
-    logp_PGTV = torch.log_softmax(torch.cat([first_PG1V, later_PGTV], dim=2).float() / temperature, dim=-1)
-    logprobs_PGT = logp_PGTV.gather(-1, completion_ids_PGT[..., None]).squeeze(-1)
-    entropy_PGT = -(logp_PGTV.exp() * logp_PGTV).sum(-1)
-    return logprobs_PGT, entropy_PGT
+    logp_PKV = torch.log_softmax(logits.float() / temperature, dim=-1)  # K = 1 + N: the prompt's last token, then all packed ones
+    # A completion's first token is predicted by the prompt's last one, any other by the token packed before it.
+    source_PN = torch.where(step_PN == 0, 0, torch.arange(longest, device=ids_PGT.device))
+    logprobs_PN = logp_PKV.flatten(1).gather(1, source_PN * logp_PKV.shape[-1] + token_PN)
+    entropy_PN = -(logp_PKV.exp() * logp_PKV).sum(-1).gather(1, source_PN)
+    unpack = lambda values_PN: torch.zeros(flat_mask.shape, device=ids_PGT.device).scatter(1, at_PN, values_PN * real_PN).view(ids_PGT.shape)
+    return unpack(logprobs_PN), unpack(entropy_PN)

@@ -19,6 +19,12 @@ class Rollouts:
     logprobs_PGT: Tensor  # float32, at the sampling temperature; 0 where masked
     texts_PG: list[list[str]]
 
+    def of(self, prompts: Sequence[int]) -> Rollouts:
+        """The groups of some prompts, by index."""
+        at = list(prompts)
+        texts, ids = [self.texts_PG[p] for p in at], [self.prompt_ids[p] for p in at]
+        return Rollouts(ids, self.completion_ids_PGT[at], self.mask_PGT[at], self.logprobs_PGT[at], texts)
+
     @property
     def lengths_PG(self) -> Tensor:
         return self.mask_PGT.sum(-1)

@@ -37,8 +37,7 @@ class SharedPrefixEngine:
         for start in range(0, len(by_length), batch):
             chunk = by_length[start : start + batch]
             ids, logprobs = self._sample([prompt_ids[i] for i in chunk], group, generator)
-            ids_PGT[chunk, :, : ids.shape[-1]] = ids.cpu()
-            logprobs_PGT[chunk, :, : ids.shape[-1]] = logprobs.cpu()
+            ids_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), logprobs.cpu()
             if advance:
                 advance(len(chunk))
         self.model.train(training)
@@ -50,38 +49,42 @@ class SharedPrefixEngine:
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
     def _sample(self, prompt_ids: list[list[int]], group: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Completion ids and log-probs, (P, G, T')."""
+        """Completion ids and log-probs, (P, G, T)."""
         device = self.model.device
         ids_PS, mask_PS = (tensor.to(device) for tensor in left_pad(prompt_ids, self._pad))
         cache = DynamicCache()
-        logits = self.model(
+        logits_PGV = self.model(
             input_ids=ids_PS,
             attention_mask=prompt_mask(mask_PS),
             position_ids=positions(mask_PS),
             past_key_values=cache,
             logits_to_keep=1,
-        ).logits
-        logits_PGV = logits.expand(-1, group, -1)
-        starts_P1 = mask_PS.sum(-1, keepdim=True)
-        done_PG = torch.zeros(len(prompt_ids), group, dtype=torch.bool, device=device)
-        tokens, logprobs = [], []
+        ).logits.expand(-1, group, -1)
+        shape = (len(prompt_ids), group, self.max_new_tokens)
+        ids_PGT = torch.full(shape, self._pad, dtype=torch.long, device=device)
+        logprobs_PGT = torch.zeros(shape, device=device)
+        done_PG = torch.zeros(shape[:2], dtype=torch.bool, device=device)
+        live = torch.arange(len(prompt_ids), device=device)  # the prompts that the rows below belong to
         for step in range(self.max_new_tokens):
             logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
             token_PG = torch.multinomial(logp_PGV.exp().flatten(0, 1), 1, generator=generator).view_as(done_PG)
             token_PG = token_PG.masked_fill(done_PG, self._pad)
-            logprob_PG = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1)
-            tokens.append(token_PG)
-            logprobs.append(logprob_PG.masked_fill(done_PG, 0.0))
+            ids_PGT[live, :, step] = token_PG
+            logprobs_PGT[live, :, step] = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1).masked_fill(done_PG, 0.0)
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
-            if step + 1 == self.max_new_tokens or bool(done_PG.all()):
+            unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
+            if step + 1 == self.max_new_tokens or not len(unfinished):
                 break
+            if 2 * len(unfinished) <= len(live):  # a few long rollouts must not keep the finished groups in the batch
+                live, mask_PS, token_PG, done_PG = (tensor[unfinished] for tensor in (live, mask_PS, token_PG, done_PG))
+                cache.batch_select_indices(unfinished)
             logits_PGV = self.model(
                 input_ids=token_PG,
                 attention_mask=decode_mask(mask_PS, group, step),
-                position_ids=(starts_P1 + step).expand(-1, group),
+                position_ids=(mask_PS.sum(-1, keepdim=True) + step).expand(-1, group),
                 past_key_values=cache,
             ).logits
-        return torch.stack(tokens, dim=-1), torch.stack(logprobs, dim=-1)
+        return ids_PGT, logprobs_PGT
 
     def _packaged(self, prompt_ids: list[list[int]], ids_PGT: Tensor, logprobs_PGT: Tensor) -> Rollouts:
         ended = (ids_PGT == self.tokenizer.eos_token_id).long().cumsum(-1)

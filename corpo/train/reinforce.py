@@ -22,7 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from corpo.baselines import advantages, check_baseline, signal
 from corpo.config import TrainConfig
 from corpo.files import append_jsonl, hash_of, read_jsonl, write_jsonl
-from corpo.policy.tree import group_logprobs, left_pad
+from corpo.policy.tree import group_logprobs
 from corpo.progress import progress
 from corpo.rollout import RolloutEngine, Rollouts
 from corpo.rollout.judge import judge
@@ -109,31 +109,31 @@ class Learner:
         weights_PGT[counted] = token_weights(rollouts.mask_PGT[counted], config.aggregation, rollouts.mask_PGT.shape[-1])
         loss = entropy = mismatch = tokens = 0.0
         for chunk in self._micro_batches(rollouts, keep):
-            ids_PS, prompt_mask_PS = left_pad([rollouts.prompt_ids[p] for p in chunk], 0)
-            length = int(rollouts.mask_PGT[chunk].sum(-1).max())
-            ids_PGT, mask_PGT = rollouts.completion_ids_PGT[chunk, :, :length], rollouts.mask_PGT[chunk, :, :length]
-            sampled_PGT = rollouts.logprobs_PGT[chunk, :, :length]
-            logprobs_PGT, entropy_PGT = group_logprobs(self.model, ids_PS, prompt_mask_PS, ids_PGT, self.temperature)
+            part = rollouts.of(chunk)
+            logprobs_PGT, entropy_PGT = self.logprobs(self.model, part)
             reference_PGT = None
             if config.kl:
                 with torch.no_grad():
-                    reference_PGT, _ = group_logprobs(self.reference, ids_PS, prompt_mask_PS, ids_PGT, self.temperature)
-            part = policy_loss(logprobs_PGT, entropy_PGT, advantages_PG[chunk], weights_PGT[chunk, :, :length], sampled_PGT, reference_PGT, config)
-            part.backward()
-            loss += float(part.detach())
-            tokens += float(mask_PGT.sum())
-            entropy += float((entropy_PGT.detach() * mask_PGT).sum())
-            mismatch += float(((sampled_PGT - logprobs_PGT.detach()) * mask_PGT).sum())
+                    reference_PGT, _ = self.logprobs(self.reference, part)
+            share = policy_loss(logprobs_PGT, entropy_PGT, advantages_PG[chunk], weights_PGT[chunk], part.logprobs_PGT, reference_PGT, config)
+            share.backward()
+            loss += float(share.detach())
+            tokens += float(part.mask_PGT.sum())
+            entropy += float(entropy_PGT.detach().sum())
+            mismatch += float((part.logprobs_PGT - logprobs_PGT.detach()).sum())
         norms = self.optimizer.step(lr, self.config.clip)
         return {"loss": loss, "entropy": entropy / tokens, "mismatch_kl": mismatch / tokens, **norms}
 
+    def logprobs(self, model: PreTrainedModel, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """Log-probs and entropies of the rollouts under a model, (P, G, T)."""
+        return group_logprobs(model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, self.temperature)
+
     def _micro_batches(self, rollouts: Rollouts, keep: Sequence[int]) -> Iterator[list[int]]:
         """Prompts of like length, as many as fit the token budget when packed with their groups."""
-        completions = rollouts.completion_ids_PGT.shape[1] * rollouts.completion_ids_PGT.shape[2]
+        widths = [len(ids) + int(tokens) for ids, tokens in zip(rollouts.prompt_ids, rollouts.lengths_PG.sum(1), strict=True)]
         chunk: list[int] = []
-        for p in sorted(keep, key=lambda p: len(rollouts.prompt_ids[p])):
-            width = len(rollouts.prompt_ids[p]) + completions
-            if chunk and (len(chunk) + 1) * width > self.config.token_budget:
+        for p in sorted(keep, key=lambda p: widths[p]):
+            if chunk and (len(chunk) + 1) * widths[p] > self.config.token_budget:
                 yield chunk
                 chunk = []
             chunk.append(p)
@@ -144,13 +144,12 @@ class Learner:
         """pass@1 and mean reward on validation pairs, and how far the policy has gone from the warm start (nats a rollout)."""
         rollouts = self.engine.generate([self.render(pair) for pair in pairs], self.config.validation_group, seed=_seed("validation", 0, 0))
         judged = judge(rollouts.texts_PG, pairs, self.reward)
-        ids_PS, mask_PS = left_pad(rollouts.prompt_ids, 0)
-        reference_PGT, _ = group_logprobs(self.reference, ids_PS, mask_PS, rollouts.completion_ids_PGT, self.temperature)
-        kl = ((rollouts.logprobs_PGT - reference_PGT) * rollouts.mask_PGT).sum(-1).mean()
+        chunks = self._micro_batches(rollouts, range(len(pairs)))
+        reference = sum(float(self.logprobs(self.reference, rollouts.of(chunk))[0].sum()) for chunk in chunks)
         return {
             "validation/pass@1": float((judged.rewards_PG >= self.reward.threshold).float().mean()),
             "validation/reward": float(judged.rewards_PG.mean()),
-            "validation/kl_from_start": float(kl),
+            "validation/kl_from_start": (float(rollouts.logprobs_PGT.sum()) - reference) / rollouts.lengths_PG.numel(),
         }
 
 

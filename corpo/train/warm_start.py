@@ -121,7 +121,7 @@ def dev_pairs(problems: Sequence[LabelledProblem], seed: int) -> list[Pair]:
 def dev_accuracy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], seed: int) -> dict[str, float]:
     """pass@1 by domain and kind, and the unparseable share, over `DEV_GROUP` rollouts a pair."""
     attention = model.config._attn_implementation
-    model.set_attn_implementation("sdpa")  # which the engine's tree masks are made for
+    model.set_attn_implementation("sdpa")  # the eager one adds masks, and the engine's are boolean
     engine = SharedPrefixEngine(model, tokenizer, max_new_tokens=32)
     rollouts = engine.generate([render_prompt(pair) for pair in pairs], DEV_GROUP, seed)
     model.set_attn_implementation(attention)
