@@ -36,7 +36,7 @@ report: $(STAMP)  ## tables, figures and report of a finished study again: make 
 data: $(STAMP)  ## build, execute and label the pairs only
 	$(BIN)/python -m experiments.data $(ARGS)
 
-base: $(STAMP)  ## train the shipped base policy again, from nothing (under an hour)
+base: $(STAMP)  ## train the shipped base policy again, from nothing (a quarter of an hour)
 	$(BIN)/python -m experiments.warm_start $(ARGS)
 
 dry-run: $(STAMP)  ## print the composed config, the stages to run or skip, and an estimate

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from corpo.config import Config
 from corpo.policy.load import load_policy, policy_hash
-from corpo.stages import Stage, commit
+from corpo.stages import Stage, provenance
 from experiments.app import ROOT
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
@@ -97,7 +97,7 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 def warm_start_stage(config: Config) -> Stage:
     spec = {"data": data_stage(config).key, "nano": asdict(config.nano), "warm_start": asdict(config.warm_start)}
-    return Stage("warm_start", spec, outputs(config), "warm start", minutes=18)
+    return Stage("warm_start", spec, outputs(config), "warm start", minutes=13)
 
 
 def make_base_policy(config: Config) -> Path:
@@ -117,16 +117,16 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     rows = problem_rows(problems)
     write_rows(folder / PROBLEMS, rows)
     bank = select(config.data.code_families, config.data.math_families)
-    provenance = {
+    record = {
         "command": "python -m experiments.warm_start",
-        "commit": commit(),
+        **provenance(),
         "data_hash": content_hash(rows),
         "code_families": names(bank.code),
         "math_families": names(bank.math),
         "nano": asdict(config.nano),
         "warm_start": asdict(config.warm_start),
     }
-    make_base(problems, config.nano, config.warm_start, folder, provenance)
+    make_base(problems, config.nano, config.warm_start, folder, record)
 
 
 # --- reinforcement learning ---------------------------------------------------------------------------------------------

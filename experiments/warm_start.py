@@ -1,4 +1,4 @@
-"""Make the nano base policy from nothing: `python -m experiments.warm_start` (under an hour on two cores)."""
+"""Make the nano base policy from nothing: `python -m experiments.warm_start` (a quarter of an hour on two cores)."""
 
 from __future__ import annotations
 

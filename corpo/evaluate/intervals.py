@@ -16,7 +16,7 @@ class Interval(NamedTuple):
 
 
 def clustered_bootstrap(values: Sequence[float], clusters: Sequence[object], draws: int = 2000, seed: int = 0, level: float = 0.95) -> Interval:
-    """Mean of `values` with a percentile interval that resamples whole clusters (a pair's two orders are one cluster)."""
+    """Mean of `values` with a percentile interval that resamples whole clusters (a problem with its pairs and their two orders)."""
     means = _resampled_means(np.asarray(values, dtype=float), clusters, draws, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(np.mean(values)), float(low), float(high))

@@ -19,7 +19,8 @@ ECE_BINS = 10
 def by_prompt(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
     """One row per prompt: pass@k for every k. Raises ValueError when there are fewer rollouts than k."""
     grouped = rollouts.groupby("prompt_id", sort=True)
-    table = grouped.agg(split=("split", "first"), pair_id=("pair_id", "first"), family=("family", "first"), n=("correct", "size"), c=("correct", "sum"))
+    names = {column: (column, "first") for column in ("split", "pair_id", "problem_id", "family")}
+    table = grouped.agg(**names, n=("correct", "size"), c=("correct", "sum"))
     for k in ks:
         table[f"pass@{k}"] = [pass_at_k(int(n), int(c), k) for n, c in zip(table["n"], table["c"], strict=True)]
     return table.reset_index()
@@ -31,9 +32,9 @@ def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
     rows = []
     for split, group in rollouts.groupby("split", sort=False):
         mine = prompts[prompts["split"] == split]
-        row: dict[str, object] = {"split": split, "prompts": len(mine), "pairs": mine["pair_id"].nunique()}
+        row: dict[str, object] = {"split": split, "prompts": len(mine), "pairs": mine["pair_id"].nunique(), "problems": mine["problem_id"].nunique()}
         for k in ks:
-            interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["pair_id"].to_list())
+            interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["problem_id"].to_list())
             row |= {f"pass@{k}": interval.mean, f"pass@{k}_low": interval.low, f"pass@{k}_high": interval.high}
         kind = Kind(str(group["kind"].iloc[0]))
         row |= {f"floor_{name}": value for name, value in floors(kind).items()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.config import ModelConfig
 from corpo.files import file_hash, hash_of
@@ -23,17 +23,33 @@ def load_policy(config: ModelConfig, path: str | None = None) -> tuple[PreTraine
         tokenizer = AutoTokenizer.from_pretrained(where)
         model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, config.dtype), use_safetensors=True)
     except (OSError, ValueError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model.path={where}: cannot be loaded ({reason}); give a folder with config.json and *.safetensors, or a hub id") from None
+        raise _unloadable(where, error) from None
     return model, tokenizer
 
 
+def _unloadable(path: str, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())[:200]
+    return ModelError(f"model.path={path}: cannot be loaded ({reason}); give a folder with config.json and *.safetensors, or a hub id")
+
+
 def policy_hash(path: str) -> str:
-    """What a policy is, for the key of a stage: the hash of a local folder's weights, else the hub id itself."""
+    """What a policy is, for the key of a stage: the hash of a local folder's weights, else the hub id and its commit.
+
+    Raises ModelError where there is none, or where weights are cut short: their headers tell before any work is spent.
+    """
     folder = Path(path)
     if not folder.is_dir():
-        return path
+        try:
+            return f"{path}@{AutoConfig.from_pretrained(path)._commit_hash}"
+        except (OSError, ValueError) as error:
+            raise _unloadable(path, error) from None
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(f"model.path={path}: the folder holds no *.safetensors; point to a saved policy")
+    for file in weights:
+        try:
+            with safe_open(file, "pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"model.path={path}: {file.name} is damaged ({error}); copy or make the policy again") from None
     return hash_of([file_hash(file) for file in weights])

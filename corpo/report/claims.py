@@ -10,6 +10,7 @@ import pandas as pd
 from corpo.report.records import Study
 
 EARLY = 5  # steps
+OUT_OF_DOMAIN = ("code_both_wrong", "code_both_correct", "math_first_correct", "math_second_correct")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _ratio(study: Study, _: pd.DataFrame) -> Finding:
 
 
 def _generalisation(study: Study, differences: pd.DataFrame) -> Finding:
-    out = differences[differences["split"].str.startswith(("code_both", "math_"))]
+    out = differences[differences["split"].isin(OUT_OF_DOMAIN)]
     lines = []
     ahead = behind = 0
     for row in out.to_dict("records"):
@@ -105,7 +106,7 @@ def _generalisation(study: Study, differences: pd.DataFrame) -> Finding:
     return Finding(
         "C5",
         "Static and CoRPO generalise better out of domain than GRPO.",
-        f"Of {len(out)} out-of-domain differences to GRPO, {ahead} are clearly positive and {behind} clearly negative (95% intervals over pairs, "
+        f"Of {len(out)} out-of-domain differences to GRPO, {ahead} are clearly positive and {behind} clearly negative (95% intervals over problems, "
         "not corrected for several comparisons): " + "; ".join(lines) + ".",
         "seen" if ahead and not behind else "not seen" if behind and not ahead else "undecided",
     )

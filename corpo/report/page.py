@@ -36,7 +36,8 @@ def write_report(folder: Path, name: str, shown: Sequence[Finding], figures: Seq
 
 {tables}
 *coin*: floor of a policy that flips a coin for each candidate. *exactly one*: floor of a policy that always calls exactly one candidate correct, at
-random. pass@16 of a coin is 99%: read it beside pass@1. Each pair is evaluated in both orders; intervals resample pairs.
+random. pass@16 of a coin is 99%: read it beside pass@1. Each pair is evaluated in both orders; intervals resample
+problems with all their pairs, within the families at hand: they say nothing about other families.
 
 ## Claims
 {claims}

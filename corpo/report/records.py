@@ -55,4 +55,4 @@ class Study:
         both = pd.concat(tables)
         columns = [f"pass@{k}" for k in self.ks]
         means = both.groupby("prompt_id")[columns].mean()
-        return tables[0].set_index("prompt_id")[["split", "pair_id", "family"]].join(means).reset_index()
+        return tables[0].set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]].join(means).reset_index()

@@ -31,24 +31,43 @@ TITLES = {
     "code_both_correct": "OOD: code, both correct",
     "math_first_correct": "OOD: math, first correct",
     "math_second_correct": "OOD: math, second correct",
+    "code_exactly_one": "in domain: code, both orders",
+    "math_exactly_one": "OOD: math, both orders",
+    "trained_families_exactly_one": "trained families, new problems, both orders",
     "trained_families_first_correct": "trained families, new problems, first correct",
     "trained_families_second_correct": "trained families, new problems, second correct",
 }
 
+# A policy that favours a position gains on one split what it loses on the other: their mean over both orders of each pair tells.
+BOTH_ORDERS = {
+    "code_exactly_one": ("code_first_correct", "code_second_correct"),
+    "math_exactly_one": ("math_first_correct", "math_second_correct"),
+    "trained_families_exactly_one": ("trained_families_first_correct", "trained_families_second_correct"),
+}
+
+
+def rows_of(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The table's rows in order, each with the splits it is the mean of: every split, and both orders together behind the second."""
+    rows: dict[str, tuple[str, ...]] = {}
+    for split in [s for s in (*TABLE_SPLITS, *EXTRA_SPLITS) if s in splits] or splits:
+        rows[split] = (split,)
+        rows |= {name: both for name, both in BOTH_ORDERS.items() if split == both[1] and both[0] in splits}
+    return rows
+
 
 def results_table(study: Study) -> pd.DataFrame:
-    """One row per split, policy and k: mean over seeds, interval over pairs, spread over seeds, floors, published value."""
+    """One row per split (or two), policy and k: mean over seeds, interval over problems, spread over seeds, floors, published value."""
     rows = []
     for policy in ("base", *study.baselines):
         prompts = study.prompts(policy)
-        per_seed = [] if policy == "base" else [_means_by_split(run.rollouts, study.ks) for run in study.of(policy)]
-        for split in study.splits:
-            mine = prompts[prompts["split"] == split]
-            kind = Kind(str(study.base[study.base["split"] == split]["kind"].iloc[0]))
+        per_seed = [] if policy == "base" else [by_prompt(run.rollouts, study.ks) for run in study.of(policy)]
+        for split, members in rows_of(study.splits).items():
+            mine = prompts[prompts["split"].isin(members)]
+            kind = Kind(str(study.base[study.base["split"] == members[0]]["kind"].iloc[0]))
             floor = floors(kind)
             for k in study.ks:
-                interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["pair_id"].to_list())
-                seeds = [100 * float(table[f"pass@{k}"][split]) for table in per_seed]
+                interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["problem_id"].to_list())
+                seeds = [100 * float(table[table["split"].isin(members)][f"pass@{k}"].mean()) for table in per_seed]
                 rows.append(
                     {
                         "split": split,
@@ -61,6 +80,7 @@ def results_table(study: Study) -> pd.DataFrame:
                         "seed_sd": pd.Series(seeds, dtype=float).std(),
                         "prompts": len(mine),
                         "pairs": mine["pair_id"].nunique(),
+                        "problems": mine["problem_id"].nunique(),
                         "coin_floor": 100 * (1 - (1 - floor["coin"]) ** k),
                         "exactly_one_floor": 100 * (1 - (1 - floor["exactly_one"]) ** k),
                         "published": PUBLISHED.get(split, {}).get(policy) if k == 16 else None,
@@ -69,12 +89,8 @@ def results_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _means_by_split(rollouts: pd.DataFrame, ks: Sequence[int]) -> pd.DataFrame:
-    return by_prompt(rollouts, ks).groupby("split")[[f"pass@{k}" for k in ks]].mean()
-
-
 def differences(study: Study) -> pd.DataFrame:
-    """Every baseline minus GRPO on each split, paired by prompt, clustered by pair: points, interval, p."""
+    """Every baseline minus GRPO on each split, paired by prompt, clustered by problem: points, interval, p."""
     if "grpo" not in study.baselines:
         return pd.DataFrame()
     reference = study.prompts("grpo").set_index("prompt_id")
@@ -83,11 +99,11 @@ def differences(study: Study) -> pd.DataFrame:
         if baseline == "grpo":
             continue
         other = study.prompts(baseline).set_index("prompt_id").loc[reference.index]
-        for split in study.splits:
-            mine = reference["split"] == split
+        for split, members in rows_of(study.splits).items():
+            mine = reference["split"].isin(members)
             for k in (min(study.ks), max(study.ks)):
                 column = f"pass@{k}"
-                interval, p = paired_difference(list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["pair_id"]))
+                interval, p = paired_difference(list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["problem_id"]))
                 rows.append({"split": split, "baseline": baseline, "k": k, "points": interval.mean, "low": interval.low, "high": interval.high, "p": p})
     return pd.DataFrame(rows)
 
@@ -97,7 +113,7 @@ def wide(table: pd.DataFrame, k: int, plain: bool = False) -> pd.DataFrame:
     mine = table[table["k"] == k]
     policies = list(dict.fromkeys(mine["policy"]))
     rows = []
-    for split in [s for s in (*TABLE_SPLITS, *EXTRA_SPLITS) if s in set(mine["split"])] or list(dict.fromkeys(mine["split"])):
+    for split in dict.fromkeys(mine["split"]):
         cells = mine[mine["split"] == split].set_index("policy")
         row: dict[str, object] = {"split": TITLES.get(split, split)}
         for policy in policies:
@@ -126,7 +142,7 @@ def write_tables(study: Study, folder: Path) -> pd.DataFrame:
     frames = [summarise(rollouts, study.ks).assign(policy=policy, seed=seed) for policy, seed, rollouts in summaries]
     write_text(folder / "summary.csv", pd.concat(frames).round(4).to_csv(index=False))
     ks = (min(study.ks), max(study.ks))
-    sections = [f"**pass@{k}, %** (mean over seeds, 95% interval over pairs)\n\n{markdown(wide(table, k))}\n" for k in ks]
+    sections = [f"**pass@{k}, %** (mean over seeds, 95% interval over problems)\n\n{markdown(wide(table, k))}\n" for k in ks]
     write_text(folder / "table.md", "\n".join(sections))
     latex = [wide(table, k, plain=True).to_latex(index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}") for k in ks]
     write_text(folder / "table.tex", "\n".join(latex))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -27,8 +28,10 @@ def make_base(problems: Sequence[LabelledProblem], nano: NanoConfig, config: War
     torch.manual_seed(config.seed)
     model = new_model(nano, tokenizer).to(torch.bfloat16)
     model.set_attn_implementation("eager")  # on CPUs and short rows twice as fast as the fused kernel's backward pass
+    started = time.time()
     curve = warm_start(model, tokenizer, problems, config, folder)
+    seconds = round(time.time() - started, 1)
     policy = folder / "policy"
     model.save_pretrained(policy)
     tokenizer.save_pretrained(policy)
-    write_json(policy / "provenance.json", {**provenance, "parameters": model.num_parameters(), "curve": curve})
+    write_json(policy / "provenance.json", {**provenance, "warm_start_seconds": seconds, "parameters": model.num_parameters(), "curve": curve})
