@@ -79,7 +79,10 @@ def _labelled(config: Config, uses: set[Use]) -> list[LabelledProblem]:
 
     data = config.data
     sandbox = Sandbox(isolation=Isolation(data.isolation) if data.isolation else None)
-    log.info("sandbox isolation: %s", sandbox.isolation)
+    if data.isolation is None and sandbox.isolation is Isolation.process:
+        log.warning("sandbox isolation: process, for this machine allows no user namespaces: programs run under resource limits only")
+    else:
+        log.info("sandbox isolation: %s", sandbox.isolation)
     cache = LabelCache(outputs(config) / "labels.jsonl")
     return build(select(data.code_families, data.math_families), uses, data.seed, data.mutants_per_solution, sandbox, cache)
 

@@ -69,8 +69,8 @@ class Sandbox:
         available = available_isolation()
         if self.isolation is Isolation.namespaces and available is Isolation.process:
             raise SandboxError(
-                "sandbox.isolation=namespaces: this machine does not allow user namespaces (unshare failed); "
-                "set sandbox.isolation=process to accept resource limits only"
+                "data.isolation=namespaces: this machine does not allow user namespaces (unshare failed); "
+                "set data.isolation=process to accept resource limits only"
             )
         self.isolation = self.isolation or available
 

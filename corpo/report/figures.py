@@ -89,29 +89,30 @@ def failed_positive(study: Study, path: Path) -> None:
 
 def learning(study: Study, path: Path) -> None:
     """Reward and accuracy through training."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
-        panels = (
-            ("reward_mean", "reward, training batch", 5),
-            ("pass_rate", "pass@1, training batch", 5),
-            ("validation/pass@1", "pass@1, validation families", 1),
-        )
-        for one, (column, title, smooth) in zip(axes, panels, strict=True):
-            _draw_curve(one, study, column, smooth)
-            one.set(title=title, xlabel="step")
-        axes[0].legend()
-        _save(figure, path)
+    _row_of_curves(
+        study,
+        path,
+        ("reward_mean", "reward, training batch", 5),
+        ("pass_rate", "pass@1, training batch", 5),
+        ("validation/pass@1", "pass@1, validation families", 1),
+    )
 
 
 def conservatism(study: Study, path: Path) -> None:
     """How far and how fast the weights move (C6)."""
+    _row_of_curves(
+        study,
+        path,
+        ("grad_norm", "gradient norm before clipping", 5),
+        ("validation/kl_from_start", "KL from the base, nats a rollout", 1),
+        ("entropy", "entropy, nats a token", 5),
+    )
+
+
+def _row_of_curves(study: Study, path: Path, *panels: tuple[str, str, int]) -> None:
+    """Side by side, for each (metric, title, steps to average over)."""
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
-        panels = (
-            ("grad_norm", "gradient norm before clipping", 5),
-            ("validation/kl_from_start", "KL from the base, nats a rollout", 1),
-            ("entropy", "entropy, nats a token", 5),
-        )
+        figure, axes = plt.subplots(1, len(panels), figsize=(11, 3.2))
         for one, (column, title, smooth) in zip(axes, panels, strict=True):
             _draw_curve(one, study, column, smooth)
             one.set(title=title, xlabel="step")
