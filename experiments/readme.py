@@ -5,12 +5,13 @@ from __future__ import annotations
 from corpo.config import Config
 from corpo.files import write_text
 from experiments.app import ROOT, app
+from experiments.report import results_folder
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
 def run(config: Config) -> None:
-    table = ROOT / config.results / config.name / "table.md"
+    table = results_folder(config) / "table.md"
     if not table.exists():
         raise SystemExit(f"corpo: {table} is not there; run python -m experiments.reproduce with the same options first")
     readme = ROOT / "README.md"

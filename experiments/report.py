@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,23 +11,56 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from hydra.core.hydra_config import HydraConfig
 
 from corpo.config import Config
 from corpo.files import read_json, read_jsonl, write_json, write_text
 from corpo.report.records import Run, Study
+from corpo.stages import Stage
 from experiments.app import ROOT, app, for_baseline
 from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, train_stage
 from experiments.plan import plan
 
 
+def study_runs(config: Config) -> list[Config]:
+    """One config a run: every baseline of the study with every seed."""
+    return [for_baseline(config, name, seed) for seed in config.study.seeds for name in config.study.baselines]
+
+
+def study_stages(config: Config, runs: Sequence[Config]) -> list[Stage]:
+    stages = [data_stage(config), evaluate_stage(config, trained=False)]
+    return stages + [stage for one in runs for stage in (train_stage(one), evaluate_stage(one, trained=True))]
+
+
+def results_folder(config: Config) -> Path:
+    return ROOT / config.results / config.name
+
+
+def is_written(config: Config, runs: Sequence[Config]) -> bool:
+    """Whether the results folder holds the report of these very stages, as they were run here, under this config."""
+    folder = results_folder(config)
+    if not (folder / "provenance.json").exists():
+        return False
+    return read_json(folder / "provenance.json") == _records(config, runs) and (folder / "config.yaml").read_text(encoding="utf-8") == _dump(config)
+
+
+def _records(config: Config, runs: Sequence[Config]) -> dict[str, dict[str, object]]:
+    """Key, commit, machine and wall time of every stage, by title."""
+    return {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in study_stages(config, runs)}
+
+
+def _dump(config: Config) -> str:
+    return yaml.safe_dump(asdict(config), sort_keys=False)
+
+
 def write_results(config: Config, runs: Sequence[Config]) -> Path:
-    """Everything that `results/<name>/` holds, from finished stages. Raises FileNotFoundError where one is missing."""
+    """Everything that `results/<name>/` holds, from finished stages; `provenance.json` last."""
     from corpo.report.claims import findings
     from corpo.report.figures import write_figures
     from corpo.report.page import write_report
     from corpo.report.tables import differences, write_tables
 
-    folder = ROOT / config.results / config.name
+    folder = results_folder(config)
     study = Study(_rollouts(config, trained=False), [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks))
     write_tables(study, folder)
     figures = write_figures(study, folder / "figures")
@@ -35,12 +69,10 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
         (folder / "metrics").mkdir(exist_ok=True)
         shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{name}.jsonl")
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
-    write_text(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False))
-    stages = [data_stage(config), evaluate_stage(config, False)]
-    stages += [stage for one in runs for stage in (train_stage(one), evaluate_stage(one, True))]
-    records = {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in stages}
-    write_json(folder / "provenance.json", records)
+    write_text(folder / "config.yaml", _dump(config))
+    records = _records(config, runs)
     write_report(folder, config.name, findings(study, differences(study)), figures, pd.read_csv(folder / "summary.csv"), _facts(config, records))
+    write_json(folder / "provenance.json", records)
     return folder
 
 
@@ -59,7 +91,7 @@ def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, o
     resumed = [title for title, record in records.items() if record.get("resumed")]
     late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
     return {
-        "command": f"`python -m experiments.reproduce experiment={'study' if config.name == 'nano_study' else config.name}`",
+        "command": f"`{shlex.join(['python', '-m', 'experiments.reproduce', *HydraConfig.get().overrides.task])}`",
         "configuration": "`config.yaml`",
         "seeds": ", ".join(map(str, config.study.seeds)),
         "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in records.values()})),
@@ -69,8 +101,8 @@ def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, o
 
 
 def run(config: Config) -> None:
-    runs = [for_baseline(config, name, seed) for seed in config.study.seeds for name in config.study.baselines]
-    stages = [evaluate_stage(config, False), *(stage for one in runs for stage in (train_stage(one), evaluate_stage(one, True)))]
+    runs = study_runs(config)
+    stages = study_stages(config, runs)
     if plan(config, stages):
         return
     missing = [stage.title for stage in stages if not stage.done]

@@ -62,9 +62,15 @@ def test_it_leaves_tables_figures_and_a_report(results: Path) -> None:
 
 
 def test_again_it_does_nothing(where: list[str], results: Path) -> None:
+    written = (results / "report.md").stat().st_mtime_ns
     said = _run("reproduce", *where).stderr
     assert "done before" in said
     assert not re.search(r": in /", said)
+    assert (results / "report.md").stat().st_mtime_ns == written
+    _run("report", *where, "evaluate.ks=[1]")
+    assert (results / "report.md").stat().st_mtime_ns > written
+    _run("reproduce", *where)
+    assert set(pd.read_csv(results / "table.csv")["k"]) == {1, 2, 4}, "written again, for the config had changed"
     planned = _run("reproduce", *where, "dry_run=true").stdout
     assert "to run" not in planned
     assert "code_families: 10" in planned
