@@ -23,10 +23,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (under 20 minutes)
+reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (about 15 minutes)
 	$(BIN)/python -m experiments.reproduce experiment=reproduce $(ARGS)
 
-study: $(STAMP)  ## the run behind the README's table: three baselines x three seeds (under an hour)
+study: $(STAMP)  ## the run behind the README's table: three baselines x three seeds (40 minutes)
 	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
 	$(BIN)/python -m experiments.readme experiment=study
 

@@ -100,8 +100,9 @@ def _errors_for_users() -> list[type[Exception]]:
     from corpo.data.sandbox import SandboxError
     from corpo.data.store import DataError
     from corpo.policy.load import ModelError
+    from corpo.rollout import EngineError
 
-    return [DataError, LabelError, ModelError, SandboxError]
+    return [DataError, EngineError, LabelError, ModelError, SandboxError]
 
 
 def _refuse(error: BaseException) -> Any:

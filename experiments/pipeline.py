@@ -141,7 +141,7 @@ def train_stage(config: Config) -> Stage:
         "model": {**asdict(config.model), "path": policy_hash(model_path(config))},
         "reward": asdict(config.reward),
         "baseline": asdict(config.baseline),
-        "rollout": {"max_new_tokens": config.rollout.max_new_tokens, "temperature": config.rollout.temperature},
+        "rollout": _sampling(config),
         "train": asdict(config.train),
         "seed": config.seed,
     }
@@ -161,11 +161,12 @@ def _train_policy(config: Config, folder: Path) -> None:
 
     pairs = split_pairs(config)
     torch.manual_seed(config.seed)
-    model, tokenizer = load_policy(config.model, model_path(config))
+    path = model_path(config)
+    model, tokenizer = load_policy(config.model, path)
     learner = Learner(
         model,
         tokenizer,
-        _engine(config, model, tokenizer),
+        _engine(config, model, tokenizer, path),
         config.reward.build(),
         config.baseline.name,
         config.baseline.options,
@@ -181,10 +182,21 @@ def _train_policy(config: Config, folder: Path) -> None:
     tokenizer.save_pretrained(folder / "policy")
 
 
-def _engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
+def _sampling(config: Config) -> dict[str, object]:
+    """What rollouts depend on, for the key of a stage."""
+    return {key: getattr(config.rollout, key) for key in ("engine", "max_new_tokens", "temperature")}
+
+
+def _engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> RolloutEngine:
+    """The engine that the config names, for a model that was loaded from `path`."""
+    rollout = config.rollout
+    if rollout.engine == "vllm":
+        from corpo.rollout.vllm import VllmEngine
+
+        return VllmEngine(model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm)
     from corpo.rollout.shared_prefix import SharedPrefixEngine
 
-    return SharedPrefixEngine(model, tokenizer, config.rollout.max_new_tokens, config.rollout.temperature, config.rollout.rows)
+    return SharedPrefixEngine(model, tokenizer, rollout.max_new_tokens, rollout.temperature, rollout.rows)
 
 
 def _renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
@@ -205,7 +217,7 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
         "model": {"dtype": config.model.dtype, "style": config.model.style, "chat_template": config.model.chat_template},
         "data": _file_key(config) or data_stage(config).key,
         "reward": asdict(config.reward),
-        "rollout": {"max_new_tokens": config.rollout.max_new_tokens, "temperature": config.rollout.temperature},
+        "rollout": _sampling(config),
         "evaluate": {"group": config.evaluate.group, "seed": config.evaluate.seed},
     }
     title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else "evaluate base"
@@ -242,6 +254,6 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
     path = str(train_policy(config) / "policy") if trained else model_path(config)
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
-    engine = _engine(config, model, tokenizer)
+    engine = _engine(config, model, tokenizer, path)
     rollouts = roll_out(pairs, engine, _renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, title)
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))

@@ -124,5 +124,8 @@ def test_clip_kl_and_entropy_by_hand() -> None:
     clip = LossConfig(ppo_clip=0.2)
     assert loss(-0.5, 1.0, clip) == pytest.approx(-1.2), "a positive advantage gains nothing beyond the clip"
     assert loss(-0.5, -1.0, clip) == pytest.approx(torch.tensor(0.5).exp().item()), "a negative one is not clipped above"
+    truncated = LossConfig(importance_cap=2.0)
+    assert loss(-0.5, 1.0, truncated) == pytest.approx(0.5 * torch.tensor(0.5).exp().item()), "the ratio weights the term"
+    assert loss(-0.1, 1.0, truncated) == pytest.approx(0.1 * 2.0), "from above it is truncated"
     assert loss(-1.0, 0.0, LossConfig(kl=2.0), one(-1.5)) == pytest.approx(2 * (torch.tensor(-0.5).exp().item() + 0.5 - 1))
     assert loss(-1.0, 0.0, LossConfig(entropy=0.1)) == pytest.approx(-0.05)

@@ -97,17 +97,18 @@ def _ratio(study: Study, _: pd.DataFrame) -> Finding:
 
 def _generalisation(study: Study, differences: pd.DataFrame) -> Finding:
     out = differences[differences["split"].isin(OUT_OF_DOMAIN)]
-    lines = []
-    ahead = behind = 0
-    for row in out.to_dict("records"):
-        clear = row["low"] > 0 or row["high"] < 0
-        ahead, behind = ahead + (clear and row["points"] > 0), behind + (clear and row["points"] < 0)
-        lines.append(f"{row['baseline']} on {row['split']} pass@{row['k']}: {row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]")
+    clear = [row for row in out.to_dict("records") if row["low"] > 0 or row["high"] < 0]
+    ahead = sum(row["points"] > 0 for row in clear)
+    behind = len(clear) - ahead
+    lines = [
+        f"{row['baseline']} on {row['split']} pass@{row['k']} {row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] (by seed {row['by_seed']})"
+        for row in clear
+    ]
     return Finding(
         "C5",
         "Static and CoRPO generalise better out of domain than GRPO.",
         f"Of {len(out)} out-of-domain differences to GRPO, {ahead} are clearly positive and {behind} clearly negative (95% intervals over problems, "
-        "not corrected for several comparisons): " + "; ".join(lines) + ".",
+        f"which leave out the spread over seeds, not corrected for several comparisons): {'; '.join(lines) or 'none'}.",
         "seen" if ahead and not behind else "not seen" if behind and not ahead else "undecided",
     )
 

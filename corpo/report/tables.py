@@ -60,14 +60,14 @@ def results_table(study: Study) -> pd.DataFrame:
     rows = []
     for policy in ("base", *study.baselines):
         prompts = study.prompts(policy)
-        per_seed = [] if policy == "base" else [by_prompt(run.rollouts, study.ks) for run in study.of(policy)]
+        per_seed = _by_seed(study, policy)
         for split, members in rows_of(study.splits).items():
             mine = prompts[prompts["split"].isin(members)]
             kind = Kind(str(study.base[study.base["split"] == members[0]]["kind"].iloc[0]))
             floor = floors(kind)
             for k in study.ks:
                 interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["problem_id"].to_list())
-                seeds = [100 * float(table[table["split"].isin(members)][f"pass@{k}"].mean()) for table in per_seed]
+                seeds = [100 * mean_of(table, members, f"pass@{k}") for table in per_seed]
                 rows.append(
                     {
                         "split": split,
@@ -90,7 +90,7 @@ def results_table(study: Study) -> pd.DataFrame:
 
 
 def differences(study: Study) -> pd.DataFrame:
-    """Every baseline minus GRPO on each split, paired by prompt, clustered by problem: points, interval, p."""
+    """Every baseline minus GRPO on each split, paired by prompt, clustered by problem: points, interval, p, and points by seed."""
     if "grpo" not in study.baselines:
         return pd.DataFrame()
     reference = study.prompts("grpo").set_index("prompt_id")
@@ -99,13 +99,27 @@ def differences(study: Study) -> pd.DataFrame:
         if baseline == "grpo":
             continue
         other = study.prompts(baseline).set_index("prompt_id").loc[reference.index]
+        seeds = list(zip(_by_seed(study, baseline), _by_seed(study, "grpo"), strict=False))
         for split, members in rows_of(study.splits).items():
             mine = reference["split"].isin(members)
             for k in (min(study.ks), max(study.ks)):
                 column = f"pass@{k}"
                 interval, p = paired_difference(list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["problem_id"]))
-                rows.append({"split": split, "baseline": baseline, "k": k, "points": interval.mean, "low": interval.low, "high": interval.high, "p": p})
+                by_seed = [100 * float(mean_of(one, members, column) - mean_of(two, members, column)) for one, two in seeds]
+                rows.append(
+                    {"split": split, "baseline": baseline, "k": k, "points": interval.mean, "low": interval.low, "high": interval.high, "p": p}
+                    | {"by_seed": " ".join(f"{points:+.1f}" for points in by_seed)}
+                )
     return pd.DataFrame(rows)
+
+
+def _by_seed(study: Study, baseline: str) -> list[pd.DataFrame]:
+    return [by_prompt(run.rollouts, study.ks) for run in study.of(baseline)]
+
+
+def mean_of(prompts: pd.DataFrame, splits: Sequence[str], column: str) -> float:
+    """Mean of a column over the prompts of some splits."""
+    return float(prompts[prompts["split"].isin(splits)][column].mean())
 
 
 def wide(table: pd.DataFrame, k: int, plain: bool = False) -> pd.DataFrame:

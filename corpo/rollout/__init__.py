@@ -1,5 +1,5 @@
 """Grouped sampling behind one small interface."""
 
-from corpo.rollout.engine import RolloutEngine, Rollouts
+from corpo.rollout.engine import EngineError, RolloutEngine, Rollouts
 
-__all__ = ["RolloutEngine", "Rollouts"]
+__all__ = ["EngineError", "RolloutEngine", "Rollouts"]

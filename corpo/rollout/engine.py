@@ -9,6 +9,10 @@ from typing import Protocol
 from torch import Tensor
 
 
+class EngineError(RuntimeError):
+    """An engine cannot be had, or does not do what it should."""
+
+
 @dataclass(frozen=True)
 class Rollouts:
     """G completions for each of P prompts, right-padded to T tokens."""
@@ -32,5 +36,8 @@ class Rollouts:
 
 class RolloutEngine(Protocol):
     """Anything that samples groups. The same seed gives the same rollouts on one machine."""
+
+    def sync(self) -> None:
+        """Take over the trainer's weights: called after every update and every resume."""
 
     def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts: ...

@@ -23,6 +23,9 @@ class SharedPrefixEngine:
     temperature: float = 1.0
     rows: int = 1024  # rollouts decoded at once: bounds memory, not results' meaning
 
+    def sync(self) -> None:
+        """Nothing to do: it samples from the trainer's own weights."""
+
     @torch.no_grad()
     def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts:
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]

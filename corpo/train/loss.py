@@ -39,11 +39,14 @@ def policy_loss(
     """The part of the batch loss that these tokens carry (a scalar to backpropagate); weights are `token_weights` of the whole batch.
 
     Without ratio clipping the gradient is that of -A log pi (the paper's equation for L). With it, PPO's pessimistic minimum over the
-    ratio to the log-probs at which the tokens were sampled.
+    ratio to the log-probs at which the tokens were sampled. With an importance cap each token's term is weighted by that ratio,
+    truncated from above and without a gradient of its own.
     """
     advantages_PG1 = advantages_PG[..., None]
     if config.ppo_clip is None:
         loss_PGT = -advantages_PG1 * logprobs_PGT
+        if config.importance_cap is not None:
+            loss_PGT = loss_PGT * (logprobs_PGT.detach() - sampled_logprobs_PGT).exp().clamp(max=config.importance_cap)
     else:
         ratio_PGT = (logprobs_PGT - sampled_logprobs_PGT).exp()
         clipped_PGT = ratio_PGT.clamp(1 - config.ppo_clip, 1 + config.ppo_clip)

@@ -60,6 +60,7 @@ class Learner:
         start = 0
         if (checkpoint := load_latest(folder)) is not None:
             self.optimizer.load(checkpoint.tensors)
+            self.engine.sync()
             start = checkpoint.step
         for path in (metrics, groups):  # steps after the checkpoint are done again
             write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
@@ -83,6 +84,7 @@ class Learner:
         advantages_PG = advantages(judged.rewards_PG, self.baseline, threshold=self.reward.threshold, **self.options)
         lr = self.config.lr * min(1.0, step / self.config.warmup)
         update = self.update(rollouts, advantages_PG, lr)
+        self.engine.sync()
         record = {
             **signal(judged.rewards_PG, advantages_PG, self.reward.threshold),
             **update,

