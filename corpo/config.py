@@ -58,6 +58,7 @@ class ModelConfig:
     dtype: str = "bfloat16"  # of the model's weights; the optimiser keeps float32 masters
     style: str = COMPACT  # what the prompt says: compact (a policy warm-started here) or instruct
     chat_template: bool = False
+    warm_start: bool = False  # first teach it the verifier format, by `warm_start`; the shipped nano has had that
 
     def __post_init__(self) -> None:
         _one_of("model", self, "dtype", ("bfloat16", "float32"))
@@ -96,11 +97,14 @@ class WarmStartConfig:
     weight_decay: float = 0.05
     clip: float = 1.0
     micro_batches: int = 4
+    rationale: str = "point"  # in the think block: point at the wrong line, or execute (a call that shows it, too)
     evaluate_every: int = 100
+    dev_pairs: int = 48  # per domain and kind, to draw the curve on
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("warm_start", self, 1, "steps", "pairs", "warmup", "micro_batches", "evaluate_every")
+        _at_least("warm_start", self, 1, "steps", "pairs", "warmup", "micro_batches", "evaluate_every", "dev_pairs")
+        _one_of("warm_start", self, "rationale", ("point", "execute"))
         _above_zero("warm_start", self, "lr", "decay_share", "clip")
         _at_least("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
 

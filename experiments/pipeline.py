@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,12 +104,19 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 
 def warm_start_stage(config: Config) -> Stage:
-    spec = {"data": data_stage(config).key, "nano": asdict(config.nano), "warm_start": asdict(config.warm_start)}
+    """Of the nano from nothing, or of the configured model where that wants one."""
+    made_of = {"model": _model_spec(config, policy_hash(model_path(config)))} if config.model.warm_start else {"nano": asdict(config.nano)}
+    spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(config.warm_start)}
     return Stage("warm_start", spec, outputs(config), "warm start", minutes=13)
 
 
+def _model_spec(config: Config, policy: str) -> dict[str, object]:
+    """A policy and how it is asked, for the key of a stage."""
+    return {"policy": policy, **{key: getattr(config.model, key) for key in ("dtype", "style", "chat_template")}}
+
+
 def make_base_policy(config: Config) -> Path:
-    """The nano base policy, from nothing."""
+    """The policy that reinforcement learning starts from, in `policy/` of the stage's folder."""
     return warm_start_stage(config).run(lambda folder: _make_base_policy(config, folder))
 
 
@@ -117,7 +125,9 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     from corpo.data.build import Use
     from corpo.data.pairs import EVALUATION_SPLITS, without_programs
     from corpo.data.store import content_hash, problem_rows, write_rows
-    from corpo.train.base import make_base
+    from corpo.task import render_prompt
+    from corpo.train.base import make_base, new_nano
+    from corpo.train.demonstrations import Demonstrator
 
     evaluated = {c.text for split, pair in split_pairs(config) if split in EVALUATION_SPLITS for c in (pair.a, pair.b)}
     problems = without_programs(_labelled(config, {Use.warm_start}), evaluated)
@@ -130,10 +140,26 @@ def _make_base_policy(config: Config, folder: Path) -> None:
         "data_hash": content_hash(rows),
         "code_families": names(bank.code),
         "math_families": names(bank.math),
-        "nano": asdict(config.nano),
-        "warm_start": asdict(config.warm_start),
+        **warm_start_stage(config).spec,
     }
-    make_base(problems, config.nano, config.warm_start, folder, record)
+    teach = partial(Demonstrator, rationale=config.warm_start.rationale, math_share=config.warm_start.math_share)
+    if config.model.warm_start:
+        model, tokenizer = load_policy(config.model, model_path(config))
+        demonstrator = teach(_renderer(config, tokenizer))
+    else:
+        demonstrator = teach(render_prompt)
+        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.warm_start.seed)
+    make_base(model, tokenizer, problems, demonstrator, config.warm_start, config.rollout.max_new_tokens, folder, record)
+
+
+def start_key(config: Config) -> str:
+    """What reinforcement learning starts from, for the keys of stages."""
+    return warm_start_stage(config).key if config.model.warm_start else policy_hash(model_path(config))
+
+
+def start_path(config: Config) -> str:
+    """Where that is, warm-started first where the model wants it."""
+    return str(make_base_policy(config) / "policy") if config.model.warm_start else model_path(config)
 
 
 # --- reinforcement learning ---------------------------------------------------------------------------------------------
@@ -142,7 +168,7 @@ def _make_base_policy(config: Config, folder: Path) -> None:
 def train_stage(config: Config) -> Stage:
     spec = {
         "data": data_stage(config).key,
-        "model": {**asdict(config.model), "path": policy_hash(model_path(config))},
+        "model": _model_spec(config, start_key(config)),
         "reward": asdict(config.reward),
         "baseline": asdict(config.baseline),
         "rollout": _sampling(config),
@@ -165,7 +191,7 @@ def _train_policy(config: Config, folder: Path) -> None:
 
     pairs = split_pairs(config)
     torch.manual_seed(config.seed)
-    path = model_path(config)
+    path = start_path(config)
     model, tokenizer = load_policy(config.model, path)
     learner = Learner(
         model,
@@ -215,10 +241,9 @@ def _renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[P
 
 def evaluate_stage(config: Config, trained: bool) -> Stage:
     """Evaluation of the trained policy of this config, or of the base it starts from."""
-    policy = train_stage(config).key if trained else policy_hash(model_path(config))
+    policy = train_stage(config).key if trained else start_key(config)
     spec = {
-        "policy": policy,
-        "model": {"dtype": config.model.dtype, "style": config.model.style, "chat_template": config.model.chat_template},
+        "model": _model_spec(config, policy),
         "data": _file_key(config) or data_stage(config).key,
         "reward": asdict(config.reward),
         "rollout": _sampling(config),
@@ -255,7 +280,7 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
         pairs = pairs_of(read_rows(Path(config.data.file)), config.data.file)
     else:
         pairs = [(split, pair) for split, pair in split_pairs(config) if split in EVALUATION_SPLITS]
-    path = str(train_policy(config) / "policy") if trained else model_path(config)
+    path = str(train_policy(config) / "policy") if trained else start_path(config)
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
     engine = _engine(config, model, tokenizer, path)

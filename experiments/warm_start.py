@@ -1,4 +1,7 @@
-"""Make the nano base policy from nothing: `python -m experiments.warm_start` (a quarter of an hour on two cores)."""
+"""Make the policy that reinforcement learning starts from: `python -m experiments.warm_start`.
+
+The nano from nothing (a quarter of an hour on two cores), or a pretrained model taught the task (`experiment=smollm2`: hours).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from experiments.plan import plan
 def run(config: Config) -> None:
     if plan(config, [data_stage(config), warm_start_stage(config)]):
         return
-    folder = make_base_policy(config)
-    print(f"policy: {folder / 'policy'} (copy it to data/nano_base, or pass model.path={folder / 'policy'})")
+    policy = make_base_policy(config) / "policy"
+    print(f"policy: {policy}" + ("" if config.model.warm_start else f" (copy it to data/nano_base, or pass model.path={policy})"))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,6 @@ def test_labels_and_references() -> None:
     (expected,) = expected_outputs([(reference, CALLS)], box, None)
     labels = label_programs([(reference, CALLS, expected), ("def f(x):\n    return x + 1", CALLS, expected)], box, None)
     assert [label.correct for label in labels] == [True, False]
-    assert (labels[1].passed, labels[1].first_failure, labels[1].error) == (1, 1, "wrong answer")
+    assert (labels[1].passed, labels[1].failures[0][0], labels[1].error) == (1, 1, "wrong answer")
     with pytest.raises(LabelError, match="ZeroDivisionError"):
         expected_outputs([("def f(x):\n    return 1 // 0", CALLS)], box, None)

@@ -12,7 +12,7 @@ from random import Random
 
 from corpo.data.bank import Bank, Role
 from corpo.data.families.base import CodeFamily, MathFamily, fill
-from corpo.data.label import Label, LabelCache, expected_outputs, label_programs
+from corpo.data.label import Job, Label, LabelCache, expected_outputs, label_programs
 from corpo.data.mutate import program_mutants, read_answer, solution_mutants, work_out, write_solution
 from corpo.data.sandbox import Sandbox
 from corpo.progress import progress
@@ -114,12 +114,26 @@ def _labelled(problems: list[LabelledProblem], seed: int, bank: Bank, sandbox: S
     for problem, (_, calls) in zip(problems, references, strict=True):
         jobs += [(candidate.text, calls, expected_of[problem.id]) for candidate in problem.candidates]
     with progress("labelling programs", len(jobs)) as advance:
-        labels = iter(label_programs(jobs, sandbox, cache, advance))
-    return [replace(p, candidates=tuple(_with_label(c, next(labels)) for c in p.candidates)) for p in problems]
+        labels = label_programs(jobs, sandbox, cache, advance)
+    ran = iter(zip(labels, jobs, strict=True))
+    return [replace(p, candidates=tuple(_with_label(c, *next(ran)) for c in p.candidates)) for p in problems]
 
 
-def _with_label(candidate: Candidate, label: Label) -> Candidate:
-    return replace(candidate, correct=label.correct, passed=label.passed, total=label.total, error=label.error)
+def _with_label(candidate: Candidate, label: Label, job: Job) -> Candidate:
+    return replace(candidate, correct=label.correct, passed=label.passed, total=label.total, error=label.error, evidence=_evidence(label, job))
+
+
+def _evidence(label: Label, job: Job) -> str:
+    """The shortest call on which a program fails: `f([4, 1]) = 5, not 3` or `f([]) raises IndexError`."""
+    _, calls, expected = job
+
+    def told(call: int, result: str) -> str:
+        arguments = ", ".join(map(repr, calls[call]))
+        if result.startswith("="):
+            return f"f({arguments}) = {result[1:]}, not {expected[call][1:]}"
+        return f"f({arguments}) {'never ends' if result[1:] == 'timeout' else f'raises {result[1:]}'}"
+
+    return min((told(*failure) for failure in label.failures), key=len, default="")
 
 
 def _math_problems(family: MathFamily, seed: int) -> list[LabelledProblem]:
@@ -142,7 +156,7 @@ def _math_problems(family: MathFamily, seed: int) -> list[LabelledProblem]:
             candidates.setdefault(write_solution(work_out(steps, values)), Candidate("", False, "reference"))
         for steps in family.solutions:
             for mutant in solution_mutants(steps, values, mutants_rng):
-                candidates.setdefault(mutant.text, Candidate("", False, mutant.mutation, mutant.line))
+                candidates.setdefault(mutant.text, Candidate("", False, mutant.mutation, mutant.line, evidence=mutant.evidence))
         checked = tuple(_checked(replace(c, text=text), answer) for text, c in candidates.items())
         statements = tuple(fill(statement, values) for statement in family.statements)
         problems.append(LabelledProblem(identity, Domain.math, family.name, family.topic, use, statements, checked))
@@ -151,4 +165,5 @@ def _math_problems(family: MathFamily, seed: int) -> list[LabelledProblem]:
 
 def _checked(candidate: Candidate, answer: int) -> Candidate:
     correct = read_answer(candidate.text) == answer
-    return replace(candidate, correct=correct, passed=int(correct), total=1, error=None if correct else "wrong answer")
+    evidence = "" if correct else candidate.evidence
+    return replace(candidate, correct=correct, passed=int(correct), total=1, error=None if correct else "wrong answer", evidence=evidence)

@@ -12,6 +12,7 @@ from corpo.data.sandbox import VERSION, Program, Sandbox
 from corpo.files import append_jsonl, hash_of, read_jsonl, write_jsonl
 
 Calls = tuple[tuple[Any, ...], ...]
+Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the results wanted
 Advance = Callable[[int], None]
 _CHUNK = 480  # programs between two writes of the cache
 
@@ -27,7 +28,7 @@ class Label:
     passed: int
     total: int
     error: str | None
-    first_failure: int | None
+    failures: tuple[tuple[int, str], ...]  # (which call, what came of it), results as `Sandbox.run` gives them
     isolation: str
 
     @property
@@ -82,7 +83,7 @@ def expected_outputs(
 
 
 def label_programs(
-    jobs: Sequence[tuple[str, Calls, tuple[str, ...]]], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
+    jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
 ) -> list[Label]:
     """A label for every (source, calls, expected results). Expected values are compared here and never enter the sandbox."""
     outputs = run_cached([Program(source, calls) for source, calls, _ in jobs], sandbox, cache, advance)
@@ -90,9 +91,9 @@ def label_programs(
 
 
 def compare(results: Sequence[str], expected: Sequence[str], isolation: str) -> Label:
-    failures = [i for i, (got, wanted) in enumerate(zip(results, expected, strict=True)) if got != wanted]
-    if not failures:
-        return Label(len(expected), len(expected), None, None, isolation)
-    first = results[failures[0]]
-    error = "wrong answer" if first.startswith("=") else first[1:]
-    return Label(len(expected) - len(failures), len(expected), error, failures[0], isolation)
+    failures = tuple((i, got) for i, (got, wanted) in enumerate(zip(results, expected, strict=True)) if got != wanted)
+    error = None
+    if failures:
+        first = failures[0][1]
+        error = "wrong answer" if first.startswith("=") else first[1:]
+    return Label(len(expected) - len(failures), len(expected), error, failures, isolation)

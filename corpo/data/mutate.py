@@ -22,6 +22,7 @@ class Mutant:
     text: str
     mutation: str  # name of the operator that made it
     line: int  # 1-based line (program) or step (worked solution) of the first difference
+    evidence: str = ""  # of a worked solution: the step as it should be
 
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -294,8 +295,12 @@ class Line:
     right: int
     result: int
 
+    @property
+    def sum(self) -> str:
+        return f"{self.left} {'/' if self.operator == '//' else self.operator} {self.right} = {self.result}"
+
     def __str__(self) -> str:
-        return f"{self.text}: {self.left} {'/' if self.operator == '//' else self.operator} {self.right} = {self.result}"
+        return f"{self.text}: {self.sum}"
 
 
 def _apply(left: int, operator: str, right: int) -> int:
@@ -340,8 +345,8 @@ STEP_MUTATIONS = ("arithmetic", "operator", "quantity", "swapped", "forgotten")
 
 def solution_mutants(steps: tuple[Step, ...], values: dict[str, int], rng: Random, per_step: int = 2) -> list[Mutant]:
     """Worked solutions with one slip each, without repeats; numbers stay within 0..199 as a careful writer's would."""
-    original = write_solution(work_out(steps, values))
-    seen, mutants = {original}, []
+    right = work_out(steps, values)
+    seen, mutants = {write_solution(right)}, []
     for i in range(len(steps)):
         for mutation in STEP_MUTATIONS:
             for _ in range(per_step if mutation in ("arithmetic", "quantity") else 1):
@@ -355,7 +360,7 @@ def solution_mutants(steps: tuple[Step, ...], values: dict[str, int], rng: Rando
                 text = write_solution(lines)
                 if text not in seen:
                     seen.add(text)
-                    mutants.append(Mutant(text, mutation, min(i + 1, len(lines))))
+                    mutants.append(Mutant(text, mutation, min(i + 1, len(lines)), right[i].sum))
     return mutants
 
 

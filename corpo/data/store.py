@@ -15,7 +15,7 @@ from corpo.data.build import LabelledProblem, Use
 from corpo.files import write_atomically
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
-_CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error")
+_CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence")
 
 
 class DataError(ValueError):

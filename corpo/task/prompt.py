@@ -27,6 +27,8 @@ def render_prompt(pair: Pair, style: str = COMPACT) -> str:
 
 
 def chat_prompt(pair: Pair, tokenizer, style: str = INSTRUCT) -> str:  # type: ignore[no-untyped-def]
-    """The prompt through a tokenizer's chat template, for models that have one."""
+    """The prompt through a tokenizer's chat template, for models that have one. COMPACT puts a few words in place of its default system prompt."""
     messages = [{"role": "user", "content": render_prompt(pair, style)}]
+    if style == COMPACT:
+        messages.insert(0, {"role": "system", "content": "Verify A and B."})
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

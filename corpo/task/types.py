@@ -49,6 +49,7 @@ class Candidate:
     passed: int = 0
     total: int = 0
     error: str | None = None  # class of the first failure
+    evidence: str = ""  # what shows a wrong one: its value on a call and the value wanted, or a step as it should be
 
     @property
     def id(self) -> str:

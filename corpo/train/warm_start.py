@@ -19,14 +19,15 @@ from corpo.config import WarmStartConfig
 from corpo.data.build import LabelledProblem
 from corpo.data.pairs import draw_pairs
 from corpo.files import append_jsonl, read_jsonl, write_jsonl
+from corpo.policy.head import hidden_states, output_weight, token_logprobs
 from corpo.progress import progress
 from corpo.rollout.shared_prefix import SharedPrefixEngine
-from corpo.task import Domain, Kind, Pair, Verdict, parse_response, render_prompt
+from corpo.task import Domain, Kind, Pair, Verdict, parse_response
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
-from corpo.train.demonstrations import Demonstration, draw_batch
+from corpo.train.demonstrations import Demonstration, Demonstrator
 from corpo.train.master import MasterAdamW
 
-DEV_PAIRS, DEV_GROUP = 48, 4  # per domain and kind: what the curve is drawn from
+DEV_GROUP = 4  # rollouts a pair: what the curve is drawn from
 
 
 def learning_rate(config: WarmStartConfig, step: int) -> float:
@@ -42,12 +43,20 @@ def is_dev(problem: LabelledProblem) -> bool:
 
 
 def warm_start(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, problems: Sequence[LabelledProblem], config: WarmStartConfig, folder: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    problems: Sequence[LabelledProblem],
+    demonstrator: Demonstrator,
+    config: WarmStartConfig,
+    max_new_tokens: int,
+    folder: Path,
 ) -> list[dict[str, float]]:
     """Train in place, checkpointed in `folder` and resumed from there. Returns the curve (one record per evaluation)."""
     shown = [problem for problem in problems if not is_dev(problem)]
-    dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.seed)
+    dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
     optimizer = MasterAdamW(model, config.lr, weight_decay=config.weight_decay)
+    if model.device.type == "cpu":
+        model.set_attn_implementation("eager")  # on short rows its backward pass is faster than the fused kernel's
     metrics = folder / "metrics.jsonl"
     start = 0
     if (checkpoint := load_latest(folder)) is not None:
@@ -58,14 +67,15 @@ def warm_start(
     with progress("warm start", config.steps, start) as advance:
         for step in range(start, config.steps):
             # Each step draws from its own stream, so that a resumed run sees what an uninterrupted one would.
-            batch = draw_batch(shown, config.pairs, config.math_share, Random(f"{config.seed}/{step}"))
+            batch = demonstrator.batch(shown, config.pairs, Random(f"{config.seed}/{step}"))
             losses = _step(model, tokenizer, batch, config)
             recent.append({**losses, **optimizer.step(learning_rate(config, step), config.clip)})
             advance(note=f"loss {losses['response_loss']:.3f}")
             done = step + 1
             if done % config.evaluate_every == 0 or done == config.steps:
                 means = {name: sum(one[name] for one in recent) / len(recent) for name in recent[0]}
-                append_jsonl(metrics, {"step": done, **means, **dev_accuracy(model, tokenizer, dev, config.seed)})
+                engine = SharedPrefixEngine(model, tokenizer, max_new_tokens)
+                append_jsonl(metrics, {"step": done, **means, **dev_accuracy(engine, dev, demonstrator, config.seed)})
                 recent.clear()
                 save_checkpoint(folder, Checkpoint(done, optimizer.state(), {}))
     return read_jsonl(metrics)
@@ -85,10 +95,12 @@ def _step(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: lis
     size = -(-len(rows) // config.micro_batches)
     for start in range(0, len(rows), size):
         ids_BL, prompt_BL, response_BL = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
-        logits = model(input_ids=ids_BL[:, :-1], use_cache=False).logits
-        nll_BL = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids_BL[:, 1:].flatten(), reduction="none").view(len(ids_BL), -1)
-        prompt_loss = (nll_BL * prompt_BL[:, 1:]).sum() / prompt_tokens
-        response_loss = (nll_BL * response_BL[:, 1:]).sum() / response_tokens
+        learned_BL = response_BL[:, 1:] | (prompt_BL[:, 1:] & (config.prompt_weight > 0))
+        hidden_NH = hidden_states(model, input_ids=ids_BL[:, :-1])[learned_BL]
+        logprobs_N, _ = token_logprobs(hidden_NH, output_weight(model), ids_BL[:, 1:][learned_BL])
+        answers_N = response_BL[:, 1:][learned_BL]
+        prompt_loss = -logprobs_N[~answers_N].sum() / prompt_tokens
+        response_loss = -logprobs_N[answers_N].sum() / response_tokens
         (response_loss + config.prompt_weight * prompt_loss).backward()
         totals += torch.stack([prompt_loss.detach(), response_loss.detach()])
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
@@ -108,23 +120,22 @@ def _right_pad(rows: Sequence[tuple[list[int], list[int]]], pad_id: int) -> tupl
     return ids_BL, prompt_BL, response_BL
 
 
-def dev_pairs(problems: Sequence[LabelledProblem], seed: int) -> list[Pair]:
+def dev_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> list[Pair]:
     """Pairs of every domain and kind on problems that the warm start does not show."""
     pairs: list[Pair] = []
     for domain in Domain:
         source = [problem for problem in problems if problem.domain is domain]
         for kind in Kind:
-            pairs += draw_pairs(source, kind, DEV_PAIRS, Random(f"{seed}/dev/{domain}/{kind}"))
+            pairs += draw_pairs(source, kind, count, Random(f"{seed}/dev/{domain}/{kind}"))
     return pairs
 
 
-def dev_accuracy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], seed: int) -> dict[str, float]:
+def dev_accuracy(engine: SharedPrefixEngine, pairs: Sequence[Pair], demonstrator: Demonstrator, seed: int) -> dict[str, float]:
     """pass@1 by domain and kind, and the unparseable share, over `DEV_GROUP` rollouts a pair."""
-    attention = model.config._attn_implementation
-    model.set_attn_implementation("sdpa")  # the eager one adds masks, and the engine's are boolean
-    engine = SharedPrefixEngine(model, tokenizer, max_new_tokens=32)
-    rollouts = engine.generate([render_prompt(pair) for pair in pairs], DEV_GROUP, seed)
-    model.set_attn_implementation(attention)
+    attention = engine.model.config._attn_implementation
+    engine.model.set_attn_implementation("sdpa")  # the eager one adds masks, and the engine's are boolean
+    rollouts = engine.generate([demonstrator.render(pair) for pair in pairs], DEV_GROUP, seed)
+    engine.model.set_attn_implementation(attention)
     hits: dict[str, list[bool]] = {}
     unparseable = 0
     for pair, texts in zip(pairs, rollouts.texts_PG, strict=True):
