@@ -5,23 +5,28 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaForCausalLM, PreTrainedModel
 
 from corpo.config import LossConfig, NanoConfig
+from corpo.policy import attention, head
+from corpo.policy.head import output_weight, token_logprobs
 from corpo.policy.nano import new_model, train_tokenizer
 from corpo.policy.tree import group_logprobs
 from corpo.rollout import Rollouts
-from corpo.rollout.shared_prefix import SharedPrefixEngine
+from corpo.rollout.shared_prefix import SharedPrefixEngine, draw
 from corpo.train.loss import policy_loss, token_weights
 
 TEXTS = ["def f(xs):\n    return 12\n", "<think>A fine</think> A: 9 B: 1", "a" * 40]
 
 
-@pytest.fixture(scope="module")
-def engine() -> SharedPrefixEngine:
+@pytest.fixture(scope="module", params=["every head its own keys", "two heads share keys"])
+def engine(request: pytest.FixtureRequest) -> SharedPrefixEngine:
     tokenizer = train_tokenizer(TEXTS * 5, 400)
     torch.manual_seed(0)
     model = new_model(NanoConfig(width=48, layers=2, heads=2, mlp=64), tokenizer)
+    if "share" in request.param:
+        model.config.num_key_value_heads = 1
+        model = LlamaForCausalLM(model.config)
     with torch.no_grad():  # sharpen it, so that rollouts differ in likelihood, and let many end early
         for parameter in model.parameters():
             parameter.mul_(3.0)
@@ -77,6 +82,55 @@ def test_packed_gradients_equal_separate_rows(engine: SharedPrefixEngine, rollou
         gradients.append([parameter.grad.clone() for parameter in engine.model.parameters() if parameter.grad is not None])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_blocks_of_rollouts_and_chunks_of_tokens_change_nothing(engine: SharedPrefixEngine, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run() -> list[Tensor]:
+        engine.model.zero_grad()
+        logprobs, entropy = group_logprobs(engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, 0.7)
+        (logprobs.sum() + entropy.sum()).backward()
+        return [logprobs, entropy, *(p.grad.clone() for p in engine.model.parameters() if p.grad is not None)]
+
+    whole = run()
+    monkeypatch.setattr(attention, "BLOCK", 1)
+    monkeypatch.setattr(head, "CHUNK_BYTES", 3 * 4 * engine.model.config.vocab_size)
+    for one, other in zip(run(), whole, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_logprobs_and_entropy_from_hidden_states_are_those_of_whole_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden_NH, weight_VH = torch.randn(7, 5, dtype=torch.float64), torch.randn(11, 5, dtype=torch.float64)
+    ids_N, slope_N, tilt_N = torch.randint(0, 11, (7,)), torch.randn(7), torch.randn(7)
+    monkeypatch.setattr(head, "CHUNK_BYTES", 2 * 4 * 11)
+    results = []
+    for ours in (True, False):
+        hidden, weight = hidden_NH.float().requires_grad_(), weight_VH.float().requires_grad_()
+        if ours:
+            logprobs_N, entropy_N = token_logprobs(hidden, weight, ids_N, 0.6)
+        else:
+            logp_NV = torch.log_softmax(hidden @ weight.T / 0.6, -1)
+            logprobs_N, entropy_N = logp_NV.gather(1, ids_N[:, None]).squeeze(1), -(logp_NV.exp() * logp_NV).sum(-1)
+        (logprobs_N @ slope_N + entropy_N @ tilt_N).backward()
+        results.append([logprobs_N, entropy_N, hidden.grad, weight.grad])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_a_head_that_is_more_than_a_product_is_refused() -> None:
+    model = Gemma2ForCausalLM(Gemma2Config(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, head_dim=8))
+    with pytest.raises(ValueError, match="final_logit_softcapping"):
+        output_weight(model)
+
+
+def test_a_prompts_rollouts_do_not_depend_on_the_batch_around_it(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
+    alone = engine.generate(TEXTS[1:2], group=4, seed=1, first=1)
+    assert alone.texts_PG[0] == rollouts.texts_PG[1]
+
+
+def test_drawing_inverts_the_cumulative_distribution() -> None:
+    logp_PGV = torch.tensor([0.0, 0.25, 0.0, 0.75, 0.0]).log().expand(1, 6, -1)
+    chance_PG = torch.tensor([[0.0, 0.2499, 0.25, 0.5, 0.9999, 1 - 2**-53]], dtype=torch.float64)
+    assert draw(logp_PGV, chance_PG).tolist() == [[1, 1, 3, 3, 3, 3]], "never one of probability 0"
 
 
 def test_same_seed_same_rollouts_and_they_follow_the_distribution(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:

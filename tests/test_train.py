@@ -122,7 +122,7 @@ def test_kl_pulls_back_to_the_warm_start() -> None:
     with torch.no_grad():
         for parameter in learner.model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
-    learner.optimizer = MasterAdamW(learner.model, 1e-3)
+    learner.optimizer = MasterAdamW(learner.model)
     pairs = _pairs(2)
     far = learner.validate(pairs)["validation/kl_from_start"]
     for step in range(30):
@@ -145,7 +145,7 @@ def test_small_steps_survive_in_the_masters() -> None:
     """A thousandth of a bf16 step vanishes in bf16 and adds up in fp32."""
     model = torch.nn.Linear(1, 1, bias=False).to(torch.bfloat16)
     torch.nn.init.ones_(model.weight)
-    optimizer = MasterAdamW(model, 1e-4)
+    optimizer = MasterAdamW(model)
     for _ in range(100):
         model(torch.ones(1, 1, dtype=torch.bfloat16)).sum().backward()
         optimizer.step(1e-4, 1e9)

@@ -82,9 +82,7 @@ def expected_outputs(
     return outputs
 
 
-def label_programs(
-    jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
-) -> list[Label]:
+def label_programs(jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None) -> list[Label]:
     """A label for every (source, calls, expected results). Expected values are compared here and never enter the sandbox."""
     outputs = run_cached([Program(source, calls) for source, calls, _ in jobs], sandbox, cache, advance)
     return [compare(results, expected, str(sandbox.isolation)) for results, (_, _, expected) in zip(outputs, jobs, strict=True)]

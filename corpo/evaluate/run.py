@@ -17,7 +17,7 @@ def roll_out(
 ) -> pd.DataFrame:
     """One row per rollout: split, prompt, labels, scores, reward, response. `swapped` tells a pair's two orders apart."""
     with progress(title, len(pairs)) as advance:
-        rollouts = engine.generate([render(pair) for _, pair in pairs], group, seed, advance)
+        rollouts = engine.generate([render(pair) for _, pair in pairs], group, seed, advance=advance)
     judged = judge(rollouts.texts_PG, [pair for _, pair in pairs], reward)
     rows = []
     for number, (split, pair) in enumerate(pairs):

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from corpo.policy.attention import Tree, tree_attention
+from corpo.policy.head import hidden_states, output_weight, token_logprobs
+
 
 def left_pad(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Token ids and mask, both (P, S), aligned at the right so that every completion starts in the same column."""
@@ -39,33 +42,6 @@ def prompt_mask(mask_PS: Tensor) -> Tensor:
     return ((causal_SS & mask_PS[:, None, :]) | own_SS)[:, None]
 
 
-def decode_mask(mask_PS: Tensor, group: int, step: int) -> Tensor:
-    """Attention of the G tokens sampled at `step` over the prompt and the cache of earlier steps, (P, 1, G, S + G*(step+1)).
-
-    The cache grows by G columns a step: the prompt's keys and values are stored once, not G times.
-    """
-    own_GG = torch.eye(group, dtype=torch.bool, device=mask_PS.device)
-    prompt_PGS = mask_PS[:, None, :].expand(-1, group, -1)
-    history = own_GG.repeat(1, step + 1).expand(len(mask_PS), -1, -1)
-    return torch.cat([prompt_PGS, history], dim=-1)[:, None]
-
-
-def tree_mask(mask_PS: Tensor, rollout_PN: Tensor, step_PN: Tensor, real_PN: Tensor) -> Tensor:
-    """Attention of a packed row [prompt][tokens of all completions], (P, 1, L, L).
-
-    Token n of a row is token `step_PN` of rollout `rollout_PN`, or padding where `real_PN` is false: nothing sees that.
-    """
-    prompts, width = mask_PS.shape
-    total = width + rollout_PN.shape[1]
-    mask_P1LL = torch.zeros(prompts, 1, total, total, dtype=torch.bool, device=mask_PS.device)
-    mask_P1LL[:, :, :width, :width] = prompt_mask(mask_PS)
-    mask_P1LL[:, 0, width:, :width] = mask_PS[:, None, :]
-    same_PNN = rollout_PN[:, :, None] == rollout_PN[:, None, :]
-    earlier_PNN = step_PN[:, :, None] >= step_PN[:, None, :]
-    mask_P1LL[:, 0, width:, width:] = same_PNN & earlier_PNN & real_PN[:, None, :]
-    return mask_P1LL
-
-
 def group_logprobs(
     model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], ids_PGT: Tensor, mask_PGT: Tensor, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
@@ -81,17 +57,19 @@ def group_logprobs(
     real_PN = flat_mask.gather(1, at_PN)
     token_PN = ids_PGT.flatten(1).gather(1, at_PN).masked_fill(~real_PN, 0)
     rollout_PN, step_PN = at_PN // length, at_PN % length
-    logits = model(
-        input_ids=torch.cat([ids_PS, token_PN], dim=1),
-        attention_mask=tree_mask(mask_PS, rollout_PN, step_PN, real_PN),
-        position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PN], dim=1),
-        logits_to_keep=torch.arange(width - 1, width + longest, device=ids_PGT.device),
-        use_cache=False,
-    ).logits
-    logp_PKV = torch.log_softmax(logits.float() / temperature, dim=-1)  # K = 1 + N: the prompt's last token, then all packed ones
+    with tree_attention(model):
+        hidden_PLH = hidden_states(
+            model,
+            input_ids=torch.cat([ids_PS, token_PN], dim=1),
+            attention_mask=prompt_mask(mask_PS),
+            position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PN], dim=1),
+            tree=Tree.packed(rollout_PN, step_PN, real_PN, mask_PGT.shape[1]),
+        )
     # A completion's first token is predicted by the prompt's last one, any other by the token packed before it.
-    source_PN = torch.where(step_PN == 0, 0, torch.arange(longest, device=ids_PGT.device))
-    logprobs_PN = logp_PKV.flatten(1).gather(1, source_PN * logp_PKV.shape[-1] + token_PN)
-    entropy_PN = -(logp_PKV.exp() * logp_PKV).sum(-1).gather(1, source_PN)
-    unpack = lambda values_PN: torch.zeros(flat_mask.shape, device=ids_PGT.device).scatter(1, at_PN, values_PN * real_PN).view(ids_PGT.shape)
-    return unpack(logprobs_PN), unpack(entropy_PN)
+    source_PN = torch.where(step_PN == 0, width - 1, width - 1 + torch.arange(longest, device=ids_PGT.device))
+    row_P1 = torch.arange(len(ids_PS), device=ids_PGT.device)[:, None]
+    logprobs_N, entropy_N = token_logprobs(hidden_PLH[row_P1, source_PN][real_PN], output_weight(model), token_PN[real_PN], temperature)
+    where = mask_PGT.flatten()  # real tokens in the order of their rollouts: that of packing
+    zeros = torch.zeros(where.shape, device=ids_PGT.device)
+    unpack = lambda values_N: zeros.masked_scatter(where, values_N).view(ids_PGT.shape)
+    return unpack(logprobs_N), unpack(entropy_N)

@@ -35,9 +35,13 @@ class Rollouts:
 
 
 class RolloutEngine(Protocol):
-    """Anything that samples groups. The same seed gives the same rollouts on one machine."""
+    """Anything that samples groups.
+
+    A prompt's rollouts depend on the seed and on its number, counted from `first`, and not on what else is in the batch: several
+    processes that share a batch out sample what one would.
+    """
 
     def sync(self) -> None:
         """Take over the trainer's weights: called after every update and every resume."""
 
-    def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts: ...
+    def generate(self, prompts: Sequence[str], group: int, seed: int, first: int = 0, advance: Callable[..., None] | None = None) -> Rollouts: ...

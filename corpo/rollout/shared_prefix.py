@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from corpo.policy.tree import decode_mask, left_pad, positions, prompt_mask
+from corpo.policy.attention import Tree, tree_attention
+from corpo.policy.tree import left_pad, positions, prompt_mask
 from corpo.rollout.engine import Rollouts
 
 
@@ -27,9 +28,8 @@ class SharedPrefixEngine:
         """Nothing to do: it samples from the trainer's own weights."""
 
     @torch.no_grad()
-    def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts:
+    def generate(self, prompts: Sequence[str], group: int, seed: int, first: int = 0, advance: Callable[..., None] | None = None) -> Rollouts:
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
-        generator = torch.Generator(self.model.device).manual_seed(seed)
         training = self.model.training
         self.model.eval()
         batch = max(1, self.rows // group)
@@ -39,7 +39,8 @@ class SharedPrefixEngine:
         logprobs_PGT = torch.zeros(shape)
         for start in range(0, len(by_length), batch):
             chunk = by_length[start : start + batch]
-            ids, logprobs = self._sample([prompt_ids[i] for i in chunk], group, generator)
+            with tree_attention(self.model):
+                ids, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [first + i for i in chunk], group))
             ids_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), logprobs.cpu()
             if advance:
                 advance(len(chunk))
@@ -51,9 +52,15 @@ class SharedPrefixEngine:
         pad = self.tokenizer.pad_token_id
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
-    def _sample(self, prompt_ids: list[list[int]], group: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _chances(self, seed: int, numbers: Sequence[int], group: int) -> Tensor:
+        """What decides every token of a batch: uniform in [0, 1), (P, G, T), a stream a prompt."""
+        streams = (torch.Generator().manual_seed(seed + number) for number in numbers)
+        return torch.stack([torch.rand(group, self.max_new_tokens, dtype=torch.float64, generator=stream) for stream in streams])
+
+    def _sample(self, prompt_ids: list[list[int]], chances_PGT: Tensor) -> tuple[Tensor, Tensor]:
         """Completion ids and log-probs, (P, G, T)."""
-        device = self.model.device
+        device, group = self.model.device, chances_PGT.shape[1]
+        chances_PGT = chances_PGT.to(device)
         ids_PS, mask_PS = (tensor.to(device) for tensor in left_pad(prompt_ids, self._pad))
         cache = DynamicCache()
         logits_PGV = self.model(
@@ -70,8 +77,7 @@ class SharedPrefixEngine:
         live = torch.arange(len(prompt_ids), device=device)  # the prompts that the rows below belong to
         for step in range(self.max_new_tokens):
             logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
-            token_PG = torch.multinomial(logp_PGV.exp().flatten(0, 1), 1, generator=generator).view_as(done_PG)
-            token_PG = token_PG.masked_fill(done_PG, self._pad)
+            token_PG = draw(logp_PGV, chances_PGT[live, :, step]).masked_fill(done_PG, self._pad)
             ids_PGT[live, :, step] = token_PG
             logprobs_PGT[live, :, step] = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1).masked_fill(done_PG, 0.0)
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
@@ -83,9 +89,10 @@ class SharedPrefixEngine:
                 cache.batch_select_indices(unfinished)
             logits_PGV = self.model(
                 input_ids=token_PG,
-                attention_mask=decode_mask(mask_PS, group, step),
+                attention_mask=mask_PS[:, None, None],
                 position_ids=(mask_PS.sum(-1, keepdim=True) + step).expand(-1, group),
                 past_key_values=cache,
+                tree=Tree.decoding(len(live), group, step, device),
             ).logits
         return ids_PGT, logprobs_PGT
 
@@ -101,3 +108,10 @@ class SharedPrefixEngine:
         group = ids_PGT.shape[1]
         texts_PG = [texts[i : i + group] for i in range(0, len(texts), group)]
         return Rollouts(prompt_ids, ids_PGT[..., :longest], mask_PGT[..., :longest], logprobs_PGT[..., :longest], texts_PG)
+
+
+def draw(logp_PGV: Tensor, chance_PG: Tensor) -> Tensor:
+    """One token a rollout, (P, G), by inverting the cumulative distribution: one random number, where torch.multinomial takes V."""
+    below_PGV = logp_PGV.exp().cumsum(-1, dtype=torch.float64)
+    # The first token whose cumulative probability lies above the chance: one of probability 0 never does.
+    return torch.searchsorted(below_PGV, chance_PG[..., None] * below_PGV[..., -1:], right=True).squeeze(-1)

@@ -87,7 +87,7 @@ class VllmEngine:
             own, _ = group_logprobs(self.model, [row[:1]], completion, torch.ones_like(completion, dtype=torch.bool))
         return float((own.flatten().cpu() - served).abs().mean())
 
-    def generate(self, prompts: Sequence[str], group: int, seed: int, advance: Callable[..., None] | None = None) -> Rollouts:
+    def generate(self, prompts: Sequence[str], group: int, seed: int, first: int = 0, advance: Callable[..., None] | None = None) -> Rollouts:
         from vllm import SamplingParams
 
         if self.asleep:
@@ -95,7 +95,7 @@ class VllmEngine:
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
         params = [
             SamplingParams(n=group, temperature=self.temperature, max_tokens=self.max_new_tokens, logprobs=0, seed=seed + p * group, detokenize=False)
-            for p in range(len(prompts))
+            for p in range(first, first + len(prompts))
         ]
         outputs = self.llm.generate([{"prompt_token_ids": ids} for ids in prompt_ids], params, use_tqdm=False)
         if self.config.sleep:

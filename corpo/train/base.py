@@ -21,9 +21,7 @@ from corpo.train.warm_start import is_dev, warm_start
 _TOKENIZER_PAIRS = 3000  # pairs whose text the tokenizer is trained on
 
 
-def new_nano(
-    problems: Sequence[LabelledProblem], demonstrator: Demonstrator, nano: NanoConfig, seed: int
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def new_nano(problems: Sequence[LabelledProblem], demonstrator: Demonstrator, nano: NanoConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """An untrained nano in bfloat16, with a tokenizer trained on demonstrations of `problems`."""
     shown = [problem for problem in problems if not is_dev(problem)]
     demonstrations = demonstrator.batch(shown, _TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))

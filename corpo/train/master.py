@@ -4,57 +4,73 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 
 class MasterAdamW:
     """Clips, steps fp32 copies of the weights, and writes them back into the model.
 
-    `state()` and `load()` carry everything that a bit-exact resume needs, as named tensors.
+    A parameter at a time, so that nothing of the model's size is made in passing. `state()` and `load()` carry everything that a
+    bit-exact resume needs, as named tensors.
     """
 
-    def __init__(self, model: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.95), weight_decay: float = 0.0) -> None:
+    def __init__(self, model: nn.Module, weight_decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.95)) -> None:
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.betas, self.weight_decay = betas, weight_decay
         self.master = {name: p.detach().float().clone() for name, p in self.parameters.items()}
-        decay = [master for master in self.master.values() if master.ndim > 1]
-        plain = [master for master in self.master.values() if master.ndim <= 1]
-        groups = [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas, eps=1e-8, fused=True)
-
-    def step(self, lr: float, max_norm: float) -> dict[str, float]:
-        """One update at this learning rate. Returns the gradient's norm before clipping and the update's norm (L2, fp32)."""
-        for name, parameter in self.parameters.items():
-            self.master[name].grad = None if parameter.grad is None else parameter.grad.float()
-            parameter.grad = None
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.master.values(), max_norm, error_if_nonfinite=True)
-        before = torch.cat([master.detach().flatten() for master in self.master.values()])
-        for group in self.adamw.param_groups:
-            group["lr"] = lr
-        self.adamw.step()
-        self.adamw.zero_grad()
-        after = torch.cat([master.detach().flatten() for master in self.master.values()])
-        self._write_back()
-        return {"grad_norm": float(grad_norm), "update_norm": float((after - before).norm())}
+        self.moments = {name: (torch.zeros_like(master), torch.zeros_like(master)) for name, master in self.master.items()}
+        self.steps = {name: torch.zeros((), device=master.device) for name, master in self.master.items()}
 
     @torch.no_grad()
-    def _write_back(self) -> None:
-        for name, parameter in self.parameters.items():
-            parameter.copy_(self.master[name])
+    def step(self, lr: float, max_norm: float) -> dict[str, float]:
+        """One update at this learning rate. Returns the gradient's norm before clipping and the update's norm (L2, fp32).
+
+        Raises RuntimeError where the gradient is not finite; nothing has changed then.
+        """
+        graded = {name: p for name, p in self.parameters.items() if p.grad is not None}
+        norms = [torch.linalg.vector_norm(p.grad, dtype=torch.float32) for p in graded.values()]
+        grad_norm = torch.linalg.vector_norm(torch.stack(norms))
+        if not grad_norm.isfinite():
+            raise RuntimeError(f"the gradient's norm is {float(grad_norm)}: lower the learning rate, or look for infinite log-probs")
+        shrink = torch.clamp(max_norm / (grad_norm + 1e-6), max=1.0)
+        moved = torch.zeros((), device=grad_norm.device)
+        for name, parameter in graded.items():
+            assert parameter.grad is not None
+            master, (first, second) = self.master[name], self.moments[name]
+            before = master.clone()
+            adamw(
+                [master],
+                [parameter.grad.float() * shrink],
+                [first],
+                [second],
+                [],
+                [self.steps[name]],
+                fused=True,
+                amsgrad=False,
+                beta1=self.betas[0],
+                beta2=self.betas[1],
+                lr=lr,
+                weight_decay=self.weight_decay if master.ndim > 1 else 0.0,
+                eps=1e-8,
+                maximize=False,
+            )
+            moved += torch.linalg.vector_norm(before.sub_(master)) ** 2
+            parameter.copy_(master)
+            parameter.grad = None
+        return {"grad_norm": float(grad_norm), "update_norm": float(moved.sqrt())}
 
     def state(self) -> dict[str, Tensor]:
         tensors = {f"master.{name}": master for name, master in self.master.items()}
-        for name, master in self.master.items():
-            for key, value in self.adamw.state[master].items():
-                tensors[f"adamw.{key}.{name}"] = value
+        for name, (first, second) in self.moments.items():
+            tensors |= {f"adamw.exp_avg.{name}": first, f"adamw.exp_avg_sq.{name}": second, f"adamw.step.{name}": self.steps[name]}
         return tensors
 
+    @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
-        for name, master in self.master.items():
-            master.data.copy_(tensors[f"master.{name}"])
-            prefix = "adamw."
-            state = {}
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if (value := tensors.get(f"{prefix}{key}.{name}")) is not None:
-                    state[key] = value.clone()
-            if state:
-                self.adamw.state[master] = state
-        self._write_back()
+        for name, parameter in self.parameters.items():
+            first, second = self.moments[name]
+            self.master[name].copy_(tensors[f"master.{name}"])
+            first.copy_(tensors[f"adamw.exp_avg.{name}"])
+            second.copy_(tensors[f"adamw.exp_avg_sq.{name}"])
+            self.steps[name].copy_(tensors[f"adamw.step.{name}"])
+            parameter.copy_(self.master[name])

@@ -52,7 +52,7 @@ class Learner:
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.options, self.config.group)
         self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = MasterAdamW(self.model, self.config.lr, weight_decay=self.config.weight_decay)
+        self.optimizer = MasterAdamW(self.model, weight_decay=self.config.weight_decay)
 
     def train(self, pairs: Sequence[Pair], validation: Sequence[Pair], folder: Path) -> None:
         """Run to the last step, going on from the newest checkpoint in `folder`; metrics by step go to JSONL files there."""

@@ -54,7 +54,7 @@ def warm_start(
     """Train in place, checkpointed in `folder` and resumed from there. Returns the curve (one record per evaluation)."""
     shown = [problem for problem in problems if not is_dev(problem)]
     dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
-    optimizer = MasterAdamW(model, config.lr, weight_decay=config.weight_decay)
+    optimizer = MasterAdamW(model, weight_decay=config.weight_decay)
     if model.device.type == "cpu":
         model.set_attn_implementation("eager")  # on short rows its backward pass is faster than the fused kernel's
     metrics = folder / "metrics.jsonl"
