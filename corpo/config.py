@@ -186,6 +186,18 @@ class LossConfig:
 
 
 @dataclass
+class LoraConfig:
+    """Train adapters instead of all weights."""
+
+    rank: int = 0  # 0 trains all weights
+    alpha: int = 32
+
+    def __post_init__(self) -> None:
+        _at_least("train.lora", self, 0, "rank")
+        _at_least("train.lora", self, 1, "alpha")
+
+
+@dataclass
 class TrainConfig:
     """One run of reinforcement learning; every number is *our choice*."""
 
@@ -202,6 +214,8 @@ class TrainConfig:
     validation_prompts: int = 64
     validation_group: int = 8
     checkpoint_every: int = 10
+    gradient_checkpointing: bool = False  # keep each layer's input only and compute the rest again: less memory, a third more work
+    lora: LoraConfig = field(default_factory=LoraConfig)
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:

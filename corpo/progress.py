@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from corpo import ranks
+
 Advance = Callable[..., None]
 
 
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
-    """Yield `advance(steps=1, note="")`. In a terminal a live bar; in a log a line at every tenth of the way."""
+    """Yield `advance(steps=1, note="")`. In a terminal a live bar; in a log a line at every tenth of the way. Only the first process speaks."""
+    if ranks.rank() > 0:
+        yield lambda steps=1, note="": None
+        return
     console = Console(file=sys.stderr)
     if not console.is_terminal:
         yield _lines(description, total, done)

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from corpo import ranks
 from corpo.files import hash_of, write_json
 
 log = logging.getLogger(__name__)
 
 # Raise a stage's number when its code changes what it writes: old results are then left alone and new ones made.
-VERSIONS = {"data": 2, "warm_start": 2, "train": 1, "evaluate": 1}
+VERSIONS = {"data": 2, "warm_start": 2, "train": 2, "evaluate": 2}
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,19 @@ class Stage:
     def done(self) -> bool:
         return (self.folder / "done.json").exists()
 
-    def run(self, work: Callable[[Path], None]) -> Path:
-        """Do the work in the stage's folder unless it is done; `work` itself resumes from what it finds there."""
+    def run(self, work: Callable[[Path], None], together: bool = False) -> Path:
+        """Do the work in the stage's folder unless it is done; `work` itself resumes from what it finds there.
+
+        Of several processes the first works and the others wait, unless they work `together`.
+        """
         if self.done:
             log.info("%s: done before (%s)", self.title, self.folder)
+            return self.folder
+        if ranks.rank() > 0:
+            if together:
+                ranks.wait_for(self.folder / "spec.json")
+                work(self.folder)
+            ranks.wait_for(self.folder / "done.json")
             return self.folder
         log.info("%s: in %s", self.title, self.folder)
         resumed = self.folder.exists()

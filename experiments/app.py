@@ -20,6 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from corpo import ranks
 from corpo.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +43,7 @@ def app(run: Callable[[Config], None]) -> None:
 
     @hydra.main(version_base="1.3", config_path=CONF, config_name="config")
     def main(composed: DictConfig) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        logging.basicConfig(level=logging.WARNING if ranks.rank() else logging.INFO, format="%(message)s")
         for chatty in ("httpx", "datasets", "matplotlib"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         try:

@@ -180,7 +180,7 @@ def train_stage(config: Config) -> Stage:
 
 def train_policy(config: Config) -> Path:
     """One trained policy: `policy/`, `metrics.jsonl` and `groups.jsonl` in the stage's folder."""
-    return train_stage(config).run(lambda folder: _train_policy(config, folder))
+    return train_stage(config).run(lambda folder: _train_policy(config, folder), together=True)
 
 
 def _train_policy(config: Config, folder: Path) -> None:
@@ -208,8 +208,7 @@ def _train_policy(config: Config, folder: Path) -> None:
     train = [pair for split, pair in pairs if split == TRAIN]
     validation = [pair for split, pair in pairs if split == VALIDATION][: config.train.validation_prompts]
     learner.train(train, validation, folder)
-    model.save_pretrained(folder / "policy")
-    tokenizer.save_pretrained(folder / "policy")
+    learner.save(folder / "policy")
 
 
 def _sampling(config: Config) -> dict[str, object]:

@@ -69,7 +69,7 @@ def test_rollouts_return_the_logprobs_they_were_sampled_at(engine: SharedPrefixE
 
 def test_packed_gradients_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
     advantages_PG = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    weights = token_weights(rollouts.mask_PGT, "token_sum", 9)
+    weights = token_weights(rollouts.mask_PGT, "token_sum", rollouts=12, tokens=int(rollouts.mask_PGT.sum()), max_tokens=9)
     gradients = []
     for packed in (True, False):
         engine.model.zero_grad()
@@ -165,7 +165,7 @@ def test_loss_aggregations_on_a_hand_made_batch() -> None:
     advantages_PG = torch.tensor([[1.0, -1.0]])
     expected = {"token_sum": (3 - 3) / 2, "token_mean": (3 - 3) / 3, "sequence_mean": (1.5 - 3) / 2, "constant": (3 - 3) / 6}
     for aggregation, value in expected.items():
-        weights = token_weights(mask, aggregation, 3)
+        weights = token_weights(mask, aggregation, rollouts=2, tokens=3, max_tokens=3)
         loss = policy_loss(logprobs, torch.zeros_like(logprobs), advantages_PG, weights, logprobs, None, LossConfig(aggregation=aggregation))
         assert float(loss) == pytest.approx(value)
 

@@ -88,7 +88,7 @@ def test_one_step_moves_the_policy_towards_what_was_rewarded() -> None:
     rollouts = learner.engine.generate([render_prompt(pair) for pair in pairs], 4, seed=0)
     advantages_PG = torch.zeros(4, 4)
     advantages_PG[:, 0], advantages_PG[:, 1] = 1.0, -1.0
-    likelihood = lambda: learner.logprobs(learner.model, rollouts)[0].detach().sum(-1)
+    likelihood = lambda: learner.logprobs(learner.compute, rollouts)[0].detach().sum(-1)
     before = likelihood()
     norms = learner.update(rollouts, advantages_PG, lr=1e-3)
     change = likelihood() - before
@@ -155,7 +155,15 @@ def test_small_steps_survive_in_the_masters() -> None:
 def test_a_masked_infinite_logprob_is_no_nan() -> None:
     logprobs = torch.tensor([[[-1.0, -math.inf]]], requires_grad=True)
     mask = torch.tensor([[[True, False]]])
-    loss = policy_loss(logprobs, torch.zeros(1, 1, 2), torch.ones(1, 1), token_weights(mask, "token_sum", 2), logprobs.detach(), None, LossConfig())
+    loss = policy_loss(
+        logprobs,
+        torch.zeros(1, 1, 2),
+        torch.ones(1, 1),
+        token_weights(mask, "token_sum", rollouts=1, tokens=1, max_tokens=2),
+        logprobs.detach(),
+        None,
+        LossConfig(),
+    )
     loss.backward()
     assert logprobs.grad is not None
     assert logprobs.grad.tolist() == [[[-1.0, 0.0]]]

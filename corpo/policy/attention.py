@@ -9,7 +9,6 @@ H heads = h key-value heads x R, D head size, W = S + K.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,15 +58,10 @@ class Tree:
         return cls(query_PGT, real[..., None], key_PGK, query_PGT.squeeze(-1), real)
 
 
-@contextmanager
-def tree_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Inside, `model(..., tree=Tree(...), attention_mask=prompt mask)` attends along the tree; without `tree` as usual."""
-    usual = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(usual)
+def use_tree_attention(model: PreTrainedModel) -> None:
+    """From now on `model(..., tree=Tree(...), attention_mask=prompt mask)` attends along the tree; without `tree` as sdpa does."""
+    if model.config._attn_implementation != NAME:
+        model.set_attn_implementation(NAME)
 
 
 def _forward(

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from corpo import ranks
 from corpo.config import ModelConfig
 from corpo.files import file_hash, hash_of
 
@@ -24,7 +25,7 @@ def load_policy(config: ModelConfig, path: str | None = None) -> tuple[PreTraine
         model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, config.dtype), use_safetensors=True)
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(where, error) from None
-    return model, tokenizer
+    return model.to(f"cuda:{ranks.local_rank()}" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
 def _unloadable(path: str, error: Exception) -> ModelError:

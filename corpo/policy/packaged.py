@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+from corpo import ranks
 from corpo.files import file_hash
 from corpo.policy.load import ModelError
 
@@ -25,6 +26,8 @@ def unpacked(path: str, cache: Path) -> Path:
     if not source.is_file():
         raise ModelError(f"model.path={path}: {source.name} is not in the package {module}; check its version")
     folder = cache / f"{source.stem}-{file_hash(source)[:12]}"
+    if ranks.rank() > 0:
+        ranks.wait_for(folder)
     if not folder.is_dir():
         beside = folder.with_suffix(".part")
         shutil.rmtree(beside, ignore_errors=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from corpo.policy.attention import Tree, tree_attention
+from corpo.policy.attention import Tree, use_tree_attention
 from corpo.policy.head import hidden_states, output_weight, token_logprobs
 
 
@@ -57,19 +57,17 @@ def group_logprobs(
     real_PN = flat_mask.gather(1, at_PN)
     token_PN = ids_PGT.flatten(1).gather(1, at_PN).masked_fill(~real_PN, 0)
     rollout_PN, step_PN = at_PN // length, at_PN % length
-    with tree_attention(model):
-        hidden_PLH = hidden_states(
-            model,
-            input_ids=torch.cat([ids_PS, token_PN], dim=1),
-            attention_mask=prompt_mask(mask_PS),
-            position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PN], dim=1),
-            tree=Tree.packed(rollout_PN, step_PN, real_PN, mask_PGT.shape[1]),
-        )
+    use_tree_attention(model)
+    hidden_PLH = hidden_states(
+        model,
+        input_ids=torch.cat([ids_PS, token_PN], dim=1),
+        attention_mask=prompt_mask(mask_PS),
+        position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PN], dim=1),
+        tree=Tree.packed(rollout_PN, step_PN, real_PN, mask_PGT.shape[1]),
+    )
     # A completion's first token is predicted by the prompt's last one, any other by the token packed before it.
     source_PN = torch.where(step_PN == 0, width - 1, width - 1 + torch.arange(longest, device=ids_PGT.device))
     row_P1 = torch.arange(len(ids_PS), device=ids_PGT.device)[:, None]
     logprobs_N, entropy_N = token_logprobs(hidden_PLH[row_P1, source_PN][real_PN], output_weight(model), token_PN[real_PN], temperature)
-    where = mask_PGT.flatten()  # real tokens in the order of their rollouts: that of packing
-    zeros = torch.zeros(where.shape, device=ids_PGT.device)
-    unpack = lambda values_N: zeros.masked_scatter(where, values_N).view(ids_PGT.shape)
-    return unpack(logprobs_N), unpack(entropy_N)
+    zeros_PGT = torch.zeros(mask_PGT.shape, device=ids_PGT.device)
+    return zeros_PGT.masked_scatter(mask_PGT, logprobs_N), zeros_PGT.masked_scatter(mask_PGT, entropy_N)  # packed in this order

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -29,6 +30,10 @@ class Rollouts:
         texts, ids = [self.texts_PG[p] for p in at], [self.prompt_ids[p] for p in at]
         return Rollouts(ids, self.completion_ids_PGT[at], self.mask_PGT[at], self.logprobs_PGT[at], texts)
 
+    def to(self, device: torch.device) -> Rollouts:
+        ids_PGT, mask_PGT, logprobs_PGT = (tensor.to(device) for tensor in (self.completion_ids_PGT, self.mask_PGT, self.logprobs_PGT))
+        return Rollouts(self.prompt_ids, ids_PGT, mask_PGT, logprobs_PGT, self.texts_PG)
+
     @property
     def lengths_PG(self) -> Tensor:
         return self.mask_PGT.sum(-1)
@@ -40,6 +45,8 @@ class RolloutEngine(Protocol):
     A prompt's rollouts depend on the seed and on its number, counted from `first`, and not on what else is in the batch: several
     processes that share a batch out sample what one would.
     """
+
+    max_new_tokens: int
 
     def sync(self) -> None:
         """Take over the trainer's weights: called after every update and every resume."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from corpo.policy.attention import Tree, tree_attention
+from corpo.policy.attention import Tree, use_tree_attention
 from corpo.policy.tree import left_pad, positions, prompt_mask
 from corpo.rollout.engine import Rollouts
 
@@ -32,6 +32,7 @@ class SharedPrefixEngine:
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
         training = self.model.training
         self.model.eval()
+        use_tree_attention(self.model)
         batch = max(1, self.rows // group)
         by_length = sorted(range(len(prompts)), key=lambda i: len(prompt_ids[i]))  # neighbours of one length pad little
         shape = (len(prompts), group, self.max_new_tokens)
@@ -39,8 +40,7 @@ class SharedPrefixEngine:
         logprobs_PGT = torch.zeros(shape)
         for start in range(0, len(by_length), batch):
             chunk = by_length[start : start + batch]
-            with tree_attention(self.model):
-                ids, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [first + i for i in chunk], group))
+            ids, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [first + i for i in chunk], group))
             ids_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), logprobs.cpu()
             if advance:
                 advance(len(chunk))

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.config import VllmConfig
+from corpo.policy.lora import merged
 from corpo.policy.tree import group_logprobs
 from corpo.rollout.engine import EngineError, Rollouts
 
@@ -62,7 +63,7 @@ class VllmEngine:
         if self.asleep:
             self.llm.wake_up()
             self.asleep = False
-        weights = [(name, parameter.detach()) for name, parameter in self.model.named_parameters()]
+        weights = [(name, parameter.detach()) for name, parameter in merged(self.model).named_parameters()]
         self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         if self.model.config.tie_word_embeddings:
             self.llm.apply_model(_tie_again)

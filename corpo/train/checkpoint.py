@@ -36,9 +36,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         old.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
-def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint, or None. A damaged one is passed over with a warning that names it."""
+def load_latest(folder: Path, until: int | None = None) -> Checkpoint | None:
+    """The newest whole checkpoint (at most of step `until`), or None. A damaged one is passed over with a warning that names it."""
     for record in sorted(folder.glob("step-*.json"), reverse=True):
+        if until is not None and int(record.stem.removeprefix("step-")) > until:
+            continue
         weights = record.with_suffix(".safetensors")
         try:
             described = read_json(record)

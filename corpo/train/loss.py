@@ -8,20 +8,19 @@ from torch import Tensor
 from corpo.config import LossConfig
 
 
-def token_weights(mask_PGT: Tensor, aggregation: str, max_tokens: int) -> Tensor:
-    """The weight of every token in the batch loss, (P, G, T).
+def token_weights(mask_PGT: Tensor, aggregation: str, rollouts: int, tokens: int, max_tokens: int) -> Tensor:
+    """The weight of every token in the loss of a batch that has so many rollouts and tokens in all, (P, G, T).
 
     - token_sum: the paper's, the mean over prompts of (1/G) sum over rollouts of the sum over tokens;
     - token_mean: every token of the batch alike (DAPO, arXiv 2503.14476);
     - sequence_mean: every rollout alike, its tokens averaged (GRPO, arXiv 2402.03300);
-    - constant: the token sum over a fixed length, `max_tokens` (Dr. GRPO, arXiv 2503.20783).
+    - constant: the token sum over a fixed length, the longest a completion can be (Dr. GRPO, arXiv 2503.20783).
     """
     mask = mask_PGT.float()
-    rollouts = mask.shape[0] * mask.shape[1]
     if aggregation == "token_sum":
         return mask / rollouts
     if aggregation == "token_mean":
-        return mask / mask.sum().clamp(min=1)
+        return mask / max(tokens, 1)
     if aggregation == "sequence_mean":
         return mask / (rollouts * mask.sum(-1, keepdim=True).clamp(min=1))
     return mask / (rollouts * max_tokens)

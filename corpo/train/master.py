@@ -6,18 +6,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from corpo.train.parallel import local, total
+
 
 class MasterAdamW:
     """Clips, steps fp32 copies of the weights, and writes them back into the model.
 
     A parameter at a time, so that nothing of the model's size is made in passing. `state()` and `load()` carry everything that a
-    bit-exact resume needs, as named tensors.
+    bit-exact resume needs, as named tensors; of sharded weights this process's part.
     """
 
     def __init__(self, model: nn.Module, weight_decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.95)) -> None:
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.betas, self.weight_decay = betas, weight_decay
-        self.master = {name: p.detach().float().clone() for name, p in self.parameters.items()}
+        self.master = {name: local(p.detach()).float().clone() for name, p in self.parameters.items()}
         self.moments = {name: (torch.zeros_like(master), torch.zeros_like(master)) for name, master in self.master.items()}
         self.steps = {name: torch.zeros((), device=master.device) for name, master in self.master.items()}
 
@@ -28,8 +30,8 @@ class MasterAdamW:
         Raises RuntimeError where the gradient is not finite; nothing has changed then.
         """
         graded = {name: p for name, p in self.parameters.items() if p.grad is not None}
-        norms = [torch.linalg.vector_norm(p.grad, dtype=torch.float32) for p in graded.values()]
-        grad_norm = torch.linalg.vector_norm(torch.stack(norms))
+        squares = [torch.linalg.vector_norm(local(p.grad), dtype=torch.float32).square() for p in graded.values() if p.grad is not None]
+        grad_norm = total(torch.stack(squares).sum()).sqrt()
         if not grad_norm.isfinite():
             raise RuntimeError(f"the gradient's norm is {float(grad_norm)}: lower the learning rate, or look for infinite log-probs")
         shrink = torch.clamp(max_norm / (grad_norm + 1e-6), max=1.0)
@@ -40,7 +42,7 @@ class MasterAdamW:
             before = master.clone()
             adamw(
                 [master],
-                [parameter.grad.float() * shrink],
+                [local(parameter.grad).float() * shrink],
                 [first],
                 [second],
                 [],
@@ -55,9 +57,9 @@ class MasterAdamW:
                 maximize=False,
             )
             moved += torch.linalg.vector_norm(before.sub_(master)) ** 2
-            parameter.copy_(master)
+            local(parameter).copy_(master)
             parameter.grad = None
-        return {"grad_norm": float(grad_norm), "update_norm": float(moved.sqrt())}
+        return {"grad_norm": float(grad_norm), "update_norm": float(total(moved).sqrt())}
 
     def state(self) -> dict[str, Tensor]:
         tensors = {f"master.{name}": master for name, master in self.master.items()}
@@ -73,4 +75,4 @@ class MasterAdamW:
             first.copy_(tensors[f"adamw.exp_avg.{name}"])
             second.copy_(tensors[f"adamw.exp_avg_sq.{name}"])
             self.steps[name].copy_(tensors[f"adamw.step.{name}"])
-            parameter.copy_(self.master[name])
+            local(parameter).copy_(self.master[name])

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,9 +20,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from corpo import ranks
 from corpo.baselines import advantages, check_baseline, signal
 from corpo.config import TrainConfig
 from corpo.files import append_jsonl, hash_of, read_jsonl, write_jsonl
+from corpo.policy.lora import add_lora, merged
 from corpo.policy.tree import group_logprobs
 from corpo.progress import progress
 from corpo.rollout import RolloutEngine, Rollouts
@@ -30,13 +33,18 @@ from corpo.task import OrdinalReward, Pair
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.master import MasterAdamW
+from corpo.train.parallel import copy_whole, everyones, join, least, most, shard, total
 
 Render = Callable[[Pair], str]
 
 
 @dataclass
 class Learner:
-    """Everything one run needs; `train` mutates the model."""
+    """Everything one run needs; `train` mutates the model, which the engine samples from.
+
+    Of several processes each has a part of every batch's prompts. The weights that learn are then a sharded copy, written back into
+    `model` after every update.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -51,84 +59,135 @@ class Learner:
 
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.options, self.config.group)
+        join()
         self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = MasterAdamW(self.model, weight_decay=self.config.weight_decay)
+        if self.config.lora.rank:
+            add_lora(self.model, self.config.lora)
+        self.learning = self.model
+        self.compute: Callable[..., tuple[Tensor, Tensor]] = partial(group_logprobs, self.model)
+        if ranks.size() > 1:
+            self.learning = copy.deepcopy(self.model)
+            self.compute = shard(self.learning, group_logprobs)
+        if self.config.gradient_checkpointing:
+            self.learning.gradient_checkpointing_enable({"use_reentrant": False})
+            self.learning.train()  # transformers computes layers again in this mode only
+        self.optimizer = MasterAdamW(self.learning, weight_decay=self.config.weight_decay)
 
     def train(self, pairs: Sequence[Pair], validation: Sequence[Pair], folder: Path) -> None:
         """Run to the last step, going on from the newest checkpoint in `folder`; metrics by step go to JSONL files there."""
         metrics, groups = folder / "metrics.jsonl", folder / "groups.jsonl"
-        start = 0
-        if (checkpoint := load_latest(folder)) is not None:
+        first = ranks.rank() == 0
+        checkpoints = folder / f"rank-{ranks.rank()}-of-{ranks.size()}" if ranks.size() > 1 else folder
+        newest = load_latest(checkpoints)
+        start = least(newest.step if newest else 0)  # of all processes: a kill may have come between their checkpoints
+        if start and (checkpoint := load_latest(checkpoints, start)) is not None:
             self.optimizer.load(checkpoint.tensors)
-            self.engine.sync()
-            start = checkpoint.step
-        for path in (metrics, groups):  # steps after the checkpoint are done again
-            write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
+            self._serve()
+        if first:
+            for path in (metrics, groups):  # steps after the checkpoint are done again
+                write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
         with progress(f"train {self.baseline} seed {self.seed}", self.config.steps, start) as advance:
             for step in range(start + 1, self.config.steps + 1):
                 record, rewards_PG = self.step(batch_at(pairs, self.config.prompts, step, self.seed), step)
                 if step % self.config.validate_every == 0 or step == self.config.steps:
                     record |= self.validate(validation)
-                append_jsonl(metrics, {"step": step, **_without_nan(record)})
-                append_jsonl(groups, {"step": step, "rewards": [[round(r, 4) for r in row] for row in rewards_PG.tolist()]})
+                if first:
+                    append_jsonl(metrics, {"step": step, **_without_nan(record)})
+                    append_jsonl(groups, {"step": step, "rewards": [[round(r, 4) for r in row] for row in rewards_PG.tolist()]})
                 if step % self.config.checkpoint_every == 0 or step == self.config.steps:
-                    save_checkpoint(folder, Checkpoint(step, self.optimizer.state(), {}))
+                    save_checkpoint(checkpoints, Checkpoint(step, self.optimizer.state(), {}))
                 advance(note=f"pass@1 {record['pass_rate']:.2f}")
 
     def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor]:
         """One batch: rollouts, rewards, advantages, one update. Returns metrics and rewards_PG."""
         started = time.perf_counter()
-        rollouts = self.engine.generate([self.render(pair) for pair in pairs], self.config.group, seed=_seed("rollout", self.seed, step))
+        part = ranks.share(len(pairs))
+        mine = pairs[part]
+        rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.group, _seed("rollout", self.seed, step), part.start)
         sampled = time.perf_counter()
-        judged = judge(rollouts.texts_PG, pairs, self.reward)
+        judged = judge(rollouts.texts_PG, mine, self.reward)
         advantages_PG = advantages(judged.rewards_PG, self.baseline, threshold=self.reward.threshold, **self.options)
         lr = self.config.lr * min(1.0, step / self.config.warmup)
         update = self.update(rollouts, advantages_PG, lr)
-        self.engine.sync()
+        self._serve()
+        rewards_PG = everyones(judged.rewards_PG)
         record = {
-            **signal(judged.rewards_PG, advantages_PG, self.reward.threshold),
+            **signal(rewards_PG, everyones(advantages_PG), self.reward.threshold),
             **update,
-            "unparseable": judged.unparseable,
-            "tokens_mean": float(rollouts.lengths_PG.float().mean()),
+            "unparseable": float(total(torch.tensor(judged.unparseable)) / ranks.size()),
+            "tokens_mean": float(total(rollouts.lengths_PG.float().mean()) / ranks.size()),
             "lr": lr,
             "rollout_seconds": sampled - started,
             "update_seconds": time.perf_counter() - sampled,
         }
-        return record, judged.rewards_PG
+        return record, rewards_PG
+
+    def _serve(self) -> None:
+        """Let the engine sample from what was learned."""
+        if self.learning is not self.model:
+            copy_whole(self.learning, self.model)
+        self.engine.sync()
+
+    def save(self, folder: Path) -> None:
+        """The whole policy, adapters merged, as an ordinary folder of transformers."""
+        if ranks.rank() == 0:
+            merged(self.model).save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
     def update(self, rollouts: Rollouts, advantages_PG: Tensor, lr: float) -> dict[str, float]:
-        """One optimiser step on a batch of groups, in micro-batches by token budget."""
+        """One optimiser step on this process's groups of a batch, in micro-batches by token budget."""
         config = self.config.loss
         speaks_P = (advantages_PG != 0).any(dim=1)
         # A silent group has no policy gradient: it is only run through the model where the loss has other terms.
         keep = [p for p in range(len(advantages_PG)) if bool(speaks_P[p]) or config.kl or config.entropy]
-        if not keep:
-            return {"loss": 0.0, "entropy": math.nan, "mismatch_kl": math.nan, "grad_norm": 0.0, "update_norm": 0.0}
-        if self.config.filter_silent:
-            keep = [p for p in keep if bool(speaks_P[p])] or keep
+        if not most(len(keep)):
+            return {"loss": 0.0, "entropy": math.nan, "mismatch_kl": math.nan, "ratio_max": math.nan, "grad_norm": 0.0, "update_norm": 0.0}
+        if self.config.filter_silent and most(int(speaks_P.sum())):
+            keep = [p for p in keep if bool(speaks_P[p])]
         counted = keep if self.config.filter_silent else list(range(len(advantages_PG)))
+        counts = total(torch.tensor([len(counted) * advantages_PG.shape[1], int(rollouts.mask_PGT[counted].sum())]))
         weights_PGT = torch.zeros(rollouts.mask_PGT.shape)
-        weights_PGT[counted] = token_weights(rollouts.mask_PGT[counted], config.aggregation, rollouts.mask_PGT.shape[-1])
-        loss = entropy = mismatch = tokens = 0.0
-        for chunk in self._micro_batches(rollouts, keep):
-            part = rollouts.of(chunk)
-            logprobs_PGT, entropy_PGT = self.logprobs(self.model, part)
+        weights_PGT[counted] = token_weights(
+            rollouts.mask_PGT[counted], config.aggregation, rollouts=int(counts[0]), tokens=int(counts[1]), max_tokens=self.engine.max_new_tokens
+        )
+        device = self.model.device
+        sums = torch.zeros(4)  # loss, entropy, distance between engine and trainer, tokens
+        ratio_max = 0.0
+        chunks = list(self._micro_batches(rollouts, keep))
+        # Sharded weights are gathered by all processes at once: who has fewer chunks goes along with a group that counts for nothing.
+        for chunk, counts_for in [(chunk, 1.0) for chunk in chunks] + [([0], 0.0)] * (most(len(chunks)) - len(chunks)):
+            part = rollouts.of(chunk).to(device)
+            logprobs_PGT, entropy_PGT = self.logprobs(self.compute, part)
             reference_PGT = None
             if config.kl:
                 with torch.no_grad():
-                    reference_PGT, _ = self.logprobs(self.reference, part)
-            share = policy_loss(logprobs_PGT, entropy_PGT, advantages_PG[chunk], weights_PGT[chunk], part.logprobs_PGT, reference_PGT, config)
-            share.backward()
-            loss += float(share.detach())
-            tokens += float(part.mask_PGT.sum())
-            entropy += float(entropy_PGT.detach().sum())
-            mismatch += float((part.logprobs_PGT - logprobs_PGT.detach()).sum())
+                    reference_PGT, _ = self.logprobs(partial(group_logprobs, self.reference), part)
+            loss = policy_loss(
+                logprobs_PGT,
+                entropy_PGT,
+                advantages_PG[chunk].to(device),
+                counts_for * weights_PGT[chunk].to(device),
+                part.logprobs_PGT,
+                reference_PGT,
+                config,
+            )
+            loss.backward()
+            gap_PGT = part.logprobs_PGT - logprobs_PGT.detach()
+            sums += counts_for * torch.stack([loss.detach(), entropy_PGT.detach().sum(), gap_PGT.sum(), part.mask_PGT.sum()]).cpu()
+            ratio_max = max(ratio_max, counts_for * float((-gap_PGT).max().exp()))
+        loss_sum, entropy, mismatch, tokens = total(sums).tolist()
         norms = self.optimizer.step(lr, self.config.clip)
-        return {"loss": loss, "entropy": entropy / tokens, "mismatch_kl": mismatch / tokens, **norms}
+        return {
+            "loss": loss_sum,
+            "entropy": entropy / tokens,
+            "mismatch_kl": mismatch / tokens,  # k1 estimate of KL(engine || trainer), nats a token
+            "ratio_max": float(everyones(torch.tensor([ratio_max])).max()),  # the largest importance ratio of a token, before truncation
+            **norms,
+        }
 
-    def logprobs(self, model: PreTrainedModel, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
-        """Log-probs and entropies of the rollouts under a model, (P, G, T)."""
-        return group_logprobs(model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, self.temperature)
+    def logprobs(self, compute: Callable[..., tuple[Tensor, Tensor]], rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """Log-probs and entropies of the rollouts, (P, G, T)."""
+        return compute(rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, self.temperature)
 
     def _micro_batches(self, rollouts: Rollouts, keep: Sequence[int]) -> Iterator[list[int]]:
         """Prompts of like length, as many as fit the token budget when packed with their groups."""
@@ -139,20 +198,24 @@ class Learner:
                 yield chunk
                 chunk = []
             chunk.append(p)
-        yield chunk
+        if chunk:
+            yield chunk
 
     @torch.no_grad()
     def validate(self, pairs: Sequence[Pair]) -> dict[str, float]:
         """pass@1 and mean reward on validation pairs, and how far the policy has gone from the warm start (nats a rollout)."""
-        rollouts = self.engine.generate([self.render(pair) for pair in pairs], self.config.validation_group, seed=_seed("validation", 0, 0))
-        judged = judge(rollouts.texts_PG, pairs, self.reward)
-        chunks = self._micro_batches(rollouts, range(len(pairs)))
-        reference = sum(float(self.logprobs(self.reference, rollouts.of(chunk))[0].sum()) for chunk in chunks)
-        return {
-            "validation/pass@1": float((judged.rewards_PG >= self.reward.threshold).float().mean()),
-            "validation/reward": float(judged.rewards_PG.mean()),
-            "validation/kl_from_start": (float(rollouts.logprobs_PGT.sum()) - reference) / rollouts.lengths_PG.numel(),
-        }
+        part = ranks.share(len(pairs))
+        mine = pairs[part]
+        rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.validation_group, _seed("validation", 0, 0), part.start)
+        judged = judge(rollouts.texts_PG, mine, self.reward)
+        start = partial(group_logprobs, self.reference)
+        reference = torch.zeros(())
+        for chunk in self._micro_batches(rollouts, range(len(mine))):
+            reference += self.logprobs(start, rollouts.of(chunk).to(self.model.device))[0].sum().cpu()
+        passed = (judged.rewards_PG >= self.reward.threshold).float()
+        sums = torch.stack([passed.sum(), judged.rewards_PG.sum(), rollouts.logprobs_PGT.sum() - reference]) / (len(pairs) * self.config.validation_group)
+        names = ("validation/pass@1", "validation/reward", "validation/kl_from_start")
+        return dict(zip(names, total(sums).tolist(), strict=True))
 
 
 def batch_at(pairs: Sequence[Pair], prompts: int, step: int, seed: int) -> list[Pair]:

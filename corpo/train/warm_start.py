@@ -133,9 +133,8 @@ def dev_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> lis
 def dev_accuracy(engine: SharedPrefixEngine, pairs: Sequence[Pair], demonstrator: Demonstrator, seed: int) -> dict[str, float]:
     """pass@1 by domain and kind, and the unparseable share, over `DEV_GROUP` rollouts a pair."""
     attention = engine.model.config._attn_implementation
-    engine.model.set_attn_implementation("sdpa")  # the eager one adds masks, and the engine's are boolean
     rollouts = engine.generate([demonstrator.render(pair) for pair in pairs], DEV_GROUP, seed)
-    engine.model.set_attn_implementation(attention)
+    engine.model.set_attn_implementation(attention)  # sampling takes another
     hits: dict[str, list[bool]] = {}
     unparseable = 0
     for pair, texts in zip(pairs, rollouts.texts_PG, strict=True):
