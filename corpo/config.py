@@ -58,6 +58,7 @@ class ModelConfig:
     dtype: str = "bfloat16"  # of the model's weights; the optimiser keeps float32 masters
     style: str = COMPACT  # what the prompt says: compact (a policy warm-started here) or instruct
     chat_template: bool = False
+    architecture: dict[str, Any] = field(default_factory=dict)  # entries of its config.json, for a dry run without a hub
     warm_start: bool = False  # first teach it the verifier format, by `warm_start`; the shipped nano has had that
 
     def __post_init__(self) -> None:
@@ -251,6 +252,20 @@ class StudyConfig:
 
 
 @dataclass
+class BudgetConfig:
+    """What the dry run takes for granted of machine and data."""
+
+    devices: int = 1
+    memory_gib: float = 16.0  # of one device
+    teraflops: float = 0.3  # that one device sustains in training: two CPU cores in bfloat16
+    prompt_tokens: int = 192  # a long prompt of the embedded bank
+
+    def __post_init__(self) -> None:
+        _at_least("budget", self, 1, "devices", "prompt_tokens")
+        _above_zero("budget", self, "memory_gib", "teraflops")
+
+
+@dataclass
 class Config:
     """One experiment."""
 
@@ -270,3 +285,4 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)

@@ -32,7 +32,7 @@ class Stage:
     spec: dict[str, Any]
     outputs: Path
     title: str
-    minutes: float  # a rough estimate on two cores, for the dry run
+    minutes: Callable[[], float]  # a rough estimate, for the dry run
 
     @property
     def key(self) -> str:

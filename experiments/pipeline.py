@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpo.config import Config
-from corpo.policy.load import load_policy, policy_hash
+from corpo import ranks
+from corpo.config import Config, ModelConfig
+from corpo.policy.load import ModelError, load_policy, policy_hash
 from corpo.stages import Stage, provenance
+from corpo.train.budget import DECODING, architecture, parameter_count, step_budget
 from experiments.app import ROOT
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from corpo.data.build import LabelledProblem, Use
     from corpo.rollout import RolloutEngine
@@ -40,12 +43,36 @@ def model_path(config: Config) -> str:
     return str(local) if local.is_dir() else config.model.path
 
 
+def _is_nano(config: Config) -> bool:
+    return config.model.path == ModelConfig.path
+
+
+def _train_minutes(config: Config) -> float:
+    if _is_nano(config):
+        return config.train.steps * 1.5 / 60
+    model = model_architecture(config)
+    return config.train.steps * step_budget(config, model).step_seconds / 60 if model else math.nan
+
+
+def _minutes(config: Config, learned_rows: int, rollouts: int) -> float:
+    """Of supervised rows and of rollouts, at the speed that the config states; nan where the model is not known."""
+    model = model_architecture(config)
+    if model is None:
+        return math.nan
+    tokens = 6 * learned_rows * config.budget.prompt_tokens + 2 * rollouts * config.rollout.max_new_tokens / DECODING
+    return tokens * parameter_count(model) / (config.budget.teraflops * 1e12 * 60)
+
+
+def model_architecture(config: Config) -> PretrainedConfig | None:
+    return architecture(model_path(config), config.model.architecture)
+
+
 # --- data ---------------------------------------------------------------------------------------------------------------
 
 
 def data_stage(config: Config) -> Stage:
     spec = {key: value for key, value in asdict(config.data).items() if key != "file"}
-    return Stage("data", {"data": spec}, outputs(config), "data", minutes=1.5)
+    return Stage("data", {"data": spec}, outputs(config), "data", lambda: 1.5)
 
 
 def build_data(config: Config) -> Path:
@@ -105,14 +132,24 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 def warm_start_stage(config: Config) -> Stage:
     """Of the nano from nothing, or of the configured model where that wants one."""
-    made_of = {"model": _model_spec(config, policy_hash(model_path(config)))} if config.model.warm_start else {"nano": asdict(config.nano)}
+    made_of = {"model": _model_spec(config, _policy_hash(config))} if config.model.warm_start else {"nano": asdict(config.nano)}
     spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(config.warm_start)}
-    return Stage("warm_start", spec, outputs(config), "warm start", minutes=13)
+    rows = 2 * config.warm_start.pairs * config.warm_start.steps
+    return Stage("warm_start", spec, outputs(config), "warm start", lambda: _minutes(config, rows, 0) if config.model.warm_start else 13)
 
 
 def _model_spec(config: Config, policy: str) -> dict[str, object]:
     """A policy and how it is asked, for the key of a stage."""
     return {"policy": policy, **{key: getattr(config.model, key) for key in ("dtype", "style", "chat_template")}}
+
+
+def _policy_hash(config: Config) -> str:
+    try:
+        return policy_hash(model_path(config))
+    except ModelError:
+        if config.dry_run:  # a plan can be made for a model that is still to be fetched
+            return config.model.path
+        raise
 
 
 def make_base_policy(config: Config) -> Path:
@@ -154,7 +191,9 @@ def _make_base_policy(config: Config, folder: Path) -> None:
 
 def start_key(config: Config) -> str:
     """What reinforcement learning starts from, for the keys of stages."""
-    return warm_start_stage(config).key if config.model.warm_start else policy_hash(model_path(config))
+    if config.model.warm_start:
+        return warm_start_stage(config).key
+    return _policy_hash(config)
 
 
 def start_path(config: Config) -> str:
@@ -175,7 +214,7 @@ def train_stage(config: Config) -> Stage:
         "train": asdict(config.train),
         "seed": config.seed,
     }
-    return Stage("train", spec, outputs(config), f"train {config.baseline.name} seed {config.seed}", minutes=config.train.steps * 2 / 60)
+    return Stage("train", spec, outputs(config), f"train {config.baseline.name} seed {config.seed}", lambda: _train_minutes(config))
 
 
 def train_policy(config: Config) -> Path:
@@ -192,7 +231,8 @@ def _train_policy(config: Config, folder: Path) -> None:
     pairs = split_pairs(config)
     torch.manual_seed(config.seed)
     path = start_path(config)
-    model, tokenizer = load_policy(config.model, path)
+    # Of several processes each holds the weights whole only for its engine; vLLM copies them from main memory.
+    model, tokenizer = load_policy(config.model, path, "cpu" if ranks.size() > 1 and config.rollout.engine == "vllm" else None)
     learner = Learner(
         model,
         tokenizer,
@@ -249,7 +289,8 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
         "evaluate": {"group": config.evaluate.group, "seed": config.evaluate.seed},
     }
     title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else "evaluate base"
-    return Stage("evaluate", spec, outputs(config), title, minutes=1.5)
+    rollouts = 10 * config.data.pairs_per_split * config.evaluate.group
+    return Stage("evaluate", spec, outputs(config), title, lambda: 1.5 if _is_nano(config) else _minutes(config, 0, rollouts))
 
 
 def _file_key(config: Config) -> str | None:

@@ -1,7 +1,8 @@
-"""The dry run: the composed config, the stages to run or skip, and an estimate."""
+"""The dry run: the composed config, memory and time of a training step, the stages to run or skip."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -9,6 +10,8 @@ import yaml
 
 from corpo.config import Config
 from corpo.stages import Stage
+from corpo.train.budget import Budget, step_budget
+from experiments.pipeline import model_architecture
 
 
 def plan(config: Config, stages: Sequence[Stage]) -> bool:
@@ -16,8 +19,34 @@ def plan(config: Config, stages: Sequence[Stage]) -> bool:
     if not config.dry_run:
         return False
     print(yaml.safe_dump(asdict(config), sort_keys=False))
-    for stage in stages:
-        state = "done before" if stage.done else f"to run, about {stage.minutes:.1f} min"
+    model = model_architecture(config)
+    if model is None:
+        print(f"{config.model.path}: not on this machine, so no budget; give its sizes as model.architecture\n")
+    else:
+        print(budget_text(config, step_budget(config, model)))
+    minutes = [0.0 if stage.done else stage.minutes() for stage in stages]
+    for stage, needed in zip(stages, minutes, strict=True):
+        state = "done before" if stage.done else f"to run, about {_spelled(needed)}"
         print(f"{stage.title:28s} {state:24s} {stage.folder}")
-    print(f"{'in all':28s} about {sum(stage.minutes for stage in stages if not stage.done):.0f} min on two cores")
+    print(f"{'in all':28s} about {_spelled(sum(minutes))}")
     return True
+
+
+def budget_text(config: Config, budget: Budget) -> str:
+    """Memory by part, tokens and time, a line each."""
+    plan, gib = config.budget, 2**30
+    lines = [f"A training step of {budget.parameters:,} parameters, on each of {plan.devices} device{'s' * (plan.devices > 1)}:"]
+    lines += [f"  {size / gib:8.2f} GiB  {part}" for part, size in budget.parts.items()]
+    verdict = "fits" if budget.memory <= plan.memory_gib * gib else "DOES NOT FIT"
+    lines.append(f"  {budget.memory / gib:8.2f} GiB  in all, at most: {verdict} into budget.memory_gib={plan.memory_gib:g}")
+    lines.append(
+        f"  {budget.training_tokens:,} tokens to learn from and {budget.rollout_tokens:,} to sample a step, at most; about {budget.step_seconds:.3g} s "
+        f"at budget.teraflops={plan.teraflops:g} a device\n"
+    )
+    return "\n".join(lines)
+
+
+def _spelled(minutes: float) -> str:
+    if math.isnan(minutes):
+        return "? min"
+    return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

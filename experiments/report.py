@@ -18,7 +18,7 @@ from corpo.files import read_json, read_jsonl, write_json, write_text
 from corpo.report.records import Run, Study
 from corpo.stages import Stage
 from experiments.app import ROOT, app, for_baseline
-from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, train_stage
+from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, train_stage, warm_start_stage
 from experiments.plan import plan
 
 
@@ -28,7 +28,8 @@ def study_runs(config: Config) -> list[Config]:
 
 
 def study_stages(config: Config, runs: Sequence[Config]) -> list[Stage]:
-    stages = [data_stage(config), evaluate_stage(config, trained=False)]
+    warm = [warm_start_stage(config)] if config.model.warm_start else []
+    stages = [data_stage(config), *warm, evaluate_stage(config, trained=False)]
     return stages + [stage for one in runs for stage in (train_stage(one), evaluate_stage(one, trained=True))]
 
 

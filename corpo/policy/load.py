@@ -17,15 +17,23 @@ class ModelError(RuntimeError):
     """A model cannot be had."""
 
 
-def load_policy(config: ModelConfig, path: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer of `path` (by default `config.path`), from safetensors only, no remote code. Raises ModelError."""
+def accelerator() -> str:
+    """This process's device."""
+    return f"cuda:{ranks.local_rank()}" if torch.cuda.is_available() else "cpu"
+
+
+def load_policy(config: ModelConfig, path: str | None = None, device: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer of `path` (by default `config.path`), from safetensors only, no remote code. Raises ModelError.
+
+    On this process's accelerator, unless another `device` is asked for.
+    """
     where = path or config.path
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
         model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, config.dtype), use_safetensors=True)
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(where, error) from None
-    return model.to(f"cuda:{ranks.local_rank()}" if torch.cuda.is_available() else "cpu"), tokenizer
+    return model.to(device or accelerator()), tokenizer
 
 
 def _unloadable(path: str, error: Exception) -> ModelError:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from corpo import ranks
 from corpo.config import VllmConfig
 from corpo.policy.lora import merged
 from corpo.policy.tree import group_logprobs
@@ -32,6 +33,8 @@ class VllmEngine:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str, max_new_tokens: int, temperature: float, config: VllmConfig
     ) -> None:
+        if config.tensor_parallel > 1 and ranks.size() > 1:
+            raise EngineError(f"rollout.vllm.tensor_parallel={config.tensor_parallel}: of several processes each has an engine on one accelerator; set it to 1")
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         try:
@@ -47,6 +50,7 @@ class VllmEngine:
             max_num_seqs=config.sequences,
             gpu_memory_utilization=config.memory,
             tensor_parallel_size=config.tensor_parallel,
+            distributed_executor_backend="external_launcher" if ranks.size() > 1 else None,  # torchrun has started an engine a process
             enforce_eager=config.eager,
             enable_sleep_mode=config.sleep,
             enable_prefix_caching=True,

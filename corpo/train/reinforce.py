@@ -24,6 +24,7 @@ from corpo import ranks
 from corpo.baselines import advantages, check_baseline, signal
 from corpo.config import TrainConfig
 from corpo.files import append_jsonl, hash_of, read_jsonl, write_jsonl
+from corpo.policy.load import accelerator
 from corpo.policy.lora import add_lora, merged
 from corpo.policy.tree import group_logprobs
 from corpo.progress import progress
@@ -66,7 +67,7 @@ class Learner:
         self.learning = self.model
         self.compute: Callable[..., tuple[Tensor, Tensor]] = partial(group_logprobs, self.model)
         if ranks.size() > 1:
-            self.learning = copy.deepcopy(self.model)
+            self.learning = copy.deepcopy(self.model).to(accelerator())
             self.compute = shard(self.learning, group_logprobs)
         if self.config.gradient_checkpointing:
             self.learning.gradient_checkpointing_enable({"use_reentrant": False})
@@ -150,7 +151,9 @@ class Learner:
         weights_PGT[counted] = token_weights(
             rollouts.mask_PGT[counted], config.aggregation, rollouts=int(counts[0]), tokens=int(counts[1]), max_tokens=self.engine.max_new_tokens
         )
-        device = self.model.device
+        device = self.learning.device
+        if config.kl:
+            self.reference.to(device)
         sums = torch.zeros(4)  # loss, entropy, distance between engine and trainer, tokens
         ratio_max = 0.0
         chunks = list(self._micro_batches(rollouts, keep))
@@ -208,10 +211,12 @@ class Learner:
         mine = pairs[part]
         rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.validation_group, _seed("validation", 0, 0), part.start)
         judged = judge(rollouts.texts_PG, mine, self.reward)
-        start = partial(group_logprobs, self.reference)
+        start = partial(group_logprobs, self.reference.to(self.learning.device))
         reference = torch.zeros(())
         for chunk in self._micro_batches(rollouts, range(len(mine))):
-            reference += self.logprobs(start, rollouts.of(chunk).to(self.model.device))[0].sum().cpu()
+            reference += self.logprobs(start, rollouts.of(chunk).to(self.learning.device))[0].sum().cpu()
+        if not self.config.loss.kl:
+            self.reference.to("cpu")  # where memory is plenty, until it is needed again
         passed = (judged.rewards_PG >= self.reward.threshold).float()
         sums = torch.stack([passed.sum(), judged.rewards_PG.sum(), rollouts.logprobs_PGT.sum() - reference]) / (len(pairs) * self.config.validation_group)
         names = ("validation/pass@1", "validation/reward", "validation/kl_from_start")
