@@ -68,6 +68,8 @@ def validated(composed: DictConfig) -> Config:
     from corpo.baselines import check_baseline
 
     check_baseline(config.baseline.name, config.baseline.options, config.train.group)
+    if config.train.prompts % ranks.size():
+        raise ValueError(f"train.prompts={config.train.prompts}: must be a multiple of the {ranks.size()} processes that torchrun started")
     for name in config.study.baselines:
         check_baseline(name, {}, config.train.group)
     return config

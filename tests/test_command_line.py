@@ -27,6 +27,9 @@ BAD = {
     "a lone rollout for GRPO": (["baseline=grpo", "train.group=1"], "group size 1"),
     "k above n": (["evaluate.group=8"], "pass@16 needs"),
     "odd number of prompts": (["train.prompts=5"], "must be even"),
+    "rationale": (["warm_start.rationale=guess"], "point, execute"),
+    "devices": (["budget.devices=0"], "at least 1"),
+    "adapters": (["train.lora.rank=-1"], "at least 0"),
     "no steps": (["train.steps=0"], "at least 1"),
     "negative learning rate": (["train.lr=-1"], "must be positive"),
     "aggregation": (["train.loss.aggregation=mean"], "token_sum"),
@@ -56,6 +59,14 @@ def test_one_line_and_exit_code_2(case: str, monkeypatch: pytest.MonkeyPatch, ca
     assert error.count("\n") == 1
     assert expected in error
     assert time.perf_counter() - started < 10
+
+
+def test_prompts_have_to_be_shared_out_evenly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setattr(sys, "argv", ["experiments.train", "train.prompts=32"])
+    with pytest.raises(SystemExit):
+        app(lambda config: pytest.fail("work was started"))
+    assert "train.prompts=32: must be a multiple of the 3 processes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(Path(CONF).glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from corpo.config import WarmStartConfig
 from corpo.data.bank import Role, select
 from corpo.data.build import LabelledProblem, Use, build
 from corpo.data.families.base import Step
@@ -17,7 +19,8 @@ from corpo.data.mutate import read_answer, solution_mutants, work_out, write_sol
 from corpo.data.pairs import EVALUATION_SPLITS, TABLE_SPLITS, evaluation_pairs, exactly_one_pairs, without_programs
 from corpo.data.sandbox import Sandbox
 from corpo.data.store import DataError, content_hash, pair_rows, pairs_of, problem_rows, problems_of, read_rows, write_rows
-from corpo.task import Kind, Pair
+from corpo.task import Candidate, Domain, Kind, Pair, Problem, Verdict, parse_response, render_prompt
+from corpo.train.demonstrations import RATIONALES, Demonstrator, execute, point
 
 BANK = select(20, 4)
 
@@ -48,6 +51,35 @@ def test_references_pass_and_most_mutants_fail(problems: list[LabelledProblem]) 
     wrong = [c for c in mutants if not c.correct]
     assert 0.8 < len(wrong) / len(mutants) < 1, "some mutants are equivalent: they are correct programs"
     assert all(c.error and c.passed < c.total for c in wrong)
+
+
+def test_a_rationale_says_what_running_the_program_gives(problems: list[LabelledProblem]) -> None:
+    checked = 0
+    for candidate in (c for p in problems if p.domain is Domain.code for c in p.candidates):
+        assert bool(candidate.evidence) is not candidate.correct
+        told = re.fullmatch(r"(f\(.*\)) = (.+), not (.+)", candidate.evidence)
+        if told and checked < 300:
+            scope: dict[str, object] = {}
+            exec(candidate.text, scope)
+            assert repr(eval(told[1], scope)) == told[2] != told[3]
+            checked += 1
+    assert checked == 300
+
+
+def test_rationales_of_a_pair() -> None:
+    pair = Pair(
+        Problem("1", Domain.code, "family", "topic", "Double x."),
+        Candidate("def f(x):\n    return x * 2", True, "reference"),
+        Candidate("def f(x):\n    return x + 2", False, "arithmetic", line=2, evidence="f(0) = 2, not 0"),
+    )
+    assert point(pair) == "A fine B line 2"
+    assert execute(pair.swapped()) == "A line 2: f(0) = 2, not 0. B fine."
+    demonstration = Demonstrator(render_prompt, "execute", 0.0).demonstrate(pair, Random(0))
+    verdict = parse_response(demonstration.response)
+    assert isinstance(verdict, Verdict)
+    assert verdict.correct(pair.labels)
+    for name in RATIONALES:
+        WarmStartConfig(rationale=name)
 
 
 def test_no_leakage(problems: list[LabelledProblem], splits: dict[str, list[Pair]]) -> None:

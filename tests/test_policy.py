@@ -94,6 +94,7 @@ def test_blocks_of_rollouts_and_chunks_of_tokens_change_nothing(engine: SharedPr
     whole = run()
     monkeypatch.setattr(attention, "BLOCK", 1)
     monkeypatch.setattr(head, "CHUNK_BYTES", 3 * 4 * engine.model.config.vocab_size)
+    monkeypatch.setattr(head, "KEPT_BYTES", 4 * 4 * engine.model.config.vocab_size)
     for one, other in zip(run(), whole, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
@@ -101,7 +102,8 @@ def test_blocks_of_rollouts_and_chunks_of_tokens_change_nothing(engine: SharedPr
 def test_logprobs_and_entropy_from_hidden_states_are_those_of_whole_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden_NH, weight_VH = torch.randn(7, 5, dtype=torch.float64), torch.randn(11, 5, dtype=torch.float64)
     ids_N, slope_N, tilt_N = torch.randint(0, 11, (7,)), torch.randn(7), torch.randn(7)
-    monkeypatch.setattr(head, "CHUNK_BYTES", 2 * 4 * 11)
+    monkeypatch.setattr(head, "CHUNK_BYTES", 2 * 4 * 11)  # four chunks,
+    monkeypatch.setattr(head, "KEPT_BYTES", 5 * 4 * 11)  # two of them kept
     results = []
     for ours in (True, False):
         hidden, weight = hidden_NH.float().requires_grad_(), weight_VH.float().requires_grad_()

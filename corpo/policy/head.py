@@ -1,6 +1,7 @@
 """Log-probs out of hidden states, a chunk of tokens at a time: logits of [tokens x vocabulary] are never whole in memory.
 
-The backward pass multiplies the chunk's logits again rather than keep them. N tokens, H hidden size, V vocabulary.
+The backward pass has the logits of the first few chunks, up to a fixed number of bytes, and multiplies the others again. N tokens,
+H hidden size, V vocabulary.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 CHUNK_BYTES = 2**26  # of float32 logits at once
+KEPT_BYTES = 2**28  # of logits in the model's dtype, from the forward to the backward pass
 
 
 def output_weight(model: PreTrainedModel) -> Tensor:
@@ -42,8 +44,15 @@ class _TokenLogprobs(torch.autograd.Function):
         logprobs_N = torch.empty(len(ids_N), device=hidden_NH.device)
         entropy_N = torch.empty_like(logprobs_N)
         buffers = _buffers(hidden_NH, weight_VH)
+        room = KEPT_BYTES if any(ctx.needs_input_grad) else 0
+        ctx.kept = []
         for chunk in _chunks(hidden_NH, weight_VH):
-            logp_CV, p_CV = _distributions(hidden_NH[chunk], weight_VH, temperature, buffers)
+            hidden_CH = hidden_NH[chunk]
+            room -= len(hidden_CH) * len(weight_VH) * hidden_NH.element_size()
+            logits_CV = torch.mm(hidden_CH, weight_VH.T, out=None if room >= 0 else buffers[0][: len(hidden_CH)])
+            if room >= 0:
+                ctx.kept.append(logits_CV)
+            logp_CV, p_CV = _distributions(logits_CV, temperature, buffers)
             logprobs_N[chunk] = logp_CV.gather(1, ids_N[chunk, None]).squeeze(1)
             entropy_N[chunk] = -_dot(p_CV, logp_CV)
         ctx.save_for_backward(hidden_NH, weight_VH, ids_N, entropy_N)
@@ -58,8 +67,11 @@ class _TokenLogprobs(torch.autograd.Function):
         d_hidden_NH = torch.empty_like(hidden_NH)
         d_weight_VH = torch.zeros_like(weight_VH) if ctx.needs_input_grad[1] else None
         buffers = _buffers(hidden_NH, weight_VH)
-        for chunk in _chunks(hidden_NH, weight_VH):
-            logp_CV, p_CV = _distributions(hidden_NH[chunk], weight_VH, ctx.temperature, buffers)
+        for number, chunk in enumerate(_chunks(hidden_NH, weight_VH)):
+            hidden_CH = hidden_NH[chunk]
+            again = number >= len(ctx.kept)
+            logits_CV = torch.mm(hidden_CH, weight_VH.T, out=buffers[0][: len(hidden_CH)]) if again else ctx.kept[number]
+            logp_CV, p_CV = _distributions(logits_CV, ctx.temperature, buffers)
             # d log p_k / d z_j = [j = k] - p_j and d entropy / d z_j = -p_j (log p_j + entropy)
             slope_C1 = -d_logprobs_N[chunk, None]
             if with_entropy:
@@ -70,10 +82,11 @@ class _TokenLogprobs(torch.autograd.Function):
             d_logits_CV.scatter_add_(1, ids_N[chunk, None], -slope_C1)
             if ctx.temperature != 1:
                 d_logits_CV.div_(ctx.temperature)
-            d_logits = buffers[0][: len(slope_C1)].copy_(d_logits_CV)
+            d_logits = logits_CV.copy_(d_logits_CV)
             d_hidden_NH[chunk] = d_logits @ weight_VH
             if d_weight_VH is not None:
-                d_weight_VH.addmm_(d_logits.T, hidden_NH[chunk])
+                d_weight_VH.addmm_(d_logits.T, hidden_CH)
+        ctx.kept = []
         return d_hidden_NH, d_weight_VH, None, None
 
 
@@ -92,10 +105,9 @@ def _buffers(hidden_NH: Tensor, weight_VH: Tensor) -> tuple[Tensor, Tensor, Tens
     return hidden_NH.new_empty(shape), hidden_NH.new_empty(shape, dtype=torch.float32), hidden_NH.new_empty(shape, dtype=torch.float32)
 
 
-def _distributions(hidden_CH: Tensor, weight_VH: Tensor, temperature: float, buffers: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _distributions(logits_CV: Tensor, temperature: float, buffers: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Log-probabilities and probabilities of every next token, (C, V), in the buffers."""
-    logits_CV, logp_CV, p_CV = (buffer[: len(hidden_CH)] for buffer in buffers)
-    torch.mm(hidden_CH, weight_VH.T, out=logits_CV)
+    _, logp_CV, p_CV = (buffer[: len(logits_CV)] for buffer in buffers)
     p_CV.copy_(logits_CV)
     if temperature != 1:
         p_CV.div_(temperature)

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from corpo.config import Config
 from corpo.policy import attention, head
+from corpo.policy.head import hidden_states
 
 _SAMPLE = 256  # tokens on which kept activations are counted
 DECODING = 0.3  # share of the training speed that sampling reaches, for it waits for memory: 0.4 with SmolLM2 on two cores
@@ -61,7 +62,7 @@ def step_budget(config: Config, model_config: PretrainedConfig) -> Budget:
         "gradients": size * learning / plan.devices,
         "optimiser: master weights and two moments, float32": 12 * learning / plan.devices,
         "activations of a micro-batch": activations,
-        "attention scores and logits, a block at a time": 3 * 4 * attention.BLOCK + 2.5 * head.CHUNK_BYTES,
+        "attention scores and logits, a block at a time": 3 * 4 * attention.BLOCK + 2.5 * head.CHUNK_BYTES + head.KEPT_BYTES,
     }
     if rollout.engine == "vllm":
         parts["vLLM: weights and KV cache" + (" (asleep in training)" if rollout.vllm.sleep else "")] = (
@@ -85,8 +86,8 @@ def parameter_count(model_config: PretrainedConfig) -> int:
     return sum(p.numel() for p in _model(model_config).parameters())
 
 
-def _model(model_config: PretrainedConfig) -> Any:
-    with torch.device("meta"):
+def _model(model_config: PretrainedConfig, device: str = "meta") -> Any:
+    with torch.device(device):
         return AutoModelForCausalLM.from_config(model_config, dtype=torch.bfloat16)
 
 
@@ -103,13 +104,14 @@ def _kept_per_token(model_config: PretrainedConfig, size: int) -> tuple[float, f
     return (2 * one - two) * scale, (two - one) * scale
 
 
-def _kept(model_config: PretrainedConfig, layers: int) -> int:
-    """Bytes that the backward pass of a model of so many layers keeps, weights aside."""
+def _kept(model_config: PretrainedConfig, layers: int, device: str = "meta") -> int:
+    """Bytes that the backward pass of a model of so many layers keeps of one rollout of `_SAMPLE` tokens, weights aside."""
     shallow = copy.deepcopy(model_config)
     shallow.num_hidden_layers = layers
     if getattr(shallow, "layer_types", None):
         shallow.layer_types = shallow.layer_types[:layers]
-    model = _model(shallow)
+    model = _model(shallow, device)
+    attention.use_tree_attention(model)
     weights = {p.untyped_storage()._cdata for p in model.parameters()}
     kept: dict[int, tuple[Tensor, int]] = {}
 
@@ -119,7 +121,9 @@ def _kept(model_config: PretrainedConfig, layers: int) -> int:
             kept[storage._cdata] = (tensor, storage.nbytes())  # holding the tensor keeps its storage's address its own
         return tensor
 
+    ids = torch.zeros(1, _SAMPLE, dtype=torch.long, device=device)
+    at = torch.arange(_SAMPLE - 1, device=device)[None]  # behind a prompt of one token
+    tree = attention.Tree(at[None], at[None] >= 0, at[None], at, at >= 0)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        ids, mask = torch.zeros(1, _SAMPLE, dtype=torch.long, device="meta"), torch.ones(1, 1, _SAMPLE, _SAMPLE, dtype=torch.bool, device="meta")
-        model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+        hidden_states(model, input_ids=ids, attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device), tree=tree)
     return sum(size for _, size in kept.values())
