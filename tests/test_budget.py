@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from corpo.config import BudgetConfig, Config, LoraConfig, ModelConfig, RolloutConfig, TrainConfig
