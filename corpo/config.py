@@ -156,6 +156,7 @@ class RolloutConfig:
     engine: str = "transformers"
     max_new_tokens: int = 24
     temperature: float = 1.0
+    stop: list[str] = field(default_factory=list)  # a rollout ends with any of these, beside the model's end of sequence
     rows: int = 1024  # rollouts that the transformers engine decodes at once: bounds memory
     vllm: VllmConfig = field(default_factory=VllmConfig)
 

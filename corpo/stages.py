@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ def provenance() -> dict[str, Any]:
         "commit": commit(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "gpu": _gpu(),
         "python": platform.python_version(),
         "torch": version("torch"),
         "transformers": version("transformers"),
@@ -93,6 +95,13 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+changes" if changed else "")
+
+
+def _gpu() -> str:
+    torch = sys.modules.get("torch")  # a stage that did not load it did not compute on one
+    if torch is None or not torch.cuda.is_available():
+        return "no GPU"
+    return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
 
 
 def _cpu() -> str:

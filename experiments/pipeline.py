@@ -182,7 +182,7 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     teach = partial(Demonstrator, rationale=config.warm_start.rationale, math_share=config.warm_start.math_share)
     if config.model.warm_start:
         model, tokenizer = load_policy(config.model, model_path(config))
-        demonstrator = teach(_renderer(config, tokenizer))
+        demonstrator = teach(renderer(config, tokenizer))
     else:
         demonstrator = teach(render_prompt)
         model, tokenizer = new_nano(problems, demonstrator, config.nano, config.warm_start.seed)
@@ -236,11 +236,11 @@ def _train_policy(config: Config, folder: Path) -> None:
     learner = Learner(
         model,
         tokenizer,
-        _engine(config, model, tokenizer, path),
+        make_engine(config, model, tokenizer, path),
         config.reward.build(),
         config.baseline.name,
         config.baseline.options,
-        _renderer(config, tokenizer),
+        renderer(config, tokenizer),
         config.train,
         config.seed,
         config.rollout.temperature,
@@ -253,22 +253,23 @@ def _train_policy(config: Config, folder: Path) -> None:
 
 def _sampling(config: Config) -> dict[str, object]:
     """What rollouts depend on, for the key of a stage."""
-    return {key: getattr(config.rollout, key) for key in ("engine", "max_new_tokens", "temperature")}
+    return {key: getattr(config.rollout, key) for key in ("engine", "max_new_tokens", "temperature", "stop")}
 
 
-def _engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> RolloutEngine:
+def make_engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> RolloutEngine:
     """The engine that the config names, for a model that was loaded from `path`."""
     rollout = config.rollout
     if rollout.engine == "vllm":
         from corpo.rollout.vllm import VllmEngine
 
-        return VllmEngine(model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm)
+        return VllmEngine(model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm, rollout.stop)
     from corpo.rollout.shared_prefix import SharedPrefixEngine
 
-    return SharedPrefixEngine(model, tokenizer, rollout.max_new_tokens, rollout.temperature, rollout.rows)
+    return SharedPrefixEngine(model, tokenizer, rollout.max_new_tokens, rollout.temperature, rollout.rows, rollout.stop)
 
 
-def _renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
+def renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
+    """How the config's model is asked about a pair."""
     from corpo.task import chat_prompt, render_prompt
 
     style = config.model.style
@@ -323,6 +324,6 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
     path = str(train_policy(config) / "policy") if trained else start_path(config)
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
-    engine = _engine(config, model, tokenizer, path)
-    rollouts = roll_out(pairs, engine, _renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, title)
+    engine = make_engine(config, model, tokenizer, path)
+    rollouts = roll_out(pairs, engine, renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, title)
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))

@@ -96,7 +96,8 @@ def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, o
         "configuration": "`config.yaml`",
         "seeds": ", ".join(map(str, config.study.seeds)),
         "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in records.values()})),
-        "hardware": f"{last['cpu']}, {last['cores']} cores, no GPU; torch {last['torch']}, transformers {last['transformers']}, Python {last['python']}",
+        "hardware": f"{last['cpu']}, {last['cores']} cores, {last.get('gpu', 'no GPU')}",
+        "software": f"torch {last['torch']}, transformers {last['transformers']}, Python {last['python']}",
         "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in records.values()) / 60:.1f} min (by stage: `provenance.json`{late})",
     }
 

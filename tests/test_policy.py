@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -153,6 +155,19 @@ def test_a_rollout_ends_with_its_first_end_of_sequence(engine: SharedPrefixEngin
         kept = ids[mask].tolist()
         assert eos not in kept[:-1]
         assert len(kept) == engine.max_new_tokens or kept[-1] == eos
+
+
+def test_a_rollout_ends_with_a_stop_string(engine: SharedPrefixEngine) -> None:
+    free = engine.generate(TEXTS[:1], group=400, seed=5)
+    stopped = replace(engine, stop=["a"]).generate(TEXTS[:1], group=400, seed=5)
+    cut = 0
+    for before, after, ids, mask in zip(free.texts_PG[0], stopped.texts_PG[0], stopped.completion_ids_PGT[0], stopped.mask_PGT[0], strict=True):
+        assert before.startswith(after)
+        assert (after == before) or "a" in after
+        assert "a" not in engine.tokenizer.decode(ids[mask][:-1]), "the token that completes it is the last one"
+        cut += after != before
+    assert cut > 3
+    assert bool((stopped.logprobs_PGT[~stopped.mask_PGT] == 0).all())
 
 
 def test_tokenizer_round_trip(engine: SharedPrefixEngine) -> None:

@@ -20,7 +20,7 @@ class Rollouts:
 
     prompt_ids: list[list[int]]
     completion_ids_PGT: Tensor  # long; the end-of-sequence token included
-    mask_PGT: Tensor  # bool; true up to and including the end of sequence
+    mask_PGT: Tensor  # bool; true up to and including the end of sequence, or the token that completes a stop string
     logprobs_PGT: Tensor  # float32, at the sampling temperature; 0 where masked
     texts_PG: list[list[str]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase, StopStringCriteria
 
 from corpo.policy.attention import Tree, use_tree_attention
 from corpo.policy.tree import left_pad, positions, prompt_mask
@@ -23,6 +23,7 @@ class SharedPrefixEngine:
     max_new_tokens: int
     temperature: float = 1.0
     rows: int = 1024  # rollouts decoded at once: bounds memory, not results' meaning
+    stop: Sequence[str] = ()  # a rollout ends with these, too
 
     def sync(self) -> None:
         """Nothing to do: it samples from the trainer's own weights."""
@@ -36,16 +37,16 @@ class SharedPrefixEngine:
         batch = max(1, self.rows // group)
         by_length = sorted(range(len(prompts)), key=lambda i: len(prompt_ids[i]))  # neighbours of one length pad little
         shape = (len(prompts), group, self.max_new_tokens)
-        ids_PGT = torch.full(shape, self._pad, dtype=torch.long)
+        ids_PGT, mask_PGT = torch.full(shape, self._pad, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
         logprobs_PGT = torch.zeros(shape)
         for start in range(0, len(by_length), batch):
             chunk = by_length[start : start + batch]
-            ids, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [first + i for i in chunk], group))
-            ids_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), logprobs.cpu()
+            ids, mask, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [first + i for i in chunk], group))
+            ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
             if advance:
                 advance(len(chunk))
         self.model.train(training)
-        return self._packaged(prompt_ids, ids_PGT, logprobs_PGT)
+        return self._packaged(prompt_ids, ids_PGT, mask_PGT, logprobs_PGT)
 
     @property
     def _pad(self) -> int:
@@ -57,8 +58,8 @@ class SharedPrefixEngine:
         streams = (torch.Generator().manual_seed(seed + number) for number in numbers)
         return torch.stack([torch.rand(group, self.max_new_tokens, dtype=torch.float64, generator=stream) for stream in streams])
 
-    def _sample(self, prompt_ids: list[list[int]], chances_PGT: Tensor) -> tuple[Tensor, Tensor]:
-        """Completion ids and log-probs, (P, G, T)."""
+    def _sample(self, prompt_ids: list[list[int]], chances_PGT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Completion ids, which of them are real, and their log-probs, (P, G, T)."""
         device, group = self.model.device, chances_PGT.shape[1]
         chances_PGT = chances_PGT.to(device)
         ids_PS, mask_PS = (tensor.to(device) for tensor in left_pad(prompt_ids, self._pad))
@@ -72,15 +73,20 @@ class SharedPrefixEngine:
         ).logits.expand(-1, group, -1)
         shape = (len(prompt_ids), group, self.max_new_tokens)
         ids_PGT = torch.full(shape, self._pad, dtype=torch.long, device=device)
+        mask_PGT = torch.zeros(shape, dtype=torch.bool, device=device)
         logprobs_PGT = torch.zeros(shape, device=device)
+        stops = StopStringCriteria(self.tokenizer, list(self.stop)) if self.stop else None
         done_PG = torch.zeros(shape[:2], dtype=torch.bool, device=device)
         live = torch.arange(len(prompt_ids), device=device)  # the prompts that the rows below belong to
         for step in range(self.max_new_tokens):
             logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
             token_PG = draw(logp_PGV, chances_PGT[live, :, step]).masked_fill(done_PG, self._pad)
             ids_PGT[live, :, step] = token_PG
+            mask_PGT[live, :, step] = ~done_PG
             logprobs_PGT[live, :, step] = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1).masked_fill(done_PG, 0.0)
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
+            if stops is not None:
+                done_PG = done_PG | stops(ids_PGT[live, :, : step + 1].flatten(0, 1), None).view_as(done_PG)
             unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
             if step + 1 == self.max_new_tokens or not len(unfinished):
                 break
@@ -94,12 +100,9 @@ class SharedPrefixEngine:
                 past_key_values=cache,
                 tree=Tree.decoding(len(live), group, step, device),
             ).logits
-        return ids_PGT, logprobs_PGT
+        return ids_PGT, mask_PGT, logprobs_PGT
 
-    def _packaged(self, prompt_ids: list[list[int]], ids_PGT: Tensor, logprobs_PGT: Tensor) -> Rollouts:
-        ended = (ids_PGT == self.tokenizer.eos_token_id).long().cumsum(-1)
-        # Up to and including the first end of sequence: nothing ended before this token.
-        mask_PGT = (ended - (ids_PGT == self.tokenizer.eos_token_id).long()) == 0
+    def _packaged(self, prompt_ids: list[list[int]], ids_PGT: Tensor, mask_PGT: Tensor, logprobs_PGT: Tensor) -> Rollouts:
         longest = int(mask_PGT.sum(-1).max())
         texts = self.tokenizer.batch_decode(
             [row[keep].tolist() for row, keep in zip(ids_PGT.flatten(0, 1), mask_PGT.flatten(0, 1), strict=True)],

