@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase, StopStringCriteria
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.policy.attention import Tree, use_tree_attention
 from corpo.policy.tree import left_pad, positions, prompt_mask
@@ -75,7 +75,6 @@ class SharedPrefixEngine:
         ids_PGT = torch.full(shape, self._pad, dtype=torch.long, device=device)
         mask_PGT = torch.zeros(shape, dtype=torch.bool, device=device)
         logprobs_PGT = torch.zeros(shape, device=device)
-        stops = StopStringCriteria(self.tokenizer, list(self.stop)) if self.stop else None
         done_PG = torch.zeros(shape[:2], dtype=torch.bool, device=device)
         live = torch.arange(len(prompt_ids), device=device)  # the prompts that the rows below belong to
         for step in range(self.max_new_tokens):
@@ -85,8 +84,8 @@ class SharedPrefixEngine:
             mask_PGT[live, :, step] = ~done_PG
             logprobs_PGT[live, :, step] = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1).masked_fill(done_PG, 0.0)
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
-            if stops is not None:
-                done_PG = done_PG | stops(ids_PGT[live, :, : step + 1].flatten(0, 1), None).view_as(done_PG)
+            if self.stop:
+                done_PG = done_PG | self._stopped(ids_PGT[live, :, : step + 1])
             unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
             if step + 1 == self.max_new_tokens or not len(unfinished):
                 break
@@ -101,6 +100,12 @@ class SharedPrefixEngine:
                 tree=Tree.decoding(len(live), group, step, device),
             ).logits
         return ids_PGT, mask_PGT, logprobs_PGT
+
+    def _stopped(self, ids_PGT: Tensor) -> Tensor:
+        """Whose last token completes a stop string, (P, G)."""
+        tail = max(len(text.encode()) for text in self.stop)  # a token holds at least a byte
+        texts = self.tokenizer.batch_decode(ids_PGT[..., -tail:].flatten(0, 1))
+        return torch.tensor([any(stop in text for stop in self.stop) for text in texts], device=ids_PGT.device).view(ids_PGT.shape[:2])
 
     def _packaged(self, prompt_ids: list[list[int]], ids_PGT: Tensor, mask_PGT: Tensor, logprobs_PGT: Tensor) -> Rollouts:
         longest = int(mask_PGT.sum(-1).max())
