@@ -7,6 +7,7 @@ resident size above what it had with model, optimiser and rollouts in place.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import resource
 import subprocess
@@ -53,11 +54,13 @@ def measure(path: str, prompt: int, group: int, budget: int) -> dict[str, float]
     started = time.perf_counter()
     rollouts = engine.generate(texts, group, seed=0)
     sampled = time.perf_counter()
+    ctypes.CDLL(None).malloc_trim(0)  # give back what sampling left free
     before = _resident()
     learner.update(rollouts, advantages_PG, lr=0.0)
     warm = time.perf_counter()
     learner.update(rollouts, advantages_PG, lr=0.0)
     done = time.perf_counter()
+    chunks = list(learner._micro_batches(rollouts, range(count)))
     tokens = sum(map(len, rollouts.prompt_ids)) + int(rollouts.mask_PGT.sum())
     flops = 6 * model.num_parameters() * tokens
     return {
@@ -65,6 +68,7 @@ def measure(path: str, prompt: int, group: int, budget: int) -> dict[str, float]
         "tokens": tokens,
         "sampling": sampled - started,
         "update": done - warm,
+        "micro_batch": max(len(chunk) * len(rollouts.prompt_ids[chunk[-1]]) + int(rollouts.mask_PGT[chunk].sum()) for chunk in chunks),
         "mfu": flops / (done - warm) / _peak_flops(),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20 - before,
     }
@@ -88,28 +92,38 @@ def _peak_flops() -> float:
 
 
 def figure(results: dict[tuple[int, int, int], dict[str, float]], path: Path) -> None:
-    """Memory and speed of all rows."""
+    """Memory by the tokens of a micro-batch, speed by group and by prompt."""
     from matplotlib import pyplot as plt
 
-    panels = (
-        ("rollouts of a prompt, G", [(g, results[96, g, 2048]) for g in GROUPS]),
-        ("prompt tokens", [(p, results[p, 16, 2048]) for p in PROMPTS]),
-        ("token budget", [(b, results[96, 16, b]) for b in BUDGETS]),
-    )
-    fig, axes = plt.subplots(2, 3, figsize=(9, 4.6), sharey="row", sharex="col", constrained_layout=True)
-    for column, (label, rows) in zip(axes.T, panels, strict=True):
-        at = [x for x, _ in rows]
-        column[0].plot(at, [row["memory"] for _, row in rows], "o-", color="#b2182b")
-        column[1].plot(at, [row["tokens"] / row["update"] for _, row in rows], "o-", color="#2166ac")
-        column[1].set_xlabel(label)
-        for axis in column:
-            axis.set_xscale("log", base=2)
-            axis.set_xticks(at, [f"{x:,}" for x in at])
-            axis.set_ylim(bottom=0)
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(axis="y", alpha=0.3)
-    axes[0, 0].set_ylabel("peak memory of\nan update, GiB")
-    axes[1, 0].set_ylabel("packed tokens learned\nfrom a second")
+    series = {
+        "G = 4 to 64": ("o", "#b2182b", [(96, g, 2048) for g in GROUPS]),
+        "prompts of 128 to 2,048": ("s", "#2166ac", [(p, 16, 2048) for p in PROMPTS]),
+        "token budget 1,024 to 4,096": ("^", "#4d9221", [(96, 16, b) for b in BUDGETS]),
+    }
+    fig, (memory, by_group, by_prompt) = plt.subplots(1, 3, figsize=(10, 3.2), constrained_layout=True, width_ratios=(1.4, 1, 1))
+    for label, (marker, colour, settings) in series.items():
+        memory.plot([results[at]["micro_batch"] for at in settings], [results[at]["memory"] for at in settings], marker, color=colour, label=label, alpha=0.8)
+    memory.set_xlabel("tokens of the largest micro-batch")
+    memory.set_ylabel("peak memory of an update, GiB")
+    memory.legend(frameon=False, fontsize="small")
+    memory.set_xlim(left=0)
+    speed = lambda at: results[at]["tokens"] / results[at]["update"]
+    top = 1.1 * max(map(speed, results))
+    for axis, label, xs, settings in (
+        (by_group, "rollouts of a prompt, G", GROUPS, series["G = 4 to 64"][2]),
+        (by_prompt, "prompt tokens (G = 16)", PROMPTS, series["prompts of 128 to 2,048"][2]),
+    ):
+        axis.plot(xs, [speed(at) for at in settings], "o-", color="#444444")
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(xs, [f"{x:,}" for x in xs])
+        axis.minorticks_off()
+        axis.set_xlabel(label)
+        axis.set_ylim(0, top)
+    by_group.set_ylabel("packed tokens a second")
+    memory.set_ylim(bottom=0)
+    for axis in (memory, by_group, by_prompt):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", alpha=0.3)
     fig.savefig(path, dpi=160)
 
 
@@ -129,7 +143,19 @@ def main() -> None:
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
         results[setting] = json.loads(done.stdout.splitlines()[-1])
         print(setting, results[setting], file=sys.stderr, flush=True)
-    header = ("prompt", "G", "token budget", "prompts", "packed tokens", "rollouts/s", "update, s", "tokens/s", "MFU", "peak memory, GiB")
+    header = (
+        "prompt",
+        "G",
+        "token budget",
+        "prompts",
+        "packed tokens",
+        "rollouts/s",
+        "update, s",
+        "tokens/s",
+        "MFU",
+        "micro-batch, tokens",
+        "peak memory, GiB",
+    )
     rows = [
         (
             *map(str, setting),
@@ -139,6 +165,7 @@ def main() -> None:
             f"{row['update']:.2f}",
             f"{row['tokens'] / row['update']:.0f}",
             f"{100 * row['mfu']:.0f}%",
+            f"{row['micro_batch']:.0f}",
             f"{row['memory']:.2f}",
         )
         for setting, row in results.items()
@@ -148,7 +175,7 @@ def main() -> None:
 {Path(path).name}, bf16, completions of {COMPLETION} tokens, one step each after one to warm up.
 Memory: the process's peak above what it held before the update.
 MFU: 6 x parameters x packed tokens a second, as a share of this machine's measured bf16 matmul peak.
-A prompt's group is one row: where it is longer than the token budget (G = 64; prompts of 2,048) it sets the memory.
+A prompt's group is one row, and a micro-batch at least one row: where that is longer than the token budget (G = 64; prompts of 2,048) it sets the memory.
 {"; ".join(f"{key} {value}" for key, value in provenance().items())}. `python -m benchmarks.step`
 
 {table(header, rows)}
