@@ -44,6 +44,8 @@ def app(run: Callable[[Config], None]) -> None:
     @hydra.main(version_base="1.3", config_path=CONF, config_name="config")
     def main(composed: DictConfig) -> None:
         logging.basicConfig(level=logging.WARNING if ranks.rank() else logging.INFO, format="%(message)s")
+        if ranks.rank() > 0:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 only the first process speaks
         for chatty in ("httpx", "datasets", "matplotlib"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from corpo import ranks
 from corpo.config import Config
 from experiments.app import app
 from experiments.pipeline import build_data, evaluate_policy, train_policy
@@ -18,6 +19,8 @@ def run(config: Config) -> None:
     for one in runs:
         train_policy(one)
         evaluate_policy(one, trained=True)
+    if ranks.rank() > 0:
+        return  # one process is enough for the report
     folder = results_folder(config) if is_written(config, runs) else write_results(config, runs)
     print(f"\n{(folder / 'table.md').read_text()}\nreport: {folder / 'report.md'}")
 
