@@ -226,8 +226,10 @@ def _train_policy(config: Config, folder: Path) -> None:
     import torch
 
     from corpo.data.pairs import TRAIN, VALIDATION
+    from corpo.train.parallel import join
     from corpo.train.reinforce import Learner
 
+    join()
     pairs = split_pairs(config)
     torch.manual_seed(config.seed)
     path = start_path(config)

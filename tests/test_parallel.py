@@ -21,6 +21,7 @@ from corpo.policy.tree import group_logprobs
 from corpo.rollout.judge import Judged
 from corpo.task import Fault, OrdinalReward, Pair
 from corpo.train import reinforce
+from corpo.train.parallel import join
 from tests.test_train import _learner, _pairs
 
 SETTINGS = {
@@ -38,6 +39,7 @@ def length_judge(texts_PG: list[list[str]], pairs: list[Pair], reward: OrdinalRe
 def work(folder: str) -> None:
     """What each process of the test below does."""
     torch.set_num_threads(1)
+    join()
     reinforce.judge = length_judge  # type: ignore[assignment]
     for name, setting in SETTINGS.items():
         out = Path(folder) / name

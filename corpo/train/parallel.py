@@ -22,9 +22,13 @@ from corpo import ranks
 
 
 def join() -> None:
-    """Meet the other processes, where there are any."""
-    if ranks.size() > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=datetime.timedelta(hours=6))
+    """Meet the other processes, where there are any: before an engine or a learner is made."""
+    if ranks.size() == 1 or dist.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(ranks.local_rank())
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=datetime.timedelta(hours=6))  # others wait while the first one labels or evaluates
 
 
 def shard(model: PreTrainedModel, compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,6 +89,6 @@ def least(count: int) -> int:
 def _reduced(count: int, operation: Any) -> int:
     if ranks.size() == 1:
         return count
-    value = torch.tensor(count, device="cuda" if torch.cuda.is_available() else "cpu")
+    value = torch.tensor(count)
     dist.all_reduce(value, operation)
     return int(value)

@@ -34,7 +34,7 @@ from corpo.task import OrdinalReward, Pair
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.master import MasterAdamW
-from corpo.train.parallel import copy_whole, everyones, join, least, most, shard, total
+from corpo.train.parallel import copy_whole, everyones, least, most, shard, total
 
 Render = Callable[[Pair], str]
 
@@ -60,7 +60,6 @@ class Learner:
 
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.options, self.config.group)
-        join()
         self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
         if self.config.lora.rank:
             add_lora(self.model, self.config.lora)
