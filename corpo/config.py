@@ -92,20 +92,21 @@ class WarmStartConfig:
     pairs: int = 32  # each with its swapped twin
     math_share: float = 0.4
     prompt_weight: float = 0.3  # of the loss on prompt tokens, beside the response's
+    prompt_steps: int | None = None  # the first steps, in which prompts are learned; null is all. A pretrained model soon knows them
     lr: float = 8e-4
     warmup: int = 150
     decay_share: float = 0.2  # of the steps, at the end, linearly to zero
     weight_decay: float = 0.05
     clip: float = 1.0
     micro_batches: int = 4
-    rationale: str = "point"  # in the think block: point at the wrong line, or execute (a call that shows it, too)
+    rationale: str = "point"  # in the think block: point at the wrong line, or walk there line by line and show a call that fails
     evaluate_every: int = 100
     dev_pairs: int = 48  # per domain and kind, to draw the curve on
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least("warm_start", self, 1, "steps", "pairs", "warmup", "micro_batches", "evaluate_every", "dev_pairs")
-        _one_of("warm_start", self, "rationale", ("point", "execute"))
+        _one_of("warm_start", self, "rationale", ("point", "walk"))
         _above_zero("warm_start", self, "lr", "decay_share", "clip")
         _at_least("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
 

@@ -20,7 +20,7 @@ from corpo.data.pairs import EVALUATION_SPLITS, TABLE_SPLITS, evaluation_pairs, 
 from corpo.data.sandbox import Sandbox
 from corpo.data.store import DataError, content_hash, pair_rows, pairs_of, problem_rows, problems_of, read_rows, write_rows
 from corpo.task import Candidate, Domain, Kind, Pair, Problem, Verdict, parse_response, render_prompt
-from corpo.train.demonstrations import RATIONALES, Demonstrator, execute, point
+from corpo.train.demonstrations import RATIONALES, Demonstrator, point, walk
 
 BANK = select(20, 4)
 
@@ -73,8 +73,8 @@ def test_rationales_of_a_pair() -> None:
         Candidate("def f(x):\n    return x + 2", False, "arithmetic", line=2, evidence="f(0) = 2, not 0"),
     )
     assert point(pair) == "A fine B line 2"
-    assert execute(pair.swapped()) == "A line 2: f(0) = 2, not 0. B fine."
-    demonstration = Demonstrator(render_prompt, "execute", 0.0).demonstrate(pair, Random(0))
+    assert walk(pair.swapped()) == "A 1 ok 2 bad: f(0) = 2, not 0. B 1 ok 2 ok."
+    demonstration = Demonstrator(render_prompt, "walk", 0.0).demonstrate(pair, Random(0))
     verdict = parse_response(demonstration.response)
     assert isinstance(verdict, Verdict)
     assert verdict.correct(pair.labels)

@@ -20,23 +20,32 @@ class Demonstration:
     response: str
 
 
-def place(pair: Pair, candidate: Candidate) -> str:
-    """Whether a candidate is fine, else where it goes wrong: `line 3`."""
-    return "fine" if candidate.correct else f"{'line' if pair.problem.domain is Domain.code else 'step'} {candidate.line}"
-
-
 def point(pair: Pair) -> str:
     """Where each candidate goes wrong: `A fine B line 3`."""
-    return f"A {place(pair, pair.a)} B {place(pair, pair.b)}"
+    unit = "line" if pair.problem.domain is Domain.code else "step"
+
+    def finding(candidate: Candidate) -> str:
+        return "fine" if candidate.correct else f"{unit} {candidate.line}"
+
+    return f"A {finding(pair.a)} B {finding(pair.b)}"
 
 
-def execute(pair: Pair) -> str:
-    """Where each candidate goes wrong, and a call or a sum that shows it: `A fine. B line 3: f([4, 1]) = 5, not 3.`"""
-    told = (f"{name} {place(pair, c)}{f': {c.evidence}' if c.evidence else ''}." for name, c in (("A", pair.a), ("B", pair.b)))
-    return " ".join(told)
+def walk(pair: Pair) -> str:
+    """Line by line to where a candidate goes wrong, then a call or a sum that shows it: `A 1 ok 2 ok. B 1 ok 2 bad: f(3) = 5, not 6.`
+
+    A verdict on every line teaches faster than one on the whole.
+    """
+
+    def finding(candidate: Candidate) -> str:
+        lines = candidate.text.count("\n") + (pair.problem.domain is Domain.code)  # a worked solution ends in its answer
+        if candidate.correct:
+            return " ".join(f"{line} ok" for line in range(1, lines + 1)) + "."
+        return " ".join([*(f"{line} ok" for line in range(1, candidate.line)), f"{candidate.line} bad: {candidate.evidence}."])
+
+    return f"A {finding(pair.a)} B {finding(pair.b)}"
 
 
-RATIONALES: dict[str, Callable[[Pair], str]] = {"point": point, "execute": execute}
+RATIONALES: dict[str, Callable[[Pair], str]] = {"point": point, "walk": walk}
 
 
 @dataclass(frozen=True)

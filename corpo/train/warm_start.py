@@ -68,7 +68,8 @@ def warm_start(
         for step in range(start, config.steps):
             # Each step draws from its own stream, so that a resumed run sees what an uninterrupted one would.
             batch = demonstrator.batch(shown, config.pairs, Random(f"{config.seed}/{step}"))
-            losses = _step(model, tokenizer, batch, config)
+            prompt_weight = config.prompt_weight if config.prompt_steps is None or step < config.prompt_steps else 0.0
+            losses = _step(model, tokenizer, batch, prompt_weight, config.micro_batches)
             recent.append({**losses, **optimizer.step(learning_rate(config, step), config.clip)})
             advance(note=f"loss {losses['response_loss']:.3f}")
             done = step + 1
@@ -81,7 +82,7 @@ def warm_start(
     return read_jsonl(metrics)
 
 
-def _step(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Demonstration], config: WarmStartConfig) -> dict[str, float]:
+def _step(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Demonstration], prompt_weight: float, micro_batches: int) -> dict[str, float]:
     """Gradients of one batch, in micro-batches of like length. Returns mean losses per token (nats)."""
     encode = lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"]
     prompts, responses = encode([d.prompt for d in batch]), encode([d.response for d in batch])
@@ -92,16 +93,16 @@ def _step(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: lis
     prompt_tokens = sum(len(prompt) - 1 for prompt, _ in rows)
     response_tokens = sum(len(response) for _, response in rows)
     totals = torch.zeros(2)
-    size = -(-len(rows) // config.micro_batches)
+    size = -(-len(rows) // micro_batches)
     for start in range(0, len(rows), size):
         ids_BL, prompt_BL, response_BL = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
-        learned_BL = response_BL[:, 1:] | (prompt_BL[:, 1:] & (config.prompt_weight > 0))
+        learned_BL = response_BL[:, 1:] | (prompt_BL[:, 1:] & (prompt_weight > 0))
         hidden_NH = hidden_states(model, input_ids=ids_BL[:, :-1])[learned_BL]
         logprobs_N, _ = token_logprobs(hidden_NH, output_weight(model), ids_BL[:, 1:][learned_BL])
         answers_N = response_BL[:, 1:][learned_BL]
         prompt_loss = -logprobs_N[~answers_N].sum() / prompt_tokens
         response_loss = -logprobs_N[answers_N].sum() / response_tokens
-        (response_loss + config.prompt_weight * prompt_loss).backward()
+        (response_loss + prompt_weight * prompt_loss).backward()
         totals += torch.stack([prompt_loss.detach(), response_loss.detach()])
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
 
