@@ -7,6 +7,7 @@ import difflib
 import importlib
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -75,6 +77,11 @@ def validated(composed: DictConfig) -> Config:
     for name in config.study.baselines:
         check_baseline(name, {}, config.train.group)
     return config
+
+
+def command(module: str) -> str:
+    """What to type to run an entry point with the options of now."""
+    return shlex.join(["python", "-m", module, *HydraConfig.get().overrides.task])
 
 
 def for_baseline(config: Config, name: str, seed: int) -> Config:

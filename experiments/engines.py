@@ -11,7 +11,7 @@ import time
 from corpo.config import Config
 from corpo.files import write_text
 from corpo.stages import provenance
-from experiments.app import app
+from experiments.app import app, command
 from experiments.pipeline import data_stage, make_engine, renderer, split_pairs, start_path, warm_start_stage
 from experiments.plan import plan
 from experiments.report import results_folder
@@ -77,7 +77,7 @@ Distances: log-probs of the sampled tokens as the engine gave them, from those t
 
 Mean reward, vLLM minus transformers: {difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}] (95%, over problems).
 
-{"; ".join(f"{key} {value}" for key, value in provenance().items())}. `python -m experiments.engines experiment={config.name}`
+{"; ".join(f"{key} {value}" for key, value in provenance().items())}. `{command("experiments.engines")}`
 """
     write_text(results_folder(config) / "engines.md", text)
     print(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from corpo import ranks
 from corpo.config import Config, ModelConfig
+from corpo.files import write_json
 from corpo.policy.load import ModelError, load_policy, policy_hash
 from corpo.stages import Stage, provenance
 from corpo.train.budget import DECODING, architecture, parameter_count, step_budget
-from experiments.app import ROOT
+from experiments.app import ROOT, command
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -163,8 +165,9 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     from corpo.data.pairs import EVALUATION_SPLITS, without_programs
     from corpo.data.store import content_hash, problem_rows, write_rows
     from corpo.task import render_prompt
-    from corpo.train.base import make_base, new_nano
+    from corpo.train.base import new_nano
     from corpo.train.demonstrations import Demonstrator
+    from corpo.train.warm_start import warm_start
 
     evaluated = {c.text for split, pair in split_pairs(config) if split in EVALUATION_SPLITS for c in (pair.a, pair.b)}
     problems = without_programs(_labelled(config, {Use.warm_start}), evaluated)
@@ -172,7 +175,7 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     write_rows(folder / PROBLEMS, rows)
     bank = select(config.data.code_families, config.data.math_families)
     record = {
-        "command": "python -m experiments.warm_start",
+        "command": command("experiments.warm_start"),
         **provenance(),
         "data_hash": content_hash(rows),
         "code_families": names(bank.code),
@@ -186,7 +189,12 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     else:
         demonstrator = teach(render_prompt)
         model, tokenizer = new_nano(problems, demonstrator, config.nano, config.warm_start.seed)
-    make_base(model, tokenizer, problems, demonstrator, config.warm_start, config.rollout.max_new_tokens, folder, record)
+    started = time.time()
+    curve = warm_start(model, tokenizer, problems, demonstrator, config.warm_start, config.rollout.max_new_tokens, folder)
+    record |= {"warm_start_seconds": round(time.time() - started, 1), "parameters": model.num_parameters(), "curve": curve}
+    model.save_pretrained(folder / "policy")
+    tokenizer.save_pretrained(folder / "policy")
+    write_json(folder / "policy/provenance.json", record)
 
 
 def start_key(config: Config) -> str:

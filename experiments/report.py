@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from hydra.core.hydra_config import HydraConfig
 
 from corpo.config import Config
 from corpo.files import read_json, read_jsonl, write_json, write_text
 from corpo.report.records import Run, Study
 from corpo.stages import Stage
-from experiments.app import ROOT, app, for_baseline
+from experiments.app import ROOT, app, command, for_baseline
 from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, train_stage, warm_start_stage
 from experiments.plan import plan
 
@@ -92,7 +90,7 @@ def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, o
     resumed = [title for title, record in records.items() if record.get("resumed")]
     late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
     return {
-        "command": f"`{shlex.join(['python', '-m', 'experiments.reproduce', *HydraConfig.get().overrides.task])}`",
+        "command": f"`{command('experiments.reproduce')}`",
         "configuration": "`config.yaml`",
         "seeds": ", ".join(map(str, config.study.seeds)),
         "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in records.values()})),
