@@ -1,0 +1,76 @@
+"""Any baseline of ours in TRL's `GRPOTrainer` (tested against TRL 1.16.0).
+
+    trainer = CorpoTrainer(model=..., reward_funcs=..., args=GRPOConfig(scale_rewards="none", ...), threshold=0.0)
+
+TRL has no hook for advantages, and no reward can imitate a clipped baseline; so the rewards that it gathers are kept, and the advantages that it
+makes of them are replaced, in what it learns from and in what it logs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from trl import GRPOTrainer
+
+from corpo.baselines import advantages, check_baseline, signal
+
+SIGNALS = ("pass_rate", "failed_positive_fraction", "clip_active_fraction", "silent_group_fraction", "count_ratio", "sum_ratio")
+
+
+class CorpoTrainer(GRPOTrainer):
+    """`GRPOTrainer` with another baseline.
+
+    `threshold` is R_min_correct on the scale of the (weighted) sum of the reward functions: every failure must score below it, every success at or
+    above. `baseline` is any name registered in `corpo.baselines`, with its `options`. Logs the batch's signal under `signal/`.
+    Raises ValueError for TRL settings that would change the advantages once more.
+    """
+
+    def __init__(self, *args: Any, threshold: float, baseline: str = "corpo", options: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.threshold, self.baseline, self.options = threshold, baseline, options or {}
+        if self.scale_rewards != "none":
+            raise ValueError(f"scale_rewards={self.scale_rewards!r}: set scale_rewards='none'; a division by the deviation belongs to the baseline")
+        if self.multi_objective_aggregation != "sum_then_normalize":
+            raise ValueError(f"multi_objective_aggregation={self.multi_objective_aggregation!r}: the threshold needs 'sum_then_normalize'")
+        check_baseline(baseline, self.options, self.num_generations)
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
+        self._rewards_per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        return self._rewards_per_func
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        output = super()._generate_and_score_completions(inputs)
+        mode = "train" if self.model.training else "eval"
+        group = self.num_generations if mode == "train" else self.num_generations_eval
+        if group == 1 and mode == "eval":
+            return output  # nothing learns from it, and a lone reward has no group
+        rewards_PG = weighted_rewards(self._rewards_per_func, self.reward_weights).view(-1, group)
+        advantages_PG = advantages_or_zero(rewards_PG, self.baseline, self.threshold, self.options)
+        everyones = advantages_PG.flatten()
+        mine = len(output["advantages"])
+        output["advantages"] = everyones[self.accelerator.process_index * mine :][:mine].to(output["advantages"])
+        logged = self._logs["advantages"]  # TRL has just put its own there
+        for _ in range(min(len(everyones), len(logged))):
+            logged.pop()
+        logged.extend(everyones.tolist())
+        scored_P = ~rewards_PG.isnan().any(dim=1)
+        if bool(scored_P.any()):
+            measured = signal(rewards_PG[scored_P], advantages_PG[scored_P], self.threshold)
+            for name in SIGNALS:
+                self._metrics[mode][f"signal/{name}"].append(measured[name])
+        return output
+
+
+def weighted_rewards(rewards_per_func: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum (B,) of what the reward functions gave, (B, functions); nan where none of them gave a number."""
+    total = (rewards_per_func * weights.to(rewards_per_func)).nansum(dim=1)
+    return total.masked_fill(rewards_per_func.isnan().all(dim=1), torch.nan)
+
+
+def advantages_or_zero(rewards_PG: Tensor, baseline: str, threshold: float, options: dict[str, Any]) -> Tensor:
+    """Advantages (P, G); a rollout without a reward takes its group's mean, which leaves that mean alone, and learns nothing."""
+    missing_PG = rewards_PG.isnan()
+    means_P1 = rewards_PG.nanmean(dim=1, keepdim=True).nan_to_num()
+    return advantages(rewards_PG.where(~missing_PG, means_P1), baseline, threshold=threshold, **options).masked_fill(missing_PG, 0.0)
