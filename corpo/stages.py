@@ -1,23 +1,28 @@
-"""Content-addressed stages: a folder named by a hash of what goes in. Done once, skipped ever after.
+"""Content-addressed stages: a folder named by a hash of what goes in. Done once, skipped ever after, worked on by one process at a time.
 
 `done.json` says when, where and how long; the wall time of a resumed stage counts from its last start.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import platform
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from corpo import ranks
-from corpo.files import hash_of, write_json
+from corpo.files import hash_of, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +66,52 @@ class Stage:
                 work(self.folder)
             ranks.wait_for(self.folder / "done.json")
             return self.folder
-        log.info("%s: in %s", self.title, self.folder)
-        resumed = self.folder.exists()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "spec.json", self.spec)
-        started = time.time()
-        work(self.folder)
-        write_json(self.folder / "done.json", {"wall_seconds": round(time.time() - started, 1), "resumed": resumed, **provenance()})
+        with claimed(self.folder, self.title):
+            if self.done:  # by another process, while this one waited
+                return self.folder
+            log.info("%s: in %s", self.title, self.folder)
+            resumed = (self.folder / "spec.json").exists()
+            write_json(self.folder / "spec.json", self.spec)
+            started = time.time()
+            work(self.folder)
+            write_json(self.folder / "done.json", {"wall_seconds": round(time.time() - started, 1), "resumed": resumed, **provenance()})
         return self.folder
+
+
+@contextmanager
+def claimed(folder: Path, title: str) -> Iterator[None]:
+    """Have a folder to oneself; wait while another process has it. The system takes a dead process's claim away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s: waiting for %s, which works in %s", title, _who(folder), folder)
+        lock.acquire()
+    try:
+        write_json(folder / "owner.json", {"process": os.getpid(), "host": socket.gethostname()})
+        yield
+    finally:
+        (folder / "owner.json").unlink(missing_ok=True)
+        lock.release()
+
+
+def _who(folder: Path) -> str:
+    found = owner(folder)
+    return "another process" if found is None else f"process {found['process']} on {found['host']}"
+
+
+def owner(folder: Path) -> dict[str, Any] | None:
+    """Process and host that work in a stage's folder; None where nobody does. A killed one is known as such on its own host only."""
+    try:
+        found: dict[str, Any] = read_json(folder / "owner.json")
+        if found["host"] == socket.gethostname():
+            os.kill(found["process"], 0)
+    except (FileNotFoundError, ProcessLookupError, json.JSONDecodeError):
+        return None
+    except PermissionError:  # alive, and somebody else's
+        pass
+    return found
 
 
 def provenance() -> dict[str, Any]:

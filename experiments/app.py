@@ -7,9 +7,9 @@ import difflib
 import importlib
 import logging
 import os
-import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,41 +24,70 @@ from omegaconf.errors import OmegaConfBaseException
 
 from corpo import ranks
 from corpo.config import Config
-
-ROOT = Path(__file__).resolve().parent.parent
-CONF = str(ROOT / "conf")
+from corpo.stages import Stage
+from experiments.invocation import CONF, ROOT
+from experiments.plan import plan
+from experiments.sweep import new_sweep, note, run_job, watch
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars for loading a file; ours show what takes long
 
 ConfigStore.instance().store(name="schema", node=Config)
 
 
-def app(run: Callable[[Config], None]) -> None:
-    """The body of every entry point: check each job of the command line, then hand over to Hydra."""
+def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage]]) -> None:
+    """The body of every entry point: check each job of the command line, then hand over to Hydra.
+
+    `stages` are what `run` does: with `dry_run=true` they are printed instead, and a sweep is watched by them.
+    """
     arguments = sys.argv[1:]
+    sweep = None
     if not any(argument in ("--help", "-h", "--hydra-help", "--version", "--info", "-i", "--cfg", "-c") for argument in arguments):
-        for overrides in _jobs(arguments):
-            try:
-                validated(_compose(overrides))
-            except (HydraException, OmegaConfBaseException, ValueError, ImportError) as error:
-                _refuse(error)
+        jobs = _checked(arguments)
+        if _is_sweep(arguments) and not any(config.dry_run for _, config in jobs):
+            sweep = new_sweep(ROOT / jobs[0][1].outputs, arguments)
+            for overrides, config in jobs if len(jobs) > 1 else []:
+                note(sweep, overrides, config, stages(config))
+    module, where = f"experiments.{Path(run.__code__.co_filename).stem}", Path.cwd()
 
     @hydra.main(version_base="1.3", config_path=CONF, config_name="config")
-    def main(composed: DictConfig) -> None:
+    def main(composed: DictConfig) -> float | None:
         logging.basicConfig(level=logging.WARNING if ranks.rank() else logging.INFO, format="%(message)s")
         if ranks.rank() > 0:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 only the first process speaks
         for chatty in ("httpx", "datasets", "matplotlib"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         try:
-            run(validated(composed))
+            config = validated(composed)
+            parts = stages(config)
+            if config.dry_run:
+                print(plan(config, parts))
+            elif sweep is not None:
+                overrides = list(HydraConfig.get().overrides.task)
+                note(sweep, overrides, config, parts)
+                return run_job(module, overrides, parts, where)
+            else:
+                run(config)
         except tuple(_errors_for_users()) as error:
             _refuse(error)
         except KeyboardInterrupt:
             print("\nstopped; run the same command again to go on", file=sys.stderr)
             sys.exit(130)
+        return None
 
-    main()
+    with watch(sweep) if sweep else nullcontext():
+        main()
+
+
+def _is_sweep(arguments: Sequence[str]) -> bool:
+    return bool({"-m", "--multirun"} & set(arguments))
+
+
+def _checked(arguments: list[str]) -> list[tuple[list[str], Config]]:
+    """The overrides and the config of every job; one line and exit code 2 where one of them is refused."""
+    try:
+        return [(overrides, validated(_compose(overrides))) for overrides in _jobs(arguments)]
+    except (HydraException, OmegaConfBaseException, ValueError, ImportError) as error:
+        return _refuse(error)
 
 
 def validated(composed: DictConfig) -> Config:
@@ -79,32 +108,22 @@ def validated(composed: DictConfig) -> Config:
     return config
 
 
-def command(module: str) -> str:
-    """What to type to run an entry point with the options of now."""
-    return shlex.join(["python", "-m", module, *HydraConfig.get().overrides.task])
-
-
-def for_baseline(config: Config, name: str, seed: int) -> Config:
-    """This config with another baseline (at its default options, unless it is the configured one) and seed."""
-    options = config.baseline.options if name == config.baseline.name else {}
-    return dataclasses.replace(config, seed=seed, baseline=dataclasses.replace(config.baseline, name=name, options=options))
-
-
-def _compose(overrides: list[str]) -> DictConfig:
+def _compose(overrides: list[str], return_hydra_config: bool = False) -> DictConfig:
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return hydra.compose("config", overrides=overrides)
+        return hydra.compose("config", overrides=overrides, return_hydra_config=return_hydra_config)
 
 
 def _jobs(arguments: list[str]) -> list[list[str]]:
-    """The overrides of every job: one, or the product that `--multirun` asks for."""
+    """The overrides of every job: one, or the product that `--multirun` asks for. A sweeper that searches has yet to choose: of its jobs, what they share."""
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    if not {"-m", "--multirun"} & set(arguments):
+    if not _is_sweep(arguments):
         return [overrides]
-    try:
-        parsed = OverridesParser.create().parse_overrides([o for o in overrides if not o.startswith("hydra")])
-    except HydraException as error:
-        _refuse(error)
-    return [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    shared = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
+    if not _compose(shared, return_hydra_config=True).hydra.sweeper._target_.endswith("BasicSweeper"):
+        return [[override for override in shared if not override.startswith("hydra")]]
+    tasks = [one for one in parsed if not str(one.input_line).startswith("hydra")]
+    return [list(job) for batch in BasicSweeper.split_arguments(tasks, None) for job in batch]
 
 
 def _errors_for_users() -> list[type[Exception]]:

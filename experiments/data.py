@@ -5,15 +5,12 @@ from __future__ import annotations
 from corpo.config import Config
 from experiments.app import app
 from experiments.pipeline import CARD, PAIRS, build_data, data_stage
-from experiments.plan import plan
 
 
 def run(config: Config) -> None:
-    if plan(config, [data_stage(config)]):
-        return
     folder = build_data(config)
     print(f"pairs: {folder / PAIRS}\ncard:  {folder / CARD}")
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, lambda config: [data_stage(config)])

@@ -10,19 +10,20 @@ import time
 
 from corpo.config import Config
 from corpo.files import write_text
-from corpo.stages import provenance
-from experiments.app import app, command
+from corpo.stages import Stage, provenance
+from experiments.app import app
+from experiments.invocation import command
 from experiments.pipeline import data_stage, make_engine, renderer, split_pairs, start_path, warm_start_stage
-from experiments.plan import plan
 from experiments.report import results_folder
 
 PROMPTS = 64
 
 
+def stages(config: Config) -> list[Stage]:
+    return [data_stage(config), *([warm_start_stage(config)] if config.model.warm_start else [])]
+
+
 def run(config: Config) -> None:
-    stages = [data_stage(config), *([warm_start_stage(config)] if config.model.warm_start else [])]
-    if plan(config, stages):
-        return
     import torch
 
     from corpo.data.card import table
@@ -84,4 +85,4 @@ Mean reward, vLLM minus transformers: {difference.mean:+.3f} [{difference.low:+.
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, stages)

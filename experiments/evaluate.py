@@ -6,15 +6,16 @@ import pandas as pd
 
 from corpo.config import Config
 from corpo.evaluate.metrics import summarise
+from corpo.stages import Stage
 from experiments.app import app
 from experiments.pipeline import ROLLOUTS, data_stage, evaluate_policy, evaluate_stage, train_stage
-from experiments.plan import plan
+
+
+def stages(config: Config) -> list[Stage]:
+    return [data_stage(config), train_stage(config), evaluate_stage(config, trained=False), evaluate_stage(config, trained=True)]
 
 
 def run(config: Config) -> None:
-    stages = [data_stage(config), train_stage(config), evaluate_stage(config, trained=False), evaluate_stage(config, trained=True)]
-    if plan(config, stages):
-        return
     for trained in (False, True):
         folder = evaluate_policy(config, trained)
         summary = summarise(pd.read_parquet(folder / ROLLOUTS), config.evaluate.ks)
@@ -23,4 +24,4 @@ def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, stages)

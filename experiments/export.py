@@ -5,12 +5,9 @@ from __future__ import annotations
 from corpo.config import Config
 from experiments.app import app
 from experiments.pipeline import data_stage, split_pairs
-from experiments.plan import plan
 
 
 def run(config: Config) -> None:
-    if plan(config, [data_stage(config)]):
-        return
     from corpo.data.export import conversation_rows
     from corpo.data.pairs import EVALUATION_SPLITS, TRAIN, VALIDATION
     from corpo.data.store import write_rows
@@ -24,4 +21,4 @@ def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, lambda config: [data_stage(config)])

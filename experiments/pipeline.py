@@ -16,8 +16,7 @@ from corpo.config import Config, ModelConfig
 from corpo.files import write_json
 from corpo.policy.load import ModelError, load_policy, policy_hash
 from corpo.stages import Stage, provenance
-from corpo.train.budget import DECODING, architecture, parameter_count, step_budget
-from experiments.app import ROOT, command
+from experiments.invocation import ROOT, command
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -52,12 +51,16 @@ def _is_nano(config: Config) -> bool:
 def _train_minutes(config: Config) -> float:
     if _is_nano(config):
         return config.train.steps * 1.5 / 60
+    from corpo.train.budget import step_budget
+
     model = model_architecture(config)
     return config.train.steps * step_budget(config, model).step_seconds / 60 if model else math.nan
 
 
 def _minutes(config: Config, learned_rows: int, rollouts: int) -> float:
     """Of supervised rows and of rollouts, at the speed that the config states; nan where the model is not known."""
+    from corpo.train.budget import DECODING, parameter_count
+
     model = model_architecture(config)
     if model is None:
         return math.nan
@@ -66,6 +69,8 @@ def _minutes(config: Config, learned_rows: int, rollouts: int) -> float:
 
 
 def model_architecture(config: Config) -> PretrainedConfig | None:
+    from corpo.train.budget import architecture
+
     return architecture(model_path(config), config.model.architecture)
 
 

@@ -5,31 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import yaml
 
 from corpo.config import Config
 from corpo.stages import Stage
-from corpo.train.budget import Budget, step_budget
 from experiments.pipeline import model_architecture
 
+if TYPE_CHECKING:
+    from corpo.train.budget import Budget
 
-def plan(config: Config, stages: Sequence[Stage]) -> bool:
-    """With `dry_run=true` print the plan and return True: the caller then does nothing."""
-    if not config.dry_run:
-        return False
-    print(yaml.safe_dump(asdict(config), sort_keys=False))
+
+def plan(config: Config, stages: Sequence[Stage]) -> str:
+    """What `dry_run=true` prints."""
+    lines = [yaml.safe_dump(asdict(config), sort_keys=False)]
     model = model_architecture(config)
     if model is None:
-        print(f"{config.model.path}: not on this machine, so no budget; give its sizes as model.architecture\n")
+        lines.append(f"{config.model.path}: not on this machine, so no budget; give its sizes as model.architecture\n")
     else:
-        print(budget_text(config, step_budget(config, model)))
+        from corpo.train.budget import step_budget
+
+        lines.append(budget_text(config, step_budget(config, model)))
     minutes = [0.0 if stage.done else stage.minutes() for stage in stages]
     for stage, needed in zip(stages, minutes, strict=True):
         state = "done before" if stage.done else f"to run, about {_spelled(needed)}"
-        print(f"{stage.title:28s} {state:24s} {stage.folder}")
-    print(f"{'in all':28s} about {_spelled(sum(minutes))}")
-    return True
+        lines.append(f"{stage.title:28s} {state:24s} {stage.folder}")
+    lines.append(f"{'in all':28s} about {_spelled(sum(minutes))}")
+    return "\n".join(lines)
 
 
 def budget_text(config: Config, budget: Budget) -> str:

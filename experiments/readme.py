@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from corpo.config import Config
 from corpo.files import write_text
-from experiments.app import ROOT, app
-from experiments.report import results_folder
+from experiments.app import app
+from experiments.invocation import ROOT
+from experiments.report import results_folder, study_stages
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
@@ -21,4 +22,4 @@ def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, study_stages)

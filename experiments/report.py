@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,37 +15,43 @@ from corpo.config import Config
 from corpo.files import read_json, read_jsonl, write_json, write_text
 from corpo.report.records import Run, Study
 from corpo.stages import Stage
-from experiments.app import ROOT, app, command, for_baseline
+from experiments.app import app
+from experiments.invocation import ROOT, command
 from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, train_stage, warm_start_stage
-from experiments.plan import plan
 
 
 def study_runs(config: Config) -> list[Config]:
     """One config a run: every baseline of the study with every seed."""
-    return [for_baseline(config, name, seed) for seed in config.study.seeds for name in config.study.baselines]
+    return [_for_baseline(config, name, seed) for seed in config.study.seeds for name in config.study.baselines]
 
 
-def study_stages(config: Config, runs: Sequence[Config]) -> list[Stage]:
+def _for_baseline(config: Config, name: str, seed: int) -> Config:
+    """This config with another baseline (at its default options, unless it is the configured one) and seed."""
+    options = config.baseline.options if name == config.baseline.name else {}
+    return replace(config, seed=seed, baseline=replace(config.baseline, name=name, options=options))
+
+
+def study_stages(config: Config) -> list[Stage]:
     warm = [warm_start_stage(config)] if config.model.warm_start else []
     stages = [data_stage(config), *warm, evaluate_stage(config, trained=False)]
-    return stages + [stage for one in runs for stage in (train_stage(one), evaluate_stage(one, trained=True))]
+    return stages + [stage for one in study_runs(config) for stage in (train_stage(one), evaluate_stage(one, trained=True))]
 
 
 def results_folder(config: Config) -> Path:
     return ROOT / config.results / config.name
 
 
-def is_written(config: Config, runs: Sequence[Config]) -> bool:
+def is_written(config: Config) -> bool:
     """Whether the results folder holds the report of these very stages, as they were run here, under this config."""
     folder = results_folder(config)
     if not (folder / "provenance.json").exists():
         return False
-    return read_json(folder / "provenance.json") == _records(config, runs) and (folder / "config.yaml").read_text(encoding="utf-8") == _dump(config)
+    return read_json(folder / "provenance.json") == _records(config) and (folder / "config.yaml").read_text(encoding="utf-8") == _dump(config)
 
 
-def _records(config: Config, runs: Sequence[Config]) -> dict[str, dict[str, object]]:
+def _records(config: Config) -> dict[str, dict[str, object]]:
     """Key, commit, machine and wall time of every stage, by title."""
-    return {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in study_stages(config, runs)}
+    return {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in study_stages(config)}
 
 
 def _dump(config: Config) -> str:
@@ -69,7 +75,7 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
         shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{name}.jsonl")
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
     write_text(folder / "config.yaml", _dump(config))
-    records = _records(config, runs)
+    records = _records(config)
     write_report(folder, config.name, findings(study, differences(study)), figures, pd.read_csv(folder / "summary.csv"), _facts(config, records))
     write_json(folder / "provenance.json", records)
     return folder
@@ -102,14 +108,11 @@ def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, o
 
 def run(config: Config) -> None:
     runs = study_runs(config)
-    stages = study_stages(config, runs)
-    if plan(config, stages):
-        return
-    missing = [stage.title for stage in stages if not stage.done]
+    missing = [stage.title for stage in study_stages(config) if not stage.done]
     if missing:
         raise SystemExit(f"corpo: not finished yet: {', '.join(missing)}; run python -m experiments.reproduce with the same options first")
     print(write_results(config, runs) / "report.md")
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, study_stages)

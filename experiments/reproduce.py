@@ -6,14 +6,11 @@ from corpo import ranks
 from corpo.config import Config
 from experiments.app import app
 from experiments.pipeline import build_data, evaluate_policy, train_policy
-from experiments.plan import plan
 from experiments.report import is_written, results_folder, study_runs, study_stages, write_results
 
 
 def run(config: Config) -> None:
     runs = study_runs(config)
-    if plan(config, study_stages(config, runs)):
-        return
     build_data(config)
     evaluate_policy(config, trained=False)
     for one in runs:
@@ -21,9 +18,9 @@ def run(config: Config) -> None:
         evaluate_policy(one, trained=True)
     if ranks.rank() > 0:
         return  # one process is enough for the report
-    folder = results_folder(config) if is_written(config, runs) else write_results(config, runs)
+    folder = results_folder(config) if is_written(config) else write_results(config, runs)
     print(f"\n{(folder / 'table.md').read_text()}\nreport: {folder / 'report.md'}")
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, study_stages)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from corpo.config import Config
 from experiments.app import app
 from experiments.pipeline import data_stage, train_policy, train_stage
-from experiments.plan import plan
 
 
 def run(config: Config) -> None:
-    if plan(config, [data_stage(config), train_stage(config)]):
-        return
     print(f"policy: {train_policy(config) / 'policy'}")
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, lambda config: [data_stage(config), train_stage(config)])

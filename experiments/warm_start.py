@@ -8,15 +8,12 @@ from __future__ import annotations
 from corpo.config import Config
 from experiments.app import app
 from experiments.pipeline import data_stage, make_base_policy, warm_start_stage
-from experiments.plan import plan
 
 
 def run(config: Config) -> None:
-    if plan(config, [data_stage(config), warm_start_stage(config)]):
-        return
     policy = make_base_policy(config) / "policy"
     print(f"policy: {policy}" + ("" if config.model.warm_start else f" (copy it to data/nano_base, or pass model.path={policy})"))
 
 
 if __name__ == "__main__":
-    app(run)
+    app(run, lambda config: [data_stage(config), warm_start_stage(config)])

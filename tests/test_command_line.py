@@ -10,7 +10,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from corpo.config import Config
-from experiments.app import CONF, app, validated
+from experiments.app import app, validated
+from experiments.invocation import CONF
 
 BAD = {
     "unknown baseline file": (["baseline=reinforce"], "reinforce"),
@@ -52,7 +53,7 @@ def test_one_line_and_exit_code_2(case: str, monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setattr(sys, "argv", ["experiments.train", *arguments])
     started = time.perf_counter()
     with pytest.raises(SystemExit) as stopped:
-        app(lambda config: pytest.fail("work was started"))
+        app(lambda config: pytest.fail("work was started"), lambda config: [])
     assert stopped.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("corpo: ")
@@ -65,7 +66,7 @@ def test_prompts_have_to_be_shared_out_evenly(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setattr(sys, "argv", ["experiments.train", "train.prompts=32"])
     with pytest.raises(SystemExit):
-        app(lambda config: pytest.fail("work was started"))
+        app(lambda config: pytest.fail("work was started"), lambda config: [])
     assert "train.prompts=32: must be a multiple of the 3 processes" in capsys.readouterr().err
 
 

@@ -11,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from corpo.config import ModelConfig
 from corpo.policy.load import ModelError, load_policy
 from corpo.policy.packaged import unpacked
-from experiments.app import CONF, validated
+from experiments.app import validated
+from experiments.invocation import CONF
 
 
 def test_a_missing_package_or_file_says_what_to_do(tmp_path: Path) -> None:

@@ -14,34 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parent.parent
-
-
-def _command(module: str, *overrides: str) -> list[str]:
-    return [sys.executable, "-m", f"experiments.{module}", *overrides]
-
-
-def _run(module: str, *overrides: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(_command(module, *overrides), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr[-3000:]
-    return done
-
-
-@pytest.fixture(scope="session")
-def where(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Overrides of a tiny experiment that starts from a base made here."""
-    folder = tmp_path_factory.mktemp("pipeline")
-    common = ["experiment=tiny", f"outputs={folder}/outputs", f"results={folder}/results"]
-    said = _run("warm_start", *common).stdout
-    match = re.search(r"policy: (\S+)", said)
-    assert match
-    return [*common, f"model.path={match[1]}"]
-
-
-@pytest.fixture(scope="session")
-def results(where: list[str]) -> Path:
-    _run("reproduce", *where)
-    return Path(where[2].removeprefix("results=")) / "tiny"
+from tests.command import ROOT, command, run
 
 
 def test_it_leaves_tables_figures_and_a_report(results: Path) -> None:
@@ -63,31 +36,31 @@ def test_it_leaves_tables_figures_and_a_report(results: Path) -> None:
 
 def test_again_it_does_nothing(where: list[str], results: Path) -> None:
     written = (results / "report.md").stat().st_mtime_ns
-    said = _run("reproduce", *where).stderr
+    said = run("reproduce", *where).stderr
     assert "done before" in said
     assert not re.search(r": in /", said)
     assert (results / "report.md").stat().st_mtime_ns == written
-    _run("report", *where, "evaluate.ks=[1]")
+    run("report", *where, "evaluate.ks=[1]")
     assert (results / "report.md").stat().st_mtime_ns > written
-    _run("reproduce", *where)
+    run("reproduce", *where)
     assert set(pd.read_csv(results / "table.csv")["k"]) == {1, 2, 4}, "written again, for the config had changed"
-    planned = _run("reproduce", *where, "dry_run=true").stdout
+    planned = run("reproduce", *where, "dry_run=true").stdout
     assert "to run" not in planned
     assert "code_families: 10" in planned
 
 
 def test_a_killed_run_goes_on_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:
     steps = ["train.steps=8", "seed=3"]
-    whole = _trained(_run("train", *where, *steps))
+    whole = _trained(run("train", *where, *steps))
     elsewhere = [o if not o.startswith("outputs=") else f"outputs={tmp_path}" for o in where]
-    started = subprocess.Popen(_command("train", *elsewhere, *steps), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    started = subprocess.Popen(command("train", *elsewhere, *steps), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.time() + 240
     while not list(tmp_path.glob("train/*/step-000002.json")) and started.poll() is None and time.time() < deadline:
         time.sleep(0.02)
     os.killpg(started.pid, signal.SIGKILL)
     started.wait()
     assert not list(tmp_path.glob("train/*/done.json")), "killed before the end"
-    resumed = _trained(_run("train", *elsewhere, *steps))
+    resumed = _trained(run("train", *elsewhere, *steps))
     assert (resumed / "policy/model.safetensors").read_bytes() == (whole / "policy/model.safetensors").read_bytes()
     assert (resumed / "groups.jsonl").read_text() == (whole / "groups.jsonl").read_text()
 
@@ -106,7 +79,7 @@ def test_a_sweep_and_a_baseline_from_outside(where: list[str], results: Path, tm
         "    return rewards_PG - rewards_PG.amax(dim=1, keepdim=True)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    said = _run("train", "-m", *where, "plugins=[mine]", "baseline.name=corpo,best", "seed=0,1", "train.steps=1")
+    said = run("train", "-m", *where, "plugins=[mine]", "baseline.name=corpo,best", "seed=0,1", "train.steps=1")
     assert said.stdout.count("policy: ") == 4
 
 
@@ -116,9 +89,9 @@ def test_evaluating_your_own_pairs(where: list[str], results: Path, tmp_path: Pa
     row |= {"b_text": "def f(x):\n    return x", "b_correct": False, "b_origin": "human", "b_line": 2}
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps(row) + "\n")
-    assert "mine" in _run("evaluate", *where, f"data.file={path}").stdout
+    assert "mine" in run("evaluate", *where, f"data.file={path}").stdout
     path.write_text(json.dumps({key: value for key, value in row.items() if key != "b_text"}) + "\n")
-    error = _run("evaluate", *where, f"data.file={path}", code=2).stderr
+    error = run("evaluate", *where, f"data.file={path}", code=2).stderr
     assert "field 'b_text' is missing" in error.splitlines()[-1]
 
 
@@ -129,14 +102,14 @@ def test_a_corrupt_or_missing_model_is_one_line(where: list[str], results: Path,
     for file in source.iterdir():
         (broken / file.name).write_bytes(file.read_bytes()[:1000] if file.suffix == ".safetensors" else file.read_bytes())
     for path in (str(broken), "no/such-model"):
-        error = _run("train", *where[:-1], f"model.path={path}", code=2).stderr
+        error = run("train", *where[:-1], f"model.path={path}", code=2).stderr
         assert error.startswith(f"corpo: model.path={path}")
         assert error.count("\n") == 1, "known before any stage"
 
 
 def test_a_pretrained_model_is_taught_first(where: list[str]) -> None:
     options = [*where[:3], "model.path=data/nano_base", "model.warm_start=true", "warm_start.rationale=walk", "warm_start.prompt_steps=2"]
-    said = _run("train", *options)
+    said = run("train", *options)
     assert "warm start: 4/4" in said.stderr
     policy = Path(said.stdout.split("policy: ")[1].strip())
     assert (policy / "model.safetensors").is_file()
@@ -145,5 +118,5 @@ def test_a_pretrained_model_is_taught_first(where: list[str]) -> None:
     assert record["command"].startswith("python -m experiments.warm_start experiment=tiny")
     assert record["warm_start"]["rationale"] == "walk"
     assert record["curve"][-1]["step"] == 4
-    again = _run("train", *options, "seed=1")
+    again = run("train", *options, "seed=1")
     assert "warm start: done before" in again.stderr

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo import ranks
 from corpo.config import ModelConfig
 from corpo.files import file_hash, hash_of
+
+if TYPE_CHECKING:  # torch and transformers take seconds to import: a plan and an error do without
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class ModelError(RuntimeError):
@@ -19,6 +21,8 @@ class ModelError(RuntimeError):
 
 def accelerator() -> str:
     """This process's device."""
+    import torch
+
     return f"cuda:{ranks.local_rank()}" if torch.cuda.is_available() else "cpu"
 
 
@@ -27,6 +31,9 @@ def load_policy(config: ModelConfig, path: str | None = None, device: str | None
 
     On this process's accelerator, unless another `device` is asked for.
     """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     where = path or config.path
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
@@ -48,6 +55,8 @@ def policy_hash(path: str) -> str:
     """
     folder = Path(path)
     if not folder.is_dir():
+        from transformers import AutoConfig
+
         try:
             return f"{path}@{AutoConfig.from_pretrained(path)._commit_hash}"
         except (OSError, ValueError) as error:
@@ -57,7 +66,7 @@ def policy_hash(path: str) -> str:
         raise ModelError(f"model.path={path}: the folder holds no *.safetensors; point to a saved policy")
     for file in weights:
         try:
-            with safe_open(file, "pt"):
+            with safe_open(file, "np"):
                 pass
         except (OSError, SafetensorError) as error:
             raise ModelError(f"model.path={path}: {file.name} is damaged ({error}); copy or make the policy again") from None
