@@ -254,6 +254,22 @@ class StudyConfig:
 
 
 @dataclass
+class TrackConfig:
+    """Where a run is mirrored, besides the JSONL records, which are always written."""
+
+    to: list[str] = field(default_factory=list)  # any of tensorboard, wandb
+    wandb_mode: str = "offline"  # or online, which needs an account
+    project: str = "corpo"  # of Weights & Biases
+    entity: str | None = None  # of Weights & Biases; null is your own
+
+    def __post_init__(self) -> None:
+        for kind in self.to:
+            if kind not in ("tensorboard", "wandb"):
+                raise ValueError(f"track.to={list(self.to)}: choose of tensorboard, wandb")
+        _one_of("track", self, "wandb_mode", ("offline", "online"))
+
+
+@dataclass
 class BudgetConfig:
     """What the dry run takes for granted of machine and data."""
 
@@ -287,4 +303,5 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo import ranks
-from corpo.config import Config, ModelConfig
+from corpo.config import Config, ModelConfig, TrackConfig
 from corpo.files import write_json
 from corpo.policy.load import ModelError, load_policy, policy_hash
 from corpo.stages import Stage, provenance
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help 
     from corpo.data.build import LabelledProblem, Use
     from corpo.rollout import RolloutEngine
     from corpo.task import Pair
+    from corpo.track import Mirrors
 
 log = logging.getLogger(__name__)
 
@@ -262,8 +263,17 @@ def _train_policy(config: Config, folder: Path) -> None:
     )
     train = [pair for split, pair in pairs if split == TRAIN]
     validation = [pair for split, pair in pairs if split == VALIDATION][: config.train.validation_prompts]
-    learner.train(train, validation, folder)
+    mirrors = mirrors_of(config, f"{config.baseline.name}-seed{config.seed}", train_stage(config).key)
+    learner.train(train, validation, folder, mirrors.step)
+    mirrors.close()
     learner.save(folder / "policy")
+
+
+def mirrors_of(config: Config, name: str, key: str) -> Mirrors:
+    """Where people look at a run of this experiment, if anywhere."""
+    from corpo.track import Mirrors
+
+    return Mirrors(config.track if ranks.rank() == 0 else TrackConfig(), outputs(config) / "tracking", config.name, name, key, asdict(config))
 
 
 def _sampling(config: Config) -> dict[str, object]:
@@ -327,18 +337,23 @@ def evaluate_policy(config: Config, trained: bool) -> Path:
 
 
 def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
-    from corpo.data.pairs import EVALUATION_SPLITS
-    from corpo.data.store import pairs_of, read_rows
     from corpo.evaluate.run import roll_out
     from corpo.files import write_atomically
 
-    if config.data.file:
-        pairs = pairs_of(read_rows(Path(config.data.file)), config.data.file)
-    else:
-        pairs = [(split, pair) for split, pair in split_pairs(config) if split in EVALUATION_SPLITS]
+    pairs = evaluated_pairs(config)
     path = str(train_policy(config) / "policy") if trained else start_path(config)
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
     engine = make_engine(config, model, tokenizer, path)
     rollouts = roll_out(pairs, engine, renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, title)
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
+
+
+def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:
+    """What policies are evaluated on, in that order: `data.file`, or the bank's evaluation splits."""
+    from corpo.data.pairs import EVALUATION_SPLITS
+    from corpo.data.store import pairs_of, read_rows
+
+    if config.data.file:
+        return pairs_of(read_rows(Path(config.data.file)), config.data.file)
+    return [(split, pair) for split, pair in split_pairs(config) if split in EVALUATION_SPLITS]

@@ -12,12 +12,12 @@ import pandas as pd
 import yaml
 
 from corpo.config import Config
-from corpo.files import read_json, read_jsonl, write_json, write_text
+from corpo.files import hash_of, read_json, read_jsonl, write_json, write_text
 from corpo.report.records import Run, Study
 from corpo.stages import Stage
 from experiments.app import app
 from experiments.invocation import ROOT, command
-from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, train_stage, warm_start_stage
+from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, evaluated_pairs, mirrors_of, train_stage, warm_start_stage
 
 
 def study_runs(config: Config) -> list[Config]:
@@ -60,14 +60,17 @@ def _dump(config: Config) -> str:
 
 def write_results(config: Config, runs: Sequence[Config]) -> Path:
     """Everything that `results/<name>/` holds, from finished stages; `provenance.json` last."""
+    from corpo.evaluate.run import prompt_id
     from corpo.report.claims import findings
+    from corpo.report.explorer import examples
     from corpo.report.figures import write_figures
-    from corpo.report.page import write_report
-    from corpo.report.tables import differences, write_tables
+    from corpo.report.mirror import mirror_study
+    from corpo.report.page import write_page, write_report
+    from corpo.report.tables import differences, wide, write_tables
 
     folder = results_folder(config)
     study = Study(_rollouts(config, trained=False), [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks))
-    write_tables(study, folder)
+    table = write_tables(study, folder)
     figures = write_figures(study, folder / "figures")
     for one in runs:
         name = f"{one.baseline.name}-seed{one.seed}"
@@ -76,7 +79,16 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
     write_text(folder / "config.yaml", _dump(config))
     records = _records(config)
-    write_report(folder, config.name, findings(study, differences(study)), figures, pd.read_csv(folder / "summary.csv"), _facts(config, records))
+    shown, facts = findings(study, differences(study)), _facts(config, records)
+    write_report(folder, config.name, shown, figures, pd.read_csv(folder / "summary.csv"), facts)
+    pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
+    tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
+    read = examples(study, pairs)
+    write_page(folder, config.name, shown, figures, tables, read, facts, _dump(config), records)
+    if config.track.to:
+        mirrors = mirrors_of(config, "study", hash_of(records))
+        mirror_study(study, mirrors, tables, read)
+        mirrors.close()
     write_json(folder / "provenance.json", records)
     return folder
 
@@ -106,12 +118,16 @@ def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, o
     }
 
 
-def run(config: Config) -> None:
-    runs = study_runs(config)
-    missing = [stage.title for stage in study_stages(config) if not stage.done]
+def require(stages: Sequence[Stage]) -> None:
+    """Stop with one line unless all of them are done."""
+    missing = [stage.title for stage in stages if not stage.done]
     if missing:
         raise SystemExit(f"corpo: not finished yet: {', '.join(missing)}; run python -m experiments.reproduce with the same options first")
-    print(write_results(config, runs) / "report.md")
+
+
+def run(config: Config) -> None:
+    require(study_stages(config))
+    print(write_results(config, study_runs(config)) / "report.md")
 
 
 if __name__ == "__main__":

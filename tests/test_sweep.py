@@ -59,7 +59,7 @@ def test_a_failed_job_leaves_the_others_alone(where: list[str], tmp_path: Path, 
     said = run("train", *arguments, code=1).stderr
     assert re.search(r"baseline.name=best +failed", said)
     assert re.search(r"baseline.name=corpo +done", said)
-    [log] = [found for found in re.findall(r"(/\S+/log\.txt) says why", said)]
+    [log] = re.findall(r"(/\S+/log\.txt) says why", said)
     assert "no idea" in Path(log).read_text()
     plugin.write_text(code.format("return rewards_PG - rewards_PG.amax(dim=1, keepdim=True)"))
     assert "2 done" in run("train", *arguments).stderr

@@ -27,7 +27,7 @@ def roll_out(
             rows.append(
                 {
                     "split": split,
-                    "prompt_id": f"{number:05d}",
+                    "prompt_id": prompt_id(number),
                     "pair_id": pair.id,
                     "swapped": pair.a.text > pair.b.text,
                     "problem_id": pair.problem.id,
@@ -45,3 +45,8 @@ def roll_out(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def prompt_id(number: int) -> str:
+    """Of the prompt that was evaluated as the `number`-th, from 0."""
+    return f"{number:05d}"

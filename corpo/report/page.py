@@ -1,16 +1,20 @@
-"""`report.md`: the table, the figures and the claims of one study, in one page."""
+"""The table, the figures and the claims of one study in one page: `report.md`, and `report.html` with rollouts to read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pandas as pd
 
 from corpo.data.card import table as markdown_table
 from corpo.files import write_text
 from corpo.report.claims import Finding
+from corpo.report.explorer import ROLLOUTS
 
 _CAPTIONS = {
     "advantage_ratio": "Positive over negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
@@ -56,4 +60,38 @@ whose majority verdict is the same in both orders.
 ## Where this comes from
 {provenance}
 """,
+    )
+
+
+def write_page(
+    folder: Path,
+    name: str,
+    shown: Sequence[Finding],
+    figures: Sequence[str],
+    tables: Sequence[tuple[int, pd.DataFrame]],
+    examples: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    config: str,
+    records: Mapping[str, Any],
+) -> None:
+    """Write `report.html`: one file that needs nothing beside it and no network. `tables` are wide, by k; `examples` as `explorer` makes them."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    images = [
+        {"name": figure, "caption": _CAPTIONS.get(figure, figure), "data": base64.b64encode((folder / f"figures/{figure}.png").read_bytes()).decode()}
+        for figure in figures
+    ]
+    write_text(
+        folder / "report.html",
+        template.render(
+            name=name,
+            findings=shown,
+            figures=images,
+            tables=tables,
+            rollouts_shown=ROLLOUTS,
+            examples_json=json.dumps(examples, allow_nan=False).replace("<", "\\u003c"),  # so that no text in it can end the script
+            facts={what: str(value).replace("`", "") for what, value in facts.items()},
+            config=config,
+            records=records,
+        ),
     )

@@ -73,8 +73,11 @@ class Learner:
             self.learning.train()  # transformers computes layers again in this mode only
         self.optimizer = MasterAdamW(self.learning, weight_decay=self.config.weight_decay)
 
-    def train(self, pairs: Sequence[Pair], validation: Sequence[Pair], folder: Path) -> None:
-        """Run to the last step, going on from the newest checkpoint in `folder`; metrics by step go to JSONL files there."""
+    def train(self, pairs: Sequence[Pair], validation: Sequence[Pair], folder: Path, tell: Callable[[dict[str, Any]], None] = lambda record: None) -> None:
+        """Run to the last step, going on from the newest checkpoint in `folder`; metrics by step go to JSONL files there.
+
+        `tell` hears of every step's metrics, first of those that were done before.
+        """
         metrics, groups = folder / "metrics.jsonl", folder / "groups.jsonl"
         first = ranks.rank() == 0
         checkpoints = folder / f"rank-{ranks.rank()}-of-{ranks.size()}" if ranks.size() > 1 else folder
@@ -86,13 +89,17 @@ class Learner:
         if first:
             for path in (metrics, groups):  # steps after the checkpoint are done again
                 write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
+            for record in read_jsonl(metrics):
+                tell(record)
         with progress(f"train {self.baseline} seed {self.seed}", self.config.steps, start) as advance:
             for step in range(start + 1, self.config.steps + 1):
                 record, rewards_PG = self.step(batch_at(pairs, self.config.prompts, step, self.seed), step)
                 if step % self.config.validate_every == 0 or step == self.config.steps:
                     record |= self.validate(validation)
                 if first:
-                    append_jsonl(metrics, {"step": step, **_without_nan(record)})
+                    told = {"step": step, **_without_nan(record)}
+                    append_jsonl(metrics, told)
+                    tell(told)
                     append_jsonl(groups, {"step": step, "rewards": [[round(r, 4) for r in row] for row in rewards_PG.tolist()]})
                 if step % self.config.checkpoint_every == 0 or step == self.config.steps:
                     save_checkpoint(checkpoints, Checkpoint(step, self.optimizer.state(), {}))

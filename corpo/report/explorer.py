@@ -1,0 +1,67 @@
+"""Single rollouts to read: prompts of every split with some rollouts of every policy, and their advantages under every baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+
+from corpo.baselines import advantages
+from corpo.report.records import Study
+from corpo.task import Pair
+
+PROMPTS, ROLLOUTS = 6, 8  # of a split, and of a prompt and policy: what a page can hold
+
+
+def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
+    """One record a prompt, `PROMPTS` of each split spread over its families; `pairs` by prompt id."""
+    chosen = _spread(study.base)
+    policies = [("base", study.base), *((f"{run.baseline}, seed {run.seed}", run.rollouts) for run in study.runs if run.seed == study.runs[0].seed)]
+    tables = {name: dict(list(rollouts[rollouts["prompt_id"].isin(chosen)].groupby("prompt_id"))) for name, rollouts in policies}
+    return [
+        {
+            **_prompt(study.base, prompt_id, pairs[prompt_id]),
+            "policies": [{"name": name, "rollouts": _group(tables[name][prompt_id], study.baselines, study.threshold)} for name, _ in policies],
+        }
+        for prompt_id in chosen
+    ]
+
+
+def _spread(rollouts: pd.DataFrame) -> list[str]:
+    """Prompt ids, evenly through the prompts of each split."""
+    prompts = rollouts.drop_duplicates("prompt_id")
+    chosen: list[str] = []
+    for _, mine in prompts.groupby("split", sort=False):
+        ids = mine.sort_values(["family", "prompt_id"])["prompt_id"].tolist()
+        count = min(PROMPTS, len(ids))
+        chosen += [ids[at * len(ids) // count] for at in range(count)]
+    return chosen
+
+
+def _prompt(rollouts: pd.DataFrame, prompt_id: str, pair: Pair) -> dict[str, Any]:
+    split = str(rollouts.loc[rollouts["prompt_id"] == prompt_id, "split"].iloc[0])
+    sides = [
+        {"text": c.text, "correct": c.correct, "origin": c.origin, "line": c.line, "passed": c.passed, "total": c.total, "evidence": c.evidence}
+        for c in (pair.a, pair.b)
+    ]
+    problem = pair.problem
+    return {"split": split, "kind": str(pair.kind), "problem": problem.id, "family": problem.family, "statement": problem.statement, "candidates": sides}
+
+
+def _group(rollouts: pd.DataFrame, baselines: Sequence[str], threshold: float) -> list[dict[str, Any]]:
+    """The first rollouts of a group; their advantages are relative to the whole group."""
+    rewards_1G = torch.tensor(rollouts["reward"].to_numpy())[None]
+    by_baseline = {name: advantages(rewards_1G, name, threshold=threshold)[0].tolist() for name in baselines}
+    shown = rollouts.head(ROLLOUTS)
+    return [
+        {
+            "response": row["response"],
+            "scores": [row["score_a"], row["score_b"]] if row["parsed"] else None,
+            "reward": round(row["reward"], 3),
+            "correct": bool(row["correct"]),
+            "advantages": {name: round(values[at], 3) for name, values in by_baseline.items()},
+        }
+        for at, row in enumerate(shown.to_dict("records"))
+    ]
