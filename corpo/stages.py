@@ -120,7 +120,7 @@ def provenance() -> dict[str, Any]:
 
     return {
         "commit": commit(),
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "gpu": _gpu(),
         "python": platform.python_version(),
@@ -147,7 +147,8 @@ def _gpu() -> str:
     return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """The CPU's name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

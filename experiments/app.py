@@ -68,7 +68,7 @@ def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage
             else:
                 run(config)
         except tuple(_errors_for_users()) as error:
-            _refuse(error)
+            refuse(error)
         except KeyboardInterrupt:
             print("\nstopped; run the same command again to go on", file=sys.stderr)
             sys.exit(130)
@@ -85,9 +85,9 @@ def _is_sweep(arguments: Sequence[str]) -> bool:
 def _checked(arguments: list[str]) -> list[tuple[list[str], Config]]:
     """The overrides and the config of every job; one line and exit code 2 where one of them is refused."""
     try:
-        return [(overrides, validated(_compose(overrides))) for overrides in _jobs(arguments)]
+        return [(overrides, validated(compose(overrides))) for overrides in _jobs(arguments)]
     except (HydraException, OmegaConfBaseException, ValueError, ImportError) as error:
-        return _refuse(error)
+        return refuse(error)
 
 
 def validated(composed: DictConfig) -> Config:
@@ -108,7 +108,7 @@ def validated(composed: DictConfig) -> Config:
     return config
 
 
-def _compose(overrides: list[str], return_hydra_config: bool = False) -> DictConfig:
+def compose(overrides: list[str], return_hydra_config: bool = False) -> DictConfig:
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
         return hydra.compose("config", overrides=overrides, return_hydra_config=return_hydra_config)
 
@@ -120,7 +120,7 @@ def _jobs(arguments: list[str]) -> list[list[str]]:
         return [overrides]
     parsed = OverridesParser.create().parse_overrides(overrides)
     shared = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
-    if not _compose(shared, return_hydra_config=True).hydra.sweeper._target_.endswith("BasicSweeper"):
+    if not compose(shared, return_hydra_config=True).hydra.sweeper._target_.endswith("BasicSweeper"):
         return [[override for override in shared if not override.startswith("hydra")]]
     tasks = [one for one in parsed if not str(one.input_line).startswith("hydra")]
     return [list(job) for batch in BasicSweeper.split_arguments(tasks, None) for job in batch]
@@ -136,7 +136,7 @@ def _errors_for_users() -> list[type[Exception]]:
     return [DataError, EngineError, LabelError, ModelError, SandboxError]
 
 
-def _refuse(error: BaseException) -> Any:
+def refuse(error: BaseException) -> Any:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(("full_key", "object_type", "reference_type", "To append", "Set the env")))
     print(f"corpo: {text}{_suggestion(text)}", file=sys.stderr)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from corpo import ranks
 from corpo.config import Config, ModelConfig, TrackConfig
-from corpo.files import write_json
+from corpo.files import read_jsonl, write_json, write_text
 from corpo.policy.load import ModelError, load_policy, policy_hash
 from corpo.stages import Stage, provenance
 from experiments.invocation import ROOT, command
@@ -240,6 +240,7 @@ def _train_policy(config: Config, folder: Path) -> None:
     import torch
 
     from corpo.data.pairs import TRAIN, VALIDATION
+    from corpo.train.model_card import model_card
     from corpo.train.parallel import join
     from corpo.train.reinforce import Learner
 
@@ -267,6 +268,9 @@ def _train_policy(config: Config, folder: Path) -> None:
     learner.train(train, validation, folder, mirrors.step)
     mirrors.close()
     learner.save(folder / "policy")
+    if ranks.rank() == 0:
+        card = model_card(config, start_key(config), data_stage(config).key, read_jsonl(folder / "metrics.jsonl"), provenance())
+        write_text(folder / "policy/README.md", card)
 
 
 def mirrors_of(config: Config, name: str, key: str) -> Mirrors:

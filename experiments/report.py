@@ -13,7 +13,7 @@ import yaml
 
 from corpo.config import Config
 from corpo.files import hash_of, read_json, read_jsonl, write_json, write_text
-from corpo.report.records import Run, Study
+from corpo.report.records import Run, Study, write_study
 from corpo.stages import Stage
 from experiments.app import app
 from experiments.invocation import ROOT, command
@@ -72,10 +72,6 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     study = Study(_rollouts(config, trained=False), [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks))
     table = write_tables(study, folder)
     figures = write_figures(study, folder / "figures")
-    for one in runs:
-        name = f"{one.baseline.name}-seed{one.seed}"
-        (folder / "metrics").mkdir(exist_ok=True)
-        shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{name}.jsonl")
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
     write_text(folder / "config.yaml", _dump(config))
     records = _records(config)
@@ -84,6 +80,10 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
     tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
     read = examples(study, pairs)
+    write_study(study, read, folder)
+    for one, trained in zip(runs, study.runs, strict=True):
+        (folder / "metrics").mkdir(exist_ok=True)
+        shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
     write_page(folder, config.name, shown, figures, tables, read, facts, _dump(config), records)
     if config.track.to:
         mirrors = mirrors_of(config, "study", hash_of(records))

@@ -9,7 +9,7 @@ from corpo.config import BudgetConfig, Config, LoraConfig, ModelConfig, RolloutC
 from corpo.policy.load import load_policy
 from corpo.policy.lora import add_lora
 from corpo.train import budget
-from experiments.app import _compose, validated
+from experiments.app import compose, validated
 from experiments.pipeline import model_architecture
 from experiments.plan import budget_text
 
@@ -17,7 +17,7 @@ SMALL = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_hid
 
 
 def test_the_8b_preset_has_its_published_size() -> None:
-    config = validated(_compose(["experiment=paper", "dry_run=true"]))
+    config = validated(compose(["experiment=paper", "dry_run=true"]))
     model = model_architecture(config)
     assert model is not None
     found = budget.step_budget(config, model)

@@ -1,16 +1,21 @@
-"""A finished study as the report reads it: metrics by step, rewards by step and rollouts of every run."""
+"""A finished study as the report reads it: metrics by step, rewards by step and rollouts of every run.
+
+`write_study` keeps it in a results folder with its metrics, small enough to be committed: of the rollouts' texts only some, as examples.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from corpo.evaluate.metrics import by_prompt
-
-COLUMNS = ("baseline", "seed")
+from corpo.files import read_json, read_jsonl, write_atomically, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,10 @@ class Run:
     metrics: pd.DataFrame  # one row a step
     rewards: dict[int, np.ndarray]  # step -> rewards_PG
     rollouts: pd.DataFrame  # one row a rollout of the evaluation
+
+    @property
+    def name(self) -> str:
+        return f"{self.baseline}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -56,3 +65,34 @@ class Study:
         columns = [f"pass@{k}" for k in self.ks]
         means = both.groupby("prompt_id")[columns].mean()
         return tables[0].set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]].join(means).reset_index()
+
+
+def write_study(study: Study, examples: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Into `folder/records`, beside the metrics by step in `folder/metrics`; `examples` are rollouts to read (`corpo.report.explorer`)."""
+    records = folder / "records"
+    _write(records / "base.parquet", study.base.drop(columns="response", errors="ignore"))
+    for run in study.runs:
+        _write(records / f"{run.name}.parquet", run.rollouts.drop(columns="response", errors="ignore"))
+        rewards = [(step, p, g, reward) for step, rewards_PG in run.rewards.items() for (p, g), reward in np.ndenumerate(rewards_PG)]
+        _write(records / f"{run.name}-rewards.parquet", pd.DataFrame(rewards, columns=["step", "prompt", "rollout", "reward"]))
+    write_text(records / "examples.json", json.dumps(list(examples), allow_nan=False) + "\n")
+    runs = [{"baseline": run.baseline, "seed": run.seed} for run in study.runs]
+    write_json(records / "study.json", {"threshold": study.threshold, "ks": list(study.ks), "runs": runs})
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    write_atomically(path, lambda beside: table.to_parquet(beside, compression="zstd", index=False))
+
+
+def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
+    """What `write_study` kept: the study and its examples. Raises FileNotFoundError where there is none."""
+    records = folder / "records"
+    about = read_json(records / "study.json")
+    runs = []
+    for one in about["runs"]:
+        name = f"{one['baseline']}-seed{one['seed']}"
+        rewards = pd.read_parquet(records / f"{name}-rewards.parquet")
+        by_step = {int(str(step)): table.pivot(index="prompt", columns="rollout", values="reward").to_numpy() for step, table in rewards.groupby("step")}
+        metrics = pd.DataFrame(read_jsonl(folder / "metrics" / f"{name}.jsonl"))
+        runs.append(Run(one["baseline"], one["seed"], metrics, by_step, pd.read_parquet(records / f"{name}.parquet")))
+    return Study(pd.read_parquet(records / "base.parquet"), runs, about["threshold"], about["ks"]), read_json(records / "examples.json")
