@@ -99,14 +99,14 @@ class WarmStartConfig:
     weight_decay: float = 0.05
     clip: float = 1.0
     micro_batches: int = 4
-    rationale: str = "point"  # in the think block: point at the wrong line, or walk there line by line and show a call that fails
+    rationale: str = "point"  # in the think block: point at the wrong line, or rewrite each candidate up to there as it should be
     evaluate_every: int = 100
     dev_pairs: int = 48  # per domain and kind, to draw the curve on
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least("warm_start", self, 1, "steps", "pairs", "warmup", "micro_batches", "evaluate_every", "dev_pairs")
-        _one_of("warm_start", self, "rationale", ("point", "walk"))
+        _one_of("warm_start", self, "rationale", ("point", "rewrite"))
         _above_zero("warm_start", self, "lr", "decay_share", "clip")
         _at_least("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
 

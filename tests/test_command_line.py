@@ -28,7 +28,7 @@ BAD = {
     "a lone rollout for GRPO": (["baseline=grpo", "train.group=1"], "group size 1"),
     "k above n": (["evaluate.group=8"], "pass@16 needs"),
     "odd number of prompts": (["train.prompts=5"], "must be even"),
-    "rationale": (["warm_start.rationale=guess"], "point, walk"),
+    "rationale": (["warm_start.rationale=guess"], "point, rewrite"),
     "devices": (["budget.devices=0"], "at least 1"),
     "adapters": (["train.lora.rank=-1"], "at least 0"),
     "no steps": (["train.steps=0"], "at least 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -20,7 +21,7 @@ from corpo.data.pairs import EVALUATION_SPLITS, TABLE_SPLITS, evaluation_pairs, 
 from corpo.data.sandbox import Sandbox
 from corpo.data.store import DataError, content_hash, pair_rows, pairs_of, problem_rows, problems_of, read_rows, write_rows
 from corpo.task import Candidate, Domain, Kind, Pair, Problem, Verdict, parse_response, render_prompt
-from corpo.train.demonstrations import RATIONALES, Demonstrator, point, walk
+from corpo.train.demonstrations import RATIONALES, Demonstrator, point, rewrite
 
 BANK = select(20, 4)
 
@@ -72,9 +73,12 @@ def test_rationales_of_a_pair() -> None:
         Candidate("def f(x):\n    return x * 2", True, "reference"),
         Candidate("def f(x):\n    return x + 2", False, "arithmetic", line=2, evidence="f(0) = 2, not 0"),
     )
-    assert point(pair) == "A fine B line 2"
-    assert walk(pair.swapped()) == "A 1 ok 2 bad: f(0) = 2, not 0. B 1 ok 2 ok."
-    demonstration = Demonstrator(render_prompt, "walk", 0.0).demonstrate(pair, Random(0))
+    right = ["def f(x):\n    y = x\n    return y + x", "def f(x):\n    return x * 2"]
+    assert point(pair, right) == "A fine B line 2"
+    assert rewrite(pair.swapped(), right) == "A\n    y = x\nbad\nB\n    return x * 2\nfine\n"
+    longer = replace(pair, b=replace(pair.b, text="def f(x):\n    y = x\n    return y - x", line=3))
+    assert rewrite(longer, right) == "A\n    return x * 2\nfine\nB\n    y = x\n    return y + x\nbad\n"
+    demonstration = Demonstrator(render_prompt, "rewrite", 0.0).demonstrate(pair, right, Random(0))
     verdict = parse_response(demonstration.response)
     assert isinstance(verdict, Verdict)
     assert verdict.correct(pair.labels)

@@ -107,7 +107,7 @@ def test_a_corrupt_or_missing_model_is_one_line(where: list[str], results: Path,
 
 
 def test_a_pretrained_model_is_taught_first(where: list[str]) -> None:
-    options = [*where[:3], "model.path=data/nano_base", "model.warm_start=true", "warm_start.rationale=walk", "warm_start.prompt_steps=2"]
+    options = [*where[:3], "model.path=data/nano_base", "model.warm_start=true", "warm_start.rationale=rewrite", "warm_start.prompt_steps=2"]
     said = run("train", *options)
     assert "warm start: 4/4" in said.stderr
     policy = Path(said.stdout.split("policy: ")[1].strip())
@@ -115,7 +115,7 @@ def test_a_pretrained_model_is_taught_first(where: list[str]) -> None:
     taught = [json.loads(path.read_text()) for path in policy.parents[2].glob("warm_start/*/policy/provenance.json")]
     [record] = [record for record in taught if "model" in record]
     assert record["command"].startswith("python -m experiments.warm_start experiment=tiny")
-    assert record["warm_start"]["rationale"] == "walk"
+    assert record["warm_start"]["rationale"] == "rewrite"
     assert record["curve"][-1]["step"] == 4
     again = run("train", *options, "seed=1")
     assert "warm start: done before" in again.stderr

@@ -20,7 +20,7 @@ class Demonstration:
     response: str
 
 
-def point(pair: Pair) -> str:
+def point(pair: Pair, right: Sequence[str]) -> str:
     """Where each candidate goes wrong: `A fine B line 3`."""
     unit = "line" if pair.problem.domain is Domain.code else "step"
 
@@ -30,22 +30,32 @@ def point(pair: Pair) -> str:
     return f"A {finding(pair.a)} B {finding(pair.b)}"
 
 
-def walk(pair: Pair) -> str:
-    """Line by line to where a candidate goes wrong, then a call or a sum that shows it: `A 1 ok 2 ok. B 1 ok 2 bad: f(3) = 5, not 6.`
+def rewrite(pair: Pair, right: Sequence[str]) -> str:
+    """Each candidate again as it should be, up to the line that is not: A, its lines, `fine`; B, its lines and the one expected, `bad`.
 
-    A verdict on every line teaches faster than one on the whole.
+    A pretrained model knows how to copy and what to expect, less how to count lines: it writes what should stand there, then compares.
     """
 
-    def finding(candidate: Candidate) -> str:
-        lines = candidate.text.count("\n") + (pair.problem.domain is Domain.code)  # a worked solution ends in its answer
-        if candidate.correct:
-            return " ".join(f"{line} ok" for line in range(1, lines + 1)) + "."
-        return " ".join([*(f"{line} ok" for line in range(1, candidate.line)), f"{candidate.line} bad: {candidate.evidence}."])
+    def finding(name: str, candidate: Candidate) -> str:
+        lines = candidate.text.split("\n")
+        if not candidate.correct:
+            lines = _corrected(lines, right)
+        return "\n".join([name, *lines[pair.problem.domain is Domain.code :], "fine" if candidate.correct else "bad"])  # less the signature
 
-    return f"A {finding(pair.a)} B {finding(pair.b)}"
+    return f"{finding('A', pair.a)}\n{finding('B', pair.b)}\n"
 
 
-RATIONALES: dict[str, Callable[[Pair], str]] = {"point": point, "walk": walk}
+def _corrected(wrong: Sequence[str], right: Sequence[str]) -> list[str]:
+    """The longest beginning of `wrong` that a right text shares, and how that goes on."""
+    shared, text = max(((_shared(wrong, text.split("\n")), text) for text in right), key=lambda found: found[0])
+    return text.split("\n")[: shared + 1]
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {"point": point, "rewrite": rewrite}  # `right` are the problem's correct texts
 
 
 @dataclass(frozen=True)
@@ -56,9 +66,9 @@ class Demonstrator:
     rationale: str
     math_share: float
 
-    def demonstrate(self, pair: Pair, rng: Random) -> Demonstration:
+    def demonstrate(self, pair: Pair, right: Sequence[str], rng: Random) -> Demonstration:
         scores = [rng.choice(SURE_CORRECT if label else SURE_WRONG) for label in pair.labels]
-        return Demonstration(self.render(pair), format_response(RATIONALES[self.rationale](pair), *scores))
+        return Demonstration(self.render(pair), format_response(RATIONALES[self.rationale](pair, right), *scores))
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
         """`pairs` pairs with their swapped twins: family, then problem, then kind, each drawn evenly."""
@@ -71,5 +81,6 @@ class Demonstrator:
             problem = rng.choice(rng.choice(list(families[domain].values())))
             pair = draw_pair(problem, rng.choice(list(Kind)), rng)
             if pair is not None:
-                batch += [self.demonstrate(pair, rng), self.demonstrate(pair.swapped(), rng)]
+                right = [candidate.text for candidate in problem.by_label(True)]
+                batch += [self.demonstrate(order, right, rng) for order in (pair, pair.swapped())]
         return batch
