@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce study report data base dry-run smollm2 bench test lint types clean
+.PHONY: help setup reproduce study sweep report notebooks data base dry-run smollm2 bench test lint types clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,8 +30,15 @@ study: $(STAMP)  ## the run behind the README's table: three baselines x three s
 	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
 	$(BIN)/python -m experiments.readme experiment=study
 
+sweep: $(STAMP)  ## three baselines x two seeds, one process a job, with a live table: make sweep ARGS="seed=range(0,8)"
+	$(BIN)/python -m experiments.train -m hydra/launcher=cores baseline=grpo,static,corpo seed=0,1 $(ARGS)
+
 report: $(STAMP)  ## tables, figures and report of a finished study again: make report ARGS="experiment=study"
 	$(BIN)/python -m experiments.report $(ARGS)
+
+notebooks: $(STAMP)  ## open the notebooks, on the study in results/ that was written last
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt jupyterlab
+	$(BIN)/jupyter lab notebooks
 
 data: $(STAMP)  ## build, execute and label the pairs only
 	$(BIN)/python -m experiments.data $(ARGS)
@@ -56,7 +63,7 @@ test: $(STAMP) lint types  ## lint, type check and all tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)
-	$(BIN)/ruff check corpo experiments benchmarks tests
+	$(BIN)/ruff check corpo experiments benchmarks notebooks tests
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -70,16 +70,32 @@ def _trained(done: subprocess.CompletedProcess[str]) -> Path:
     return Path(match[1])
 
 
-def test_a_sweep_and_a_baseline_from_outside(where: list[str], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine.py").write_text(
+def test_a_baseline_from_outside_is_swept_tabled_and_drawn(where: list[str], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = (
         "from corpo.baselines import register_baseline\n\n\n"
         "@register_baseline('best')\n"
         "def best(rewards_PG, threshold):\n"
-        "    return rewards_PG - rewards_PG.amax(dim=1, keepdim=True)\n"
+        "    return rewards_PG - 1.0\n"
     )
+    assert len(plugin.splitlines()) <= 10
+    (tmp_path / "mine.py").write_text(plugin)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    said = run("train", "-m", *where, "plugins=[mine]", "baseline.name=corpo,best", "seed=0,1", "train.steps=1")
-    assert said.stdout.count("policy: ") == 4
+    swept = run("train", "-m", *where, "plugins=[mine]", "baseline.name=corpo,best", "seed=0,1", "train.steps=1").stderr
+    assert "4 done" in swept
+    assert re.search(r"baseline.name=best seed=1 +done", swept)
+
+    run("reproduce", *where, "plugins=[mine]", "study.baselines=[grpo,best]", "name=outside")
+    folder = results.parent / "outside"
+    assert set(pd.read_csv(folder / "table.csv")["policy"]) == {"base", "grpo", "best"}
+    assert "best" in (folder / "table.md").read_text().splitlines()[2]
+    [measured] = (folder / "metrics").glob("best-*.jsonl")
+    last = json.loads(measured.read_text().splitlines()[-1])
+    assert last["positive_count"] == 0, "no reward is above the best there is"
+    alone = results.parent.parent / "alone"
+    run("reproduce", *where, "plugins=[mine]", "study.baselines=[grpo]", "name=outside", f"results={alone}")
+    for figure in ("advantage_ratio", "failed_positive", "learning", "distributions", "calibration", "conservatism"):
+        drawn, without = ((f / f"figures/{figure}.png").read_bytes() for f in (folder, alone / "outside"))
+        assert drawn != without, f"{figure} shows it"
 
 
 def test_evaluating_your_own_pairs(where: list[str], results: Path, tmp_path: Path) -> None:

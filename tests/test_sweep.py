@@ -79,6 +79,7 @@ def test_a_search_is_told_validation_accuracy_and_finds_its_trials_again(where: 
 
 @pytest.mark.parametrize("launcher", ["submitit_local", "ray_cluster"])
 def test_other_launchers(where: list[str], tmp_path: Path, launcher: str) -> None:
-    pytest.importorskip({"submitit_local": "submitit", "ray_cluster": "ray"}[launcher], reason=f"for {launcher}: pip install -e .[sweep]")
+    module, extra = {"submitit_local": ("submitit", "sweep"), "ray_cluster": ("ray", "ray")}[launcher]
+    pytest.importorskip(module, reason=f"for {launcher}: pip install -e .[{extra}]")
     arguments = [*_elsewhere(where, tmp_path), f"hydra/launcher={launcher}", "seed=0,1", "train.steps=1"]
     assert "2 done" in run("train", *arguments).stderr

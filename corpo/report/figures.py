@@ -1,23 +1,27 @@
-"""The paper's figures and the ones that tell whether to believe them."""
+"""The paper's figures and the ones that tell whether to believe them. Each function draws one; `write_figures` saves them all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from corpo.baselines import advantages
 from corpo.evaluate.metrics import confidences
 from corpo.files import write_atomically
 from corpo.report.records import Study
+
+# A notebook names a backend of its own. Loaded here and not with the first figure, for `styled` would undo its settings.
+plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
 NAMES = {"grpo": "GRPO", "static": "static", "corpo": "CoRPO", "base": "base"}
 _FIXED = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868", "base": "#8c8c8c"}
@@ -37,7 +41,15 @@ _STYLE: Any = {
 }
 
 
-def _colour(study: Study, name: str) -> str:
+@contextmanager
+def styled() -> Iterator[None]:
+    """The look of every figure, for those drawn elsewhere too."""
+    with plt.rc_context(_STYLE):
+        yield
+
+
+def colour(study: Study, name: str) -> str:
+    """Of a baseline, or of "base": the same in every figure."""
     unknown = [b for b in study.baselines if b not in _FIXED]
     return _FIXED.get(name) or _MORE[unknown.index(name) % len(_MORE)]
 
@@ -49,97 +61,95 @@ def _draw_curve(axes: Axes, study: Study, column: str, smooth: int = 1) -> None:
         if curve.empty:
             continue
         curve = curve.rolling(smooth, min_periods=1, center=True).mean()
-        colour = _colour(study, baseline)
-        axes.plot(curve.index, curve.mean(axis=1), color=colour, label=NAMES.get(baseline, baseline), linewidth=1.8)
+        shade = colour(study, baseline)
+        axes.plot(curve.index, curve.mean(axis=1), color=shade, label=NAMES.get(baseline, baseline), linewidth=1.8)
         if curve.shape[1] > 1:
-            axes.fill_between(curve.index, curve.min(axis=1), curve.max(axis=1), color=colour, alpha=0.15, linewidth=0)
+            axes.fill_between(curve.index, curve.min(axis=1), curve.max(axis=1), color=shade, alpha=0.15, linewidth=0)
 
 
-def advantage_ratio(study: Study, path: Path) -> None:
+@styled()
+def advantage_ratio(study: Study) -> Figure:
     """The paper's figure: positive over negative advantage signal through training, by counts and by sums."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True)
-        for one, column, title in zip(axes, ("count_ratio", "sum_ratio"), ("counts: N⁺ / N⁻", "sums: ΣA⁺ / Σ|A⁻|  (GRPO is 1 by algebra)"), strict=True):
-            _draw_curve(one, study, column, smooth=5)
-            one.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
-            one.set(title=title, xlabel="step", yscale="log")
-            one.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-            one.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-            one.tick_params(axis="y", which="minor", labelsize=7)
-        axes[0].legend()
-        axes[0].set_ylabel("ratio (log scale)")
-        figure.suptitle("Positive against negative advantage signal (5-step mean)", x=0.01, ha="left")
-        _save(figure, path)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True)
+    for one, column, title in zip(axes, ("count_ratio", "sum_ratio"), ("counts: N⁺ / N⁻", "sums: ΣA⁺ / Σ|A⁻|  (GRPO is 1 by algebra)"), strict=True):
+        _draw_curve(one, study, column, smooth=5)
+        one.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
+        one.set(title=title, xlabel="step", yscale="log")
+        one.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        one.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        one.tick_params(axis="y", which="minor", labelsize=7)
+    axes[0].legend()
+    axes[0].set_ylabel("ratio (log scale)")
+    figure.suptitle("Positive against negative advantage signal (5-step mean)", x=0.01, ha="left")
+    return _laid_out(figure)
 
 
-def failed_positive(study: Study, path: Path) -> None:
+@styled()
+def failed_positive(study: Study) -> Figure:
     """Share of failed rollouts that are rewarded: the flaw (C1) and the guarantee (C2, C3)."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True)
-        _draw_curve(axes[0], study, "failed_positive_fraction", smooth=5)
-        axes[0].axhline(0.18, color="#333333", linewidth=0.8, linestyle=":", label="the paper's early batch: 18%")
-        axes[0].set(title="failed rollouts with A > 0", xlabel="step", ylabel="share of failed rollouts")
-        axes[0].set_ylim(-0.01, 1.3 * axes[0].get_ylim()[1])  # room for the legend
-        axes[0].legend(loc="upper right", ncols=2)
-        _draw_curve(axes[1], study, "clip_active_fraction", smooth=5)
-        axes[1].set(title="groups whose mean is below R_min_correct", xlabel="step", ylabel="share of groups")
-        axes[1].set_ylim(0, 1)
-        _save(figure, path)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True)
+    _draw_curve(axes[0], study, "failed_positive_fraction", smooth=5)
+    axes[0].axhline(0.18, color="#333333", linewidth=0.8, linestyle=":", label="the paper's early batch: 18%")
+    axes[0].set(title="failed rollouts with A > 0", xlabel="step", ylabel="share of failed rollouts")
+    axes[0].set_ylim(-0.01, 1.3 * axes[0].get_ylim()[1])  # room for the legend
+    axes[0].legend(loc="upper right", ncols=2)
+    _draw_curve(axes[1], study, "clip_active_fraction", smooth=5)
+    axes[1].set(title="groups whose mean is below R_min_correct", xlabel="step", ylabel="share of groups")
+    axes[1].set_ylim(0, 1)
+    return _laid_out(figure)
 
 
-def learning(study: Study, path: Path) -> None:
+def learning(study: Study) -> Figure:
     """Reward and accuracy through training."""
-    _row_of_curves(
+    return _row_of_curves(
         study,
-        path,
         ("reward_mean", "reward, training batch", 5),
         ("pass_rate", "pass@1, training batch", 5),
         ("validation/pass@1", "pass@1, validation families", 1),
     )
 
 
-def conservatism(study: Study, path: Path) -> None:
+def conservatism(study: Study) -> Figure:
     """How far and how fast the weights move (C6)."""
-    _row_of_curves(
+    return _row_of_curves(
         study,
-        path,
         ("grad_norm", "gradient norm before clipping", 5),
         ("validation/kl_from_start", "KL from the base, nats a rollout", 1),
         ("entropy", "entropy, nats a token", 5),
     )
 
 
-def _row_of_curves(study: Study, path: Path, *panels: tuple[str, str, int]) -> None:
+@styled()
+def _row_of_curves(study: Study, *panels: tuple[str, str, int]) -> Figure:
     """Side by side, for each (metric, title, steps to average over)."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(11, 3.2))
-        for one, (column, title, smooth) in zip(axes, panels, strict=True):
-            _draw_curve(one, study, column, smooth)
-            one.set(title=title, xlabel="step")
-        axes[0].legend()
-        _save(figure, path)
+    figure, axes = plt.subplots(1, len(panels), figsize=(11, 3.2))
+    for one, (column, title, smooth) in zip(axes, panels, strict=True):
+        _draw_curve(one, study, column, smooth)
+        one.set(title=title, xlabel="step")
+    axes[0].legend()
+    return _laid_out(figure)
 
 
-def distributions(study: Study, path: Path, window: int = 5) -> None:
+@styled()
+def distributions(study: Study, window: int = 5) -> Figure:
     """Rewards and advantages in the first and the last batches of every baseline, failed and correct rollouts apart."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(2, 2 * len(study.baselines), figsize=(4.4 * len(study.baselines), 5.2), sharey="row", squeeze=False)
-        for column, baseline in enumerate(study.baselines):
-            for late in (False, True):
-                rewards = [np.concatenate([run.rewards[s] for s in _some_steps(run.rewards, late, window)]) for run in study.of(baseline)]
-                rewards_PG = torch.tensor(np.concatenate(rewards))
-                advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold)
-                failed = (rewards_PG < study.threshold).flatten().numpy()
-                at = 2 * column + late
-                title = f"{NAMES.get(baseline, baseline)}, {'last' if late else 'first'} {window} steps"
-                _split_histogram(axes[0][at], rewards_PG.flatten().numpy(), failed, np.linspace(-1.05, 1.05, 22), study.threshold)
-                _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-2, 2, 41), 0.0)
-                axes[0][at].set(title=title, xlabel="reward")
-                axes[1][at].set(xlabel="advantage")
-        axes[0][0].set_ylabel("share of rollouts")
-        axes[1][0].set_ylabel("share of rollouts")
-        axes[0][0].legend(loc="upper left", fontsize=8)
-        _save(figure, path)
+    figure, axes = plt.subplots(2, 2 * len(study.baselines), figsize=(4.4 * len(study.baselines), 5.2), sharey="row", squeeze=False)
+    for column, baseline in enumerate(study.baselines):
+        for late in (False, True):
+            rewards = [np.concatenate([run.rewards[s] for s in _some_steps(run.rewards, late, window)]) for run in study.of(baseline)]
+            rewards_PG = torch.tensor(np.concatenate(rewards))
+            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold)
+            failed = (rewards_PG < study.threshold).flatten().numpy()
+            at = 2 * column + late
+            title = f"{NAMES.get(baseline, baseline)}, {'last' if late else 'first'} {window} steps"
+            _split_histogram(axes[0][at], rewards_PG.flatten().numpy(), failed, np.linspace(-1.05, 1.05, 22), study.threshold)
+            _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-2, 2, 41), 0.0)
+            axes[0][at].set(title=title, xlabel="reward")
+            axes[1][at].set(xlabel="advantage")
+    axes[0][0].set_ylabel("share of rollouts")
+    axes[1][0].set_ylabel("share of rollouts")
+    axes[0][0].legend(loc="upper left", fontsize=8)
+    return _laid_out(figure)
 
 
 def _some_steps(rewards: dict[int, np.ndarray], late: bool, window: int) -> Sequence[int]:
@@ -160,38 +170,35 @@ def _split_histogram(axes: Axes, values: np.ndarray, failed: np.ndarray, bins: n
     axes.axvline(line, color="#333333", linewidth=0.8, linestyle=":")
 
 
-def calibration(study: Study, path: Path) -> None:
+@styled()
+def calibration(study: Study) -> Figure:
     """Stated confidence against the share of correct candidates, over all evaluation splits."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(4.6, 4.2))
-        axes.plot([0, 1], [0, 1], color="#333333", linewidth=0.8, linestyle=":")
-        policies = [("base", [study.base]), *((name, [run.rollouts for run in study.of(name)]) for name in study.baselines)]
-        for name, tables in policies:
-            stated, labels = (np.concatenate(part) for part in zip(*(confidences(table) for table in tables), strict=True))
-            levels = [level for level in np.unique(stated) if (stated == level).sum() >= 50]
-            shares = [labels[stated == level].mean() for level in levels]
-            axes.plot(levels, shares, "o-", markersize=3.5, color=_colour(study, name), label=NAMES.get(name, name))
-        axes.set(title="Score calibration", xlabel="score / 10", ylabel="share of candidates that are correct", xlim=(-0.03, 1.03), ylim=(0, 1))
-        axes.legend()
-        _save(figure, path)
+    figure, axes = plt.subplots(figsize=(4.6, 4.2))
+    axes.plot([0, 1], [0, 1], color="#333333", linewidth=0.8, linestyle=":")
+    policies = [("base", [study.base]), *((name, [run.rollouts for run in study.of(name)]) for name in study.baselines)]
+    for name, tables in policies:
+        stated, labels = (np.concatenate(part) for part in zip(*(confidences(table) for table in tables), strict=True))
+        levels = [level for level in np.unique(stated) if (stated == level).sum() >= 50]
+        shares = [labels[stated == level].mean() for level in levels]
+        axes.plot(levels, shares, "o-", markersize=3.5, color=colour(study, name), label=NAMES.get(name, name))
+    axes.set(title="Score calibration", xlabel="score / 10", ylabel="share of candidates that are correct", xlim=(-0.03, 1.03), ylim=(0, 1))
+    axes.legend()
+    return _laid_out(figure)
 
 
+DRAWN = (advantage_ratio, failed_positive, learning, distributions, calibration, conservatism)
+
+
+@styled()
 def write_figures(study: Study, folder: Path) -> list[str]:
     """Every figure as PNG; returns their names."""
-    drawn = {
-        "advantage_ratio": advantage_ratio,
-        "failed_positive": failed_positive,
-        "learning": learning,
-        "distributions": distributions,
-        "calibration": calibration,
-        "conservatism": conservatism,
-    }
-    for name, draw in drawn.items():
-        draw(study, folder / f"{name}.png")
-    return list(drawn)
+    for draw in DRAWN:
+        figure = draw(study)
+        write_atomically(folder / f"{draw.__name__}.png", lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
+    return [draw.__name__ for draw in DRAWN]
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _laid_out(figure: Figure) -> Figure:
     figure.tight_layout()
-    write_atomically(path, lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
-    plt.close(figure)
+    plt.close(figure)  # it is returned, not left for pyplot to show
+    return figure

@@ -96,3 +96,11 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
         metrics = pd.DataFrame(read_jsonl(folder / "metrics" / f"{name}.jsonl"))
         runs.append(Run(one["baseline"], one["seed"], metrics, by_step, pd.read_parquet(records / f"{name}.parquet")))
     return Study(pd.read_parquet(records / "base.parquet"), runs, about["threshold"], about["ks"]), read_json(records / "examples.json")
+
+
+def newest_study(results: Path) -> Path:
+    """The results folder that was written last. Raises FileNotFoundError, with what to do, where none holds a study."""
+    found = sorted(results.glob("*/records/study.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise FileNotFoundError(f"{results}: no finished study in it; run `make reproduce` first")
+    return found[-1].parent.parent
