@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 ARGS ?=
+# Of `make sweep`.
+BASELINES ?= grpo,static,corpo
+SEEDS ?= 0,1
 # Nothing here needs a hub; transformers and datasets are told not to ask one.
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
@@ -30,8 +33,8 @@ study: $(STAMP)  ## the run behind the README's table: three baselines x three s
 	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
 	$(BIN)/python -m experiments.readme experiment=study
 
-sweep: $(STAMP)  ## three baselines x two seeds, one process a job, with a live table: make sweep ARGS="seed=range(0,8)"
-	$(BIN)/python -m experiments.train -m hydra/launcher=cores baseline=grpo,static,corpo seed=0,1 $(ARGS)
+sweep: $(STAMP)  ## three baselines x two seeds, one process a job, with a live table: make sweep SEEDS="range(0,8)"
+	$(BIN)/python -m experiments.train -m hydra/launcher=cores baseline=$(BASELINES) "seed=$(SEEDS)" $(ARGS)
 
 report: $(STAMP)  ## tables, figures and report of a finished study again: make report ARGS="experiment=study"
 	$(BIN)/python -m experiments.report $(ARGS)

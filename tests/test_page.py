@@ -54,9 +54,7 @@ def test_it_loads_without_a_word_and_filters(results: Path, browser: Any, width:
     page.select_option("#verdict", "failed")
     page.select_option("#baseline", "grpo")
     page.select_option("#sign", "1")
-    wanted = [
-        one for one in data if any(not r["correct"] and r["advantages"]["grpo"] > 0 for policy in one["policies"] for r in policy["rollouts"])
-    ]
+    wanted = [one for one in data if any(not r["correct"] and r["advantages"]["grpo"] > 0 for policy in one["policies"] for r in policy["rollouts"])]
     shown = page.locator("#where").inner_text()
     assert shown == (f"1 of {len(wanted)} prompts" if wanted else "no prompt")
     for row in page.locator("#example tbody tr").all():

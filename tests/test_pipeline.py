@@ -71,12 +71,7 @@ def _trained(done: subprocess.CompletedProcess[str]) -> Path:
 
 
 def test_a_baseline_from_outside_is_swept_tabled_and_drawn(where: list[str], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = (
-        "from corpo.baselines import register_baseline\n\n\n"
-        "@register_baseline('best')\n"
-        "def best(rewards_PG, threshold):\n"
-        "    return rewards_PG - 1.0\n"
-    )
+    plugin = "from corpo.baselines import register_baseline\n\n\n@register_baseline('best')\ndef best(rewards_PG, threshold):\n    return rewards_PG - 1.0\n"
     assert len(plugin.splitlines()) <= 10
     (tmp_path / "mine.py").write_text(plugin)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
