@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpo.task import COMPACT, INSTRUCT, OrdinalReward
+from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
 
@@ -113,16 +113,18 @@ class WarmStartConfig:
 
 @dataclass
 class RewardConfig:
-    """Ordinal reward in `levels`; `threshold` is R_min_correct."""
+    """A name registered in `corpo.task.reward` and what it is made with."""
 
-    levels: int = 10
-    threshold: float = 0.0
+    name: str = "ordinal"
+    levels: int = 10  # different rewards, half of them (rounded up) failures
+    threshold: float = 0.0  # R_min_correct
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.build()
 
-    def build(self) -> OrdinalReward:
-        return OrdinalReward(self.levels, self.threshold)
+    def build(self) -> Reward:
+        return build_reward(self.name, self.levels, self.threshold, self.options)
 
 
 @dataclass

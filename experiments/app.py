@@ -92,12 +92,12 @@ def _checked(arguments: list[str]) -> list[tuple[list[str], Config]]:
 
 def validated(composed: DictConfig) -> Config:
     """The typed config; ValueError where fields are out of range or do not go together."""
+    for module in composed.plugins:  # first, for a config may name what they register
+        importlib.import_module(module)
     try:
         config: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         raise (error.__cause__ if isinstance(error.__cause__, ValueError) else error) from None
-    for module in config.plugins:
-        importlib.import_module(module)
     from corpo.baselines import check_baseline
 
     check_baseline(config.baseline.name, config.baseline.options, config.train.group)

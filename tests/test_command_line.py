@@ -24,6 +24,8 @@ BAD = {
     "wrong type": (["train.steps=many"], "many"),
     "threshold above a success": (["reward.threshold=0.5"], "reward.threshold=0.5"),
     "threshold below a failure": (["reward.threshold=-0.9"], "every failure"),
+    "unknown reward": (["reward.name=brier"], "choose one of ordinal"),
+    "unknown reward option": (["+reward.options.x=1"], "'ordinal' does not take them"),
     "one level": (["reward.levels=1"], "at least 2"),
     "a lone rollout for GRPO": (["baseline=grpo", "train.group=1"], "group size 1"),
     "k above n": (["evaluate.group=8"], "pass@16 needs"),

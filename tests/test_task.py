@@ -6,7 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpo.task import Candidate, Domain, Fault, Kind, OrdinalReward, Pair, Problem, Verdict, format_response, parse_response, render_prompt
+from corpo.task import (
+    Candidate,
+    Domain,
+    Fault,
+    Kind,
+    OrdinalReward,
+    Pair,
+    Problem,
+    Reward,
+    Verdict,
+    build_reward,
+    format_response,
+    parse_response,
+    register_reward,
+    render_prompt,
+)
 
 PROBLEM = Problem("p", Domain.code, "family", "topic", "Return 1.")
 RIGHT, WRONG = Candidate("def f():\n    return 1", True, "reference"), Candidate("def f():\n    return 2", False, "constant", 2)
@@ -99,3 +114,34 @@ def test_pairs_swap_everything() -> None:
     assert render_prompt(pair) == "Return 1.\n[A]\ndef f():\n    return 1\n[B]\ndef f():\n    return 2\n"
     with pytest.raises(ValueError, match="style"):
         render_prompt(pair, "loud")
+
+
+def _brier(levels: int, threshold: float) -> Reward:
+    """A reward from outside: no levels, the squared distance of scores and truth."""
+
+    class Brier:
+        def __init__(self) -> None:
+            self.threshold = threshold
+
+        def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float:
+            if isinstance(response, Fault):
+                return -2.0
+            error = sum((score / 10 - label) ** 2 for score, label in zip(response.scores, labels, strict=True)) / 2
+            return 0.5 - error if response.correct(labels) else -error
+
+    return Brier()
+
+
+def test_a_reward_from_outside_has_to_tell_successes_from_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corpo.task.reward.REWARDS", {})
+    register_reward("brier")(_brier)
+    built = build_reward("brier", 10, 0.0, {})
+    assert built(Verdict(10, 0), (True, False)) == 0.5
+    with pytest.raises(ValueError, match=r"'brier': gives .* to .*, which must be below reward.threshold=-0.3"):
+        build_reward("brier", 10, -0.3, {})
+    with pytest.raises(ValueError, match="choose one of brier"):
+        build_reward("ordinal", 10, 0.0, {})
+
+
+def test_the_ordinal_reward_built_by_name_is_the_class() -> None:
+    assert build_reward("ordinal", 3, 0.0, {}) == OrdinalReward(3)

@@ -9,11 +9,11 @@ import pandas as pd
 from corpo.progress import progress
 from corpo.rollout import RolloutEngine
 from corpo.rollout.judge import judge
-from corpo.task import OrdinalReward, Pair, Verdict
+from corpo.task import Pair, Reward, Verdict
 
 
 def roll_out(
-    pairs: Sequence[tuple[str, Pair]], engine: RolloutEngine, render: Callable[[Pair], str], reward: OrdinalReward, group: int, seed: int, title: str
+    pairs: Sequence[tuple[str, Pair]], engine: RolloutEngine, render: Callable[[Pair], str], reward: Reward, group: int, seed: int, title: str
 ) -> pd.DataFrame:
     """One row per rollout: split, prompt, labels, scores, reward, response. `swapped` tells a pair's two orders apart."""
     with progress(title, len(pairs)) as advance:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from corpo.task import Fault, OrdinalReward, Pair, Verdict, parse_response
+from corpo.task import Fault, Pair, Reward, Verdict, parse_response
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Judged:
         return sum(isinstance(verdict, Fault) for verdict in flat) / len(flat)
 
 
-def judge(texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], reward: OrdinalReward) -> Judged:
+def judge(texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], reward: Reward) -> Judged:
     """Parse and reward every completion of every pair."""
     verdicts_PG = [[parse_response(text) for text in texts] for texts in texts_PG]
     rewards = [[reward(verdict, pair.labels) for verdict in verdicts] for pair, verdicts in zip(pairs, verdicts_PG, strict=True)]

@@ -2,7 +2,7 @@
 
 from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt
 from corpo.task.response import CUT, Fault, Verdict, format_response, parse_response
-from corpo.task.reward import OrdinalReward
+from corpo.task.reward import OrdinalReward, Reward, build_reward, register_reward
 from corpo.task.types import Candidate, Domain, Kind, Pair, Problem
 
 __all__ = [
@@ -16,9 +16,12 @@ __all__ = [
     "OrdinalReward",
     "Pair",
     "Problem",
+    "Reward",
     "Verdict",
+    "build_reward",
     "chat_prompt",
     "format_response",
     "parse_response",
+    "register_reward",
     "render_prompt",
 ]

@@ -7,13 +7,59 @@ levels below are *our choice*. Failures take the lower half of [-1, 1], successe
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
+from typing import Protocol, TypeVar
 
 from corpo.task.response import CUT, SCORE_MAX, Fault, Verdict
 
 REWARD_MIN = -1.0
 
 
+class Reward(Protocol):
+    """Of a response, given which candidates are correct. `threshold` is R_min_correct: successes are at or above it, failures below."""
+
+    @property
+    def threshold(self) -> float: ...
+
+    def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float: ...
+
+
+MakeReward = TypeVar("MakeReward", bound=Callable[..., Reward])
+REWARDS: dict[str, Callable[..., Reward]] = {}
+
+
+def register_reward(name: str) -> Callable[[MakeReward], MakeReward]:
+    """Add `make(levels, threshold, **options) -> Reward` (such as a class) under a name that configs can use."""
+
+    def register(make: MakeReward) -> MakeReward:
+        REWARDS[name] = make
+        return make
+
+    return register
+
+
+def build_reward(name: str, levels: int, threshold: float, options: dict[str, object]) -> Reward:
+    """A registered reward. Raises ValueError where the name is unknown, or where its values do not tell successes from failures."""
+    if name not in REWARDS:
+        raise ValueError(f"reward.name={name!r}: choose one of {', '.join(sorted(REWARDS))}, or register your own")
+    try:
+        reward = REWARDS[name](levels, threshold, **options)
+    except TypeError as error:
+        raise ValueError(f"reward.options: {name!r} does not take them ({error})") from None
+    scores = range(int(SCORE_MAX) + 1)
+    for labels in ((False, False), (False, True), (True, False), (True, True)):
+        for response in (*Fault, *(Verdict(a, b) for a, b in product(scores, scores))):
+            value = reward(response, labels)
+            correct = isinstance(response, Verdict) and response.correct(labels)
+            if not math.isfinite(value) or (value >= threshold) is not correct:
+                wanted = "at or above" if correct else "below"
+                raise ValueError(f"reward.name={name!r}: gives {value:g} to {response} of {labels}, which must be {wanted} reward.threshold={threshold:g}")
+    return reward
+
+
+@register_reward("ordinal")
 @dataclass(frozen=True)
 class OrdinalReward:
     """`levels` equally spaced rewards, half of them (rounded up) failures, none of them 0; unparseable gets the lowest.
@@ -46,12 +92,12 @@ class OrdinalReward:
         count = self.levels // 2
         return tuple(round((i + 1) / count, 12) for i in range(count))
 
-    def __call__(self, verdict: Verdict | Fault, labels: tuple[bool, bool]) -> float:
-        if isinstance(verdict, Fault):
+    def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float:
+        if isinstance(response, Fault):
             return self.failures[0]
-        quality = (_support(verdict.score_a, labels[0]) + _support(verdict.score_b, labels[1])) / 2
+        quality = (_support(response.score_a, labels[0]) + _support(response.score_b, labels[1])) / 2
         # A success has both scores beyond the cut, so quality > 1/2; a failure has one at or before it, so quality <= 3/4.
-        if verdict.correct(labels):
+        if response.correct(labels):
             return _level(self.successes, (quality - 0.5) / 0.5)
         return _level(self.failures, quality / 0.75)
 

@@ -36,7 +36,7 @@ Reads a problem and two candidate solutions, reasons in a think block, and state
 
 - **Base:** `{config.model.path}` ({base}){", taught the format by a warm start first" if config.model.warm_start else ""}.
 - **Data:** pairs from the embedded problem bank (stage {data}), exactly one of the two programs correct; labels by execution.
-- **Method:** baseline `{config.baseline.name}` {config.baseline.options or ""}, reward in {config.reward.levels} levels, R_min_correct
+- **Method:** baseline `{config.baseline.name}` {config.baseline.options or ""}, reward `{config.reward.name}` in {config.reward.levels} levels, R_min_correct
   {config.reward.threshold:g}, {config.train.steps} steps of {config.train.prompts} prompts x {config.train.group} rollouts, seed {config.seed}.
 - **Licence:** MIT for what we made; of a base from elsewhere, its own licence holds too.
 

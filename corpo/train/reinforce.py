@@ -30,7 +30,7 @@ from corpo.policy.tree import group_logprobs
 from corpo.progress import progress
 from corpo.rollout import RolloutEngine, Rollouts
 from corpo.rollout.judge import judge
-from corpo.task import OrdinalReward, Pair
+from corpo.task import Pair, Reward
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.master import MasterAdamW
@@ -50,7 +50,7 @@ class Learner:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     engine: RolloutEngine
-    reward: OrdinalReward
+    reward: Reward
     baseline: str
     options: dict[str, Any]
     render: Render
