@@ -35,12 +35,12 @@ class DataConfig:
     """What the data stage builds from the embedded bank."""
 
     code_families: int = 24  # the shortest of each topic first, so that a part stays stratified
-    math_families: int = 6
+    math_families: int = 6  # evaluated on only
     mutants_per_solution: int = 8  # sampled from all one-edit mutants of each correct solution
     pairs_per_split: int = 150  # unordered; both orders of each are evaluated
     train_pairs: int = 3000  # unordered
-    validation_pairs: int = 100
-    seed: int = 0
+    validation_pairs: int = 100  # unordered, of families that are neither trained nor evaluated on
+    seed: int = 0  # of problems, mutants and pairs
     isolation: str | None = None  # process or namespaces; null takes the strongest this machine has
     file: str | None = None  # JSONL or Parquet with your own pairs for evaluation, instead of the bank's six splits
 
@@ -57,7 +57,7 @@ class ModelConfig:
     path: str = "data/nano_base"  # relative to the repository, absolute, or a hub id
     dtype: str = "bfloat16"  # of the model's weights; the optimiser keeps float32 masters
     style: str = COMPACT  # what the prompt says: compact (a policy warm-started here) or instruct
-    chat_template: bool = False
+    chat_template: bool = False  # put the prompt into the model's own chat format
     architecture: dict[str, Any] = field(default_factory=dict)  # entries of its config.json, for a dry run without a hub
     warm_start: bool = False  # first teach it the verifier format, by `warm_start`; the shipped nano has had that
 
@@ -70,12 +70,12 @@ class ModelConfig:
 class NanoConfig:
     """The size of a nano policy: *our choice*, what two CPU cores train in under an hour."""
 
-    vocabulary: int = 1536
+    vocabulary: int = 1536  # tokens, learned by byte-pair encoding from the warm start's texts
     width: int = 192
     layers: int = 6
     heads: int = 6
-    mlp: int = 512
-    context: int = 1024
+    mlp: int = 512  # hidden units of each layer's gated MLP
+    context: int = 1024  # most tokens of a prompt and its completion
 
     def __post_init__(self) -> None:
         _at_least("nano", self, 1, "layers", "heads", "mlp", "context")
@@ -93,16 +93,16 @@ class WarmStartConfig:
     math_share: float = 0.4
     prompt_weight: float = 0.3  # of the loss on prompt tokens, beside the response's
     prompt_steps: int | None = None  # the first steps, in which prompts are learned; null is all. A pretrained model soon knows them
-    lr: float = 8e-4
-    warmup: int = 150
+    lr: float = 8e-4  # peak learning rate of AdamW
+    warmup: int = 150  # steps to the peak
     decay_share: float = 0.2  # of the steps, at the end, linearly to zero
     weight_decay: float = 0.05
-    clip: float = 1.0
-    micro_batches: int = 4
+    clip: float = 1.0  # of the gradient's norm
+    micro_batches: int = 4  # parts that a batch is computed in: more need less memory
     rationale: str = "point"  # in the think block: point at the wrong line, or rewrite each candidate up to there as it should be
-    evaluate_every: int = 100
+    evaluate_every: int = 100  # steps between points of the curve, and between checkpoints
     dev_pairs: int = 48  # per domain and kind, to draw the curve on
-    seed: int = 0
+    seed: int = 0  # of demonstrations and of their order
 
     def __post_init__(self) -> None:
         _at_least("warm_start", self, 1, "steps", "pairs", "warmup", "micro_batches", "evaluate_every", "dev_pairs")
@@ -115,10 +115,10 @@ class WarmStartConfig:
 class RewardConfig:
     """A name registered in `corpo.task.reward` and what it is made with."""
 
-    name: str = "ordinal"
+    name: str = "ordinal"  # ordinal, or one that a plugin registers
     levels: int = 10  # different rewards, half of them (rounded up) failures
     threshold: float = 0.0  # R_min_correct
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # of a reward of your own
 
     def __post_init__(self) -> None:
         self.build()
@@ -131,8 +131,8 @@ class RewardConfig:
 class BaselineConfig:
     """A name registered in `corpo.baselines` and its options."""
 
-    name: str = "corpo"
-    options: dict[str, Any] = field(default_factory=dict)
+    name: str = "corpo"  # grpo, static, corpo, or one that a plugin registers
+    options: dict[str, Any] = field(default_factory=dict)  # such as std, ddof and eps of grpo
 
 
 @dataclass
@@ -156,9 +156,9 @@ class VllmConfig:
 class RolloutConfig:
     """Sampling: always from the full distribution, for top-p and top-k would bias the gradient."""
 
-    engine: str = "transformers"
-    max_new_tokens: int = 24
-    temperature: float = 1.0
+    engine: str = "transformers"  # transformers, or vllm
+    max_new_tokens: int = 24  # of a completion; a response that is longer is cut and fails
+    temperature: float = 1.0  # of sampling, in training and in evaluation
     stop: list[str] = field(default_factory=list)  # a rollout ends with any of these, beside the model's end of sequence
     rows: int = 1024  # rollouts that the transformers engine decodes at once: bounds memory
     vllm: VllmConfig = field(default_factory=VllmConfig)
@@ -173,7 +173,7 @@ class RolloutConfig:
 class LossConfig:
     """The paper's loss by default (arXiv 2511.04439: token sum, no ratio clipping, no KL); everything else is an option."""
 
-    aggregation: str = "token_sum"
+    aggregation: str = "token_sum"  # token_sum, token_mean, sequence_mean or constant
     ppo_clip: float | None = None  # e.g. 0.2; null is the plain policy gradient
     kl: float = 0.0  # weight of the k3 estimate of KL(policy || warm start), in the loss and never in the reward
     entropy: float = 0.0  # weight of the entropy bonus
@@ -195,7 +195,7 @@ class LoraConfig:
     """Train adapters instead of all weights."""
 
     rank: int = 0  # 0 trains all weights
-    alpha: int = 32
+    alpha: int = 32  # scale of the adapters, over their rank
 
     def __post_init__(self) -> None:
         _at_least("train.lora", self, 0, "rank")
@@ -206,19 +206,19 @@ class LoraConfig:
 class TrainConfig:
     """One run of reinforcement learning; every number is *our choice*."""
 
-    steps: int = 80
+    steps: int = 80  # updates, one batch of fresh rollouts each
     prompts: int = 32  # per step, both orders of half as many pairs
-    group: int = 16
-    lr: float = 1e-4
-    warmup: int = 5
+    group: int = 16  # rollouts a prompt
+    lr: float = 1e-4  # of AdamW, constant after the warmup
+    warmup: int = 5  # steps from zero to the learning rate
     clip: float = 1.0  # of the gradient's norm
     weight_decay: float = 0.0
     filter_silent: bool = False  # average the loss over groups with a non-zero advantage only (dynamic filtering)
     token_budget: int = 4096  # tokens in one forward pass of training: more is slower on CPUs, for it leaves their caches
-    validate_every: int = 10
-    validation_prompts: int = 64
-    validation_group: int = 8
-    checkpoint_every: int = 10
+    validate_every: int = 10  # steps
+    validation_prompts: int = 64  # of the validation split
+    validation_group: int = 8  # rollouts a prompt in validation
+    checkpoint_every: int = 10  # steps; the last two are kept
     gradient_checkpointing: bool = False  # keep each layer's input only and compute the rest again: less memory, a third more work
     lora: LoraConfig = field(default_factory=LoraConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -236,9 +236,9 @@ class TrainConfig:
 class EvaluateConfig:
     """n rollouts a prompt, pass@k from them."""
 
-    group: int = 32
-    ks: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])
-    seed: int = 0
+    group: int = 32  # n: rollouts a prompt
+    ks: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])  # every k of pass@k; none above n
+    seed: int = 0  # of the rollouts
 
     def __post_init__(self) -> None:
         _at_least("evaluate", self, 1, "group")
@@ -251,8 +251,8 @@ class EvaluateConfig:
 class StudyConfig:
     """What `experiments.reproduce` runs: every baseline with every seed."""
 
-    baselines: list[str] = field(default_factory=lambda: ["grpo", "static", "corpo"])
-    seeds: list[int] = field(default_factory=lambda: [0])
+    baselines: list[str] = field(default_factory=lambda: ["grpo", "static", "corpo"])  # in the order of tables and figures
+    seeds: list[int] = field(default_factory=lambda: [0])  # of training; each trains every baseline
 
 
 @dataclass
@@ -275,7 +275,7 @@ class TrackConfig:
 class BudgetConfig:
     """What the dry run takes for granted of machine and data."""
 
-    devices: int = 1
+    devices: int = 1  # that share a step
     memory_gib: float = 16.0  # of one device
     teraflops: float = 0.3  # that one device sustains in training: two CPU cores in bfloat16
     prompt_tokens: int = 192  # a long prompt of the embedded bank
@@ -293,8 +293,8 @@ class Config:
     seed: int = 0  # of one training run
     dry_run: bool = False  # print the config, the stages to run or skip and an estimate; do nothing
     plugins: list[str] = field(default_factory=list)  # modules to import first, e.g. one that registers a baseline
-    outputs: str = "outputs"
-    results: str = "results"
+    outputs: str = "outputs"  # folder of the stages, each under the hash of what it depends on
+    results: str = "results"  # folder of tables, figures and reports
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     nano: NanoConfig = field(default_factory=NanoConfig)
