@@ -20,9 +20,9 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def share(count: int) -> slice:
-    """This process's part of `count` things, in order."""
-    return slice(count * rank() // size(), count * (rank() + 1) // size())
+def share(count: int) -> range:
+    """The numbers of this process's part of `count` things, in order."""
+    return range(count * rank() // size(), count * (rank() + 1) // size())
 
 
 def wait_for(path: Path) -> None:

@@ -24,7 +24,7 @@ COMMANDS = {
     "verify": ("verify", "judge two files of yours with a trained policy"),
     "push": ("push", "put a trained policy on the hub"),
     "doctor": ("doctor", "what this machine has, and what is missing for which part"),
-    "completion": ("cli", "print shell completion: eval \"$(corpo completion bash)\""),
+    "completion": ("cli", 'print shell completion: eval "$(corpo completion bash)"'),
 }
 
 _BASH = """_corpo() {{

@@ -349,8 +349,10 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
     engine = make_engine(config, model, tokenizer, path)
-    rollouts = roll_out(pairs, engine, renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, title)
+    rollouts = roll_out(pairs, engine, renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, folder, title)
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
+    for part in folder.glob("part-*.parquet"):
+        part.unlink()
 
 
 def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:

@@ -85,7 +85,7 @@ def judge_pair(config: Config, pair: Pair, rollouts: int) -> Judgement | None:
     model, tokenizer = load_policy(config.model, path)
     prompt = renderer(config, tokenizer)(pair)
     room = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
-    if (length := len(tokenizer(prompt, add_special_tokens=False)["input_ids"])) > room:
+    if (length := len(tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])) > room:
         raise ValueError(f"problem and programs are {length} tokens, and {config.model.path} has room for {room}; shorten them or take another policy")
     return judgement(make_engine(config, model, tokenizer, path).generate([prompt], rollouts, config.seed).texts_PG[0])
 

@@ -127,7 +127,7 @@ def test_a_head_that_is_more_than_a_product_is_refused() -> None:
 
 
 def test_a_prompts_rollouts_do_not_depend_on_the_batch_around_it(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
-    alone = engine.generate(TEXTS[1:2], group=4, seed=1, first=1)
+    alone = engine.generate(TEXTS[1:2], group=4, seed=1, numbers=[1])
     assert alone.texts_PG[0] == rollouts.texts_PG[1]
 
 

@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
 from corpo.config import LossConfig, NanoConfig, TrainConfig
+from corpo.evaluate.run import roll_out
 from corpo.files import read_jsonl
 from corpo.policy.nano import new_model, train_tokenizer
 from corpo.rollout.shared_prefix import SharedPrefixEngine
@@ -167,3 +169,34 @@ def test_a_masked_infinite_logprob_is_no_nan() -> None:
     loss.backward()
     assert logprobs.grad is not None
     assert logprobs.grad.tolist() == [[[-1.0, 0.0]]]
+
+
+def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corpo.evaluate.run.PART", 3)
+    learner, pairs = _learner(), [("mine", pair) for pair in _pairs(5)]
+    calls: list[list[int]] = []
+
+    class Engine:
+        def __init__(self, until: int) -> None:
+            self.until = until
+
+        def generate(self, prompts: list[str], group: int, seed: int, numbers: list[int], advance: Any = None) -> Any:
+            if len(calls) == self.until:
+                raise KeyboardInterrupt
+            calls.append(numbers)
+            return learner.engine.generate(prompts, group, seed, numbers, advance)
+
+    def rolled_out(folder: Path, until: int) -> pd.DataFrame:
+        calls.clear()
+        return roll_out(pairs, Engine(until), render_prompt, OrdinalReward(), 4, 0, tmp_path / folder, "evaluate")  # type: ignore[arg-type]
+
+    whole = rolled_out(Path("whole"), 99)
+    assert len(calls) == 4
+    with pytest.raises(KeyboardInterrupt):
+        rolled_out(Path("cut"), 2)
+    done = [*calls]
+    pd.testing.assert_frame_equal(rolled_out(Path("cut"), 99), whole)
+    assert len(calls) == 2
+    assert sorted(number for numbers in done + calls for number in numbers) == list(range(10)), "no prompt twice"
+    assert whole["prompt_id"].tolist() == sorted(whole["prompt_id"])
+    assert [whole["pair_id"].iloc[4 * at] for at in range(10)] == [pair.id for _, pair in pairs], "in the pairs' order, whatever the order of work"

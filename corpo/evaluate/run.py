@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from corpo.files import write_atomically
 from corpo.progress import progress
 from corpo.rollout import RolloutEngine
 from corpo.rollout.judge import judge
 from corpo.task import Pair, Reward, Verdict
 
+PART = 64  # prompts between two savings
+
 
 def roll_out(
-    pairs: Sequence[tuple[str, Pair]], engine: RolloutEngine, render: Callable[[Pair], str], reward: Reward, group: int, seed: int, title: str
+    pairs: Sequence[tuple[str, Pair]],
+    engine: RolloutEngine,
+    render: Callable[[Pair], str],
+    reward: Reward,
+    group: int,
+    seed: int,
+    folder: Path,
+    title: str,
 ) -> pd.DataFrame:
-    """One row per rollout: split, prompt, labels, scores, reward, response. `swapped` tells a pair's two orders apart."""
-    with progress(title, len(pairs)) as advance:
-        rollouts = engine.generate([render(pair) for _, pair in pairs], group, seed, advance=advance)
-    judged = judge(rollouts.texts_PG, [pair for _, pair in pairs], reward)
+    """One row per rollout: split, prompt, labels, scores, reward, response. `swapped` tells a pair's two orders apart.
+
+    Kept in `folder` part by part, and gone on with from there.
+    """
+    prompts = [render(pair) for _, pair in pairs]
+    by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))  # an engine pads neighbours little
+    parts = {folder / f"part-{start:06d}.parquet": by_length[start : start + PART] for start in range(0, len(prompts), PART)}
+    with progress(title, len(prompts), sum(len(numbers) for path, numbers in parts.items() if path.exists())) as advance:
+        for path, numbers in parts.items():
+            if not path.exists():
+                texts_PG = engine.generate([prompts[number] for number in numbers], group, seed, numbers, advance).texts_PG
+                write_atomically(path, _table(numbers, [pairs[number] for number in numbers], texts_PG, reward).to_parquet)
+    return pd.concat([pd.read_parquet(path) for path in parts]).sort_values(["prompt_id", "rollout"], ignore_index=True)
+
+
+def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], texts_PG: list[list[str]], reward: Reward) -> pd.DataFrame:
+    judged = judge(texts_PG, [pair for _, pair in pairs], reward)
     rows = []
-    for number, (split, pair) in enumerate(pairs):
-        for g in range(group):
-            verdict, text = judged.verdicts_PG[number][g], rollouts.texts_PG[number][g]
-            parsed = isinstance(verdict, Verdict)
+    for at, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
+        for g, (verdict, text) in enumerate(zip(judged.verdicts_PG[at], texts_PG[at], strict=True)):
             rows.append(
                 {
                     "split": split,
@@ -37,9 +59,9 @@ def roll_out(
                     "label_b": pair.b.correct,
                     "score_a": verdict.score_a if isinstance(verdict, Verdict) else float("nan"),
                     "score_b": verdict.score_b if isinstance(verdict, Verdict) else float("nan"),
-                    "parsed": parsed,
+                    "parsed": isinstance(verdict, Verdict),
                     "correct": isinstance(verdict, Verdict) and verdict.correct(pair.labels),
-                    "reward": float(judged.rewards_PG[number, g]),
+                    "reward": float(judged.rewards_PG[at, g]),
                     "rollout": g,
                     "response": text,
                 }

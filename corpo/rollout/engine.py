@@ -42,8 +42,8 @@ class Rollouts:
 class RolloutEngine(Protocol):
     """Anything that samples groups.
 
-    A prompt's rollouts depend on the seed and on its number, counted from `first`, and not on what else is in the batch: several
-    processes that share a batch out sample what one would.
+    A prompt's rollouts depend on the seed and on its number (of `numbers`, by default its place) and not on what else is in the batch:
+    several processes that share a batch out, or a run that goes on after a kill, sample what one would in one go.
     """
 
     max_new_tokens: int
@@ -51,4 +51,6 @@ class RolloutEngine(Protocol):
     def sync(self) -> None:
         """Take over the trainer's weights: called after every update and every resume."""
 
-    def generate(self, prompts: Sequence[str], group: int, seed: int, first: int = 0, advance: Callable[..., None] | None = None) -> Rollouts: ...
+    def generate(
+        self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None
+    ) -> Rollouts: ...

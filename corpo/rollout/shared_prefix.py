@@ -29,7 +29,10 @@ class SharedPrefixEngine:
         """Nothing to do: it samples from the trainer's own weights."""
 
     @torch.no_grad()
-    def generate(self, prompts: Sequence[str], group: int, seed: int, first: int = 0, advance: Callable[..., None] | None = None) -> Rollouts:
+    def generate(
+        self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None
+    ) -> Rollouts:
+        numbers = numbers or range(len(prompts))
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
         training = self.model.training
         self.model.eval()
@@ -41,7 +44,7 @@ class SharedPrefixEngine:
         logprobs_PGT = torch.zeros(shape)
         for start in range(0, len(by_length), batch):
             chunk = by_length[start : start + batch]
-            ids, mask, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [first + i for i in chunk], group))
+            ids, mask, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [numbers[i] for i in chunk], group))
             ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
             if advance:
                 advance(len(chunk))

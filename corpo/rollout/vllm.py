@@ -99,11 +99,14 @@ class VllmEngine:
             own, _ = group_logprobs(self.model, [row[:1]], completion, torch.ones_like(completion, dtype=torch.bool))
         return float((own.flatten().cpu() - served).abs().mean())
 
-    def generate(self, prompts: Sequence[str], group: int, seed: int, first: int = 0, advance: Callable[..., None] | None = None) -> Rollouts:
+    def generate(
+        self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None
+    ) -> Rollouts:
         from vllm import SamplingParams
 
         if self.asleep:
             self.sync()
+        numbers = numbers or range(len(prompts))
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
         params = [
             SamplingParams(
@@ -115,7 +118,7 @@ class VllmEngine:
                 stop=self.stop,
                 detokenize=bool(self.stop),  # only stop strings need text
             )
-            for p in range(first, first + len(prompts))
+            for p in numbers
         ]
         outputs = self.llm.generate([{"prompt_token_ids": ids} for ids in prompt_ids], params, use_tqdm=False)
         if self.config.sleep:

@@ -108,9 +108,9 @@ class Learner:
     def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor]:
         """One batch: rollouts, rewards, advantages, one update. Returns metrics and rewards_PG."""
         started = time.perf_counter()
-        part = ranks.share(len(pairs))
-        mine = pairs[part]
-        rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.group, _seed("rollout", self.seed, step), part.start)
+        numbers = ranks.share(len(pairs))
+        mine = [pairs[number] for number in numbers]
+        rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.group, _seed("rollout", self.seed, step), numbers)
         sampled = time.perf_counter()
         judged = judge(rollouts.texts_PG, mine, self.reward)
         advantages_PG = advantages(judged.rewards_PG, self.baseline, threshold=self.reward.threshold, **self.options)
@@ -213,9 +213,9 @@ class Learner:
     @torch.no_grad()
     def validate(self, pairs: Sequence[Pair]) -> dict[str, float]:
         """pass@1 and mean reward on validation pairs, and how far the policy has gone from the warm start (nats a rollout)."""
-        part = ranks.share(len(pairs))
-        mine = pairs[part]
-        rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.validation_group, _seed("validation", 0, 0), part.start)
+        numbers = ranks.share(len(pairs))
+        mine = [pairs[number] for number in numbers]
+        rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.validation_group, _seed("validation", 0, 0), numbers)
         judged = judge(rollouts.texts_PG, mine, self.reward)
         start = partial(group_logprobs, self.reference.to(self.learning.device))
         reference = torch.zeros(())
