@@ -79,8 +79,11 @@ def _text(path: Path) -> str:
 
 
 def judge_pair(config: Config, pair: Pair, rollouts: int) -> Judgement | None:
+    from transformers.utils.logging import disable_progress_bar
+
     from corpo.policy.load import load_policy
 
+    disable_progress_bar()  # an answer is a few lines
     path = model_path(config)
     model, tokenizer = load_policy(config.model, path)
     prompt = renderer(config, tokenizer)(pair)

@@ -99,7 +99,7 @@ def test_bad_files_get_one_line(case: str, files: list[Path], monkeypatch: pytes
     for at, content in changes.items():
         files[at].unlink() if content is None else files[at].write_bytes(content if isinstance(content, bytes) else content.encode())
     code, out, error = _run(monkeypatch, capsys, verify, *files)
-    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert (code, out, error.count("\n")) == (2, "", 1), error
     assert expected in error
 
 
