@@ -31,8 +31,49 @@ def _one_of(owner: str, config: Any, name: str, choices: tuple[str, ...]) -> Non
 
 
 @dataclass
+class SourceConfig:
+    """Real problems: a data set of the hub, a file or a folder, and how it is read."""
+
+    loader: str | None = None  # that reads its rows, registered in corpo.data.sources; null takes the source's own name
+    path: str | None = None  # a file or folder here, instead of the hub
+    hub: str | None = None  # a data set's id on the hub, or a folder laid out like one
+    subset: str | None = None  # of the data set: its config's name
+    split: str = "train"  # of the data set
+    revision: str | None = None  # of the data set: a commit, lest it changes; null is the newest
+    files: list[str] = field(default_factory=list)  # JSONL files of the data set, where it has nothing better
+    samples: str | None = None  # JSONL of programs for these problems: task_id (or prompt) with completion or samples a line
+    limit: int | None = None  # problems, the first ones; null takes all
+    evaluation: float = 1.0  # share of the problems that evaluate; of the others nine in ten train and one validates
+    splits: str | None = None  # what its splits' names begin with; null takes the source's own name
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            _at_least("data.sources.*", self, 1, "limit")
+        if not 0 <= self.evaluation <= 1:
+            raise ValueError(f"data.sources.*.evaluation={self.evaluation:g}: choose a share between 0 and 1")
+
+
+@dataclass
+class PairingConfig:
+    """How candidates of real problems become pairs."""
+
+    most_of_problem: int = 4  # pairs of one problem in one split, no candidate twice
+    longest: int = 1500  # characters of a candidate; longer ones are left out
+    longest_statement: int = 2000  # characters of a problem's statement; longer ones are left out
+    overlap: int = 13  # words in a row that a training problem may not share with an evaluation problem
+    both_wrong: float = 0.0  # share of training pairs with no correct candidate; in the paper all have exactly one
+    both_correct: float = 0.0  # share of training pairs with two correct candidates
+
+    def __post_init__(self) -> None:
+        _at_least("data.pairing", self, 1, "most_of_problem", "longest", "longest_statement", "overlap")
+        _at_least("data.pairing", self, 0, "both_wrong", "both_correct")
+        if self.both_wrong + self.both_correct > 1:
+            raise ValueError(f"data.pairing: both_wrong={self.both_wrong:g} and both_correct={self.both_correct:g} are shares; together at most 1")
+
+
+@dataclass
 class DataConfig:
-    """What the data stage builds from the embedded bank."""
+    """What the data stage builds, from the embedded bank or from real sources."""
 
     code_families: int = 24  # the shortest of each topic first, so that a part stays stratified
     math_families: int = 6  # evaluated on only
@@ -43,6 +84,8 @@ class DataConfig:
     seed: int = 0  # of problems, mutants and pairs
     isolation: str | None = None  # process or namespaces; null takes the strongest this machine has
     file: str | None = None  # JSONL or Parquet with your own pairs for evaluation, instead of the bank's six splits
+    sources: dict[str, SourceConfig] = field(default_factory=dict)  # real problems instead of the bank, by name
+    pairing: PairingConfig = field(default_factory=PairingConfig)  # of real problems' candidates
 
     def __post_init__(self) -> None:
         _at_least("data", self, 1, "code_families", "math_families", "mutants_per_solution", "pairs_per_split", "train_pairs", "validation_pairs")
@@ -233,12 +276,34 @@ class TrainConfig:
 
 
 @dataclass
+class CandidatesConfig:
+    """Where candidates of real problems come from."""
+
+    makers: list[str] = field(default_factory=lambda: ["given"])  # any of given, references, mutants, sampled
+    mutants: int = 8  # of each reference, sampled from all one-edit mutants
+    tests: int = 50  # most calls or runs that a program is checked on, the first ones
+    cpu_seconds: float = 3.0  # processor time for all calls of a program, or for each of its runs
+    samples: int = 8  # programs that the model writes for each problem
+    seed: int = 0  # of mutants and samples
+    model: ModelConfig = field(default_factory=ModelConfig)  # that writes programs
+    rollout: RolloutConfig = field(default_factory=lambda: RolloutConfig(max_new_tokens=256, temperature=0.8))  # how it is sampled
+
+    def __post_init__(self) -> None:
+        _at_least("candidates", self, 1, "mutants", "tests", "samples")
+        _above_zero("candidates", self, "cpu_seconds")
+        for maker in self.makers:
+            if maker not in (known := ("given", "references", "mutants", "sampled")):
+                raise ValueError(f"candidates.makers={list(self.makers)}: choose of {', '.join(known)}")
+
+
+@dataclass
 class EvaluateConfig:
     """n rollouts a prompt, pass@k from them."""
 
     group: int = 32  # n: rollouts a prompt
     ks: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])  # every k of pass@k; none above n
     seed: int = 0  # of the rollouts
+    policies: dict[str, str] = field(default_factory=dict)  # finished policies to evaluate beside the base, name: folder; none are trained then
 
     def __post_init__(self) -> None:
         _at_least("evaluate", self, 1, "group")
@@ -296,6 +361,7 @@ class Config:
     outputs: str = "outputs"  # folder of the stages, each under the hash of what it depends on
     results: str = "results"  # folder of tables, figures and reports
     data: DataConfig = field(default_factory=DataConfig)
+    candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     nano: NanoConfig = field(default_factory=NanoConfig)
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)

@@ -1,12 +1,19 @@
 """Runs one batch of untrusted programs. Started fresh by `corpo.data.sandbox`, standard library only, never imported.
 
-Reads one JSON job from standard input; writes one JSON line per program: a list with one text per call, "=" and the canonical
-repr of a value, or "!" and why there is none. Expected values never come here, so no program can find them.
+Reads one JSON job from standard input; writes one JSON line per program: a list with one text per call, "=" and what came of it, or
+"!" and why nothing did. What a call is depends on the program's mode:
+
+- function: the arguments of `entry`, an expression over what the program defines; gives the canonical repr of the value
+- stream: the standard input of one run of the whole program; gives its standard output
+- script: the source of a test that stands in `entry`, a script run after the program, which reports each of its tests in turn
+
+Expected values of functions and streams never come here, so no program can find them. A script holds its own.
 """
 
 import ast
 import contextlib
 import ctypes
+import io
 import json
 import os
 import resource
@@ -56,27 +63,44 @@ def limit(memory: int, cpu_seconds: float) -> None:
         resource.setrlimit(what, (value, value))
 
 
-def run(source: str, calls: list[str], out: int) -> None:
-    """In the child: every call's text, one after the other, so that a late crash keeps the early ones."""
+EXCEPTIONS = (Exception, RecursionError, MemoryError, SystemExit, KeyboardInterrupt)
+
+
+class Missing(Exception):
+    """The program defines no such thing as the tests want."""
+
+
+class Speaker:
+    """Writes results down the pipe; holds what it needs, lest a program replaces it."""
+
+    def __init__(self, out: int, _write: Any = os.write, _dumps: Any = json.dumps, _info: Any = sys.exc_info) -> None:
+        self.say = lambda text: _write(out, (_dumps(text) + "\n").encode())
+        self.passed = lambda: self.say("=True")
+        self.failed = lambda: self.say("!" + _info()[0].__name__)
+
+
+def define(source: str, entry: str, scope: dict[str, Any]) -> None:
+    """Run a program so that it defines what the tests use. Raises Missing where it lacks `entry`."""
+    exec(compile(source, "<candidate>", "exec"), scope)
+    name = entry.partition(".")[0].partition("(")[0]
+    if entry and name not in scope:
+        raise Missing(name)
+
+
+def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
+    """Every call's text, one after the other, so that a late crash keeps the early ones."""
     arguments = [ast.literal_eval(call) for call in calls]  # before the program runs: each call has objects of its own
-    write, dumps, exceptions = os.write, json.dumps, (Exception, RecursionError, MemoryError, SystemExit, KeyboardInterrupt)
-
-    def say(text: str) -> None:
-        write(out, (dumps(text) + "\n").encode())
-
+    get, exceptions, say = compile(entry, "<entry>", "eval"), EXCEPTIONS, speaker.say
+    scope: dict[str, Any] = {"__name__": "candidate"}
     try:
-        scope: dict[str, Any] = {"__name__": "candidate"}
-        exec(compile(source, "<candidate>", "exec"), scope)
-        function = scope["f"]
-    except SyntaxError:
-        return say("!not a program")
-    except KeyError:
+        define(source, entry, scope)
+    except (SyntaxError, Missing):
         return say("!not a program")
     except exceptions as error:
         return say("!" + type(error).__name__)
     for args in arguments:
         try:
-            value = function(*args)
+            value = eval(get, scope)(*args)
         except exceptions as error:
             say("!" + type(error).__name__)
             continue
@@ -84,6 +108,42 @@ def run(source: str, calls: list[str], out: int) -> None:
             say("=" + encode(value, [MOST_ITEMS]))
         except exceptions:
             say("!not a value")
+
+
+def run_script(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
+    """The script's tests report themselves; where it breaks off between two tests, that is the next one's failure."""
+    scope: dict[str, Any] = {"__name__": "candidate"}
+    try:
+        define(source, "", scope)
+    except SyntaxError:
+        return speaker.say("!not a program")
+    except EXCEPTIONS as error:
+        return speaker.say("!" + type(error).__name__)
+    scope["__passed__"], scope["__failed__"] = speaker.passed, speaker.failed
+    try:
+        exec(compile(entry, "<tests>", "exec"), scope)
+    except EXCEPTIONS as error:
+        speaker.say("!" + type(error).__name__)
+
+
+def run_stream(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
+    """One run on the files "in" and "out" of the working directory; the parent reads what it wrote."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    for stream, fd in enumerate((os.open("in", os.O_RDONLY), os.open("out", flags))):
+        os.dup2(fd, stream)
+    sys.stdin, sys.stdout = io.TextIOWrapper(io.FileIO(0)), io.TextIOWrapper(io.FileIO(1, "w"))
+    flush = sys.stdout.flush
+    try:
+        exec(compile(source, "<candidate>", "exec"), {"__name__": "__main__"})
+    except SyntaxError:
+        return speaker.say("!not a program")
+    except SystemExit as end:
+        if end.code:
+            return speaker.say("!SystemExit")
+    except EXCEPTIONS as error:
+        return speaker.say("!" + type(error).__name__)
+    flush()
+    speaker.say("=")
 
 
 def descendants() -> list[int]:
@@ -120,7 +180,28 @@ def sweep(child: int) -> int:
                 return status
 
 
-def judge(source: str, calls: list[str], memory: int, cpu_seconds: float, seconds: float) -> list[str]:
+def judge(program: dict[str, Any], memory: int, cpu_seconds: float, seconds: float) -> list[str]:
+    """One text a call. A program that reads a stream is started anew for each, until it runs out of time."""
+    limits = (memory, cpu_seconds, seconds)
+    if program["mode"] != "stream":
+        return fork({"function": run_function, "script": run_script}[program["mode"]], program, program["calls"], *limits)
+    texts: list[str] = []
+    for text in program["calls"]:
+        if texts and texts[-1] in ("!timeout", "!not a program"):
+            texts.append(texts[-1])
+            continue
+        with open("in", "w", encoding="utf-8") as file:
+            file.write(text)
+        [said] = fork(run_stream, program, [text], *limits)
+        if said == "=":
+            with open("out", encoding="utf-8", errors="replace") as file:
+                said += file.read(MOST_OUTPUT)
+        texts.append(said)
+    return texts
+
+
+def fork(run: Any, program: dict[str, Any], calls: list[str], memory: int, cpu_seconds: float, seconds: float) -> list[str]:
+    """Run a program in a child of its own; whatever is left of it afterwards is killed."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -128,7 +209,7 @@ def judge(source: str, calls: list[str], memory: int, cpu_seconds: float, second
             os.setsid()
             os.close(read_end)
             limit(memory, cpu_seconds)
-            run(source, calls, write_end)
+            run(program["source"], program["entry"], calls, Speaker(write_end))
         finally:
             os._exit(0)
     os.close(write_end)
@@ -170,8 +251,8 @@ def main() -> None:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    for source, calls in job["programs"]:
-        texts = judge(source, calls, job["memory"], job["cpu_seconds"], job["seconds"])
+    for program in job["programs"]:
+        texts = judge(program, job["memory"], job["cpu_seconds"], job["seconds"])
         os.write(out, (json.dumps(texts) + "\n").encode())
 
 

@@ -120,7 +120,8 @@ def _labelled(problems: list[LabelledProblem], seed: int, bank: Bank, sandbox: S
 
 
 def _with_label(candidate: Candidate, label: Label, job: Job) -> Candidate:
-    return replace(candidate, correct=label.correct, passed=label.passed, total=label.total, error=label.error, evidence=_evidence(label, job))
+    made = {"correct": label.correct, "passed": label.passed, "total": label.total, "error": label.error, "isolation": label.isolation}
+    return replace(candidate, **made, evidence=_evidence(label, job))
 
 
 def _evidence(label: Label, job: Job) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class LabelCache:
 
 def run_cached(programs: Sequence[Program], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None) -> list[tuple[str, ...]]:
     """`sandbox.run`, each different program once, and none that the cache knows."""
-    keys = [hash_of([VERSION, p.source, repr(p.calls), sandbox.cpu_seconds, sandbox.isolation], 32) for p in programs]
+    keys = [hash_of([VERSION, p.source, repr(p.calls), p.mode, p.entry, sandbox.cpu_seconds, sandbox.isolation], 32) for p in programs]
     known = dict(cache.known) if cache else {}
     missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in known}
     if advance:
@@ -88,8 +89,8 @@ def label_programs(jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | No
     return [compare(results, expected, str(sandbox.isolation)) for results, (_, _, expected) in zip(outputs, jobs, strict=True)]
 
 
-def compare(results: Sequence[str], expected: Sequence[str], isolation: str) -> Label:
-    failures = tuple((i, got) for i, (got, wanted) in enumerate(zip(results, expected, strict=True)) if got != wanted)
+def compare(results: Sequence[str], expected: Sequence[str], isolation: str, agree: Callable[[str, str], bool] = operator.eq) -> Label:
+    failures = tuple((i, got) for i, (got, wanted) in enumerate(zip(results, expected, strict=True)) if not agree(got, wanted))
     error = None
     if failures:
         first = failures[0][1]

@@ -22,7 +22,7 @@ from typing import Any
 _WORKER = Path(__file__).with_name("_worker.py")
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--mount-proc", "--ipc")
 _BATCH = 48
-VERSION = 1  # raise when results could differ: part of every cached label's key
+VERSION = 2  # raise when results could differ: part of every cached label's key
 
 
 class Isolation(StrEnum):
@@ -34,12 +34,22 @@ class SandboxError(RuntimeError):
     """The sandbox cannot be had as asked for."""
 
 
+class Mode(StrEnum):
+    """What a program's calls are; see `_worker.py`."""
+
+    function = "function"  # argument tuples (plain literals) of the function that `entry` gives
+    stream = "stream"  # standard inputs, one run each
+    script = "script"  # sources of the tests in the script `entry`, which reports them
+
+
 @dataclass(frozen=True)
 class Program:
-    """Source that defines `f`, and the argument tuples (plain literals) to call it with."""
+    """Source, and what to run it on."""
 
     source: str
-    calls: tuple[tuple[Any, ...], ...]
+    calls: tuple[Any, ...]
+    mode: Mode = Mode.function
+    entry: str = "f"
 
 
 @functools.cache
@@ -54,9 +64,9 @@ def available_isolation() -> Isolation:
 
 @dataclass
 class Sandbox:
-    """A program may use `cpu_seconds` of processor time for all of its calls together, and `seconds` on the clock; `memory` is in bytes.
+    """A program may use `cpu_seconds` of processor time for all of its calls together (for each stream), and `seconds` on the clock.
 
-    `isolation=None` takes the strongest level there is. Raises SandboxError where the level asked for is not available.
+    `memory` is in bytes. `isolation=None` takes the strongest level there is. Raises SandboxError where the level asked for is not available.
     """
 
     isolation: Isolation | None = None
@@ -100,7 +110,7 @@ class Sandbox:
         if not batch:
             return []
         job = {
-            "programs": [(program.source, [repr(call) for call in program.calls]) for program in batch],
+            "programs": [_job(program) for program in batch],
             "cpu_seconds": self.cpu_seconds,
             "seconds": self.seconds,
             "memory": self.memory,
@@ -117,9 +127,15 @@ class Sandbox:
                 start_new_session=True,
             )
             try:
-                out, _ = process.communicate(json.dumps(job).encode(), timeout=len(batch) * (self.seconds + 1) + 30)
+                runs = sum(len(program.calls) if program.mode is Mode.stream else 1 for program in batch)
+                out, _ = process.communicate(json.dumps(job).encode(), timeout=runs * (self.seconds + 1) + 30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, _ = process.communicate()
         whole, _, _ = out.decode().rpartition("\n")
         return [tuple(json.loads(line)) for line in whole.split("\n") if line]
+
+
+def _job(program: Program) -> dict[str, Any]:
+    calls = [repr(call) for call in program.calls] if program.mode is Mode.function else list(program.calls)
+    return {"source": program.source, "calls": calls, "mode": str(program.mode), "entry": program.entry}

@@ -15,7 +15,7 @@ from corpo.data.build import LabelledProblem, Use
 from corpo.files import write_atomically
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
-_CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence")
+_CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence", "claimed", "isolation")
 
 
 class DataError(ValueError):
@@ -23,10 +23,11 @@ class DataError(ValueError):
 
 
 def content_hash(rows: Iterable[dict[str, Any]]) -> str:
-    """SHA-256 of rows as canonical JSON, so that it speaks of the content and not of the file format. First 16 hex digits."""
+    """SHA-256 of rows as canonical JSON, so that it speaks of the content, not of file format or machine. First 16 hex digits."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps(row, sort_keys=True).encode() + b"\n")
+        content = {key: value for key, value in row.items() if not key.endswith("isolation")}
+        digest.update(json.dumps(content, sort_keys=True).encode() + b"\n")
     return digest.hexdigest()[:16]
 
 

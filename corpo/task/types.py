@@ -44,12 +44,14 @@ class Candidate:
 
     text: str
     correct: bool
-    origin: str  # "reference", or the name of the mutation that made it
+    origin: str  # "reference", the name of the mutation that made it, or who wrote it
     line: int = 0  # 1-based line or step that the mutation touched; 0 for references
     passed: int = 0
     total: int = 0
     error: str | None = None  # class of the first failure
     evidence: str = ""  # what shows a wrong one: its value on a call and the value wanted, or a step as it should be
+    claimed: bool | None = None  # what its source says of it, where it says anything
+    isolation: str = ""  # of the sandbox that labelled it; "" where nothing was run
 
     @property
     def id(self) -> str:

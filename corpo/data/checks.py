@@ -1,0 +1,178 @@
+"""How a candidate is checked: calls of a function, a script of assertions, runs on standard input, or a final answer.
+
+Each kind says how a program is run (`program`) and what has to come of it (`wanted`); `corpo.data.label` runs and compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from corpo.data.sandbox import Mode, Program
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Function calls. `values` are what they should give; where they are not known, the first reference solution's are taken."""
+
+    entry: str  # an expression that gives the function, such as "f" or "Solution().solve"
+    arguments: tuple[tuple[Any, ...], ...]
+    values: tuple[Any, ...] | None = None
+
+    def program(self, source: str) -> Program:
+        return Program(source, self.arguments, Mode.function, self.entry)
+
+    def oracle(self) -> Program | None:
+        """A program whose results are the values wanted, written as the sandbox writes them."""
+        if self.values is None:
+            return None
+        return Program(f"VALUES = {list(self.values)!r}\ndef f(i):\n    return VALUES[i]", tuple((i,) for i in range(len(self.values))))
+
+    def agree(self, got: str, wanted: str) -> bool:
+        """Equal, but for tuples in place of lists and for the last digits of floats, which JSON cannot tell or keep."""
+        if got == wanted:
+            return True
+        if not (got.startswith("=") and wanted.startswith("=")):
+            return False
+        try:
+            return _close(ast.literal_eval(got[1:]), ast.literal_eval(wanted[1:]))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):  # such as inf, which is no literal
+            return False
+
+    def told(self, call: int, got: str, wanted: str) -> str:
+        """What came of a failed call: `f([4, 1]) = 5, not 3` or `f([]) raises IndexError`."""
+        asked = f"{self.entry}({', '.join(map(repr, self.arguments[call]))})"
+        return f"{asked} = {got[1:]}, not {wanted[1:]}" if got.startswith("=") else f"{asked} {_ending(got)}"
+
+
+@dataclass(frozen=True)
+class Script:
+    """Assertions over what a program defines, each a test of its own; made by `assertions`."""
+
+    source: str
+    tests: tuple[str, ...]
+
+    def program(self, source: str) -> Program:
+        return Program(source, self.tests, Mode.script, self.source)
+
+    def agree(self, got: str, wanted: str) -> bool:
+        return got == wanted
+
+    def told(self, call: int, got: str, wanted: str) -> str:
+        test = self.tests[call]
+        return f"{test} fails" if got == "!AssertionError" else f"{test} {_ending(got)}"
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Whole runs: standard input and the output wanted, compared word by word."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def program(self, source: str) -> Program:
+        return Program(source, self.inputs, Mode.stream, "")
+
+    def agree(self, got: str, wanted: str) -> bool:
+        if not got.startswith("="):
+            return False
+        mine, theirs = got[1:].split(), wanted[1:].split()
+        return mine == theirs or (len(mine) == len(theirs) and all(map(_same_word, mine, theirs)))
+
+    def told(self, call: int, got: str, wanted: str) -> str:
+        asked = f"on the input {self.inputs[call].strip()!r}"
+        return f"{asked} it prints {got[1:].strip()!r}, not {wanted[1:].strip()!r}" if got.startswith("=") else f"{asked} it {_ending(got)}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A final answer, compared by math-verify (`corpo.data.answers`)."""
+
+    value: str
+
+
+Executable = Calls | Script | Streams
+Checks = Executable | Answer
+
+
+def _ending(got: str) -> str:
+    return "never ends" if got == "!timeout" else f"raises {got[1:]}"
+
+
+def _close(mine: Any, theirs: Any) -> bool:
+    if isinstance(mine, list | tuple) and isinstance(theirs, list | tuple):
+        return len(mine) == len(theirs) and all(map(_close, mine, theirs))
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        return mine.keys() == theirs.keys() and all(_close(mine[key], theirs[key]) for key in mine)
+    if isinstance(mine, bool) or isinstance(theirs, bool):
+        return mine is theirs
+    if isinstance(mine, int | float) and isinstance(theirs, int | float):
+        return math.isclose(mine, theirs, rel_tol=1e-6, abs_tol=1e-9)
+    return bool(mine == theirs)
+
+
+def _same_word(mine: str, theirs: str) -> bool:
+    """The same text, or the same number where one of them is written as a decimal."""
+    if mine == theirs:
+        return True
+    try:
+        return ("." in mine or "." in theirs) and math.isclose(float(mine), float(theirs), rel_tol=1e-6, abs_tol=1e-9)
+    except ValueError:
+        return False
+
+
+_SET_UP = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign),
+    *(ast.Pass, ast.Return, ast.Global),
+)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def assertions(source: str, run: str = "") -> Script:
+    """The tests of a script, each reported on its own, failed ones leaving the others alone.
+
+    A test is a statement that asserts or calls, on the script's top level or in the function that `run` calls, such as
+    "check(candidate)"; what defines, imports or assigns sets them up. Raises ValueError where there is no assertion, SyntaxError where
+    it is not Python.
+    """
+    tree = ast.parse(source)
+    bodies = [tree.body]
+    if run:
+        bodies = [node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == run.partition("(")[0]]
+        tree.body += ast.parse(run).body
+    if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+        raise ValueError("no assert in the tests")
+    tests: list[str] = []
+    for body in bodies:
+        for at, statement in enumerate(body):
+            if not isinstance(statement, _SET_UP) and not _is_text(statement):
+                tests.append(ast.unparse(statement))
+                body[at] = _reported(statement)
+    if not tests:
+        raise ValueError(f"no test in the tests: no function {run.partition('(')[0]!r}")
+    return Script(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests))
+
+
+def _reported(statement: ast.stmt) -> ast.Try:
+    frame = ast.parse("try:\n    pass\nexcept BaseException:\n    __failed__()\nelse:\n    __passed__()").body[0]
+    assert isinstance(frame, ast.Try)
+    frame.body = [statement]
+    return frame
+
+
+def wanted(checks: Executable, oracle: Sequence[str] | None) -> tuple[str, ...]:
+    """The results that a correct program gives; `oracle` is what the oracle or the reference gave, for calls."""
+    match checks:
+        case Calls():
+            assert oracle is not None
+            return tuple(oracle)
+        case Script(tests=tests):
+            return ("=True",) * len(tests)
+        case Streams(outputs=outputs):
+            return tuple("=" + text for text in outputs)
