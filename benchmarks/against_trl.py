@@ -21,8 +21,8 @@ from transformers import PreTrainedTokenizerBase
 
 from corpo.baselines import advantages
 from corpo.config import ModelConfig, TrainConfig
-from corpo.data.card import table
 from corpo.files import write_text
+from corpo.markdown import table
 from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpacked
 from corpo.rollout.shared_prefix import SharedPrefixEngine

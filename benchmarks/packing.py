@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 from benchmarks.against_trl import ROOT, SMOLLM2
 from corpo.baselines import advantages, signal
 from corpo.config import ModelConfig
-from corpo.data.card import table
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.files import write_text
+from corpo.markdown import table
 from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpacked
 from corpo.policy.tree import group_logprobs

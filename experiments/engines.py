@@ -12,8 +12,10 @@ from corpo.config import Config
 from corpo.files import write_text
 from corpo.stages import Stage, provenance
 from experiments.app import app
+from experiments.datasets import data_stage, split_pairs
 from experiments.invocation import command
-from experiments.pipeline import data_stage, make_engine, renderer, split_pairs, start_path, warm_start_stage
+from experiments.pipeline import start_path, warm_start_stage
+from experiments.policies import make_engine, renderer
 from experiments.report import results_folder
 
 PROMPTS = 64
@@ -26,9 +28,9 @@ def stages(config: Config) -> list[Stage]:
 def run(config: Config) -> None:
     import torch
 
-    from corpo.data.card import table
     from corpo.data.pairs import VALIDATION
     from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
+    from corpo.markdown import table
     from corpo.policy.load import load_policy
     from corpo.policy.tree import group_logprobs
     from corpo.rollout.judge import judge

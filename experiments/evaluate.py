@@ -1,26 +1,88 @@
-"""Evaluate the policy that this config trains, and the base: `python -m experiments.evaluate baseline=corpo`."""
+"""Evaluate policies: the one that this config trains, or finished ones on data that nobody trained on.
+
+    corpo evaluate baseline=corpo
+    corpo evaluate data=real name=on_real 'evaluate.policies={corpo: outputs/train/0123456789ab/policy}'
+
+Both evaluate the base (model=) as well. With `evaluate.policies` the table, the data card and their provenance are written to results/<name>/.
+"""
 
 from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from corpo.config import Config
+from corpo.data.store import DataError
 from corpo.evaluate.metrics import summarise
+from corpo.policy.load import ModelError
 from corpo.stages import Stage
 from experiments.app import app
-from experiments.pipeline import ROLLOUTS, data_stage, evaluate_policy, evaluate_stage, train_stage
+from experiments.datasets import CARD, SHEET, data_stage, evaluated_pairs
+from experiments.invocation import command
+from experiments.pipeline import ROLLOUTS, evaluate_policy, evaluate_stage, train_stage
+from experiments.policies import model_path
+from experiments.report import dump, facts_of, records_of, results_folder
+
+
+def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
+    """By the policy's name, the config to evaluate with, and whether its own trained policy is meant."""
+    if not config.evaluate.policies:
+        return {"base": (config, False), config.baseline.name: (config, True)}
+    named = {}
+    for name, path in config.evaluate.policies.items():
+        mine = replace(config, model=replace(config.model, path=path, warm_start=False))
+        if not Path(model_path(mine)).is_dir():
+            raise ModelError(f"evaluate.policies.{name}={path}: no such folder; give the policy/ folder that training wrote")
+        named[name] = (mine, False)
+    return {"base": (config, False), **named}
 
 
 def stages(config: Config) -> list[Stage]:
-    return [data_stage(config), train_stage(config), evaluate_stage(config, trained=False), evaluate_stage(config, trained=True)]
+    if config.evaluate.policies and (results_folder(config) / "records").is_dir():
+        raise DataError(f"name={config.name}: {results_folder(config)} holds a study; give this evaluation a name of its own")
+    trained = [train_stage(one) for one, own in evaluations(config).values() if own]
+    data = [] if config.data.file else [data_stage(config)]
+    return [*data, *trained, *(evaluate_stage(one, own) for one, own in evaluations(config).values())]
 
 
 def run(config: Config) -> None:
-    for trained in (False, True):
-        folder = evaluate_policy(config, trained)
-        summary = summarise(pd.read_parquet(folder / ROLLOUTS), config.evaluate.ks)
-        print(f"\n{evaluate_stage(config, trained).title}: {folder / ROLLOUTS}")
+    tables = {}
+    for name, (one, own) in evaluations(config).items():
+        folder = evaluate_policy(one, own)
+        tables[name] = pd.read_parquet(folder / ROLLOUTS)
+        summary = summarise(tables[name], config.evaluate.ks)
+        print(f"\n{evaluate_stage(one, own).title}: {folder / ROLLOUTS}")
         print(summary[["split", "prompts", *(f"pass@{k}" for k in config.evaluate.ks), "unparseable"]].round(3).to_string(index=False))
+    if config.evaluate.policies:
+        print(f"\ntable: {write_evaluation(config, tables) / 'table.md'}")
+
+
+def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
+    """`results/<name>/` of finished policies: table, card and sheet of the data, report and provenance."""
+    from corpo.data.floors import shortcut_floors
+    from corpo.files import write_json, write_text
+    from corpo.markdown import table
+    from corpo.report.records import Run, Study
+    from corpo.report.tables import write_tables
+
+    folder = results_folder(config)
+    runs = [Run(name, config.seed, pd.DataFrame(), {}, rollouts) for name, rollouts in tables.items() if name != "base"]
+    write_tables(Study(tables["base"], runs, config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated_pairs(config))), folder)
+    about = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
+    if not config.data.file:
+        shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
+        shutil.copyfile(data_stage(config).folder / SHEET, folder / "data_sheet.png")
+    records = records_of(stages(config))
+    facts = facts_of(config, records, command("experiments.evaluate"))
+    policies = [(name, one.model.path) for name, (one, _) in evaluations(config).items()]
+    text = f"# {config.name}\n\nPolicies on {about} that they were not trained on.\n\n{(folder / 'table.md').read_text(encoding='utf-8')}\n"
+    write_text(folder / "report.md", f"{text}\n{table(('policy', 'folder'), policies)}\n\n{table(('what', 'value'), list(facts.items()))}\n")
+    write_text(folder / "config.yaml", dump(config))
+    write_json(folder / "provenance.json", records)
+    return folder
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from corpo.config import Config
-from corpo.data.card import table
 from corpo.files import write_text
+from corpo.markdown import table
 from experiments.invocation import CONF, ROOT
 
 PAGE = ROOT / "docs/options.md"

@@ -2,137 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo import ranks
-from corpo.config import Config, ModelConfig, TrackConfig
+from corpo.config import Config, TrackConfig
 from corpo.files import read_jsonl, write_json, write_text
-from corpo.policy.load import ModelError, load_policy, policy_hash
+from corpo.policy.load import load_policy
 from corpo.stages import Stage, provenance
-from experiments.invocation import ROOT, command
+from experiments.datasets import data_stage, evaluated_key, evaluated_pairs, labelled_problems, split_pairs
+from experiments.invocation import command
+from experiments.policies import (
+    estimated_minutes,
+    fitting,
+    is_nano,
+    make_engine,
+    model_architecture,
+    model_hash,
+    model_path,
+    model_spec,
+    outputs,
+    renderer,
+    sampling_spec,
+)
 
-if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-    from corpo.data.build import LabelledProblem, Use
-    from corpo.rollout import RolloutEngine
-    from corpo.task import Pair
+if TYPE_CHECKING:
     from corpo.track import Mirrors
 
-log = logging.getLogger(__name__)
-
-PAIRS, CARD, PROBLEMS, ROLLOUTS = "pairs.parquet", "card.md", "problems.parquet", "rollouts.parquet"
-
-
-def outputs(config: Config) -> Path:
-    return ROOT / config.outputs
-
-
-def model_path(config: Config) -> str:
-    """A folder below the repository where there is one, a packaged model's folder, else what was given."""
-    if config.model.path.startswith("package:"):
-        from corpo.policy.packaged import unpacked
-
-        return str(unpacked(config.model.path, outputs(config) / "models"))
-    local = ROOT / config.model.path
-    return str(local) if local.is_dir() else config.model.path
-
-
-def _is_nano(config: Config) -> bool:
-    return config.model.path == ModelConfig.path
-
-
-def _train_minutes(config: Config) -> float:
-    if _is_nano(config):
-        return config.train.steps * 1.5 / 60
-    from corpo.train.budget import step_budget
-
-    model = model_architecture(config)
-    return config.train.steps * step_budget(config, model).step_seconds / 60 if model else math.nan
-
-
-def _minutes(config: Config, learned_rows: int, rollouts: int) -> float:
-    """Of supervised rows and of rollouts, at the speed that the config states; nan where the model is not known."""
-    from corpo.train.budget import DECODING, parameter_count
-
-    model = model_architecture(config)
-    if model is None:
-        return math.nan
-    tokens = 6 * learned_rows * config.budget.prompt_tokens + 2 * rollouts * config.rollout.max_new_tokens / DECODING
-    return tokens * parameter_count(model) / (config.budget.teraflops * 1e12 * 60)
-
-
-def model_architecture(config: Config) -> PretrainedConfig | None:
-    from corpo.train.budget import architecture
-
-    return architecture(model_path(config), config.model.architecture)
-
-
-# --- data ---------------------------------------------------------------------------------------------------------------
-
-
-def data_stage(config: Config) -> Stage:
-    spec = {key: value for key, value in asdict(config.data).items() if key != "file"}
-    return Stage("data", {"data": spec}, outputs(config), "data", lambda: 1.5)
-
-
-def build_data(config: Config) -> Path:
-    """Training, validation and evaluation pairs with their card."""
-    return data_stage(config).run(lambda folder: _build_data(config, folder))
-
-
-def _build_data(config: Config, folder: Path) -> None:
-    from corpo.data.bank import select
-    from corpo.data.build import Use
-    from corpo.data.card import write_card
-    from corpo.data.pairs import TRAIN, VALIDATION, evaluation_pairs, exactly_one_pairs, without_programs
-    from corpo.data.store import content_hash, pair_rows, write_rows
-
-    data = config.data
-    bank = select(data.code_families, data.math_families)
-    problems = _labelled(config, {Use.train, Use.validation, Use.evaluation})
-    evaluation = evaluation_pairs(problems, bank, data.pairs_per_split, data.seed)
-    learnable = without_programs(problems, {c.text for _, pair in evaluation for c in (pair.a, pair.b)})
-    of_use = {use: [p for p in learnable if p.use is use] for use in Use}
-    pairs = [
-        *exactly_one_pairs(of_use[Use.train], TRAIN, data.train_pairs, data.seed),
-        *exactly_one_pairs(of_use[Use.validation], VALIDATION, data.validation_pairs, data.seed),
-        *evaluation,
-    ]
-    rows = pair_rows(pairs)
-    write_rows(folder / PAIRS, rows)
-    write_card(folder / CARD, bank, problems, pairs, content_hash(rows))
-
-
-def _labelled(config: Config, uses: set[Use]) -> list[LabelledProblem]:
-    from corpo.data.bank import select
-    from corpo.data.build import build
-    from corpo.data.label import LabelCache
-    from corpo.data.sandbox import Isolation, Sandbox
-
-    data = config.data
-    sandbox = Sandbox(isolation=Isolation(data.isolation) if data.isolation else None)
-    if data.isolation is None and sandbox.isolation is Isolation.process:
-        log.warning("sandbox isolation: process, for this machine allows no user namespaces: programs run under resource limits only")
-    else:
-        log.info("sandbox isolation: %s", sandbox.isolation)
-    cache = LabelCache(outputs(config) / "labels.jsonl")
-    return build(select(data.code_families, data.math_families), uses, data.seed, data.mutants_per_solution, sandbox, cache)
-
-
-def split_pairs(config: Config) -> list[tuple[str, Pair]]:
-    """The built pairs, each with its split."""
-    from corpo.data.store import pairs_of, read_rows
-
-    path = build_data(config) / PAIRS
-    return pairs_of(read_rows(path), str(path))
+PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
 
 
 # --- warm start ---------------------------------------------------------------------------------------------------------
@@ -140,24 +41,10 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 def warm_start_stage(config: Config) -> Stage:
     """Of the nano from nothing, or of the configured model where that wants one."""
-    made_of = {"model": _model_spec(config, _policy_hash(config))} if config.model.warm_start else {"nano": asdict(config.nano)}
+    made_of = {"model": model_spec(config, model_hash(config))} if config.model.warm_start else {"nano": asdict(config.nano)}
     spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(config.warm_start)}
     rows = 2 * config.warm_start.pairs * config.warm_start.steps
-    return Stage("warm_start", spec, outputs(config), "warm start", lambda: _minutes(config, rows, 0) if config.model.warm_start else 13)
-
-
-def _model_spec(config: Config, policy: str) -> dict[str, object]:
-    """A policy and how it is asked, for the key of a stage."""
-    return {"policy": policy, **{key: getattr(config.model, key) for key in ("dtype", "style", "chat_template")}}
-
-
-def _policy_hash(config: Config) -> str:
-    try:
-        return policy_hash(model_path(config))
-    except ModelError:
-        if config.dry_run:  # a plan can be made for a model that is still to be fetched
-            return config.model.path
-        raise
+    return Stage("warm_start", spec, outputs(config), "warm start", lambda: estimated_minutes(config, rows, 0) if config.model.warm_start else 13)
 
 
 def make_base_policy(config: Config) -> Path:
@@ -168,15 +55,15 @@ def make_base_policy(config: Config) -> Path:
 def _make_base_policy(config: Config, folder: Path) -> None:
     from corpo.data.bank import names, select
     from corpo.data.build import Use
-    from corpo.data.pairs import EVALUATION_SPLITS, without_programs
+    from corpo.data.pairs import is_evaluation, without_programs
     from corpo.data.store import content_hash, problem_rows, write_rows
     from corpo.task import render_prompt
     from corpo.train.base import new_nano
     from corpo.train.demonstrations import Demonstrator
     from corpo.train.warm_start import warm_start
 
-    evaluated = {c.text for split, pair in split_pairs(config) if split in EVALUATION_SPLITS for c in (pair.a, pair.b)}
-    problems = without_programs(_labelled(config, {Use.warm_start}), evaluated)
+    evaluated = {c.text for split, pair in split_pairs(config) if is_evaluation(split) for c in (pair.a, pair.b)}
+    problems = without_programs(labelled_problems(config, {Use.warm_start}), evaluated)
     rows = problem_rows(problems)
     write_rows(folder / PROBLEMS, rows)
     bank = select(config.data.code_families, config.data.math_families)
@@ -207,7 +94,7 @@ def start_key(config: Config) -> str:
     """What reinforcement learning starts from, for the keys of stages."""
     if config.model.warm_start:
         return warm_start_stage(config).key
-    return _policy_hash(config)
+    return model_hash(config)
 
 
 def start_path(config: Config) -> str:
@@ -218,13 +105,22 @@ def start_path(config: Config) -> str:
 # --- reinforcement learning ---------------------------------------------------------------------------------------------
 
 
+def _train_minutes(config: Config) -> float:
+    if is_nano(config):
+        return config.train.steps * 1.5 / 60
+    from corpo.train.budget import step_budget
+
+    model = model_architecture(config)
+    return config.train.steps * step_budget(config, model).step_seconds / 60 if model else math.nan
+
+
 def train_stage(config: Config) -> Stage:
     spec = {
         "data": data_stage(config).key,
-        "model": _model_spec(config, start_key(config)),
+        "model": model_spec(config, start_key(config)),
         "reward": asdict(config.reward),
         "baseline": asdict(config.baseline),
-        "rollout": _sampling(config),
+        "rollout": sampling_spec(config),
         "train": asdict(config.train),
         "seed": config.seed,
     }
@@ -239,7 +135,8 @@ def train_policy(config: Config) -> Path:
 def _train_policy(config: Config, folder: Path) -> None:
     import torch
 
-    from corpo.data.pairs import TRAIN, VALIDATION
+    from corpo.data.pairs import TRAIN, VALIDATION, is_evaluation
+    from corpo.data.store import DataError
     from corpo.train.model_card import model_card
     from corpo.train.parallel import join
     from corpo.train.reinforce import Learner
@@ -250,6 +147,11 @@ def _train_policy(config: Config, folder: Path) -> None:
     path = start_path(config)
     # Of several processes each holds the weights whole only for its engine; vLLM copies them from main memory.
     model, tokenizer = load_policy(config.model, path, "cpu" if ranks.size() > 1 and config.rollout.engine == "vllm" else None)
+    render, fits = renderer(config, tokenizer), fitting(config, model, tokenizer)
+    fitting_pairs = [(split, pair) for split, pair in pairs if not is_evaluation(split) and all(fits(render(one)) for one in (pair, pair.swapped()))]
+    train, validation = ([pair for split, pair in fitting_pairs if split == name] for name in (TRAIN, VALIDATION))
+    if not train or not validation:
+        raise DataError("data: no pairs to train on or none to validate with; set data.sources.*.evaluation below 1, or give more problems")
     learner = Learner(
         model,
         tokenizer,
@@ -257,15 +159,13 @@ def _train_policy(config: Config, folder: Path) -> None:
         config.reward.build(),
         config.baseline.name,
         config.baseline.options,
-        renderer(config, tokenizer),
+        render,
         config.train,
         config.seed,
         config.rollout.temperature,
     )
-    train = [pair for split, pair in pairs if split == TRAIN]
-    validation = [pair for split, pair in pairs if split == VALIDATION][: config.train.validation_prompts]
     mirrors = mirrors_of(config, f"{config.baseline.name}-seed{config.seed}", train_stage(config).key)
-    learner.train(train, validation, folder, mirrors.step)
+    learner.train(train, validation[: config.train.validation_prompts], folder, mirrors.step)
     mirrors.close()
     learner.save(folder / "policy")
     if ranks.rank() == 0:
@@ -280,31 +180,6 @@ def mirrors_of(config: Config, name: str, key: str) -> Mirrors:
     return Mirrors(config.track if ranks.rank() == 0 else TrackConfig(), outputs(config) / "tracking", config.name, name, key, asdict(config))
 
 
-def _sampling(config: Config) -> dict[str, object]:
-    """What rollouts depend on, for the key of a stage."""
-    return {key: getattr(config.rollout, key) for key in ("engine", "max_new_tokens", "temperature", "stop")}
-
-
-def make_engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> RolloutEngine:
-    """The engine that the config names, for a model that was loaded from `path`."""
-    rollout = config.rollout
-    if rollout.engine == "vllm":
-        from corpo.rollout.vllm import VllmEngine
-
-        return VllmEngine(model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm, rollout.stop)
-    from corpo.rollout.shared_prefix import SharedPrefixEngine
-
-    return SharedPrefixEngine(model, tokenizer, rollout.max_new_tokens, rollout.temperature, rollout.rows, rollout.stop)
-
-
-def renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
-    """How the config's model is asked about a pair."""
-    from corpo.task import chat_prompt, render_prompt
-
-    style = config.model.style
-    return (lambda pair: chat_prompt(pair, tokenizer, style)) if config.model.chat_template else (lambda pair: render_prompt(pair, style))
-
-
 # --- evaluation ---------------------------------------------------------------------------------------------------------
 
 
@@ -312,27 +187,16 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
     """Evaluation of the trained policy of this config, or of the base it starts from."""
     policy = train_stage(config).key if trained else start_key(config)
     spec = {
-        "model": _model_spec(config, policy),
-        "data": _file_key(config) or data_stage(config).key,
+        "model": model_spec(config, policy),
+        "data": evaluated_key(config),
         "reward": asdict(config.reward),
-        "rollout": _sampling(config),
+        "rollout": sampling_spec(config),
         "evaluate": {"group": config.evaluate.group, "seed": config.evaluate.seed},
     }
-    title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else "evaluate base"
+    name = next((name for name, path in config.evaluate.policies.items() if path == config.model.path), "base")
+    title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else f"evaluate {name}"
     rollouts = 10 * config.data.pairs_per_split * config.evaluate.group
-    return Stage("evaluate", spec, outputs(config), title, lambda: 1.5 if _is_nano(config) else _minutes(config, 0, rollouts))
-
-
-def _file_key(config: Config) -> str | None:
-    from corpo.data.store import DataError
-    from corpo.files import file_hash
-
-    if config.data.file is None:
-        return None
-    path = Path(config.data.file)
-    if not path.is_file():
-        raise DataError(f"data.file={path}: no such file")
-    return file_hash(path)
+    return Stage("evaluate", spec, outputs(config), title, lambda: 1.5 if is_nano(config) else estimated_minutes(config, 0, rollouts))
 
 
 def evaluate_policy(config: Config, trained: bool) -> Path:
@@ -349,17 +213,8 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
     engine = make_engine(config, model, tokenizer, path)
-    rollouts = roll_out(pairs, engine, renderer(config, tokenizer), config.reward.build(), config.evaluate.group, config.evaluate.seed, folder, title)
+    render, fits, evaluate = renderer(config, tokenizer), fitting(config, model, tokenizer), config.evaluate
+    rollouts = roll_out(pairs, engine, render, fits, config.reward.build(), evaluate.group, evaluate.seed, folder, title)
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
     for part in folder.glob("part-*.parquet"):
         part.unlink()
-
-
-def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:
-    """What policies are evaluated on, in that order: `data.file`, or the bank's evaluation splits."""
-    from corpo.data.pairs import EVALUATION_SPLITS
-    from corpo.data.store import pairs_of, read_rows
-
-    if config.data.file:
-        return pairs_of(read_rows(Path(config.data.file)), config.data.file)
-    return [(split, pair) for split, pair in split_pairs(config) if split in EVALUATION_SPLITS]

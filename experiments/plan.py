@@ -11,7 +11,7 @@ import yaml
 
 from corpo.config import Config
 from corpo.stages import Stage
-from experiments.pipeline import model_architecture
+from experiments.policies import model_architecture
 
 if TYPE_CHECKING:
     from corpo.train.budget import Budget

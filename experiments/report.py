@@ -16,8 +16,9 @@ from corpo.files import hash_of, read_json, read_jsonl, write_json, write_text
 from corpo.report.records import Run, Study, write_study
 from corpo.stages import Stage
 from experiments.app import app
+from experiments.datasets import CARD, data_stage, evaluated_pairs
 from experiments.invocation import ROOT, command
-from experiments.pipeline import CARD, ROLLOUTS, data_stage, evaluate_stage, evaluated_pairs, mirrors_of, train_stage, warm_start_stage
+from experiments.pipeline import ROLLOUTS, evaluate_stage, mirrors_of, train_stage, warm_start_stage
 
 
 def study_runs(config: Config) -> list[Config]:
@@ -46,20 +47,21 @@ def is_written(config: Config) -> bool:
     folder = results_folder(config)
     if not (folder / "provenance.json").exists():
         return False
-    return read_json(folder / "provenance.json") == _records(config) and (folder / "config.yaml").read_text(encoding="utf-8") == _dump(config)
+    return read_json(folder / "provenance.json") == records_of(study_stages(config)) and (folder / "config.yaml").read_text(encoding="utf-8") == dump(config)
 
 
-def _records(config: Config) -> dict[str, dict[str, object]]:
+def records_of(stages: Sequence[Stage]) -> dict[str, dict[str, object]]:
     """Key, commit, machine and wall time of every stage, by title."""
-    return {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in study_stages(config)}
+    return {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in stages}
 
 
-def _dump(config: Config) -> str:
+def dump(config: Config) -> str:
     return yaml.safe_dump(asdict(config), sort_keys=False)
 
 
 def write_results(config: Config, runs: Sequence[Config]) -> Path:
     """Everything that `results/<name>/` holds, from finished stages; `provenance.json` last."""
+    from corpo.data.floors import shortcut_floors
     from corpo.evaluate.run import prompt_id
     from corpo.report.claims import findings
     from corpo.report.explorer import examples
@@ -69,22 +71,24 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     from corpo.report.tables import differences, wide, write_tables
 
     folder = results_folder(config)
-    study = Study(_rollouts(config, trained=False), [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks))
+    evaluated = evaluated_pairs(config)
+    base = _rollouts(config, trained=False)
+    study = Study(base, [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated))
     table = write_tables(study, folder)
     figures = write_figures(study, folder / "figures")
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
-    write_text(folder / "config.yaml", _dump(config))
-    records = _records(config)
-    shown, facts = findings(study, differences(study)), _facts(config, records)
+    write_text(folder / "config.yaml", dump(config))
+    records = records_of(study_stages(config))
+    shown, facts = findings(study, differences(study)), facts_of(config, records, command("experiments.reproduce"))
     write_report(folder, config.name, shown, figures, pd.read_csv(folder / "summary.csv"), facts)
-    pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
+    pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated)}
     tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
     read = examples(study, pairs)
     write_study(study, read, folder)
     for one, trained in zip(runs, study.runs, strict=True):
         (folder / "metrics").mkdir(exist_ok=True)
         shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
-    write_page(folder, config.name, shown, figures, tables, read, facts, _dump(config), records)
+    write_page(folder, config.name, shown, figures, tables, read, facts, dump(config), records)
     if config.track.to:
         mirrors = mirrors_of(config, "study", hash_of(records))
         mirror_study(study, mirrors, tables, read)
@@ -103,12 +107,13 @@ def _run(config: Config) -> Run:
     return Run(config.baseline.name, config.seed, pd.DataFrame(read_jsonl(folder / "metrics.jsonl")), rewards, _rollouts(config, trained=True))
 
 
-def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, object]:
+def facts_of(config: Config, records: dict[str, dict[str, object]], typed: str) -> dict[str, object]:
+    """Where a report comes from: the command that was typed, and what its stages recorded."""
     last = list(records.values())[-1]
     resumed = [title for title, record in records.items() if record.get("resumed")]
     late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
     return {
-        "command": f"`{command('experiments.reproduce')}`",
+        "command": f"`{typed}`",
         "configuration": "`config.yaml`",
         "seeds": ", ".join(map(str, config.study.seeds)),
         "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in records.values()})),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from corpo import ranks
 from corpo.config import Config
 from experiments.app import app
-from experiments.pipeline import build_data, evaluate_policy, train_policy
+from experiments.datasets import build_data
+from experiments.pipeline import evaluate_policy, train_policy
 from experiments.report import is_written, results_folder, study_runs, study_stages, write_results
 
 

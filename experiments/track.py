@@ -5,7 +5,8 @@ from __future__ import annotations
 from corpo.config import Config
 from corpo.files import read_jsonl
 from experiments.app import app
-from experiments.pipeline import mirrors_of, outputs, train_stage
+from experiments.pipeline import mirrors_of, train_stage
+from experiments.policies import outputs
 from experiments.report import require, study_runs, study_stages, write_results
 
 

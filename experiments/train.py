@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from corpo.config import Config
 from experiments.app import app
-from experiments.pipeline import data_stage, train_policy, train_stage
+from experiments.datasets import data_stage
+from experiments.pipeline import train_policy, train_stage
 
 
 def run(config: Config) -> None:

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app import compose, refuse, validated
-from experiments.pipeline import make_engine, model_path, renderer
+from experiments.policies import make_engine, model_path, renderer
 
 if TYPE_CHECKING:
     from corpo.config import Config

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from corpo.config import Config
 from experiments.app import app
-from experiments.pipeline import data_stage, make_base_policy, warm_start_stage
+from experiments.datasets import data_stage
+from experiments.pipeline import make_base_policy, warm_start_stage
 
 
 def run(config: Config) -> None:

@@ -10,8 +10,8 @@ from corpo.policy.load import load_policy
 from corpo.policy.lora import add_lora
 from corpo.train import budget
 from experiments.app import compose, validated
-from experiments.pipeline import model_architecture
 from experiments.plan import budget_text
+from experiments.policies import model_architecture
 
 SMALL = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2)
 

@@ -29,6 +29,8 @@ def shortcut_floors(pairs: Sequence[tuple[str, Pair]]) -> pd.DataFrame:
     """
     rows = [(split, p.problem.domain.value, p.problem.id, p.a.text, p.b.text, p.a.correct, p.b.correct) for split, p in pairs]
     frame = pd.DataFrame(rows, columns=["split", "domain", "problem", "a", "b", "right_a", "right_b"])
+    if frame.empty:
+        return pd.DataFrame(columns=["split", "prompts", "problems", *FLOORS])
     judged = [_judged(group) for _, group in frame.groupby("domain", sort=False)]
     both = pd.concat(judged)
     means = both.groupby("split", sort=False)[list(FLOORS)].mean()

@@ -22,7 +22,11 @@ TABLE_SPLITS = (
     "math_second_correct",
 )
 EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
-EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS
+EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources name their own
+
+
+def is_evaluation(split: str) -> bool:
+    return split not in (TRAIN, VALIDATION)
 
 
 def split_name(prefix: str, pair: Pair) -> str:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from corpo.config import CandidatesConfig, DataConfig, SourceConfig
 from corpo.data.build import LabelledProblem, Use
-from corpo.data.candidates import Recipe, Suspected, distinct, labelled, suspects
+from corpo.data.candidates import SAMPLED, Recipe, Suspected, distinct, labelled, suspects
 from corpo.data.contamination import Overlap, overlaps
 from corpo.data.label import LabelCache
 from corpo.data.matching import matched_pairs
 from corpo.data.pairs import TRAIN, VALIDATION, split_name
-from corpo.data.sandbox import Isolation, Sandbox
+from corpo.data.sandbox import Sandbox
 from corpo.data.sources import SOURCES, Given, RealProblem, read_problems
 from corpo.data.store import DataError
-from corpo.files import hash_of
+from corpo.files import file_hash, hash_of
 from corpo.task import Kind, Pair
 
 VALIDATION_SHARE = 0.1  # of the problems that do not evaluate
-SMALL = 30  # a split with fewer problems is marked: its interval means little
 
 
 @dataclass(frozen=True)
 class RealData:
     """What was read, labelled and paired, and what was left out on the way."""
 
-    problems: list[LabelledProblem]  # every distinct candidate, of whatever length
+    problems: list[LabelledProblem]  # every distinct candidate, of whatever length; the family is the source
     pairs: list[tuple[str, Pair]]
-    candidates: int  # labelled: different texts, before the same programs under other names were put together
-    correct: int  # of these
+    labelled: Counter[tuple[str, bool]]  # candidates by source and label: different texts, before the same programs under other names were put together
+    claims: Counter[tuple[str, bool]]  # labels by source, and whether they agree with what the source says of the candidate
     failing: list[str]  # problems left out because their own reference fails
     overlapping: list[Overlap]  # training problems left out
 
@@ -46,7 +47,12 @@ def read_all(data: DataConfig) -> dict[str, list[RealProblem]]:
 
 
 def build_real(
-    data: DataConfig, candidates: CandidatesConfig, read: Mapping[str, Sequence[RealProblem]], sampled: Mapping[str, Sequence[Given]], cache: LabelCache | None
+    data: DataConfig,
+    candidates: CandidatesConfig,
+    read: Mapping[str, Sequence[RealProblem]],
+    sampled: Mapping[str, Sequence[Given]],
+    sandbox: Sandbox,
+    cache: LabelCache | None,
 ) -> RealData:
     """`sampled` are programs of a language model by problem id. Raises DataError where nothing can be paired."""
     recipe = Recipe(tuple(candidates.makers), candidates.mutants, candidates.seed)
@@ -57,19 +63,20 @@ def build_real(
         for name, source in data.sources.items()
         for problem in read[name]
     ]
-    seconds = 2 * candidates.cpu_seconds + 2
-    sandbox = Sandbox(Isolation(data.isolation) if data.isolation else None, candidates.cpu_seconds, seconds)
     problems, failing = labelled(suspected, sandbox, cache, candidates.tests)
-    counts = [candidate.correct for problem in problems for candidate in problem.candidates]
+    all_candidates = [(problem.family, candidate) for problem in problems for candidate in problem.candidates]
+    labels = Counter((source, candidate.correct) for source, candidate in all_candidates)
+    claims = Counter((source, candidate.correct is candidate.claimed) for source, candidate in all_candidates if candidate.claimed is not None)
     problems = [replace(problem, candidates=distinct(problem.candidates, problem.domain)) for problem in problems]
     evaluated = [problem for problem in problems if problem.use is Use.evaluation]
     overlapping = overlaps([problem for problem in problems if problem.use is not Use.evaluation], evaluated, data.pairing.overlap)
     left_out = {one.trained for one in overlapping}
     pairs = _pairs([problem for problem in problems if problem.id not in left_out], data)
     if not pairs:
-        labels = f"{sum(counts)} correct and {len(counts) - sum(counts)} wrong candidates of {len(problems)} problems"
-        raise DataError(f"data: not one pair could be made of {labels}; add candidates (samples=, candidates=mutants) or raise data.pairing.longest")
-    return RealData(problems, pairs, len(counts), sum(counts), failing, overlapping)
+        right = sum(candidate.correct for _, candidate in all_candidates)
+        found = f"{right} correct and {len(all_candidates) - right} wrong candidates of {len(problems)} problems"
+        raise DataError(f"data: not one pair could be made of {found}; add candidates (candidates=mutants) or raise data.pairing.longest")
+    return RealData(problems, pairs, labels, claims, failing, overlapping)
 
 
 def _loader(name: str, source: SourceConfig) -> str:
@@ -111,22 +118,23 @@ def _pairs(problems: Sequence[LabelledProblem], data: DataConfig) -> list[tuple[
 
 def made_of(data: DataConfig, candidates: CandidatesConfig) -> dict[str, object]:
     """Everything of the configuration that the pairs depend on, for the key of a stage; files by their content."""
+    used = ("makers", "mutants", "tests", "cpu_seconds", "seed")  # what is sampled has a stage, and so a key, of its own
     return {
-        "sources": {name: {**asdict(source), **_contents(source)} for name, source in data.sources.items()},
+        "problems": problems_made_of(data),
         "pairing": asdict(data.pairing),
         "data": {key: getattr(data, key) for key in ("pairs_per_split", "train_pairs", "validation_pairs", "seed", "isolation")},
-        "candidates": asdict(candidates)
-        if "sampled" in candidates.makers
-        else {key: getattr(candidates, key) for key in ("makers", "mutants", "tests", "cpu_seconds", "seed")},
+        "candidates": {key: getattr(candidates, key) for key in used},
     }
+
+
+def problems_made_of(data: DataConfig) -> dict[str, object]:
+    """Everything that the problems depend on."""
+    sources = {name: {**asdict(source), **_contents(source)} for name, source in data.sources.items()}
+    return {"sources": sources, "longest_statement": data.pairing.longest_statement}
 
 
 def _contents(source: SourceConfig) -> dict[str, str]:
     """Hashes of a source's local files. Raises DataError where one is missing."""
-    from pathlib import Path
-
-    from corpo.files import file_hash
-
     found = {}
     for key in ("path", "samples"):
         if (value := getattr(source, key)) is None:
@@ -137,3 +145,8 @@ def _contents(source: SourceConfig) -> dict[str, str]:
         files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         found[key] = hash_of([[str(one.relative_to(path)), file_hash(one)] for one in files])
     return found
+
+
+def wants_samples(candidates: CandidatesConfig) -> bool:
+    """Whether a language model writes candidates."""
+    return SAMPLED in candidates.makers

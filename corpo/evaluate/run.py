@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from corpo.rollout import RolloutEngine
 from corpo.rollout.judge import judge
 from corpo.task import Pair, Reward, Verdict
 
+log = logging.getLogger(__name__)
+
 PART = 64  # prompts between two savings
 
 
@@ -20,6 +23,7 @@ def roll_out(
     pairs: Sequence[tuple[str, Pair]],
     engine: RolloutEngine,
     render: Callable[[Pair], str],
+    fits: Callable[[str], bool],
     reward: Reward,
     group: int,
     seed: int,
@@ -28,7 +32,7 @@ def roll_out(
 ) -> pd.DataFrame:
     """One row per rollout: split, prompt, labels, scores, reward, response. `swapped` tells a pair's two orders apart.
 
-    Kept in `folder` part by part, and gone on with from there.
+    Kept in `folder` part by part, and gone on with from there. A prompt that does not fit the model gets empty responses, which fail.
     """
     prompts = [render(pair) for _, pair in pairs]
     by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))  # an engine pads neighbours little
@@ -36,8 +40,14 @@ def roll_out(
     with progress(title, len(prompts), sum(len(numbers) for path, numbers in parts.items() if path.exists())) as advance:
         for path, numbers in parts.items():
             if not path.exists():
-                texts_PG = engine.generate([prompts[number] for number in numbers], group, seed, numbers, advance).texts_PG
+                asked = [number for number in numbers if fits(prompts[number])]
+                texts_PG = engine.generate([prompts[number] for number in asked], group, seed, asked, advance).texts_PG if asked else []
+                told = dict(zip(asked, texts_PG, strict=True))
+                texts_PG = [told.get(number, [""] * group) for number in numbers]
+                advance(len(numbers) - len(asked))
                 write_atomically(path, _table(numbers, [pairs[number] for number in numbers], texts_PG, reward).to_parquet)
+    if too_long := sum(not fits(prompt) for prompt in prompts):
+        log.warning("%s: %d of %d prompts are too long for the model and count as failed", title, too_long, len(prompts))
     return pd.concat([pd.read_parquet(path) for path in parts]).sort_values(["prompt_id", "rollout"], ignore_index=True)
 
 

@@ -41,11 +41,13 @@ def _spread(rollouts: pd.DataFrame) -> list[str]:
 
 
 def _prompt(rollouts: pd.DataFrame, prompt_id: str, pair: Pair) -> dict[str, Any]:
-    split = str(rollouts.loc[rollouts["prompt_id"] == prompt_id, "split"].iloc[0])
-    sides = [
-        {"text": c.text, "correct": c.correct, "origin": c.origin, "line": c.line, "passed": c.passed, "total": c.total, "evidence": c.evidence}
-        for c in (pair.a, pair.b)
-    ]
+    return shown_pair(str(rollouts.loc[rollouts["prompt_id"] == prompt_id, "split"].iloc[0]), pair)
+
+
+def shown_pair(split: str, pair: Pair) -> dict[str, Any]:
+    """A pair as the pages show it."""
+    told = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence")
+    sides = [{field: getattr(candidate, field) for field in told} for candidate in (pair.a, pair.b)]
     problem = pair.problem
     return {"split": split, "kind": str(pair.kind), "problem": problem.id, "family": problem.family, "statement": problem.statement, "candidates": sides}
 

@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from corpo.data.card import table as markdown_table
 from corpo.files import write_text
+from corpo.markdown import table as markdown_table
 from corpo.report.claims import Finding
 from corpo.report.explorer import ROLLOUTS
 
@@ -39,8 +39,7 @@ def write_report(folder: Path, name: str, shown: Sequence[Finding], figures: Seq
         f"""# {name}
 
 {tables}
-*coin*: floor of a policy that flips a coin for each candidate. *exactly one*: floor of a policy that always calls exactly one candidate correct, at
-random. pass@16 of a coin is 99%: read it beside pass@1. Each pair is evaluated in both orders; intervals resample
+pass@16 of a coin is 99%: read it beside pass@1. Each pair is evaluated in both orders; intervals resample
 problems with all their pairs, within the families at hand: they say nothing about other families.
 
 ## Claims
@@ -75,23 +74,29 @@ def write_page(
     records: Mapping[str, Any],
 ) -> None:
     """Write `report.html`: one file that needs nothing beside it and no network. `tables` are wide, by k; `examples` as `explorer` makes them."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     images = [
         {"name": figure, "caption": _CAPTIONS.get(figure, figure), "data": base64.b64encode((folder / f"figures/{figure}.png").read_bytes()).decode()}
         for figure in figures
     ]
     write_text(
         folder / "report.html",
-        template.render(
+        render(
+            "page.html",
+            examples,
             name=name,
             findings=shown,
             figures=images,
             tables=tables,
             rollouts_shown=ROLLOUTS,
-            examples_json=json.dumps(examples, allow_nan=False).replace("<", "\\u003c"),  # so that no text in it can end the script
             facts={what: str(value).replace("`", "") for what, value in facts.items()},
             config=config,
             records=records,
         ),
     )
+
+
+def render(template: str, examples: Sequence[Mapping[str, Any]], **values: Any) -> str:
+    """A page of this folder that needs nothing beside it and no network; `examples` are what its script shows one by one."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
+    told = json.dumps(examples, allow_nan=False).replace("<", "\\u003c")  # so that no text in it can end the script
+    return environment.get_template(template).render(examples_json=told, **values)

@@ -41,6 +41,7 @@ class Study:
     runs: Sequence[Run]
     threshold: float
     ks: Sequence[int]
+    shortcuts: pd.DataFrame  # one row a split, what judges reach that understand nothing (`corpo.data.floors`)
 
     @property
     def baselines(self) -> list[str]:
@@ -70,6 +71,7 @@ class Study:
 def write_study(study: Study, examples: Sequence[dict[str, Any]], folder: Path) -> None:
     """Into `folder/records`, beside the metrics by step in `folder/metrics`; `examples` are rollouts to read (`corpo.report.explorer`)."""
     records = folder / "records"
+    _write(records / "shortcuts.parquet", study.shortcuts)
     _write(records / "base.parquet", study.base.drop(columns="response", errors="ignore"))
     for run in study.runs:
         _write(records / f"{run.name}.parquet", run.rollouts.drop(columns="response", errors="ignore"))
@@ -95,7 +97,8 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
         by_step = {int(str(step)): table.pivot(index="prompt", columns="rollout", values="reward").to_numpy() for step, table in rewards.groupby("step")}
         metrics = pd.DataFrame(read_jsonl(folder / "metrics" / f"{name}.jsonl"))
         runs.append(Run(one["baseline"], one["seed"], metrics, by_step, pd.read_parquet(records / f"{name}.parquet")))
-    return Study(pd.read_parquet(records / "base.parquet"), runs, about["threshold"], about["ks"]), read_json(records / "examples.json")
+    base, shortcuts = pd.read_parquet(records / "base.parquet"), pd.read_parquet(records / "shortcuts.parquet")
+    return Study(base, runs, about["threshold"], about["ks"], shortcuts), read_json(records / "examples.json")
 
 
 def newest_study(results: Path) -> Path:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from corpo.data.card import table as markdown_table
+from corpo.data.card import MARK, SMALL
+from corpo.data.floors import FLOORS
 from corpo.data.pairs import EXTRA_SPLITS, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
 from corpo.evaluate.metrics import by_prompt, floors, summarise
 from corpo.files import write_text
+from corpo.markdown import table as markdown_table
 from corpo.report.records import Study
 from corpo.task import Kind
 
@@ -31,6 +33,8 @@ TITLES = {
     "code_both_correct": "OOD: code, both correct",
     "math_first_correct": "OOD: math, first correct",
     "math_second_correct": "OOD: math, second correct",
+    "math_both_wrong": "OOD: math, both wrong",
+    "math_both_correct": "OOD: math, both correct",
     "code_exactly_one": "in domain: code, both orders",
     "math_exactly_one": "OOD: math, both orders",
     "trained_families_exactly_one": "trained families, new problems, both orders",
@@ -38,26 +42,26 @@ TITLES = {
     "trained_families_second_correct": "trained families, new problems, second correct",
 }
 
-# A policy that favours a position gains on one split what it loses on the other: their mean over both orders of each pair tells.
-BOTH_ORDERS = {
-    "code_exactly_one": ("code_first_correct", "code_second_correct"),
-    "math_exactly_one": ("math_first_correct", "math_second_correct"),
-    "trained_families_exactly_one": ("trained_families_first_correct", "trained_families_second_correct"),
-}
-
 
 def rows_of(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The table's rows in order, each with the splits it is the mean of: every split, and both orders together behind the second."""
+    """The table's rows in order, each with the splits it is the mean of: the paper's splits first, and both orders together behind the second.
+
+    A policy that favours a position gains on one order what it loses on the other: their mean tells.
+    """
+    known = [split for split in (*TABLE_SPLITS, *EXTRA_SPLITS) if split in splits]
     rows: dict[str, tuple[str, ...]] = {}
-    for split in [s for s in (*TABLE_SPLITS, *EXTRA_SPLITS) if s in splits] or splits:
+    for split in [*known, *(split for split in splits if split not in known)]:
         rows[split] = (split,)
-        rows |= {name: both for name, both in BOTH_ORDERS.items() if split == both[1] and both[0] in splits}
+        prefix = split.removesuffix(f"_{Kind.second_correct}")
+        if prefix != split and (first := f"{prefix}_{Kind.first_correct}") in splits:
+            rows[f"{prefix}_exactly_one"] = (first, split)
     return rows
 
 
 def results_table(study: Study) -> pd.DataFrame:
     """One row per split (or two), policy and k: mean over seeds, interval over problems, spread over seeds, floors, published value."""
     rows = []
+    shortcuts = {split: _shortcuts(study, members) for split, members in rows_of(study.splits).items()}
     for policy in ("base", *study.baselines):
         prompts = study.prompts(policy)
         per_seed = _by_seed(study, policy)
@@ -83,10 +87,17 @@ def results_table(study: Study) -> pd.DataFrame:
                         "problems": mine["problem_id"].nunique(),
                         "coin_floor": 100 * (1 - (1 - floor["coin"]) ** k),
                         "exactly_one_floor": 100 * (1 - (1 - floor["exactly_one"]) ** k),
+                        **shortcuts[split],
                         "published": PUBLISHED.get(split, {}).get(policy) if k == 16 else None,
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _shortcuts(study: Study, members: Sequence[str]) -> dict[str, float]:
+    """Percent of the prompts of some splits that each shortcut judges right; the same for every k, for they do not sample."""
+    mine = study.shortcuts[study.shortcuts["split"].isin(members)]
+    return {f"{name}_floor": 100 * float((mine[name] * mine["prompts"]).sum(min_count=1) / mine["prompts"].sum()) for name in FLOORS}
 
 
 def differences(study: Study) -> pd.DataFrame:
@@ -129,12 +140,14 @@ def wide(table: pd.DataFrame, k: int, plain: bool = False) -> pd.DataFrame:
     rows = []
     for split in dict.fromkeys(mine["split"]):
         cells = mine[mine["split"] == split].set_index("policy")
-        row: dict[str, object] = {"split": TITLES.get(split, split)}
+        mark = f" {MARK}" if cells["problems"].iloc[0] < SMALL else ""
+        row: dict[str, object] = {"split": TITLES.get(split, split.replace("_", " ")) + mark}
         for policy in policies:
             cell = cells.loc[policy]
             row[policy] = f"{cell['percent']:.1f}" if plain else f"{cell['percent']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]"
         row["coin"] = f"{cells['coin_floor'].iloc[0]:.0f}"
         row["exactly one"] = f"{cells['exactly_one_floor'].iloc[0]:.0f}"
+        row |= {name: _whole(cells[f"{name}_floor"].iloc[0]) for name in FLOORS}
         if k == 16:
             published = PUBLISHED.get(split)
             row["paper: GRPO / static / CoRPO"] = " / ".join(f"{published[name]:.1f}" for name in ("grpo", "static", "corpo")) if published else "–"
@@ -142,8 +155,20 @@ def wide(table: pd.DataFrame, k: int, plain: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _whole(percent: float) -> str:
+    return "–" if percent != percent else f"{percent:.0f}"
+
+
 def markdown(frame: pd.DataFrame) -> str:
     return markdown_table(list(frame.columns), frame.to_numpy().tolist())
+
+
+def _note(table: pd.DataFrame) -> str:
+    small = f" {MARK}: fewer than {SMALL} problems; the interval says little." if (table["problems"] < SMALL).any() else ""
+    return f"""
+Floors, of judges that understand nothing: *coin* flips one for each candidate; *exactly one* calls one of them correct, at random; *length* and *words*
+(a regression on token counts) are what style gives away, whatever k.{small}
+"""
 
 
 def write_tables(study: Study, folder: Path) -> pd.DataFrame:
@@ -157,7 +182,7 @@ def write_tables(study: Study, folder: Path) -> pd.DataFrame:
     write_text(folder / "summary.csv", pd.concat(frames).round(4).to_csv(index=False))
     ks = (min(study.ks), max(study.ks))
     sections = [f"**pass@{k}, %** (mean over seeds, 95% interval over problems)\n\n{markdown(wide(table, k))}\n" for k in ks]
-    write_text(folder / "table.md", "\n".join(sections))
+    write_text(folder / "table.md", "\n".join(sections) + _note(table))
     latex = [wide(table, k, plain=True).to_latex(index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}") for k in ks]
     write_text(folder / "table.tex", "\n".join(latex))
     return table

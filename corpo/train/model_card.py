@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from corpo.config import Config
-from corpo.data.card import table
+from corpo.markdown import table
 
 MEASURED = {
     "validation/pass@1": "pass@1, validation families",
