@@ -1,24 +1,33 @@
-"""Write the pairs for other trainers: `python -m experiments.export data=full model.style=instruct`."""
+"""Write the pairs for others: `python -m experiments.export data=full model.style=instruct`.
+
+For verl and TRL as conversations; for the hub as a folder with a card, which `corpo push` puts there.
+"""
 
 from __future__ import annotations
 
 from corpo.config import Config
 from experiments.app import app
-from experiments.pipeline import data_stage, split_pairs
+from experiments.data import stages
+from experiments.datasets import CARD, data_stage, split_pairs
 
 
 def run(config: Config) -> None:
-    from corpo.data.export import conversation_rows
-    from corpo.data.pairs import EVALUATION_SPLITS, TRAIN, VALIDATION
+    from corpo.data.export import conversation_rows, write_hub_folder
+    from corpo.data.pairs import TRAIN, VALIDATION
+    from corpo.data.real import licences
     from corpo.data.store import write_rows
 
     pairs = split_pairs(config)
-    folder = data_stage(config).folder / f"conversations-{config.model.style}"
-    for name, splits in (("train", (TRAIN,)), ("validation", (VALIDATION,)), ("evaluation", EVALUATION_SPLITS)):
-        path = folder / f"{name}.parquet"
-        write_rows(path, conversation_rows([(split, pair) for split, pair in pairs if split in splits], config.model.style))
-        print(f"{name}: {path}")
+    folder = data_stage(config).folder
+    for name, wanted in (("train", TRAIN), ("validation", VALIDATION), ("evaluation", None)):
+        mine = [(split, pair) for split, pair in pairs if (split if split in (TRAIN, VALIDATION) else None) == wanted]
+        if mine:
+            path = folder / f"conversations-{config.model.style}/{name}.parquet"
+            write_rows(path, conversation_rows(mine, config.model.style))
+            print(f"{name}: {path}")
+    write_hub_folder(folder / "hub", pairs, (folder / CARD).read_text(encoding="utf-8"), list(licences(config.data).values()) or ["MIT"])
+    print(f"hub: {folder / 'hub'}")
 
 
 if __name__ == "__main__":
-    app(run, lambda config: [data_stage(config)])
+    app(run, stages)

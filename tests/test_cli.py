@@ -169,7 +169,8 @@ def test_a_trained_policy_has_a_card_and_could_be_pushed(
 
     code, out, _ = _run(monkeypatch, capsys, push, policy, "me/verifier", "--dry-run")
     assert code == 0
-    assert {line.split()[1] for line in out.splitlines()} == {path.name for path in policy.iterdir()}
+    assert out.startswith("a model:\n")
+    assert {line.split()[1] for line in out.splitlines()[1:]} == {path.name for path in policy.iterdir()}
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     code, _, error = _run(monkeypatch, capsys, push, policy, "me/verifier")
     assert (code, error.count("\n")) == (2, 1)

@@ -1,10 +1,15 @@
-"""Pairs in the layout that verl reads, and TRL too: a conversation a row."""
+"""Pairs for others: conversations for verl and TRL, and a folder that the hub shows as a data set with a card."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from corpo.data.store import pair_rows, write_rows
+from corpo.files import write_text
 from corpo.task import Pair, render_prompt
 
 
@@ -20,3 +25,24 @@ def conversation_rows(pairs: Iterable[tuple[str, Pair]], style: str) -> list[dic
         }
         for at, (split, pair) in enumerate(pairs)
     ]
+
+
+def write_hub_folder(folder: Path, pairs: Sequence[tuple[str, Pair]], card: str, licences: Sequence[str]) -> None:
+    """`README.md`, the card under the hub's front matter, and `data/<split>.parquet`: what `load_dataset` reads and `corpo push` uploads."""
+    splits = list(dict.fromkeys(split for split, _ in pairs))
+    for split in splits:
+        write_rows(folder / f"data/{split}.parquet", pair_rows((name, pair) for name, pair in pairs if name == split))
+    files = [{"split": split, "path": f"data/{split}.parquet"} for split in splits]
+    head = {
+        "license": _licence(licences),
+        "task_categories": ["text-classification"],
+        "tags": ["corpo", "verifier", "code"],
+        "configs": [{"config_name": "default", "data_files": files}],
+    }
+    write_text(folder / "README.md", f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{card}")
+
+
+def _licence(licences: Sequence[str]) -> str:
+    """The hub's name of the one licence that all sources have, else "other": the card lists them."""
+    [name, *more] = dict.fromkeys(licences)
+    return "other" if more else {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC BY 4.0": "cc-by-4.0"}.get(name, "other")

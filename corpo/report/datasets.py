@@ -35,7 +35,7 @@ def write_sheet(path: Path, problems: Sequence[LabelledProblem], pairs: Sequence
 @styled()
 def sheet(problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> Figure:
     """Who wrote the candidates, how wrong ones fail, how long they are, how many pairs there are, and what style gives away."""
-    figure, axes = plt.subplots(2, 3, figsize=(13, 7))
+    figure, axes = plt.subplots(2, 3, figsize=(15, 8))
     _origins(axes[0][0], problems)
     _errors(axes[0][1], problems)
     _near_misses(axes[0][2], problems)
@@ -54,7 +54,7 @@ def _origins(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
     axes.barh(names, left, color=CORRECT, label="correct")
     axes.barh(names, [counts[name, False] for name in names], left=left, color=WRONG, label="wrong")
     axes.set(title="Who wrote the candidates", xlabel="candidates")
-    axes.legend(loc="lower right")
+    _legend_below(axes)
 
 
 def _errors(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
@@ -66,7 +66,7 @@ def _errors(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
 def _near_misses(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
     shares = [c.passed / c.total for p in problems for c in p.candidates if not c.correct and c.total > 1]
     axes.hist(shares, bins=list(np.linspace(0, 1, 21)), color=WRONG)
-    axes.set(title="Near misses", xlabel="share of tests that a wrong program passes", ylabel="candidates")
+    axes.set(title="Near misses", xlabel="share of tests passed by wrong programs", ylabel="candidates")
 
 
 def _lengths(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
@@ -88,8 +88,8 @@ def _splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     axes.barh(at + 0.2, [len(units[name]) for name in names], height=0.38, color="#4c72b0", label="pairs")
     axes.barh(at - 0.2, [len(problems[name]) for name in names], height=0.38, color="#8c8c8c", label="problems")
     axes.set_yticks(at, [name.replace("_", " ") for name in names])
-    axes.set(title="Splits", xlabel="count (log scale)", xscale="log")
-    axes.legend(loc="lower right")
+    axes.set(title="Splits", xlabel="pairs (unordered), problems")
+    _legend_below(axes)
 
 
 def _floors(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
@@ -97,11 +97,16 @@ def _floors(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     at = np.arange(len(floors))
     for shift, name, shade in zip((0.2, -0.2), FLOORS, ("#ccb974", "#64b5cd"), strict=True):
         axes.barh(at + shift, 100 * floors[name].fillna(0), height=0.38, color=shade, label=name)
-    axes.axvline(25, color="#333333", linewidth=0.8, linestyle=":")
-    axes.axvline(50, color="#333333", linewidth=0.8, linestyle="--")
+    axes.axvline(25, color="#333333", linewidth=0.8, linestyle=":", label="coin")
+    axes.axvline(50, color="#333333", linewidth=0.8, linestyle="--", label="exactly one")
     axes.set_yticks(at, [str(name).replace("_", " ") for name in floors["split"]])
-    axes.set(title="What style gives away (dotted: coin; dashed: exactly one)", xlabel="pairs judged right, %", xlim=(0, 100))
-    axes.legend(loc="lower right")
+    axes.set(title="What style gives away", xlabel="pairs judged right, %", xlim=(0, 100))
+    _legend_below(axes)
+
+
+def _legend_below(axes: Axes) -> None:
+    """Clear of the bars."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=4, fontsize=8)
 
 
 def write_page(path: Path, sheet: Path, pairs: Sequence[tuple[str, Pair]]) -> None:

