@@ -9,7 +9,7 @@ import pandas as pd
 
 from corpo.files import write_atomically
 from corpo.progress import progress
-from corpo.rollout import RolloutEngine
+from corpo.rollout import RolloutEngine, Rollouts
 from corpo.rollout.judge import judge
 from corpo.task import Pair, Reward, Verdict
 
@@ -36,16 +36,16 @@ def roll_out(
     with progress(title, len(prompts), sum(len(numbers) for path, numbers in parts.items() if path.exists())) as advance:
         for path, numbers in parts.items():
             if not path.exists():
-                texts_PG = engine.generate([prompts[number] for number in numbers], group, seed, numbers, advance).texts_PG
-                write_atomically(path, _table(numbers, [pairs[number] for number in numbers], texts_PG, reward).to_parquet)
+                rollouts = engine.generate([prompts[number] for number in numbers], group, seed, numbers, advance)
+                write_atomically(path, _table(numbers, [pairs[number] for number in numbers], rollouts, reward).to_parquet)
     return pd.concat([pd.read_parquet(path) for path in parts]).sort_values(["prompt_id", "rollout"], ignore_index=True)
 
 
-def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], texts_PG: list[list[str]], reward: Reward) -> pd.DataFrame:
-    judged = judge(texts_PG, [pair for _, pair in pairs], reward)
+def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], rollouts: Rollouts, reward: Reward) -> pd.DataFrame:
+    judged = judge(rollouts.texts_PG, [pair for _, pair in pairs], reward)
     rows = []
     for at, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
-        for g, (verdict, text) in enumerate(zip(judged.verdicts_PG[at], texts_PG[at], strict=True)):
+        for g, (verdict, text) in enumerate(zip(judged.verdicts_PG[at], rollouts.texts_PG[at], strict=True)):
             rows.append(
                 {
                     "split": split,
@@ -63,6 +63,7 @@ def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], texts_PG: 
                     "correct": isinstance(verdict, Verdict) and verdict.correct(pair.labels),
                     "reward": float(judged.rewards_PG[at, g]),
                     "rollout": g,
+                    "tokens": int(rollouts.lengths_PG[at, g]),
                     "response": text,
                 }
             )

@@ -136,14 +136,15 @@ def distributions(study: Study, window: int = 5) -> Figure:
     figure, axes = plt.subplots(2, 2 * len(study.baselines), figsize=(4.4 * len(study.baselines), 5.2), sharey="row", squeeze=False)
     for column, baseline in enumerate(study.baselines):
         for late in (False, True):
-            rewards = [np.concatenate([run.rewards[s] for s in _some_steps(run.rewards, late, window)]) for run in study.of(baseline)]
-            rewards_PG = torch.tensor(np.concatenate(rewards))
-            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold)
+            steps = [(run.rewards[s], run.lengths[s]) for run in study.of(baseline) for s in _some_steps(run.rewards, late, window)]
+            rewards_PG, lengths_PG = (torch.tensor(np.concatenate(part)) for part in zip(*steps, strict=True))
+            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold, lengths_PG=lengths_PG)
             failed = (rewards_PG < study.threshold).flatten().numpy()
             at = 2 * column + late
             title = f"{NAMES.get(baseline, baseline)}, {'last' if late else 'first'} {window} steps"
             _split_histogram(axes[0][at], rewards_PG.flatten().numpy(), failed, np.linspace(-1.05, 1.05, 22), study.threshold)
-            _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-2, 2, 41), 0.0)
+            limit = max(2.0, float(advantages_PG.abs().max()))
+            _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-limit, limit, 41), 0.0)
             axes[0][at].set(title=title, xlabel="reward")
             axes[1][at].set(xlabel="advantage")
     axes[0][0].set_ylabel("share of rollouts")
