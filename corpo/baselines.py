@@ -1,4 +1,4 @@
-"""The method: from the rewards of a group to its advantages. This file imports nothing of ours.
+"""The method: from the rewards of a group to its advantages. What other papers put in its place is in `corpo/baselines_more.py`.
 
 For a prompt with G rollouts and rewards R_1..R_G, a baseline b turns rewards into advantages A_i = R_i - b (arXiv 2511.04439):
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,10 @@ RESIDUE = 4 * torch.finfo(torch.float32).eps  # relative to a group's largest re
 
 
 def register_baseline(name: str) -> Callable[[Baseline], Baseline]:
-    """Add `f(rewards_PG, threshold, **options) -> advantages_PG` under a name that configs and sweeps can use."""
+    """Add `f(rewards_PG, threshold, **options) -> advantages_PG` under a name that configs and sweeps can use.
+
+    One that has a parameter `lengths_PG` is given every rollout's tokens.
+    """
 
     def register(function: Baseline) -> Baseline:
         BASELINES[name] = function
@@ -34,12 +38,13 @@ def register_baseline(name: str) -> Callable[[Baseline], Baseline]:
     return register
 
 
-def advantages(rewards_PG: Tensor, baseline: str, *, threshold: float = 0.0, **options: object) -> Tensor:
+def advantages(rewards_PG: Tensor, baseline: str, *, threshold: float = 0.0, lengths_PG: Tensor | None = None, **options: object) -> Tensor:
     """Advantages (P, G) of P groups of G rollouts, in the dtype of the rewards.
 
-    `threshold` is R_min_correct: the least reward of a correct rollout. Computed in float64; what rounding leaves of a zero is 0.
-    Raises ValueError for an unknown baseline or option, for rewards that are not a finite floating-point matrix, for a threshold
-    that is not finite, and where a baseline cannot work with the group size.
+    `threshold` is R_min_correct: the least reward of a correct rollout. `lengths_PG` are tokens, for the baselines that need them.
+    Computed in float64; what rounding leaves of a zero is 0.
+    Raises ValueError for an unknown baseline or option, for rewards that are not a finite floating-point matrix, for lengths that are
+    missing or of another shape, for a threshold that is not finite, and where a baseline cannot work with the group size.
     """
     check_baseline(baseline, options)
     if not math.isfinite(threshold):
@@ -49,46 +54,60 @@ def advantages(rewards_PG: Tensor, baseline: str, *, threshold: float = 0.0, **o
     if not torch.isfinite(rewards_PG).all():
         prompt, rollout = (~torch.isfinite(rewards_PG)).nonzero()[0].tolist()
         raise ValueError(f"rewards: prompt {prompt}, rollout {rollout} is {float(rewards_PG[prompt, rollout])}; rewards must be finite")
+    if needs_lengths(baseline):
+        if lengths_PG is None or lengths_PG.shape != rewards_PG.shape or not bool((lengths_PG > 0).all()):
+            raise ValueError(f"baseline {baseline!r} needs lengths_PG: the tokens of every rollout, at least 1 each, shaped as the rewards")
+        options = options | {"lengths_PG": lengths_PG.double()}
     return BASELINES[baseline](rewards_PG.double(), threshold, **options).to(rewards_PG.dtype)
 
 
-def check_baseline(baseline: str, options: dict[str, object], group: int | None = None) -> None:
-    """Raises ValueError, in one line, for what `advantages` would refuse: an unknown name or option, a group too small."""
+def check_baseline(baseline: str, options: dict[str, Any], group: int | None = None) -> None:
+    """Raises ValueError, in one line, for what `advantages` would refuse: an unknown name or option, a group that does not suit them."""
     if baseline not in BASELINES:
         raise ValueError(f"baseline {baseline!r} is unknown; choose one of {', '.join(sorted(BASELINES))}, or register your own")
-    known = list(inspect.signature(BASELINES[baseline]).parameters)[2:]
+    known = [name for name in list(inspect.signature(BASELINES[baseline]).parameters)[2:] if name != "lengths_PG"]
     for option in options:
         if option not in known:
             raise ValueError(f"baseline {baseline!r} has no option {option!r}; it takes {', '.join(known) or 'none'}")
-    if baseline == "grpo" and group == 1:
-        raise ValueError("baseline 'grpo' with group size 1: a lone rollout is its own mean and gets no advantage; use at least 2")
+    if group is not None:  # tried on one group: a baseline knows best what it cannot work with
+        advantages(torch.zeros(1, group), baseline, lengths_PG=torch.ones(1, group), **options)
+
+
+def needs_lengths(baseline: str) -> bool:
+    return "lengths_PG" in inspect.signature(BASELINES[baseline]).parameters
+
+
+def check_group(baseline: str, rewards_PG: Tensor, least: int) -> None:
+    """Raises ValueError where the group is too small for the baseline."""
+    if rewards_PG.shape[1] < least:
+        raise ValueError(f"baseline {baseline!r} with group size {rewards_PG.shape[1]}: it compares rollouts of one prompt; use at least {least}")
 
 
 @register_baseline("grpo")
 def grpo(rewards_PG: Tensor, threshold: float, std: bool = False, ddof: int = 1, eps: float = 1e-6) -> Tensor:
     """Group mean (GRPO, arXiv 2402.03300); the threshold plays no part."""
-    check_baseline("grpo", {}, group=rewards_PG.shape[1])
+    check_group("grpo", rewards_PG, 2)
     if std and ddof >= rewards_PG.shape[1]:
         raise ValueError(f"baseline 'grpo' with ddof {ddof} and group size {rewards_PG.shape[1]}: ddof must be smaller")
-    centred_PG = _settle(rewards_PG - rewards_PG.mean(dim=1, keepdim=True), rewards_PG)
+    centred_PG = settle(rewards_PG - rewards_PG.mean(dim=1, keepdim=True), rewards_PG)
     return centred_PG / (rewards_PG.std(dim=1, correction=ddof, keepdim=True) + eps) if std else centred_PG
 
 
 @register_baseline("static")
 def static(rewards_PG: Tensor, threshold: float) -> Tensor:
     """The least reward of a correct rollout, whatever the group did."""
-    return _settle(rewards_PG - threshold, rewards_PG)
+    return settle(rewards_PG - threshold, rewards_PG)
 
 
 @register_baseline("corpo")
 def corpo(rewards_PG: Tensor, threshold: float) -> Tensor:
     """Group mean, but never below the least reward of a correct rollout (CoRPO)."""
-    return _settle(rewards_PG - rewards_PG.mean(dim=1, keepdim=True).clamp(min=threshold), rewards_PG)
+    return settle(rewards_PG - rewards_PG.mean(dim=1, keepdim=True).clamp(min=threshold), rewards_PG)
 
 
-def _settle(difference: Tensor, rewards_PG: Tensor) -> Tensor:
+def settle(difference: Tensor, rewards_PG: Tensor) -> Tensor:
     """`difference` (P, G or P, 1) with rounding residue set to 0: a reward at its baseline must not count as a positive signal,
-    nor be blown up by a division by a tiny deviation."""
+    nor be blown up by a division by a tiny deviation. For baselines of your own, too."""
     return difference.masked_fill(difference.abs() <= RESIDUE * rewards_PG.abs().amax(dim=1, keepdim=True), 0.0)
 
 
@@ -99,7 +118,7 @@ def signal(rewards_PG: Tensor, advantages_PG: Tensor, threshold: float) -> dict[
     A silent group is one whose advantages are all 0; by reward variance one would miss CoRPO's all-failed groups, which speak.
     """
     correct_PG = rewards_PG >= threshold
-    above_P1 = _settle(rewards_PG.double().mean(dim=1, keepdim=True) - threshold, rewards_PG)
+    above_P1 = settle(rewards_PG.double().mean(dim=1, keepdim=True) - threshold, rewards_PG)
     positive_PG, negative_PG = advantages_PG > 0, advantages_PG < 0
     out = {
         "reward_mean": float(rewards_PG.mean()),
@@ -125,3 +144,6 @@ def signal(rewards_PG: Tensor, advantages_PG: Tensor, threshold: float) -> dict[
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> float:
     return float(numerator) / float(denominator) if float(denominator) else math.nan
+
+
+from corpo import baselines_more  # noqa: E402, F401 registers the others, which are made with what is above

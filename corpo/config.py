@@ -174,7 +174,7 @@ class RewardConfig:
 class BaselineConfig:
     """A name registered in `corpo.baselines` and its options."""
 
-    name: str = "corpo"  # grpo, static, corpo, or one that a plugin registers
+    name: str = "corpo"  # grpo, static, corpo, another of docs/baselines.md, or one that a plugin registers
     options: dict[str, Any] = field(default_factory=dict)  # such as std, ddof and eps of grpo
 
 

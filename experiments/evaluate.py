@@ -69,7 +69,7 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     from corpo.report.tables import write_tables
 
     folder = results_folder(config)
-    runs = [Run(name, config.seed, pd.DataFrame(), {}, rollouts) for name, rollouts in tables.items() if name != "base"]
+    runs = [Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}) for name, rollouts in tables.items() if name != "base"]
     write_tables(Study(tables["base"], runs, config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated_pairs(config))), folder)
     about = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
     if not config.data.file:

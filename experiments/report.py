@@ -103,8 +103,11 @@ def _rollouts(config: Config, trained: bool) -> pd.DataFrame:
 
 def _run(config: Config) -> Run:
     folder = train_stage(config).folder
-    rewards = {record["step"]: np.array(record["rewards"]) for record in read_jsonl(folder / "groups.jsonl")}
-    return Run(config.baseline.name, config.seed, pd.DataFrame(read_jsonl(folder / "metrics.jsonl")), rewards, _rollouts(config, trained=True))
+    groups = read_jsonl(folder / "groups.jsonl")
+    rewards = {record["step"]: np.array(record["rewards"]) for record in groups}
+    lengths = {record["step"]: np.array(record.get("lengths", np.full_like(rewards[record["step"]], np.nan))) for record in groups}
+    metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
+    return Run(config.baseline.name, config.seed, metrics, rewards, _rollouts(config, trained=True), lengths)
 
 
 def facts_of(config: Config, records: dict[str, dict[str, object]], typed: str) -> dict[str, object]:

@@ -15,8 +15,8 @@ nbformat = pytest.importorskip("nbformat", reason="for the notebooks: pip instal
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 
 
-def test_there_are_four() -> None:
-    assert [path.stem[:2] for path in SOURCES] == ["01", "02", "03", "04"]
+def test_there_are_six() -> None:
+    assert [path.stem[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06"]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)

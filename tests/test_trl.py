@@ -19,29 +19,33 @@ BASE = str(Path(__file__).parent.parent / "data/nano_base")
 REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
 
 
-def _trained(tmp_path: Path, kind: type[Any], rewards: torch.Tensor = REWARDS, scale_rewards: str = "none", **options: Any) -> tuple[torch.Tensor, Any]:
-    """One step on two prompts; the advantages that it learned from, and the trainer."""
+def _trained(tmp_path: Path, kind: type[Any], rewards: torch.Tensor = REWARDS, **options: Any) -> tuple[torch.Tensor, Any]:
+    """One step on two prompts; the advantages that it learned from, and the trainer. TRL's own options are those that its config knows."""
     from datasets import Dataset
 
     model, tokenizer = load_policy(ModelConfig(), BASE)
     learned: list[torch.Tensor] = []
+    known = trl.RLOOConfig if kind is trl.RLOOTrainer else trl.GRPOConfig
+    chosen = {name: options.pop(name) for name in list(options) if name in known.__dataclass_fields__}
+    if known is trl.GRPOConfig:
+        chosen = {"scale_rewards": "none"} | chosen
 
     class Watched(kind):  # type: ignore[misc]
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             output = super()._generate_and_score_completions(inputs)
             learned.append(output["advantages"].clone())
+            self.lengths = output["completion_mask"].sum(1)
             return output
 
     trainer = Watched(
         model=model,
         reward_funcs=lambda completions, **_: rewards.flatten().tolist(),
-        args=trl.GRPOConfig(
+        args=known(
             output_dir=str(tmp_path),
             per_device_train_batch_size=rewards.numel(),
             num_generations=rewards.shape[1],
             max_completion_length=4,
             max_steps=1,
-            scale_rewards=scale_rewards,
             use_cpu=True,
             bf16=False,
             report_to=[],
@@ -49,6 +53,7 @@ def _trained(tmp_path: Path, kind: type[Any], rewards: torch.Tensor = REWARDS, s
             shuffle_dataset=False,
             disable_tqdm=True,
             logging_steps=1,
+            **chosen,
         ),
         train_dataset=Dataset.from_dict({"prompt": ["one", "two"]}),
         processing_class=tokenizer,
@@ -81,6 +86,23 @@ def test_grpo_through_us_is_trls_own(tmp_path: Path) -> None:
     plain, _ = _trained(tmp_path, trl.GRPOTrainer, scale_rewards="group")
     ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo", options={"std": True, "eps": 1e-4})
     torch.testing.assert_close(ours, plain)
+
+
+def test_leave_one_out_through_us_is_trls_own(tmp_path: Path) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    plain, _ = _trained(tmp_path, trl.RLOOTrainer, beta=0.0)
+    ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="rloo")
+    torch.testing.assert_close(ours, plain)
+
+
+def test_a_baseline_that_needs_lengths_gets_them(tmp_path: Path) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    ours, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="opo")
+    lengths_PG = trainer.lengths.view(REWARDS.shape)
+    mean_P1 = (lengths_PG * REWARDS).sum(1, keepdim=True) / lengths_PG.sum(1, keepdim=True)
+    torch.testing.assert_close(ours, REWARDS - mean_P1)
 
 
 def test_a_completion_without_a_reward_learns_nothing(tmp_path: Path) -> None:

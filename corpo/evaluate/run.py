@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from corpo.files import write_atomically
-from corpo.progress import progress
+from corpo.progress import Advance, progress
 from corpo.rollout import RolloutEngine
 from corpo.rollout.judge import judge
 from corpo.task import Pair, Reward, Verdict
@@ -40,22 +40,32 @@ def roll_out(
     with progress(title, len(prompts), sum(len(numbers) for path, numbers in parts.items() if path.exists())) as advance:
         for path, numbers in parts.items():
             if not path.exists():
-                asked = [number for number in numbers if fits(prompts[number])]
-                texts_PG = engine.generate([prompts[number] for number in asked], group, seed, asked, advance).texts_PG if asked else []
-                told = dict(zip(asked, texts_PG, strict=True))
-                texts_PG = [told.get(number, [""] * group) for number in numbers]
-                advance(len(numbers) - len(asked))
-                write_atomically(path, _table(numbers, [pairs[number] for number in numbers], texts_PG, reward).to_parquet)
+                answers_PG = _answers(engine, prompts, numbers, fits, group, seed, advance)
+                write_atomically(path, _table(numbers, [pairs[number] for number in numbers], answers_PG, reward).to_parquet)
     if too_long := sum(not fits(prompt) for prompt in prompts):
         log.warning("%s: %d of %d prompts are too long for the model and count as failed", title, too_long, len(prompts))
     return pd.concat([pd.read_parquet(path) for path in parts]).sort_values(["prompt_id", "rollout"], ignore_index=True)
 
 
-def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], texts_PG: list[list[str]], reward: Reward) -> pd.DataFrame:
-    judged = judge(texts_PG, [pair for _, pair in pairs], reward)
+def _answers(
+    engine: RolloutEngine, prompts: Sequence[str], numbers: Sequence[int], fits: Callable[[str], bool], group: int, seed: int, advance: Advance
+) -> list[list[tuple[str, int]]]:
+    """A group of responses with their tokens for each of some prompts, by number; empty ones where the prompt does not fit."""
+    asked = [number for number in numbers if fits(prompts[number])]
+    answers = {}
+    if asked:
+        rollouts = engine.generate([prompts[number] for number in asked], group, seed, asked, advance)
+        for number, texts, lengths in zip(asked, rollouts.texts_PG, rollouts.lengths_PG.tolist(), strict=True):
+            answers[number] = list(zip(texts, lengths, strict=True))
+    advance(len(numbers) - len(asked))
+    return [answers.get(number, [("", 0)] * group) for number in numbers]
+
+
+def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], answers_PG: list[list[tuple[str, int]]], reward: Reward) -> pd.DataFrame:
+    judged = judge([[text for text, _ in answers] for answers in answers_PG], [pair for _, pair in pairs], reward)
     rows = []
     for at, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
-        for g, (verdict, text) in enumerate(zip(judged.verdicts_PG[at], texts_PG[at], strict=True)):
+        for g, (verdict, (text, tokens)) in enumerate(zip(judged.verdicts_PG[at], answers_PG[at], strict=True)):
             rows.append(
                 {
                     "split": split,
@@ -73,6 +83,7 @@ def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], texts_PG: 
                     "correct": isinstance(verdict, Verdict) and verdict.correct(pair.labels),
                     "reward": float(judged.rewards_PG[at, g]),
                     "rollout": g,
+                    "tokens": tokens,
                     "response": text,
                 }
             )

@@ -38,6 +38,8 @@ class CorpoTrainer(GRPOTrainer):
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
         self._rewards_per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        mine = torch.tensor([len(ids) for ids in completion_ids_list], device=self._rewards_per_func.device)
+        self._lengths = self.accelerator.gather(mine)  # of all processes, as the rewards are
         return self._rewards_per_func
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
@@ -47,7 +49,7 @@ class CorpoTrainer(GRPOTrainer):
         if group == 1 and mode == "eval":
             return output  # nothing learns from it, and a lone reward has no group
         rewards_PG = weighted_rewards(self._rewards_per_func, self.reward_weights).view(-1, group)
-        advantages_PG = advantages_or_zero(rewards_PG, self.baseline, self.threshold, self.options)
+        advantages_PG = advantages_or_zero(rewards_PG, self._lengths.view(-1, group), self.baseline, self.threshold, self.options)
         everyones = advantages_PG.flatten()
         mine = len(output["advantages"])
         output["advantages"] = everyones[self.accelerator.process_index * mine :][:mine].to(output["advantages"])
@@ -69,8 +71,9 @@ def weighted_rewards(rewards_per_func: Tensor, weights: Tensor) -> Tensor:
     return total.masked_fill(rewards_per_func.isnan().all(dim=1), torch.nan)
 
 
-def advantages_or_zero(rewards_PG: Tensor, baseline: str, threshold: float, options: dict[str, Any]) -> Tensor:
+def advantages_or_zero(rewards_PG: Tensor, lengths_PG: Tensor, baseline: str, threshold: float, options: dict[str, Any]) -> Tensor:
     """Advantages (P, G); a rollout without a reward takes its group's mean, which leaves that mean alone, and learns nothing."""
     missing_PG = rewards_PG.isnan()
     means_P1 = rewards_PG.nanmean(dim=1, keepdim=True).nan_to_num()
-    return advantages(rewards_PG.where(~missing_PG, means_P1), baseline, threshold=threshold, **options).masked_fill(missing_PG, 0.0)
+    scored_PG = rewards_PG.where(~missing_PG, means_P1)
+    return advantages(scored_PG, baseline, threshold=threshold, lengths_PG=lengths_PG, **options).masked_fill(missing_PG, 0.0)

@@ -2,7 +2,7 @@
 
 verl finds this module by itself (entry point `verl.plugins`) where corpo is installed beside it: `algorithm.adv_estimator=corpo`.
 Its configuration has no room for R_min_correct, so rewards come as margins over it, as `compute_score` gives them: a success at 0 or above, a
-failure below. All baselines commute with that shift.
+failure below. All baselines commute with that shift, but for ngrpo, whose `best` shifts with the rewards.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from corpo.task import OrdinalReward, Verdict, parse_response
 def compute_advantages(baseline: str, token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray) -> tuple[Tensor, Tensor]:
     """Advantages and returns (B, T), alike: each rollout's advantage on its response tokens. `index` (B,) names the prompt of each row.
 
-    A group may have any size: verl drops rollouts on the way.
+    A group may have any size: verl drops rollouts on the way. So each is a batch of its own, which only matters to a baseline that looks at other
+    groups; ours of that kind, reinforce_plus_plus_baseline, is verl's own.
     """
-    margins_B = token_level_rewards.sum(dim=-1)
+    margins_B, lengths_B = token_level_rewards.sum(dim=-1), response_mask.sum(dim=-1)
     advantages_B = torch.zeros_like(margins_B)
     for prompt in dict.fromkeys(index.tolist()):
         group = torch.from_numpy(np.flatnonzero(index == prompt)).to(margins_B.device)
-        advantages_B[group] = advantages(margins_B[group][None], baseline, threshold=0.0)[0]
+        advantages_B[group] = advantages(margins_B[group][None], baseline, threshold=0.0, lengths_PG=lengths_B[group][None])[0]
     advantages_BT = advantages_B[:, None] * response_mask
     return advantages_BT, advantages_BT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from corpo.baselines import advantages
 from corpo.evaluate.metrics import confidences
 from corpo.files import write_atomically
 from corpo.report.records import Study
+from corpo.theory import predictions
 
 # A notebook names a backend of its own. Loaded here and not with the first figure, for `styled` would undo its settings.
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
@@ -99,6 +101,34 @@ def failed_positive(study: Study) -> Figure:
     return _laid_out(figure)
 
 
+@styled()
+def predicted_failed_positive(study: Study) -> Figure:
+    """Failures that the group mean would reward, predicted from each batch's levels alone, against what happened (docs/theory.md)."""
+    found = {run.name: predictions(run.rewards, study.threshold) for run in study.runs}
+    shown = next((run for run in study.runs if run.baseline == "grpo"), study.runs[0])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), width_ratios=(3, 2))
+    mine = found[shown.name]
+    steps = [one.step for one in mine]
+    shade = colour(study, shown.baseline)
+    left.fill_between(steps, [one.low for one in mine], [one.high for one in mine], color=shade, alpha=0.15, linewidth=0, label="95% of such batches")
+    left.plot(steps, [one.varied for one in mine], color=shade, linewidth=1.8, label="predicted, prompts differ")
+    left.plot(steps, [one.alike for one in mine], color="#8c8c8c", linewidth=1.2, linestyle="--", label="predicted, prompts alike")
+    left.plot(steps, [one.measured for one in mine], ".", color="#333333", markersize=4, label="measured")
+    left.set(title=f"{shown.name}: failed rollouts above the group mean", xlabel="step", ylabel="share of failed rollouts")
+    left.set_ylim(0, 1.25 * left.get_ylim()[1])  # room for the legend
+    left.legend(fontsize=7, ncols=2, loc="upper center")
+    for baseline in study.baselines:
+        points = [one for run in study.of(baseline) for one in found[run.name] if not math.isnan(one.measured)]
+        inside = np.mean([one.low <= one.measured <= one.high for one in points])
+        label = f"{NAMES.get(baseline, baseline)}: {inside:.0%} inside"
+        right.plot([one.varied for one in points], [one.measured for one in points], ".", markersize=3, alpha=0.6, color=colour(study, baseline), label=label)
+    limit = 1.25 * max(right.get_xlim()[1], right.get_ylim()[1])
+    right.plot([0, limit], [0, limit], color="#333333", linewidth=0.8, linestyle=":")
+    right.set(title="every batch of every run", xlabel="predicted, prompts differ", ylabel="measured", xlim=(0, limit), ylim=(0, limit))
+    right.legend(fontsize=7, loc="upper left")
+    return _laid_out(figure)
+
+
 def learning(study: Study) -> Figure:
     """Reward and accuracy through training."""
     return _row_of_curves(
@@ -136,14 +166,15 @@ def distributions(study: Study, window: int = 5) -> Figure:
     figure, axes = plt.subplots(2, 2 * len(study.baselines), figsize=(4.4 * len(study.baselines), 5.2), sharey="row", squeeze=False)
     for column, baseline in enumerate(study.baselines):
         for late in (False, True):
-            rewards = [np.concatenate([run.rewards[s] for s in _some_steps(run.rewards, late, window)]) for run in study.of(baseline)]
-            rewards_PG = torch.tensor(np.concatenate(rewards))
-            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold)
+            steps = [(run.rewards[s], run.lengths[s]) for run in study.of(baseline) for s in _some_steps(run.rewards, late, window)]
+            rewards_PG, lengths_PG = (torch.tensor(np.concatenate(part)) for part in zip(*steps, strict=True))
+            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold, lengths_PG=lengths_PG)
             failed = (rewards_PG < study.threshold).flatten().numpy()
             at = 2 * column + late
             title = f"{NAMES.get(baseline, baseline)}, {'last' if late else 'first'} {window} steps"
             _split_histogram(axes[0][at], rewards_PG.flatten().numpy(), failed, np.linspace(-1.05, 1.05, 22), study.threshold)
-            _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-2, 2, 41), 0.0)
+            limit = max(2.0, float(advantages_PG.abs().max()))
+            _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-limit, limit, 41), 0.0)
             axes[0][at].set(title=title, xlabel="reward")
             axes[1][at].set(xlabel="advantage")
     axes[0][0].set_ylabel("share of rollouts")
@@ -186,7 +217,7 @@ def calibration(study: Study) -> Figure:
     return _laid_out(figure)
 
 
-DRAWN = (advantage_ratio, failed_positive, learning, distributions, calibration, conservatism)
+DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, learning, distributions, calibration, conservatism)
 
 
 @styled()

@@ -19,6 +19,8 @@ from corpo.report.explorer import ROLLOUTS
 _CAPTIONS = {
     "advantage_ratio": "Positive over negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
     "failed_positive": "Left: failed rollouts that get a positive advantage. Right: groups in which CoRPO's clip is active (for the others: would be).",
+    "predicted_failed_positive": "Failures that the group mean rewards, or would: predicted from how often each level occurs and how much prompts "
+    "differ, against what happened. Nothing of how levels meet in groups is fitted. See docs/theory.md.",
     "learning": "Training-batch reward and pass@1 (5-step means), and pass@1 on validation families.",
     "distributions": "Rewards and advantages of the first and last batches, failed rollouts in red, correct ones in green.",
     "calibration": "Score against the share of candidates with that score that are correct; levels with at least 50 candidates.",

@@ -27,6 +27,7 @@ class Run:
     metrics: pd.DataFrame  # one row a step
     rewards: dict[int, np.ndarray]  # step -> rewards_PG
     rollouts: pd.DataFrame  # one row a rollout of the evaluation
+    lengths: dict[int, np.ndarray]  # step -> lengths_PG, tokens; nan in runs from before they were kept
 
     @property
     def name(self) -> str:
@@ -75,11 +76,17 @@ def write_study(study: Study, examples: Sequence[dict[str, Any]], folder: Path) 
     _write(records / "base.parquet", study.base.drop(columns="response", errors="ignore"))
     for run in study.runs:
         _write(records / f"{run.name}.parquet", run.rollouts.drop(columns="response", errors="ignore"))
-        rewards = [(step, p, g, reward) for step, rewards_PG in run.rewards.items() for (p, g), reward in np.ndenumerate(rewards_PG)]
-        _write(records / f"{run.name}-rewards.parquet", pd.DataFrame(rewards, columns=["step", "prompt", "rollout", "reward"]))
+        steps = [_long(step, rewards_PG, run.lengths[step]) for step, rewards_PG in run.rewards.items()]
+        _write(records / f"{run.name}-rewards.parquet", pd.concat(steps, ignore_index=True))
     write_text(records / "examples.json", json.dumps(list(examples), allow_nan=False) + "\n")
     runs = [{"baseline": run.baseline, "seed": run.seed} for run in study.runs]
     write_json(records / "study.json", {"threshold": study.threshold, "ks": list(study.ks), "runs": runs})
+
+
+def _long(step: int, rewards_PG: np.ndarray, lengths_PG: np.ndarray) -> pd.DataFrame:
+    """One row a rollout of a step."""
+    prompts, rollouts = (axis.ravel() for axis in np.indices(rewards_PG.shape))
+    return pd.DataFrame({"step": step, "prompt": prompts, "rollout": rollouts, "reward": rewards_PG.ravel(), "tokens": lengths_PG.ravel()})
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
@@ -93,10 +100,14 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
     runs = []
     for one in about["runs"]:
         name = f"{one['baseline']}-seed{one['seed']}"
-        rewards = pd.read_parquet(records / f"{name}-rewards.parquet")
-        by_step = {int(str(step)): table.pivot(index="prompt", columns="rollout", values="reward").to_numpy() for step, table in rewards.groupby("step")}
+        columns = ["step", "prompt", "rollout", "reward", "tokens"]
+        steps = pd.read_parquet(records / f"{name}-rewards.parquet").reindex(columns=columns).groupby("step")
+        rewards, lengths = (
+            {int(str(step)): table.pivot(index="prompt", columns="rollout", values=column).to_numpy() for step, table in steps}
+            for column in ("reward", "tokens")
+        )
         metrics = pd.DataFrame(read_jsonl(folder / "metrics" / f"{name}.jsonl"))
-        runs.append(Run(one["baseline"], one["seed"], metrics, by_step, pd.read_parquet(records / f"{name}.parquet")))
+        runs.append(Run(one["baseline"], one["seed"], metrics, rewards, pd.read_parquet(records / f"{name}.parquet"), lengths))
     base, shortcuts = pd.read_parquet(records / "base.parquet"), pd.read_parquet(records / "shortcuts.parquet")
     return Study(base, runs, about["threshold"], about["ks"], shortcuts), read_json(records / "examples.json")
 

@@ -93,33 +93,35 @@ class Learner:
                 tell(record)
         with progress(f"train {self.baseline} seed {self.seed}", self.config.steps, start) as advance:
             for step in range(start + 1, self.config.steps + 1):
-                record, rewards_PG = self.step(batch_at(pairs, self.config.prompts, step, self.seed), step)
+                record, rewards_PG, lengths_PG = self.step(batch_at(pairs, self.config.prompts, step, self.seed), step)
                 if step % self.config.validate_every == 0 or step == self.config.steps:
                     record |= self.validate(validation)
                 if first:
                     told = {"step": step, **_without_nan(record)}
                     append_jsonl(metrics, told)
                     tell(told)
-                    append_jsonl(groups, {"step": step, "rewards": [[round(r, 4) for r in row] for row in rewards_PG.tolist()]})
+                    rewards = [[round(r, 4) for r in row] for row in rewards_PG.tolist()]
+                    append_jsonl(groups, {"step": step, "rewards": rewards, "lengths": lengths_PG.tolist()})
                 if step % self.config.checkpoint_every == 0 or step == self.config.steps:
                     save_checkpoint(checkpoints, Checkpoint(step, self.optimizer.state(), {}))
                 advance(note=f"pass@1 {record['pass_rate']:.2f}")
 
-    def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor]:
-        """One batch: rollouts, rewards, advantages, one update. Returns metrics and rewards_PG."""
+    def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor, Tensor]:
+        """One batch: rollouts, rewards, advantages, one update. Returns metrics, rewards_PG and lengths_PG."""
         started = time.perf_counter()
         numbers = ranks.share(len(pairs))
         mine = [pairs[number] for number in numbers]
         rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.group, _seed("rollout", self.seed, step), numbers)
         sampled = time.perf_counter()
         judged = judge(rollouts.texts_PG, mine, self.reward)
-        advantages_PG = advantages(judged.rewards_PG, self.baseline, threshold=self.reward.threshold, **self.options)
+        rewards_PG, lengths_PG = everyones(judged.rewards_PG), everyones(rollouts.lengths_PG)
+        everyones_PG = advantages(rewards_PG, self.baseline, threshold=self.reward.threshold, lengths_PG=lengths_PG, **self.options)
+        advantages_PG = everyones_PG[numbers.start : numbers.stop]
         lr = self.config.lr * min(1.0, step / self.config.warmup)
         update = self.update(rollouts, advantages_PG, lr)
         self._serve()
-        rewards_PG = everyones(judged.rewards_PG)
         record = {
-            **signal(rewards_PG, everyones(advantages_PG), self.reward.threshold),
+            **signal(rewards_PG, everyones_PG, self.reward.threshold),
             **update,
             "unparseable": float(total(torch.tensor(judged.unparseable)) / ranks.size()),
             "tokens_mean": float(total(rollouts.lengths_PG.float().mean()) / ranks.size()),
@@ -127,7 +129,7 @@ class Learner:
             "rollout_seconds": sampled - started,
             "update_seconds": time.perf_counter() - sampled,
         }
-        return record, rewards_PG
+        return record, rewards_PG, lengths_PG
 
     def _serve(self) -> None:
         """Let the engine sample from what was learned."""
