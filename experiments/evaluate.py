@@ -1,14 +1,13 @@
 """Evaluate policies: the one that this config trains, or finished ones on data that nobody trained on.
 
     corpo evaluate baseline=corpo
-    corpo evaluate data=real name=on_real 'evaluate.policies={corpo: outputs/train/0123456789ab/policy}'
+    corpo evaluate data=real name=on_real +evaluate.policies.corpo=outputs/train/0123456789ab/policy
 
 Both evaluate the base (model=) as well. With `evaluate.policies` the table, the data card and their provenance are written to results/<name>/.
 """
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from corpo.evaluate.metrics import summarise
 from corpo.policy.load import ModelError
 from corpo.stages import Stage
 from experiments.app import app
-from experiments.datasets import CARD, SHEET, data_stage, evaluated_pairs
+from experiments.data import write_card
+from experiments.datasets import data_stage, evaluated_pairs
 from experiments.invocation import command
 from experiments.pipeline import ROLLOUTS, evaluate_policy, evaluate_stage, train_stage
 from experiments.policies import model_path
@@ -73,8 +73,7 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     write_tables(Study(tables["base"], runs, config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated_pairs(config))), folder)
     about = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
     if not config.data.file:
-        shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
-        shutil.copyfile(data_stage(config).folder / SHEET, folder / "data_sheet.png")
+        write_card(config, folder)
     records = records_of(stages(config))
     facts = facts_of(config, records, command("experiments.evaluate"))
     policies = [(name, one.model.path) for name, (one, _) in evaluations(config).items()]

@@ -82,7 +82,7 @@ def test_a_folder_becomes_pairs_with_a_card_plots_and_a_page(own: list[str]) -> 
 
 def test_policies_are_evaluated_on_it_with_floors(own: list[str]) -> None:
     base = next(one for one in own if one.startswith("model.path=")).removeprefix("model.path=")
-    command = [*own, f"evaluate.policies={{twin: {base}}}"]
+    command = [*own, f"+evaluate.policies.twin={base}"]
     assert "evaluate twin" in run("evaluate", *command).stdout
     folder = Path(own[2].removeprefix("results=")) / "mine"
     table = pd.read_csv(folder / "table.csv")
@@ -157,15 +157,15 @@ def test_a_prompt_that_does_not_fit_counts_as_failed(own: list[str], problems: P
         (long / f"candidates/{name}.md").write_text(f"A: {10 + (name == 'c')} {name}")
     base = next(one for one in own if one.startswith("model.path=")).removeprefix("model.path=")
     command = [one for one in own if not one.startswith(("data.sources", "name="))]
-    done = run("evaluate", *command, f"data.sources.own.path={tmp_path / 'long'}", "name=long", f"evaluate.policies={{p: {base}}}")
+    done = run("evaluate", *command, f"data.sources.own.path={tmp_path / 'long'}", "name=long", f"+evaluate.policies.p={base}")
     assert "too long for the model and count as failed" in done.stderr
     assert (pd.read_csv(Path(own[2].removeprefix("results=")) / "long/table.csv")["percent"] == 0).all()
 
 
 def test_what_cannot_be_done_is_said_in_a_line(own: list[str], results: Path) -> None:
     for command, overrides, expected in (
-        ("evaluate", ["evaluate.policies={a: no/such}"], "evaluate.policies.a=no/such: no such folder"),
-        ("evaluate", ["name=tiny", f"evaluate.policies={{a: {results}}}"], "holds a study"),
+        ("evaluate", ["+evaluate.policies.a=no/such"], "evaluate.policies.a=no/such: no such folder"),
+        ("evaluate", ["name=tiny", f"+evaluate.policies.a={results}"], "holds a study"),
         ("data", ["data.sources.own.path=no/such"], "no/such: no such file or folder"),
         ("data", ["candidates.makers=[guessed]"], "candidates.makers"),
         ("data", ["data.sources.own.loader=theirs"], "there is no loader 'theirs'"),

@@ -120,8 +120,15 @@ def _labelled(problems: list[LabelledProblem], seed: int, bank: Bank, sandbox: S
 
 
 def _with_label(candidate: Candidate, label: Label, job: Job) -> Candidate:
-    made = {"correct": label.correct, "passed": label.passed, "total": label.total, "error": label.error, "isolation": label.isolation}
-    return replace(candidate, **made, evidence=_evidence(label, job))
+    return replace(
+        candidate,
+        correct=label.correct,
+        passed=label.passed,
+        total=label.total,
+        error=label.error,
+        evidence=_evidence(label, job),
+        isolation=label.isolation,
+    )
 
 
 def _evidence(label: Label, job: Job) -> str:

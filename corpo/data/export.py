@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from datasets import Dataset
 
 from corpo.data.store import pair_rows, write_rows
 from corpo.files import write_text
@@ -30,8 +31,10 @@ def conversation_rows(pairs: Iterable[tuple[str, Pair]], style: str) -> list[dic
 def write_hub_folder(folder: Path, pairs: Sequence[tuple[str, Pair]], card: str, licences: Sequence[str]) -> None:
     """`README.md`, the card under the hub's front matter, and `data/<split>.parquet`: what `load_dataset` reads and `corpo push` uploads."""
     splits = list(dict.fromkeys(split for split, _ in pairs))
+    rows = pair_rows(pairs)
+    types = Dataset.from_list(rows).features  # of all rows: a column that is empty in one split has the others' type
     for split in splits:
-        write_rows(folder / f"data/{split}.parquet", pair_rows((name, pair) for name, pair in pairs if name == split))
+        write_rows(folder / f"data/{split}.parquet", [row for row in rows if row["split"] == split], types)
     files = [{"split": split, "path": f"data/{split}.parquet"} for split in splits]
     head = {
         "license": _licence(licences),

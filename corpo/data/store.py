@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from datasets import Dataset
+from datasets import Dataset, Features
 
 from corpo.data.build import LabelledProblem, Use
 from corpo.files import write_atomically
@@ -112,8 +112,9 @@ def pairs_of(rows: Sequence[dict[str, Any]], where: str) -> list[tuple[str, Pair
     return pairs
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    write_atomically(path, lambda beside: Dataset.from_list(list(rows)).to_parquet(str(beside)))
+def write_rows(path: Path, rows: Sequence[dict[str, Any]], types: Features | None = None) -> None:
+    """As Parquet; `types` of the columns are those of the rows, unless given."""
+    write_atomically(path, lambda beside: Dataset.from_list(list(rows), features=types).to_parquet(str(beside)))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
