@@ -1,12 +1,15 @@
 """Runs untrusted programs: a fresh process a batch, a forked child a program, a time budget each.
 
-Every batch gets a scrubbed environment, a temporary directory of its own, resource limits and, where the machine allows it,
-process, network and mount namespaces. What isolation there was is recorded; asking for more than there is raises.
+Every batch gets a scrubbed environment, a temporary directory of its own, resource limits, a user of its own where we are root, and, where the
+machine allows it, process, network and mount namespaces. What isolation there was is recorded; asking for more than there is raises.
+Where the kernel has Landlock (Linux 5.13; signals from 6.12) programs are kept from files, TCP ports and foreign processes at either level.
+Without it, and without namespaces, a program can do to files and processes whatever the user who labels can.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -19,10 +22,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-_WORKER = Path(__file__).with_name("_worker.py")
+_WORKER = Path(__file__).with_name("_worker.py").read_text(encoding="utf-8")  # as text: another user may not be able to read the file
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--mount-proc", "--ipc")
+_PYTHON = (sys.executable, "-I", "-S", "-c")
 _BATCH = 48
-VERSION = 2  # raise when results could differ: part of every cached label's key
+VERSION = 3  # raise when results could differ: part of every cached label's key
 
 
 class Isolation(StrEnum):
@@ -52,14 +56,38 @@ class Program:
     entry: str = "f"
 
 
-@functools.cache
+_USERS = itertools.cycle(range(60_000, 64_000))  # numbers that no account has: root's limits bind nobody, and a number alone is limited alone
+
+
 def available_isolation() -> Isolation:
     """The strongest level that works on this machine; probed once."""
+    return Isolation.namespaces if _works(Isolation.namespaces) else Isolation.process
+
+
+def _works(isolation: Isolation) -> bool:
+    return _starts(isolation, os.geteuid() == 0) or _starts(isolation, False)
+
+
+@functools.cache
+def _starts(isolation: Isolation, other_user: bool) -> bool:
+    """Whether Python can be started so, as another user or as this one."""
     try:
-        probe = subprocess.run([*_UNSHARE, sys.executable, "-I", "-S", "-c", "pass"], capture_output=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return Isolation.process
-    return Isolation.namespaces if probe.returncode == 0 else Isolation.process
+        probe = subprocess.run([*_wrapper(isolation), *_PYTHON, "pass"], capture_output=True, timeout=20, cwd="/", **_user(other_user))
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return probe.returncode == 0
+
+
+def _wrapper(isolation: Isolation) -> tuple[str, ...]:
+    return _UNSHARE if isolation is Isolation.namespaces else ()
+
+
+def _user(other_user: bool) -> dict[str, Any]:
+    """How to start a process as a user without rights, or as this one."""
+    if not other_user:
+        return {}
+    number = next(_USERS)
+    return {"user": number, "group": number, "extra_groups": []}
 
 
 @dataclass
@@ -109,26 +137,27 @@ class Sandbox:
     def _start_worker(self, batch: Sequence[Program]) -> list[tuple[str, ...]]:
         if not batch:
             return []
-        job = {
-            "programs": [_job(program) for program in batch],
-            "cpu_seconds": self.cpu_seconds,
-            "seconds": self.seconds,
-            "memory": self.memory,
-        }
-        wrapper = _UNSHARE if self.isolation is Isolation.namespaces else ()
+        limits = {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "memory": self.memory}
+        messages = [json.dumps(message).encode() for message in (limits, *map(_job, batch))]
+        assert self.isolation is not None
+        user = _user(os.geteuid() == 0 and _starts(self.isolation, True))
         with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
+            if user:
+                os.chown(folder, user["user"], user["group"])
             process = subprocess.Popen(
-                [*wrapper, sys.executable, "-I", "-S", str(_WORKER)],
+                [*_wrapper(self.isolation), *_PYTHON, _WORKER],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=folder,
                 env={"PATH": "/usr/bin:/bin", "HOME": folder, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
                 start_new_session=True,
+                **user,
             )
             try:
                 runs = sum(len(program.calls) if program.mode is Mode.stream else 1 for program in batch)
-                out, _ = process.communicate(json.dumps(job).encode(), timeout=runs * (self.seconds + 1) + 30)
+                sent = b"".join(len(message).to_bytes(8, "big") + message for message in messages)
+                out, _ = process.communicate(sent, timeout=runs * (self.seconds + 1) + 30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, _ = process.communicate()
