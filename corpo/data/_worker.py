@@ -1,4 +1,4 @@
-"""Runs one batch of untrusted programs. Its text is started fresh by `corpo.data.sandbox`, standard library only, never imported.
+"""Runs one batch of untrusted programs. Started fresh by `corpo.data.sandbox`, standard library only, never imported.
 
 Reads messages from standard input, each a length (8 bytes, big-endian) and JSON: first the limits, then one program at a time, so that no
 program finds another one, or the tests of another one, in the memory that it is forked with. Writes one JSON line per program: a list
@@ -15,14 +15,15 @@ closure, over a random nonce that no global name leads to, from a namespace that
 turn or beyond the tests condemns the program ("!tampered"). What that cannot stop: code that walks Python's frames or its memory, finds
 closure and nonce, and reports such a test as passed itself.
 
-A program's process has no privileges and no open file but its own pipe; where the kernel has Landlock it reads Python and the system's
-libraries, writes an empty folder, signals only what it started, and reaches no TCP port. Processor time and number of processes are
-counted over everything that it started.
+A program's process has no privileges, no open file but its own pipe, and starts threads but no processes (seccomp); where the kernel has
+Landlock it reads Python and the system's libraries, writes an empty folder, signals only itself, and reaches no TCP port. Where a kernel
+lets it start processes, processor time and processes are counted over all of them, and all are killed in the end.
 """
 
 import ast
 import contextlib
 import ctypes
+import errno
 import io
 import json
 import os
@@ -34,7 +35,7 @@ import sys
 import time
 from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
 MOST_OUTPUT = 1 << 20  # bytes of results per program
 MOST_ITEMS = 20_000  # values within one result
 MOST_PROCESSES = 16  # of one program, at a look
@@ -45,7 +46,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 # --- what comes of a call ------------------------------------------------------------------------------------------------
 
 PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
-VIEWS = (type({}.keys()), type({}.items()))  # equal to a set of the same items
+VIEWS: tuple[type, ...] = (type({}.keys()), type({}.items()))  # equal to a set of the same items
 
 
 def encode(value: Any, left: list[int]) -> str:
@@ -207,6 +208,39 @@ def ruleset(room: str) -> int | None:
     return rules
 
 
+# Numbers of clone, fork and vfork, and the architecture's mark (linux/audit.h); clone3, whose flags a filter cannot see, is as if it were not there.
+ARCHITECTURES = {"x86_64": (0xC000003E, (56, 57, 58)), "aarch64": (0xC00000B7, (220, -1, -1))}
+CLONE3, CLONE_THREAD, ALLOW, REFUSE = 435, 0x10000, 0x7FFF0000, 0x00050000
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+
+
+def forbid_processes() -> None:
+    """Threads may be started, processes not: a seccomp filter, which binds root, too (RLIMIT_NPROC does not). Without one where the kernel has none."""
+    if (machine := os.uname().machine) not in ARCHITECTURES:
+        return
+    mark, (clone, fork, vfork) = ARCHITECTURES[machine]
+    steps = (
+        (LOAD, 0, 0, 4),  # the architecture
+        (EQUAL, 1, 0, mark),
+        (RETURN, 0, 0, REFUSE | errno.EPERM),
+        (LOAD, 0, 0, 0),  # the call's number
+        (AT_LEAST, 6, 0, 1 << 30),  # x86's third set of numbers
+        (EQUAL, 4, 0, CLONE3),
+        (EQUAL, 4, 0, fork & 0xFFFFFFFF),
+        (EQUAL, 3, 0, vfork & 0xFFFFFFFF),
+        (EQUAL, 3, 0, clone),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, REFUSE | errno.ENOSYS),
+        (RETURN, 0, 0, REFUSE | errno.EAGAIN),
+        (LOAD, 0, 0, 16),  # clone's flags
+        (ANY_BIT, 0, 1, CLONE_THREAD),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, REFUSE | errno.EAGAIN),
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    LIBC.prctl(PR_SET_SECCOMP, 2, struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code)), 0, 0)
+
+
 def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float) -> None:
     """No privileges, no files, no open descriptor but `keep` and the standard streams, limited resources; dies with the worker."""
     os.setsid()
@@ -214,6 +248,7 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float) -> No
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if rules is not None and LIBC.syscall(RESTRICT_SELF, rules, 0):
         os._exit(1)  # no result is better than one without the confinement
+    forbid_processes()
     LIBC.capset(struct.pack("Ii", 0x20080522, 0), bytes(24))
     os.closerange(3, keep)
     os.closerange(keep + 1, 256)
@@ -265,17 +300,21 @@ def overspent(cpu_seconds: float) -> str | None:
 
 def sweep(child: int) -> int:
     """Kill the child and whatever it started, even what left its session, and reap it all. Returns the child's own end."""
-    status = 0
+    status, looked = 0, False
     while True:
-        for pid in descendants():
-            with contextlib.suppress(ProcessLookupError):  # ended between the look and the kill
-                os.kill(pid, signal.SIGKILL)
         try:
             while (reaped := os.waitpid(-1, os.WNOHANG))[0]:
                 status = reaped[1] if reaped[0] == child else status
         except ChildProcessError:
             return status
-        time.sleep(0.001)
+        if looked:  # most children are about to end when their pipe closes
+            with contextlib.suppress(ProcessLookupError):  # already gone, or it left its group
+                os.killpg(child, signal.SIGKILL)
+            for pid in (-1,) if os.getpid() == 1 else descendants():  # as the first process of a namespace, all others at once
+                with contextlib.suppress(ProcessLookupError):  # ended between the look and the kill
+                    os.kill(pid, signal.SIGKILL)
+        looked = True
+        time.sleep(0.0005)
 
 
 def clear(folder: str) -> None:

@@ -124,7 +124,7 @@ class Splitter:
         if self._closed(test):
             return ast.Constant(None), ast.unparse(test)
         found = self._opened(test)
-        return (found[1], ast.unparse(found[0])) if found and not self._judges(found[1], test) else None
+        return (found[1], ast.unparse(found[0])) if found and not self._judges(found[1]) else None
 
     def _closed(self, node: ast.expr) -> bool:
         """Whether a text of literals and of pure functions that the script leaves alone."""
@@ -140,11 +140,11 @@ class Splitter:
         """The same expression over `value`, and what that stands for: the one part that is not closed."""
         value = ast.Name(_VALUE, ast.Load())
         match node:
-            case ast.UnaryOp(op=ast.Not() | ast.USub() as op, operand=operand):
+            case ast.UnaryOp(op=ast.Not() | ast.USub() as sign, operand=operand):
                 inner = self._opened(operand)
-                return (ast.UnaryOp(op, inner[0]), inner[1]) if inner else None
-            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE and self._fair(op, left, right):
-                return self._sides(left, right, lambda a, b: ast.Compare(a, [op], [b]))
+                return (ast.UnaryOp(sign, inner[0]), inner[1]) if inner else None
+            case ast.Compare(left=left, ops=[relation], comparators=[right]) if self._fair(relation, left, right):
+                return self._sides(left, right, lambda a, b: ast.Compare(a, [relation], [b]))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
                 return self._sides(left, right, lambda a, b: ast.BinOp(a, op, b))
             case ast.Call(func=func, args=[first], keywords=[]) if _name(func) == "abs" and "abs" in self._known:
@@ -169,11 +169,12 @@ class Splitter:
             return join(left, inner[0]), inner[1]
         return None
 
-    def _judges(self, asked: ast.expr, test: ast.expr) -> bool:
-        """Whether what is asked inside is a comparison itself, as in `all(f(x) == y for ...)` or `near(f(x), 2.5)`."""
+    def _judges(self, asked: ast.expr) -> bool:
+        """Whether what is asked inside is a comparison itself, as in `all(f(x) == y for ...)`, `near(f(x), 2.5)` or `np.abs(f(x) - 2.5)`."""
         if any(isinstance(node, ast.Compare | ast.BoolOp | ast.IfExp) for node in ast.walk(asked)):
             return True
-        if not isinstance(asked, ast.Call) or len(asked.args) + len(asked.keywords) < 2:
+        if not isinstance(asked, ast.Call):
             return False
-        calls = (node for argument in asked.args for node in ast.walk(argument) if isinstance(node, ast.Call))
-        return any(_name(call.func) not in dir(builtins) for call in calls)
+        inside = [node for argument in asked.args for node in ast.walk(argument)]
+        alone = len(asked.args) + len(asked.keywords) == 1 and not any(isinstance(node, ast.BinOp) for node in inside)
+        return not alone and any(isinstance(node, ast.Call) and _name(node.func) not in dir(builtins) for node in inside)

@@ -1,15 +1,15 @@
 """Runs untrusted programs: a fresh process a batch, a forked child a program, a time budget each.
 
-Every batch gets a scrubbed environment, a temporary directory of its own, resource limits, a user of its own where we are root, and, where the
-machine allows it, process, network and mount namespaces. What isolation there was is recorded; asking for more than there is raises.
-Where the kernel has Landlock (Linux 5.13; signals from 6.12) programs are kept from files, TCP ports and foreign processes at either level.
-Without it, and without namespaces, a program can do to files and processes whatever the user who labels can.
+Every batch gets a scrubbed environment, a temporary directory of its own, resource limits and, where the machine allows it,
+process, network and mount namespaces. What isolation there was is recorded; asking for more than there is raises.
+At either level a program starts no process, where the kernel filters system calls (seccomp, on x86-64 and Arm), and is kept from files, TCP
+ports and foreign processes, where it has Landlock (Linux 5.13; ports from 6.7, signals from 6.12). Without Landlock it can do to files
+whatever the user who labels can, and without namespaces to processes, too.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import os
 import subprocess
@@ -22,9 +22,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-_WORKER = Path(__file__).with_name("_worker.py").read_text(encoding="utf-8")  # as text: another user may not be able to read the file
+_WORKER = Path(__file__).with_name("_worker.py")
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--mount-proc", "--ipc")
-_PYTHON = (sys.executable, "-I", "-S", "-c")
 _BATCH = 48
 VERSION = 3  # raise when results could differ: part of every cached label's key
 
@@ -56,38 +55,14 @@ class Program:
     entry: str = "f"
 
 
-_USERS = itertools.cycle(range(60_000, 64_000))  # numbers that no account has: root's limits bind nobody, and a number alone is limited alone
-
-
+@functools.cache
 def available_isolation() -> Isolation:
     """The strongest level that works on this machine; probed once."""
-    return Isolation.namespaces if _works(Isolation.namespaces) else Isolation.process
-
-
-def _works(isolation: Isolation) -> bool:
-    return _starts(isolation, os.geteuid() == 0) or _starts(isolation, False)
-
-
-@functools.cache
-def _starts(isolation: Isolation, other_user: bool) -> bool:
-    """Whether Python can be started so, as another user or as this one."""
     try:
-        probe = subprocess.run([*_wrapper(isolation), *_PYTHON, "pass"], capture_output=True, timeout=20, cwd="/", **_user(other_user))
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return probe.returncode == 0
-
-
-def _wrapper(isolation: Isolation) -> tuple[str, ...]:
-    return _UNSHARE if isolation is Isolation.namespaces else ()
-
-
-def _user(other_user: bool) -> dict[str, Any]:
-    """How to start a process as a user without rights, or as this one."""
-    if not other_user:
-        return {}
-    number = next(_USERS)
-    return {"user": number, "group": number, "extra_groups": []}
+        probe = subprocess.run([*_UNSHARE, sys.executable, "-I", "-S", "-c", "pass"], capture_output=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return Isolation.process
+    return Isolation.namespaces if probe.returncode == 0 else Isolation.process
 
 
 @dataclass
@@ -139,20 +114,16 @@ class Sandbox:
             return []
         limits = {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "memory": self.memory}
         messages = [json.dumps(message).encode() for message in (limits, *map(_job, batch))]
-        assert self.isolation is not None
-        user = _user(os.geteuid() == 0 and _starts(self.isolation, True))
+        wrapper = _UNSHARE if self.isolation is Isolation.namespaces else ()
         with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
-            if user:
-                os.chown(folder, user["user"], user["group"])
             process = subprocess.Popen(
-                [*_wrapper(self.isolation), *_PYTHON, _WORKER],
+                [*wrapper, sys.executable, "-I", "-S", str(_WORKER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=folder,
                 env={"PATH": "/usr/bin:/bin", "HOME": folder, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
                 start_new_session=True,
-                **user,
             )
             try:
                 runs = sum(len(program.calls) if program.mode is Mode.stream else 1 for program in batch)
