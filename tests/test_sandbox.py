@@ -80,7 +80,7 @@ def test_nothing_is_left_behind(isolation: Isolation) -> None:
         f"    os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(50)  # {marker}'])\n"
         "def f(x):\n    return x"
     )
-    assert _run(source, isolation=isolation) == [("=1", "=2")]
+    assert _run(source, isolation=isolation) in ([("=1", "=2")], [("!BlockingIOError",) * 2])  # the second where the kernel filters system calls
     time.sleep(0.2)
     alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     assert not [line for line in alive.splitlines() if marker in line and "time.sleep(50)" in line]

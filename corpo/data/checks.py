@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from corpo.data.conditions import Splitter, holds, read_value
 from corpo.data.sandbox import Mode, Program
 
 
@@ -38,8 +39,8 @@ class Calls:
         if not (got.startswith("=") and wanted.startswith("=")):
             return False
         try:
-            return _close(ast.literal_eval(got[1:]), ast.literal_eval(wanted[1:]))
-        except (ValueError, SyntaxError, RecursionError, MemoryError):  # such as inf, which is no literal
+            return _close(read_value(got[1:]), read_value(wanted[1:]))
+        except (ValueError, RecursionError):
             return False
 
     def told(self, call: int, got: str, wanted: str) -> str:
@@ -48,22 +49,29 @@ class Calls:
         return f"{asked} = {got[1:]}, not {wanted[1:]}" if got.startswith("=") else f"{asked} {_ending(got)}"
 
 
+PASSED = "=True"  # what a test that reports by itself reports
+_HOLDS = "?"  # before a condition, among the results wanted
+
+
 @dataclass(frozen=True)
 class Script:
     """Assertions over what a program defines, each a test of its own; made by `assertions`."""
 
     source: str
     tests: tuple[str, ...]
+    conditions: tuple[str, ...]  # on the value that each test hands over; "" where it has to report by itself that it passed
 
     def program(self, source: str) -> Program:
         return Program(source, self.tests, Mode.script, self.source)
 
     def agree(self, got: str, wanted: str) -> bool:
-        return got == wanted
+        if not wanted.startswith(_HOLDS):
+            return got == wanted
+        return got.startswith("=") and holds(wanted.removeprefix(_HOLDS), got[1:])
 
     def told(self, call: int, got: str, wanted: str) -> str:
         test = self.tests[call]
-        return f"{test} fails" if got == "!AssertionError" else f"{test} {_ending(got)}"
+        return f"{test} fails" if got == "!AssertionError" or got.startswith("=") else f"{test} {_ending(got)}"
 
 
 @dataclass(frozen=True)
@@ -138,8 +146,9 @@ def assertions(source: str, run: str = "") -> Script:
     """The tests of a script, each reported on its own, failed ones leaving the others alone.
 
     A test is a statement that asserts or calls, on the script's top level or in the function that `run` calls, such as
-    "check(candidate)"; what defines, imports or assigns sets them up. Raises ValueError where there is no assertion, SyntaxError where
-    it is not Python.
+    "check(candidate)"; what defines, imports or assigns sets them up. An assertion hands over the value that it is about wherever
+    `corpo.data.conditions` can take it apart, so that what is expected stays outside the sandbox. Raises ValueError where there is no
+    assertion, SyntaxError where it is not Python.
     """
     tree = ast.parse(source)
     bodies = [tree.body]
@@ -148,21 +157,32 @@ def assertions(source: str, run: str = "") -> Script:
         tree.body += ast.parse(run).body
     if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
         raise ValueError("no assert in the tests")
+    splitter = Splitter(tree)
     tests: list[str] = []
+    conditions: list[str] = []
     for body in bodies:
         for at, statement in enumerate(body):
             if not isinstance(statement, _SET_UP) and not _is_text(statement):
+                asked = splitter.split(statement.test) if isinstance(statement, ast.Assert) else None
+                body[at] = _reported(len(tests), statement if asked is None else asked[0])
                 tests.append(ast.unparse(statement))
-                body[at] = _reported(statement)
+                conditions.append("" if asked is None else asked[1])
     if not tests:
         raise ValueError(f"no test in the tests: no function {run.partition('(')[0]!r}")
-    return Script(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests))
+    return Script(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests), tuple(conditions))
 
 
-def _reported(statement: ast.stmt) -> ast.Try:
-    frame = ast.parse("try:\n    pass\nexcept BaseException:\n    __failed__()\nelse:\n    __passed__()").body[0]
+def _reported(number: int, test: ast.stmt | ast.expr) -> ast.Try:
+    """A test that hands over an expression's value, or that runs a statement and reports whether it raised."""
+    frame = ast.parse(f"try:\n    __value__({number})\nexcept BaseException:\n    __failed__({number})\nelse:\n    __passed__({number})").body[0]
     assert isinstance(frame, ast.Try)
-    frame.body = [statement]
+    if isinstance(test, ast.stmt):
+        frame.body = [test]
+        return frame
+    assert isinstance(frame.body[0], ast.Expr)
+    assert isinstance(frame.body[0].value, ast.Call)
+    frame.body[0].value.args.append(test)
+    frame.orelse = []
     return frame
 
 
@@ -172,7 +192,7 @@ def wanted(checks: Executable, oracle: Sequence[str] | None) -> tuple[str, ...]:
         case Calls():
             assert oracle is not None
             return tuple(oracle)
-        case Script(tests=tests):
-            return ("=True",) * len(tests)
+        case Script(conditions=conditions):
+            return tuple(_HOLDS + condition if condition else PASSED for condition in conditions)
         case Streams(outputs=outputs):
             return tuple("=" + text for text in outputs)
