@@ -11,19 +11,27 @@ Expected values of functions and streams never come here, so no program can find
 """
 
 import ast
+import atexit
+import builtins
 import contextlib
 import ctypes
-import io
+import functools
 import json
 import os
 import resource
 import select
 import signal
+import struct
 import sys
+import threading
 import time
 from typing import Any
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446  # system calls, numbered alike on all architectures
+LANDLOCK_ABI = 3  # the first that knows of truncation
+WRITE_FILE = 1 << 1 | 1 << 14  # and truncate
+WRITES = WRITE_FILE | sum(1 << right for right in range(4, 14))  # and remove, make and move
 MOST_OUTPUT = 1 << 20  # bytes of results per program
 MOST_ITEMS = 20_000  # values within one result
 FILE_SIZE = 1 << 20
@@ -44,6 +52,8 @@ def encode(value: Any, left: list[int], _type: Any = type, _repr: Any = repr, _l
     if kind is list or kind is tuple:
         inner = ", ".join([encode(item, left) for item in value])
         return "[" + inner + "]" if kind is list else "(" + inner + ("," if _len(value) == 1 else "") + ")"
+    if kind is set and value:
+        return "{" + ", ".join(_sorted([encode(item, left) for item in value])) + "}"
     if kind is dict:
         return "{" + ", ".join(_sorted([encode(key, left) + ": " + encode(item, left) for key, item in value.items()])) + "}"
     raise TypeError("not a plain value")
@@ -63,11 +73,24 @@ def limit(memory: int, cpu_seconds: float) -> None:
         resource.setrlimit(what, (value, value))
 
 
+def confine() -> None:
+    """From now on this process and its children write beneath the working directory alone, where the kernel has Landlock."""
+    libc = ctypes.CDLL(None)
+    if libc.syscall(LANDLOCK_CREATE, None, 0, 1) < LANDLOCK_ABI:
+        return
+    rights = struct.pack("Q", WRITES)
+    rules = libc.syscall(LANDLOCK_CREATE, rights, len(rights), 0)
+    for path, allowed in ((".", WRITES), (os.devnull, WRITE_FILE)):
+        libc.syscall(LANDLOCK_ADD, rules, 1, struct.pack("=Qi", allowed, os.open(path, os.O_PATH)), 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.syscall(LANDLOCK_RESTRICT, rules, 0)
+
+
 EXCEPTIONS = (Exception, RecursionError, MemoryError, SystemExit, KeyboardInterrupt)
 
 
-class Missing(Exception):
-    """The program defines no such thing as the tests want."""
+class NotAProgram(Exception):
+    """It is not Python, or defines no such thing as the tests want."""
 
 
 class Speaker:
@@ -80,11 +103,14 @@ class Speaker:
 
 
 def define(source: str, entry: str, scope: dict[str, Any]) -> None:
-    """Run a program so that it defines what the tests use. Raises Missing where it lacks `entry`."""
-    exec(compile(source, "<candidate>", "exec"), scope)
-    name = entry.partition(".")[0].partition("(")[0]
-    if entry and name not in scope:
-        raise Missing(name)
+    """Run a program so that it defines what the tests use. Raises NotAProgram where it cannot or lacks `entry`, else what it raises."""
+    try:
+        code = compile(source, "<candidate>", "exec")
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte or half a surrogate pair
+        raise NotAProgram from error
+    exec(code, scope)
+    if entry and entry.partition(".")[0].partition("(")[0] not in scope:
+        raise NotAProgram
 
 
 def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
@@ -94,7 +120,7 @@ def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) ->
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
         define(source, entry, scope)
-    except (SyntaxError, Missing):
+    except NotAProgram:
         return say("!not a program")
     except exceptions as error:
         return say("!" + type(error).__name__)
@@ -111,39 +137,55 @@ def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) ->
 
 
 def run_script(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
-    """The script's tests report themselves; where it breaks off between two tests, that is the next one's failure."""
+    """The script's tests report themselves; where it breaks off between two tests, that is the next one's failure.
+
+    They have names of their own, lest the program finds the reporters among its globals. They run as a main program, so that tests behind
+    `if __name__ == "__main__"` are not skipped, which would pass them.
+    """
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
         define(source, "", scope)
-    except SyntaxError:
+    except NotAProgram:
         return speaker.say("!not a program")
     except EXCEPTIONS as error:
         return speaker.say("!" + type(error).__name__)
-    scope["__passed__"], scope["__failed__"] = speaker.passed, speaker.failed
     try:
-        exec(compile(entry, "<tests>", "exec"), scope)
+        exec(compile(entry, "<tests>", "exec"), {**scope, "__name__": "__main__", "__passed__": speaker.passed, "__failed__": speaker.failed})
     except EXCEPTIONS as error:
         speaker.say("!" + type(error).__name__)
 
 
-def run_stream(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
-    """One run on the files "in" and "out" of the working directory; the parent reads what it wrote."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    for stream, fd in enumerate((os.open("in", os.O_RDONLY), os.open("out", flags))):
-        os.dup2(fd, stream)
-    sys.stdin, sys.stdout = io.TextIOWrapper(io.FileIO(0)), io.TextIOWrapper(io.FileIO(1, "w"))
-    flush = sys.stdout.flush
+def run_stream(given: int, taken: int, source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
+    """One run on two open files, as a process of its own would be run; the parent reads what it wrote."""
+    os.dup2(given, 0)
+    os.dup2(taken, 1)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
+    exceptions, say = EXCEPTIONS, speaker.say
     try:
-        exec(compile(source, "<candidate>", "exec"), {"__name__": "__main__"})
-    except SyntaxError:
-        return speaker.say("!not a program")
-    except SystemExit as end:
-        if end.code:
-            return speaker.say("!SystemExit")
-    except EXCEPTIONS as error:
-        return speaker.say("!" + type(error).__name__)
-    flush()
-    speaker.say("=")
+        try:
+            define(source, "", {"__name__": "__main__"})
+        except SystemExit as end:
+            if end.code:
+                raise
+        finish()
+    except NotAProgram:
+        say("!not a program")
+    except exceptions as error:
+        say("!" + type(error).__name__)
+    else:
+        say("=")
+
+
+def finish() -> None:
+    """What an interpreter does at its end: it waits for threads, runs exit handlers and flushes."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream and not stream.closed:
+            stream.flush()
 
 
 def descendants() -> list[int]:
@@ -190,24 +232,29 @@ def judge(program: dict[str, Any], memory: int, cpu_seconds: float, seconds: flo
         if texts and texts[-1] in ("!timeout", "!not a program"):
             texts.append(texts[-1])
             continue
-        with open("in", "w", encoding="utf-8") as file:
-            file.write(text)
-        [said] = fork(run_stream, program, [text], *limits)
-        if said == "=":
-            with open("out", encoding="utf-8", errors="replace") as file:
-                said += file.read(MOST_OUTPUT)
+        # Files without a name: no program can put another file in their place.
+        with open(os.memfd_create("in"), "w+b") as given, open(os.memfd_create("out"), "w+b") as taken:
+            given.write(text.encode(errors="replace"))
+            given.seek(0)
+            [said] = fork(functools.partial(run_stream, given.fileno(), taken.fileno()), program, [text], *limits)
+            if said == "=":
+                taken.seek(0)
+                said += taken.read(MOST_OUTPUT).decode(errors="replace")
         texts.append(said)
     return texts
 
 
 def fork(run: Any, program: dict[str, Any], calls: list[str], memory: int, cpu_seconds: float, seconds: float) -> list[str]:
-    """Run a program in a child of its own; whatever is left of it afterwards is killed."""
+    """Run a program in a child and a directory of its own; whatever is left of it afterwards is killed."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.setsid()
             os.close(read_end)
+            os.makedirs(str(os.getpid()), exist_ok=True)
+            os.chdir(str(os.getpid()))
+            confine()
             limit(memory, cpu_seconds)
             run(program["source"], program["entry"], calls, Speaker(write_end))
         finally:
@@ -250,6 +297,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
+    builtins.exit = builtins.quit = sys.exit  # which `-S` leaves out, and short programs end with
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for program in job["programs"]:
         texts = judge(program, job["memory"], job["cpu_seconds"], job["seconds"])

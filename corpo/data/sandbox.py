@@ -1,7 +1,7 @@
 """Runs untrusted programs: a fresh process a batch, a forked child a program, a time budget each.
 
-Every batch gets a scrubbed environment, a temporary directory of its own, resource limits and, where the machine allows it,
-process, network and mount namespaces. What isolation there was is recorded; asking for more than there is raises.
+Every batch gets a scrubbed environment, resource limits and, where the machine allows it, process, network and mount namespaces; every
+program a temporary directory of its own, the only place where it can write if the kernel has Landlock (Linux 6.2). What isolation there was is recorded; asking for more than there is raises.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 _WORKER = Path(__file__).with_name("_worker.py")
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--mount-proc", "--ipc")
 _BATCH = 48
-VERSION = 2  # raise when results could differ: part of every cached label's key
+VERSION = 3  # raise when results could differ: part of every cached label's key
 
 
 class Isolation(StrEnum):
