@@ -159,8 +159,8 @@ def run_stream(given: int, taken: int, source: str, entry: str, calls: list[str]
     """One run on two open files, as a process of its own would be run; the parent reads what it wrote."""
     os.dup2(given, 0)
     os.dup2(taken, 1)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
     exceptions, say = EXCEPTIONS, speaker.say
     try:
         try:
@@ -297,7 +297,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    builtins.exit = builtins.quit = sys.exit  # which `-S` leaves out, and short programs end with
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # which `-S` leaves out, and short programs end with
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for program in job["programs"]:
         texts = judge(program, job["memory"], job["cpu_seconds"], job["seconds"])

@@ -140,7 +140,7 @@ def _close(mine: Any, theirs: Any) -> bool:
         return mine.keys() == theirs.keys() and all(_close(mine[key], theirs[key]) for key in mine)
     if isinstance(mine, bool) or isinstance(theirs, bool):
         return mine is theirs
-    if isinstance(mine, float) and isinstance(theirs, int | float) or isinstance(theirs, float) and isinstance(mine, int):
+    if {float} <= {type(mine), type(theirs)} <= {int, float}:
         return _near(mine, theirs)
     return bool(mine == theirs)
 

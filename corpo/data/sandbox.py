@@ -1,7 +1,8 @@
 """Runs untrusted programs: a fresh process a batch, a forked child a program, a time budget each.
 
 Every batch gets a scrubbed environment, resource limits and, where the machine allows it, process, network and mount namespaces; every
-program a temporary directory of its own, the only place where it can write if the kernel has Landlock (Linux 6.2). What isolation there was is recorded; asking for more than there is raises.
+program a temporary directory of its own, the only place where it can write if the kernel has Landlock (Linux 6.2). What isolation there
+was is recorded; asking for more than there is raises.
 """
 
 from __future__ import annotations
