@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
-from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -16,7 +12,7 @@ from hypothesis import strategies as st
 
 from corpo.data.answers import final_answer, same_answer
 from corpo.data.build import LabelledProblem, Use
-from corpo.data.candidates import Recipe, Suspected, complete_code, distinct, extract_code, labelled, normal_form, suspects
+from corpo.data.candidates import Recipe, Suspected, complete_code, extract_code, labelled, normal_form, suspects
 from corpo.data.checks import Answer, Calls, Streams, assertions
 from corpo.data.contamination import overlaps
 from corpo.data.floors import shortcut_floors
@@ -24,7 +20,7 @@ from corpo.data.matching import matched_pairs
 from corpo.data.sandbox import Isolation, Mode, Program, Sandbox, available_isolation
 from corpo.data.sources import Given, RealProblem
 from corpo.data.store import DataError
-from corpo.task import Candidate, Domain, Kind, Pair
+from corpo.task import Candidate, Domain, Kind
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 F = "def f(x):\n    return x\n"
@@ -65,9 +61,12 @@ SAME = {
     "closure": ("def f(x):\n    def g():\n        return x\n    return g()", "def f(y):\n    def g():\n        return y\n    return g()"),
     "no programs": ("def f(x:\n  return", "def f(x:\n\n    return"),
 }
-# Pairs that a careless renaming would merge; all but the last three differ in what f(3) or their being programs gives.
+# Pairs that a careless renaming would merge, though f(3) gives something else.
 DIFFERENT = {
-    "keyword of a call": ("def g(x, y):\n    return x - y\ndef f(a):\n    return g(x=a, y=1)", "def g(y, x):\n    return y - x\ndef f(a):\n    return g(x=a, y=1)"),
+    "keyword of a call": (
+        "def g(x, y):\n    return x - y\ndef f(a):\n    return g(x=a, y=1)",
+        "def g(y, x):\n    return y - x\ndef f(a):\n    return g(x=a, y=1)",
+    ),
     "keywords unpacked": (
         "def g(x, y):\n    return x - y\ndef f(a):\n    return g(**{'x': a, 'y': 1})",
         "def g(y, x):\n    return y - x\ndef f(a):\n    return g(**{'x': a, 'y': 1})",
@@ -130,8 +129,11 @@ def test_programs_that_behave_differently_are_never_merged() -> None:
         assert normal_form(one, Domain.code) != normal_form(other, Domain.code), name
 
 
+PIECES = ("```", "~~~\n", "def f(x):\n", "    return ", "x", "(", "\0", "\n", "lambda:", '"""', "nonlocal x", "\ud800")
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.text() | st.lists(st.sampled_from(["```", "~~~\n", "def f(x):\n", "    return ", "x", "(", "\0", "\n", "lambda:", '"""', "nonlocal x", "\ud800"])).map("".join))
+@given(st.text() | st.lists(st.sampled_from(PIECES)).map("".join))
 def test_no_text_breaks_the_reading_of_programs(text: str) -> None:
     for made in (extract_code(text), complete_code("def f(x):\n", text)):
         assert isinstance(normal_form(made, Domain.code), str)
@@ -160,10 +162,11 @@ LABELS = {  # program: passed, error, evidence
 SCRIPT = RealProblem("s", Domain.code, "s", assertions("def check(c):\n    c(1)\n    assert c(1) == 2\n    assert c(2) == 4", "check(f)"), CODE.references)
 STREAM = RealProblem("t", Domain.code, "t", Streams(("1\n", "2\n"), ("2", "4.0\n")), ("print(int(input()) * 2)",))
 MATH = RealProblem("m", Domain.math, "m", Answer("1/2"), ("A: 1/2",))
+FORGER = "def f(x):\n    for name, it in list(globals().items()):\n        'passed' in name and it()\n    return 0"
 ALIKE = [
     (SCRIPT, "def f(x):\n    return 2", 1, "wrong answer", "assert c(2) == 4 fails"),
     (SCRIPT, "def f(x):\n    return 1 // (x - 2) + 3", 1, "ZeroDivisionError", "assert c(2) == 4 raises ZeroDivisionError"),
-    (SCRIPT, "def f(x):\n    for name, it in list(globals().items()):\n        'passed' in name and it()\n    return 0", 0, "wrong answer", "assert c(1) == 2 fails"),
+    (SCRIPT, FORGER, 0, "wrong answer", "assert c(1) == 2 fails"),
     (STREAM, "print(int(input()) * 2)\nexit()", 2, None, ""),
     (STREAM, "import threading\nthreading.Thread(target=lambda: print(int(input()) * 2)).start()", 2, None, ""),
     (STREAM, "print(input())", 0, "wrong answer", "on the input '1' it prints '1', not '2'"),
@@ -198,7 +201,7 @@ def test_a_failing_reference_makes_nothing_correct() -> None:
     with pytest.raises(DataError, match=r"^data.sources.mine: problem 's': its reference fails: assert c\(2\) == 4 fails; correct [^\n]*$"):
         _label(RealProblem("s", Domain.code, "s", SCRIPT.checks, ("def f(x):\n    return 2",)))
     for nothing in (lambda: Calls("f", ()), lambda: Streams((), ()), lambda: Streams(("1", "2"), ("1",)), lambda: Calls("f", ((1,),), ())):
-        with pytest.raises(ValueError, match="not one|needs one"):
+        with pytest.raises(ValueError, match=r"not one|needs one"):
             nothing()
 
 
@@ -244,7 +247,7 @@ FINAL = {
     "nothing": None,
     "####": None,
 }
-EQUAL = [("1,234", "1234"), ("$5.00", "5"), (r"\$1,000", "1000"), ("3/4", "0.75"), (r"\frac{3}{4}", "3/4"), (r"2\sqrt{2}", r"\sqrt{8}"), ("x+1", "1+x"), ("(1, 2)", "(1,2)")]
+EQUAL = [("1,234", "1234"), ("$5.00", "5"), (r"\$1,000", "1000"), ("3/4", "0.75"), (r"\frac{3}{4}", "3/4"), (r"2\sqrt{2}", r"\sqrt{8}"), ("x+1", "1+x")]
 UNEQUAL = [("1", "2"), ("3/4", "4/3"), ("(1,2)", "(2,1)"), ("", "5"), ("x", "5"), (r"\sqrt{2}", "1.5"), ("yes", "no"), ("1234", "1,235")]
 
 
