@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -291,16 +292,16 @@ def test_pairs_are_matched() -> None:
     assert matched_pairs([hard], Kind.first_correct, 9, 1, "0")[0].b.text == "a b d"
 
 
-def _floors(texts_of: object, seed: int = 0, problems: int = 60) -> tuple[float, float, int]:
-    """The floors on both orders of one pair a problem; `texts_of(rng, at)` gives its correct and its wrong program."""
-    rng, pairs = Random(seed), []
+def _floors(texts_of: Callable[[Random, int], tuple[str, str]], problems: int = 60, each: int = 1) -> tuple[float, float]:
+    """The floors on both orders of `each` pairs a problem; `texts_of` gives a correct and a wrong program of a problem."""
+    rng, found = Random(0), []
     for at in range(problems):
-        right, wrong = texts_of(rng, at)  # type: ignore[operator]
-        (pair,) = matched_pairs([_problem(at, [(right, True, None), (wrong, False, "wrong answer")])], Kind.first_correct, 1, 1, "0")
-        pairs += [("split", pair), ("split", pair.swapped())]
-    (row,) = shortcut_floors(pairs).to_dict("records")
-    assert (row["prompts"], row["problems"]) == (2 * problems, problems)
-    return row["length"], row["words"], problems
+        drawn = [one for _ in range(each) for one in zip(texts_of(rng, at), (True, False), (None, "wrong answer"), strict=True)]
+        pairs = matched_pairs([_problem(at, drawn)], Kind.first_correct, each, each, "0")
+        found += [("split", order) for pair in pairs for order in (pair, pair.swapped())]
+    (row,) = shortcut_floors(found).to_dict("records")
+    assert (row["prompts"], row["problems"]) == (2 * each * problems, problems)
+    return row["length"], row["words"]
 
 
 def _words(rng: Random, length: int = 12) -> str:
@@ -311,12 +312,11 @@ def test_floors_find_planted_shortcuts_and_nothing_in_noise() -> None:
     assert _floors(lambda rng, at: (_words(rng) + " ok", _words(rng) + " no"))[1] > 0.95
     assert _floors(lambda rng, at: (_words(rng, 20), _words(rng, 12)))[0] == 1.0
     assert _floors(lambda rng, at: (_words(rng, 12), _words(rng, 20)))[0] == 1.0
-    length, words, problems = _floors(lambda rng, at: (_words(rng, rng.randint(8, 16)), _words(rng, rng.randint(8, 16))), problems=150)
-    margin = 4 * math.sqrt(0.25 / problems)  # both orders of a pair are one draw
-    assert abs(length - 0.5) < margin
-    assert abs(words - 0.25) < margin
-    # A token that tells all about one problem, and of each other problem nothing: at chance, unless a judge has seen the problem.
-    assert _floors(lambda rng, at: (_words(rng) + f" right{at}" * 3, _words(rng) + f" wrong{at}" * 3))[1] < 0.25 + 4 * math.sqrt(0.25 / 60)
+    length, words = _floors(lambda rng, at: (_words(rng, rng.randint(8, 16)), _words(rng, rng.randint(8, 16))), problems=150)
+    assert abs(length - 0.5) < 4 * math.sqrt(0.25 / 150)  # both orders of a pair are one draw
+    assert abs(words - 0.25) < 4 * math.sqrt(0.25 / 150)
+    # Tokens that tell all about one problem and nothing of the others: at chance, unless a judge has seen the problem.
+    assert _floors(lambda rng, at: (_words(rng) + f" right{at}" * 3, _words(rng) + f" wrong{at}" * 3), each=3)[1] < 0.25 + 4 * math.sqrt(0.25 / 60)
 
 
 def test_overlap_of_statements() -> None:

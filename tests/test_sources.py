@@ -90,7 +90,8 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "mbpp_plus": (
         "mbpp_plus",
-        {"task_id": 7, "prompt": "Twice.", "code": "def f(x):\n    return {x * 2}", "test_list": ["assert set(f(1)) == {2}"], "test": PLUS + "results = [{2}, {4}]"},
+        {"task_id": 7, "prompt": "Twice.", "code": "def f(x):\n    return {x * 2}", "test_list": ["assert set(f(1)) == {2}"]}
+        | {"test": PLUS + "results = [{2}, {4}]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(f(*inp), exp, 0)"},
         "7",
         None,
         TWICE,

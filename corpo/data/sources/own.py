@@ -95,7 +95,7 @@ def _checks(tests: Any, entry: str) -> Executable:
     try:
         ast.parse(entry, mode="eval")
     except (SyntaxError, TypeError):
-        raise ValueError(f"field 'entry' is {entry!r}; expected what gives the function, such as \"f\" or \"Solution().solve\"") from None
+        raise ValueError(f'field \'entry\' is {entry!r}; expected what gives the function, such as "f" or "Solution().solve"') from None
     return Calls(entry, tuple(tuple(test["args"] or ()) for test in tests), tuple(test["value"] for test in tests))
 
 
