@@ -121,7 +121,7 @@ def test_a_language_model_writes_candidates_and_goes_on_where_it_was(own: list[s
 
 
 def test_what_a_model_is_asked_and_what_is_taken_from_its_answer() -> None:
-    [problem] = [one for one in read_problems("humaneval", SourceConfig(limit=33)) if one.id == "HumanEval/32"]
+    [problem] = [one for one in read_problems("humaneval", SourceConfig(limit=33)) if one.id.endswith("HumanEval/32")]
     chatty = "Sure!\n```python\ndef find_zero(xs):\n    return poly(xs, 0)\n```\nHope it helps."
     program = solution(problem, chatty, chat=True)
     assert program.startswith("import math")

@@ -21,10 +21,11 @@ lets it start processes, processor time and processes are counted over all of th
 """
 
 import ast
+import atexit
+import builtins
 import contextlib
 import ctypes
 import errno
-import io
 import json
 import os
 import resource
@@ -32,6 +33,7 @@ import select
 import signal
 import struct
 import sys
+import threading
 import time
 from typing import Any
 
@@ -107,19 +109,22 @@ class Speaker:
 EXCEPTIONS = (Exception, RecursionError, MemoryError, SystemExit, KeyboardInterrupt)
 
 
-class Missing(Exception):
-    """The program defines no such thing as the tests want."""
+class NotAProgram(Exception):
+    """It is not Python, or defines no such thing as the tests want."""
 
 
 # --- inside the program's process ----------------------------------------------------------------------------------------
 
 
 def define(source: str, entry: str, scope: dict[str, Any]) -> None:
-    """Run a program so that it defines what the tests use. Raises Missing where it lacks `entry`."""
-    exec(compile(source, "<candidate>", "exec"), scope)
-    name = entry.partition(".")[0].partition("(")[0]
-    if entry and name not in scope:
-        raise Missing(name)
+    """Run a program so that it defines what the tests use. Raises NotAProgram where it cannot or lacks `entry`, else what it raises."""
+    try:
+        code = compile(source, "<candidate>", "exec")
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte or half a surrogate pair
+        raise NotAProgram from error
+    exec(code, scope)
+    if entry and entry.partition(".")[0].partition("(")[0] not in scope:
+        raise NotAProgram
 
 
 def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
@@ -129,7 +134,7 @@ def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) ->
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
         define(source, entry, scope)
-    except (SyntaxError, Missing):
+    except NotAProgram:
         return speaker.end("!not a program")
     except exceptions as error:
         return speaker.end("!" + type(error).__name__)
@@ -143,15 +148,18 @@ def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) ->
 
 
 def run_script(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
-    """The script's tests report, each by its number; where it breaks off between two tests, that is the end of all that follow."""
+    """The script's tests report, each by its number; where it breaks off between two tests, that is the end of all that follow.
+
+    They run as a main program, so that tests behind `if __name__ == "__main__"` are not skipped, which would pass them.
+    """
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
         define(source, "", scope)
-    except SyntaxError:
+    except NotAProgram:
         return speaker.end("!not a program")
     except EXCEPTIONS as error:
         return speaker.end("!" + type(error).__name__)
-    tests = {**scope, "__value__": speaker.value, "__passed__": speaker.passed, "__failed__": speaker.failed}
+    tests = {**scope, "__name__": "__main__", "__value__": speaker.value, "__passed__": speaker.passed, "__failed__": speaker.failed}
     try:
         exec(compile(entry, "<tests>", "exec"), tests)
     except EXCEPTIONS as error:
@@ -159,20 +167,34 @@ def run_script(source: str, entry: str, calls: list[str], speaker: Speaker) -> N
 
 
 def run_stream(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
-    """One run from standard input to standard output, which the parent made files; it reads what was written."""
-    sys.stdin, sys.stdout = io.TextIOWrapper(io.FileIO(0)), io.TextIOWrapper(io.FileIO(1, "w"))
-    flush = sys.stdout.flush
+    """One run from standard input to standard output, which the parent made files, as a process of its own would be run; the parent reads them."""
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    exceptions, say, finished = EXCEPTIONS, speaker.say, finish
     try:
-        exec(compile(source, "<candidate>", "exec"), {"__name__": "__main__"})
-    except SyntaxError:
-        return speaker.end("!not a program")
-    except SystemExit as end:
-        if end.code:
-            return speaker.end("!SystemExit")
-    except EXCEPTIONS as error:
-        return speaker.end("!" + type(error).__name__)
-    flush()
-    speaker.say(0, "=")
+        try:
+            define(source, "", {"__name__": "__main__"})
+        except SystemExit as end:
+            if end.code:
+                raise
+        finished()
+    except NotAProgram:
+        say(None, "!not a program")
+    except exceptions as error:
+        say(None, "!" + type(error).__name__)
+    else:
+        say(0, "=")
+
+
+def finish() -> None:
+    """What an interpreter does at its end: it waits for threads, runs exit handlers and flushes."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream and not stream.closed:
+            stream.flush()
 
 
 RUN = {"function": run_function, "script": run_script, "stream": run_stream}
@@ -345,7 +367,7 @@ def judge(program: dict[str, Any], rules: int | None, limits: dict[str, Any]) ->
             texts.append(texts[-1])
             continue
         streams = os.memfd_create("in"), os.memfd_create("out")
-        os.write(streams[0], text.encode())
+        os.write(streams[0], text.encode(errors="replace"))
         os.lseek(streams[0], 0, os.SEEK_SET)
         [said] = fork(program, [text], rules, **limits, streams=streams)
         texts.append(said + os.pread(streams[1], MOST_OUTPUT, 0).decode(errors="replace") if said == "=" else said)
@@ -438,6 +460,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # which `-S` leaves out, and short programs end with
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.mkdir("room")
     rules, limits = ruleset("room"), receive(jobs)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import cache
 from typing import Any
 
 # How data sets mark the end of a worked solution; what follows on that line is the answer.
-_MARKS = re.compile(r"(?:####|^A:|(?:final )?answer (?:is|:)|\\boxed(?=\{))\s*:?\s*", re.I | re.M)
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+_MARKS = re.compile(r"(?:####|^A:|answer(?: is|\s*:)|\\boxed(?=\{))[\s:*]*", re.I | re.M)
+_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 MISSING = "no answer"
+_SECONDS = 5  # for reading or comparing an answer: a tower of powers takes for ever
 
 
 def final_answer(text: str) -> str | None:
@@ -19,7 +21,7 @@ def final_answer(text: str) -> str | None:
         last = marks[-1]
         if last.group().startswith("\\boxed"):
             return _braced(text[last.end() :])
-        return text[last.end() :].split("\n")[0].strip().rstrip(".") or None
+        return text[last.end() :].split("\n")[0].strip(" .*`") or None
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None
 
@@ -27,22 +29,28 @@ def final_answer(text: str) -> str | None:
 def _braced(text: str) -> str | None:
     """The content of the group that `text` starts with; None where it is not closed."""
     depth = 0
-    for at, letter in enumerate(text):
-        depth += (letter == "{") - (letter == "}")
+    for token in re.finditer(r"\\.|[{}]", text, re.S):  # an escaped brace is a letter
+        depth += (token[0] == "{") - (token[0] == "}")
         if depth == 0:
-            return text[1:at]
+            return text[1 : token.start()]
     return None
 
 
 @cache
 def same_answer(mine: str, theirs: str) -> bool:
-    """Whether two answers are equal as numbers or expressions: 1/2 and 0.5, \\frac{1}{2} and 50\\%... as math-verify sees it."""
+    """Whether two answers are equal as numbers or expressions, such as 1/2 and 0.5 or \\sqrt{8} and 2\\sqrt{2}, as math-verify sees it."""
     from math_verify import verify
 
-    return mine == theirs or bool(verify(_parsed(theirs), _parsed(mine), timeout_seconds=None))
+    return mine == theirs or bool(verify(_parsed(theirs), _parsed(mine), timeout_seconds=_patience()))
 
 
 def _parsed(answer: str) -> Any:
     from math_verify import parse
 
-    return parse(f"${answer.replace('$', '').rstrip('.')}$", parsing_timeout=None)
+    plain = answer.replace("\\$", "").replace("$", "").strip(" .")
+    return parse(f"${plain}$", parsing_timeout=_patience())
+
+
+def _patience() -> int | None:
+    """math-verify keeps time by a signal, which only a main thread can have."""
+    return _SECONDS if threading.current_thread() is threading.main_thread() else None

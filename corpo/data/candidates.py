@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+import symtable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from textwrap import dedent
 
 from corpo.data.answers import MISSING, final_answer, same_answer
 from corpo.data.build import LabelledProblem, Use
@@ -20,6 +22,7 @@ from corpo.progress import progress
 from corpo.task import Candidate, Domain
 
 MOST_EVIDENCE = 300  # characters
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what Python raises on a text that is no program, or too deep a one
 
 
 # --- makers -------------------------------------------------------------------------------------------------------------
@@ -52,7 +55,7 @@ def _mutants(problem: RealProblem, recipe: Recipe) -> list[Given]:
     for text in correct:
         try:
             mutants = program_mutants(_as_mutants_are(text))
-        except SyntaxError:  # a given program that is none: nothing to mutate
+        except _UNREADABLE:  # a given program that is none: nothing to mutate
             continue
         found += [Given(one.text, one.mutation, None, one.line) for one in rng.sample(mutants, min(recipe.mutants, len(mutants)))]
     return found
@@ -62,7 +65,7 @@ def _as_mutants_are(text: str) -> str:
     """Laid out as a mutant is, without comments: else its looks would tell the original from its mutants."""
     try:
         return ast.unparse(ast.parse(text)) + "\n"
-    except SyntaxError:
+    except _UNREADABLE:
         return text
 
 
@@ -78,23 +81,35 @@ def suspects(problem: RealProblem, recipe: Recipe, sampled: Sequence[Given] = ()
 
 # --- from a model's answer to a program ---------------------------------------------------------------------------------
 
-_FENCE = re.compile(r"```[a-zA-Z0-9+]*[ \t]*\n(.*?)(?:```|\Z)", re.S)
-_START = re.compile(r"^(?:def |class |import |from |@|async def )", re.M)
+_FENCE = re.compile(r"(```+|~~~+)[^\n`]*\n(.*?)(?:\1|\Z)", re.S)
+_START = re.compile(r"^(?:def |class |import |from \S+ import |@|async def )", re.M)
+
+
+def _fenced(answer: str) -> list[str]:
+    return [dedent(block) for _, block in _FENCE.findall(answer)]
 
 
 def extract_code(answer: str) -> str:
-    """The program in a chatty answer: its longest fenced block, else from its first definition on; cut back to where it is Python."""
-    blocks = _FENCE.findall(answer)
+    """The program in a chatty answer: its longest fenced block, those that define something first; else from its first definition on.
+
+    Cut back to where it is Python.
+    """
+    blocks = _fenced(answer)
     if blocks:
-        return _longest_program(max(blocks, key=len))
+        return _longest_program(max(blocks, key=lambda block: (_START.search(block) is not None, len(block))))
     start = _START.search(answer)
     return _longest_program(answer[start.start() :] if start else answer)
 
 
 def complete_code(starter: str, answer: str) -> str:
-    """A continuation put behind what it continues, without whatever follows the function: up to the first line that is not indented."""
+    """A continuation put behind what it continues, without whatever follows the function: up to the first line that is not indented.
+
+    An answer that says the function once more, in a block, is a program of its own.
+    """
     blocks = _FENCE.findall(answer)
-    body = blocks[0] if blocks else answer
+    if any(_START.match(block) for block in _fenced(answer)):
+        return extract_code(answer)
+    body = blocks[0][1] if blocks else answer
     lines: list[str] = []
     for line in body.split("\n"):
         if lines and line.strip() and not line[0].isspace():
@@ -111,7 +126,7 @@ def _longest_program(text: str) -> str:
         try:
             if ast.parse(head).body:
                 return head.rstrip() + "\n"
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except _UNREADABLE:
             continue
     return text.rstrip() + "\n"
 
@@ -120,33 +135,75 @@ def _longest_program(text: str) -> str:
 
 
 def normal_form(text: str, domain: Domain) -> str:
-    """Equal for programs that differ in layout, comments and the names they give, and for solutions that differ in blanks and case."""
-    if domain is Domain.code:
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return " ".join(text.split())
-        return ast.dump(_Renamed(tree).visit(tree))
-    return " ".join(text.lower().split())
+    """Equal for programs that differ in layout, comments and local names, and for solutions that differ in blanks and case.
+
+    Programs with the same normal form do the same when called by position. Programs without one are all no programs.
+    """
+    if domain is not Domain.code:
+        return " ".join(text.lower().split())
+    try:
+        tree = ast.parse(text)
+        return ast.dump(_Renamed(_local_names(tree, symtable.symtable(text, "<candidate>", "exec"))).visit(tree))
+    except SyntaxError:
+        return " ".join(text.split())
+    except _UNREADABLE:
+        return text
+
+
+# A program that mentions one of these can see what its variables are called.
+_TELLING = {"eval", "exec", "locals", "globals", "vars", "dir", "inspect", "__doc__", "__code__", "__annotations__", "_getframe"}
+
+
+def _local_names(tree: ast.AST, table: symtable.SymbolTable) -> dict[str, str]:
+    """New names for those that are nothing but variables of functions, by the order in which they come.
+
+    One that anywhere is a global, a built-in, a class's, an import's, a keyword or a part of another statement (`nonlocal`, `except`, `case`) keeps
+    its name; and all do where a program calls with `**`, imports `*` or sees names. New ones are no identifiers, so they meet no other.
+    """
+    local, fixed = set[str](), set[str]()
+    for scope in _scopes(table):
+        for symbol in scope.get_symbols():
+            ours = scope.get_type() == "function" and not symbol.is_global() and not symbol.is_imported()
+            (local if ours else fixed).add(symbol.get_name())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            fixed |= {node.attr} & _TELLING
+        elif isinstance(node, ast.keyword) and node.arg is None:
+            return {}
+        elif not isinstance(node, ast.Name | ast.arg | ast.Constant):
+            values = [value for _, field in ast.iter_fields(node) for value in (field if isinstance(field, list) else [field])]
+            fixed |= {value for value in values if isinstance(value, str)}
+    if fixed & {"*", *_TELLING}:
+        return {}
+    seen = [node.id if isinstance(node, ast.Name) else node.arg for node in ast.walk(tree) if isinstance(node, ast.Name | ast.arg)]
+    return {name: f"#{at}" for at, name in enumerate(dict.fromkeys(name for name in seen if name in local - fixed))}
+
+
+def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for inner in table.get_children():
+        yield from _scopes(inner)
 
 
 class _Renamed(ast.NodeTransformer):
-    """Names that a program binds, numbered in the order in which they come; docstrings dropped."""
+    """Variables under new names; without docstrings, loose texts and `pass`, which do nothing."""
 
-    def __init__(self, tree: ast.AST) -> None:
-        bound = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-        bound += [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
-        self.number = {name: f"v{at}" for at, name in enumerate(dict.fromkeys(bound))}
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = names
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Name(self.number.get(node.id, node.id), node.ctx)
+        return ast.Name(self.names.get(node.id, node.id), node.ctx)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        return ast.arg(self.number[node.arg])
+        self.generic_visit(node)
+        return ast.arg(self.names.get(node.arg, node.arg), node.annotation)
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        return None
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return ast.Pass()
+            return None
         return self.generic_visit(node)
 
 
@@ -194,7 +251,8 @@ def labelled(suspected: Sequence[Suspected], sandbox: Sandbox, cache: LabelCache
         references, candidates = of_problem[problem.id][:known], of_problem[problem.id][known:]
         failing = [reference for reference in references if not reference.correct]
         if failing and one.strict:
-            raise DataError(f"{one.source}: problem {problem.id!r}: its reference fails: {failing[0].evidence or failing[0].error}; correct one of them")
+            why = " ".join((failing[0].evidence or str(failing[0].error)).split())
+            raise DataError(f"data.sources.{one.source}: problem {problem.id!r}: its reference fails: {why}; correct the reference or the tests")
         if failing:
             left_out.append(problem.id)
         else:
@@ -227,7 +285,7 @@ def _expected(run: Sequence[Suspected], sandbox: Sandbox, cache: LabelCache | No
         if isinstance(checks := one.problem.checks, Calls):
             oracle = checks.oracle() or (checks.program(one.problem.references[0]) if one.problem.references else None)
             if oracle is None:
-                raise DataError(f"{one.source}: problem {one.problem.id!r} has calls without values and no reference that could give them")
+                raise DataError(f"data.sources.{one.source}: problem {one.problem.id!r} has calls without values and no reference that could give them")
             oracles[one.problem.id] = oracle
     results = dict(zip(oracles, run_cached(list(oracles.values()), sandbox, cache), strict=True))
     return {one.problem.id: wanted(_executable(one), results.get(one.problem.id)) for one in run}

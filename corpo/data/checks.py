@@ -22,9 +22,14 @@ class Calls:
     entry: str  # an expression that gives the function, such as "f" or "Solution().solve"
     arguments: tuple[tuple[Any, ...], ...]
     values: tuple[Any, ...] | None = None
+    before: str = ""  # runs ahead of a program, such as the imports that LeetCode makes
+
+    def __post_init__(self) -> None:
+        _paired("call", len(self.arguments), "value", None if self.values is None else len(self.values))
 
     def program(self, source: str) -> Program:
-        return Program(source, self.arguments, Mode.function, self.entry)
+        first = "" if "from __future__" in source else self.before  # which has to stand first
+        return Program(first + source, self.arguments, Mode.function, self.entry)
 
     def oracle(self) -> Program | None:
         """A program whose results are the values wanted, written as the sandbox writes them."""
@@ -33,11 +38,14 @@ class Calls:
         return Program(f"VALUES = {list(self.values)!r}\ndef f(i):\n    return VALUES[i]", tuple((i,) for i in range(len(self.values))))
 
     def agree(self, got: str, wanted: str) -> bool:
-        """Equal, but for tuples in place of lists and for the last digits of floats, which JSON cannot tell or keep."""
-        if got == wanted:
-            return True
+        """Equal, but for tuples in place of lists and for the last digits of floats, which JSON cannot tell or keep.
+
+        A call on which the reference itself fails agrees with nothing, not even with the same failure.
+        """
         if not (got.startswith("=") and wanted.startswith("=")):
             return False
+        if got == wanted:
+            return True
         try:
             return _close(read_value(got[1:]), read_value(wanted[1:]))
         except (ValueError, RecursionError):
@@ -61,6 +69,9 @@ class Script:
     tests: tuple[str, ...]
     conditions: tuple[str, ...]  # on the value that each test hands over; "" where it has to report by itself that it passed
 
+    def __post_init__(self) -> None:
+        _paired("test", len(self.tests), "condition", len(self.conditions))
+
     def program(self, source: str) -> Program:
         return Program(source, self.tests, Mode.script, self.source)
 
@@ -80,6 +91,9 @@ class Streams:
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _paired("input", len(self.inputs), "output", len(self.outputs))
 
     def program(self, source: str) -> Program:
         return Program(source, self.inputs, Mode.stream, "")
@@ -106,8 +120,27 @@ Executable = Calls | Script | Streams
 Checks = Executable | Answer
 
 
+def _paired(asked: str, asks: int, answered: str, answers: int | None) -> None:
+    """Raises ValueError where nothing is asked, which every program would pass, or where answers are missing."""
+    if not asks:
+        raise ValueError(f"not one {asked} to check a program on")
+    if answers not in (None, asks):
+        raise ValueError(f"{asks} {asked}s, but {answers} {answered}s; each {asked} needs one")
+
+
+_ENDINGS = {
+    "!timeout": "never ends",
+    "!crash": "kills its process",
+    "!process limit": "starts too many processes",
+    "!output limit": "gives too much",
+    "!not a value": "gives no plain value",
+    "!not a program": "cannot run: the program is not Python or defines no such function",
+    "!tampered": "is reported by the program itself",
+}
+
+
 def _ending(got: str) -> str:
-    return "never ends" if got == "!timeout" else f"raises {got[1:]}"
+    return _ENDINGS.get(got, f"raises {got[1:]}")
 
 
 def _close(mine: Any, theirs: Any) -> bool:
@@ -117,9 +150,16 @@ def _close(mine: Any, theirs: Any) -> bool:
         return mine.keys() == theirs.keys() and all(_close(mine[key], theirs[key]) for key in mine)
     if isinstance(mine, bool) or isinstance(theirs, bool):
         return mine is theirs
-    if isinstance(mine, int | float) and isinstance(theirs, int | float):
-        return math.isclose(mine, theirs, rel_tol=1e-6, abs_tol=1e-9)
+    if {float} <= {type(mine), type(theirs)} <= {int, float}:
+        return _near(mine, theirs)
     return bool(mine == theirs)
+
+
+def _near(mine: float, theirs: float) -> bool:
+    try:
+        return math.isclose(mine, theirs, rel_tol=1e-6, abs_tol=1e-9)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _same_word(mine: str, theirs: str) -> bool:
@@ -127,7 +167,7 @@ def _same_word(mine: str, theirs: str) -> bool:
     if mine == theirs:
         return True
     try:
-        return ("." in mine or "." in theirs) and math.isclose(float(mine), float(theirs), rel_tol=1e-6, abs_tol=1e-9)
+        return ("." in mine or "." in theirs) and _near(float(mine), float(theirs))
     except ValueError:
         return False
 
@@ -138,17 +178,13 @@ _SET_UP = (
 )
 
 
-def _is_text(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
 def assertions(source: str, run: str = "") -> Script:
     """The tests of a script, each reported on its own, failed ones leaving the others alone.
 
-    A test is a statement that asserts or calls, on the script's top level or in the function that `run` calls, such as
-    "check(candidate)"; what defines, imports or assigns sets them up. An assertion hands over the value that it is about wherever
-    `corpo.data.conditions` can take it apart, so that what is expected stays outside the sandbox. Raises ValueError where there is no
-    assertion, SyntaxError where it is not Python.
+    A test is a statement that asserts or uses a function of the script, on the script's top level or in the function that `run` calls, such
+    as "check(candidate)"; all others set them up, lest a mere call passes for a test. An assertion hands over the value that it is about
+    wherever `corpo.data.conditions` can take it apart, so that what is expected stays outside the sandbox. Raises ValueError where there is
+    no assertion, SyntaxError where it is not Python.
     """
     tree = ast.parse(source)
     bodies = [tree.body]
@@ -156,19 +192,23 @@ def assertions(source: str, run: str = "") -> Script:
         bodies = [node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == run.partition("(")[0]]
         tree.body += ast.parse(run).body
     if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
-        raise ValueError("no assert in the tests")
+        raise ValueError("there is no assert in the tests")
+    helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     splitter = Splitter(tree)
     tests: list[str] = []
     conditions: list[str] = []
     for body in bodies:
         for at, statement in enumerate(body):
-            if not isinstance(statement, _SET_UP) and not _is_text(statement):
+            used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+            asserts = any(isinstance(node, ast.Assert) for node in ast.walk(statement))
+            if not isinstance(statement, _SET_UP) and (asserts or used & helpers):
                 asked = splitter.split(statement.test) if isinstance(statement, ast.Assert) else None
                 body[at] = _reported(len(tests), statement if asked is None else asked[0])
                 tests.append(ast.unparse(statement))
                 conditions.append("" if asked is None else asked[1])
     if not tests:
-        raise ValueError(f"no test in the tests: no function {run.partition('(')[0]!r}")
+        where = f"in a function {run.partition('(')[0]!r}" if run else "outside a function, where it would run; call your test functions, too"
+        raise ValueError(f"there is no assert {where}")
     return Script(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests), tuple(conditions))
 
 

@@ -25,7 +25,7 @@ from typing import Any
 _WORKER = Path(__file__).with_name("_worker.py")
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--mount-proc", "--ipc")
 _BATCH = 48
-VERSION = 3  # raise when results could differ: part of every cached label's key
+VERSION = 4  # raise when results could differ: part of every cached label's key
 
 
 class Isolation(StrEnum):

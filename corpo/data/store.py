@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow.parquet
 from datasets import Dataset, Features
 
 from corpo.data.build import LabelledProblem, Use
@@ -133,14 +133,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             rows.append(row)
         return rows
     try:
-        records = pd.read_parquet(path).astype(object).to_dict("records")
+        return list(pyarrow.parquet.read_table(path).to_pylist())
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); delete it and build the data again") from None
-    return [{str(key): _plain(value) for key, value in record.items()} for record in records]
-
-
-def _plain(value: Any) -> Any:
-    """numpy's lists and missing values back to Python's."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return None if isinstance(value, float) and value != value else value

@@ -74,9 +74,9 @@ def rows_of(config: SourceConfig) -> Iterator[tuple[str, Row]]:
 
 
 def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """Rows of a JSONL (also .gz), JSON-list or Parquet file. Raises DataError with file and row."""
+    """Rows of a JSONL (also .gz) or Parquet file. Raises DataError with file and row."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'is a folder; name a file in it' if path.is_dir() else 'no such file'}")
     if path.suffix == ".parquet":
         from corpo.data.store import read_rows
 
@@ -102,7 +102,7 @@ def _hub_rows(config: SourceConfig) -> Iterator[tuple[str, Row]]:
     from datasets import load_dataset
 
     if config.hub is None:
-        raise DataError("this source needs a file (path=...) or a data set of the hub (hub=...)")
+        raise DataError("data.sources: name a file (path=...) or a data set of the hub (hub=...) for a source")
     where = f"{config.hub}@{config.revision or 'main'}"
     try:
         if config.files:  # data sets that come with a loading script, which nothing runs any more: their plain files are read
