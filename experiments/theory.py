@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from corpo.files import write_atomically
 from corpo.markdown import table
-from corpo.report.figures import NAMES, predicted_failed_positive, styled
+from corpo.report.figures import COLOURS, NAMES, predicted_failed_positive, styled
 from corpo.report.records import read_study
 from corpo.task import OrdinalReward
 from corpo.theory import expected_signal, predictions, spread
@@ -21,7 +21,6 @@ from experiments.invocation import ROOT
 
 PICTURE = ROOT / "docs/theory.png"
 GROUP, RATES = 16, np.linspace(0.02, 0.98, 49)
-SHADES = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868"}
 
 
 @styled()
@@ -39,12 +38,12 @@ def curves() -> Figure:
     ten = OrdinalReward(10)
     for group in (4, 16, 64):
         active = [expected_signal(spread(ten.failures, ten.successes, p, 0.0), "corpo", group)["clip_active_fraction"] for p in RATES]
-        switch.plot(RATES, active, color="#55a868", alpha={4: 0.4, 16: 0.7, 64: 1.0}[group], label=f"G = {group}")
+        switch.plot(RATES, active, color=COLOURS["corpo"], alpha={4: 0.4, 16: 0.7, 64: 1.0}[group], label=f"G = {group}")
     switch.set(title="groups in which CoRPO's clip is active", xlabel="pass rate", ylabel="probability")
     switch.legend(fontsize=8)
     for name, style in (("grpo", "-"), ("static", "-"), ("corpo", "--")):
         counts = [expected_signal(spread(ten.failures, ten.successes, p, 0.0), name, GROUP)["count_ratio"] for p in RATES]
-        ratio.plot(RATES, counts, style, color=SHADES[name], linewidth=1.8, label=NAMES[name])
+        ratio.plot(RATES, counts, style, color=COLOURS[name], linewidth=1.8, label=NAMES[name])
     ratio.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
     ratio.set(title="N⁺ / N⁻, expected (10 levels, G = 16)", xlabel="pass rate", yscale="log", ylim=(0.02, 50))
     ratio.legend(fontsize=8)
@@ -58,7 +57,7 @@ def ratios() -> str:
     ten = OrdinalReward(10)
     rows: list[Sequence[object]] = []
     for tenths in (1, 3, 5, 7, 9):
-        for name in SHADES:
+        for name in ("grpo", "static", "corpo"):
             found = expected_signal(spread(ten.failures, ten.successes, Fraction(tenths, 10), 0.0), name, GROUP)
             cells = [f"{found[key]:.2f}" for key in ("positive_count", "negative_count", "count_ratio", "positive_sum", "negative_sum", "sum_ratio")]
             rows.append((f"{tenths / 10:.0%}", f"`{name}`", *cells, f"{found['failed_positive_fraction']:.1%}"))

@@ -52,8 +52,8 @@ print("share of failures rewarded:", rewarded / Fraction(4, 5), "=", Fraction(4,
 
 # %% [markdown]
 # ## The effective reward
-# The expected gradient under a baseline is that of E[A | R = v] as a reward; only its differences between levels count. All five are straight lines
-# of slope 1 or, for the two that contain the rollout itself, between 1 − 1/G and 1: in expectation these methods follow nearly one gradient. What
+# The expected gradient under a baseline is that of E[A | R = v] as a reward; only its differences between levels count. All five rise with a slope
+# of 1 or, for the two that contain the rollout itself, between 1 − 1/G and 1: in expectation these methods follow nearly one gradient. What
 # differs is the height of the line, the mean advantage.
 
 # %%

@@ -26,7 +26,7 @@ from corpo.theory import predictions
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
 NAMES = {"grpo": "GRPO", "static": "static", "corpo": "CoRPO", "base": "base"}
-_FIXED = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868", "base": "#8c8c8c"}
+COLOURS = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868", "base": "#8c8c8c"}
 _MORE = ("#8172b3", "#ccb974", "#64b5cd", "#dd8452", "#937860", "#da8bc3")
 _STYLE: Any = {
     "figure.dpi": 130,
@@ -52,8 +52,8 @@ def styled() -> Iterator[None]:
 
 def colour(study: Study, name: str) -> str:
     """Of a baseline, or of "base": the same in every figure."""
-    unknown = [b for b in study.baselines if b not in _FIXED]
-    return _FIXED.get(name) or _MORE[unknown.index(name) % len(_MORE)]
+    unknown = [b for b in study.baselines if b not in COLOURS]
+    return COLOURS.get(name) or _MORE[unknown.index(name) % len(_MORE)]
 
 
 def _draw_curve(axes: Axes, study: Study, column: str, smooth: int = 1) -> None:

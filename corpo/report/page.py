@@ -15,6 +15,7 @@ from corpo.files import write_text
 from corpo.markdown import table as markdown_table
 from corpo.report.claims import Finding
 from corpo.report.explorer import ROLLOUTS
+from corpo.report.published import section
 
 _CAPTIONS = {
     "advantage_ratio": "Positive over negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
@@ -51,6 +52,9 @@ problems with all their pairs, within the families at hand: they say nothing abo
 
 ## Figures
 {images}
+
+## The published table, read again
+{section()}
 
 ## Accuracy, calibration and habits
 {markdown_table(columns, details.to_numpy().tolist())}
