@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from corpo.config import Config
-from corpo.files import hash_of, read_json, read_jsonl, write_json, write_text
+from corpo.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
 from corpo.report.records import Run, Study, write_study
 from corpo.stages import Stage
 from experiments.app import app
@@ -76,7 +76,8 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     write_text(folder / "config.yaml", _dump(config))
     records = _records(config)
     shown, facts = findings(study, differences(study)), _facts(config, records)
-    write_report(folder, config.name, shown, figures, pd.read_csv(folder / "summary.csv"), facts)
+    warned = [{"run": trained.name, **record} for one, trained in zip(runs, study.runs, strict=True) for record in _warnings(one)]
+    write_report(folder, config.name, shown, figures, pd.read_csv(folder / "summary.csv"), facts, warned)
     pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
     tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
     read = examples(study, pairs)
@@ -84,6 +85,7 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     for one, trained in zip(runs, study.runs, strict=True):
         (folder / "metrics").mkdir(exist_ok=True)
         shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
+    write_jsonl(folder / "metrics/warnings.jsonl", warned)
     write_page(folder, config.name, shown, figures, tables, read, facts, _dump(config), records)
     if config.track.to:
         mirrors = mirrors_of(config, "study", hash_of(records))
@@ -101,6 +103,11 @@ def _run(config: Config) -> Run:
     folder = train_stage(config).folder
     rewards = {record["step"]: np.array(record["rewards"]) for record in read_jsonl(folder / "groups.jsonl")}
     return Run(config.baseline.name, config.seed, pd.DataFrame(read_jsonl(folder / "metrics.jsonl")), rewards, _rollouts(config, trained=True))
+
+
+def _warnings(config: Config) -> list[dict[str, object]]:
+    """Of a run's training; one that was trained before there were any has none."""
+    return read_jsonl(train_stage(config).folder / "warnings.jsonl")
 
 
 def _facts(config: Config, records: dict[str, dict[str, object]]) -> dict[str, object]:
