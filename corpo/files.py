@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary neighbour of `path`, flush it, and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` fill a temporary neighbour of `path`, flush it, and rename it into place; where that fails, nothing is left of it.
+
+    Raises StorageError where the disk is full or the folder cannot be written.
+    """
     beside = path.with_name(f".{path.name}.part")
-    write(beside)
-    with open(beside, "rb") as handle:
-        os.fsync(handle.fileno())
-    os.replace(beside, path)
+    try:
+        with storage(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(beside)
+            with open(beside, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):  # where it cannot be deleted it is ignored, and overwritten the next time
+            beside.unlink(missing_ok=True)
+        raise
+
+
+class StorageError(OSError):
+    """A file cannot be written, for want of space or permission."""
+
+
+_NO_ROOM = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some space", errno.EFBIG: "raise the limit of a file's size"}
+_ADVICE = _NO_ROOM | dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make the folder writable, or choose others with outputs= and results=")
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turns what goes wrong with a disk into StorageError with one line. Libraries that wrap the system's error name its number in their text."""
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else next((n for n in _ADVICE if f"os error {n})" in str(error)), None)
+        if number not in _ADVICE:
+            raise
+        raise StorageError(f"{path}: cannot be written ({os.strerror(number)}); {_ADVICE[number]}, then run the same command again to go on") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -33,8 +64,8 @@ def read_json(path: Path) -> Any:
 
 
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
-    """One flushed line. A kill leaves at most a last line without its newline, which `read_jsonl` drops."""
-    with open(path, "a", encoding="utf-8") as handle:
+    """One flushed line. A kill or a full disk leaves at most a last line without its newline, which `read_jsonl` drops. Raises StorageError."""
+    with storage(path), open(path, "a", encoding="utf-8") as handle:
         handle.write(json.dumps(record) + "\n")
         handle.flush()
 

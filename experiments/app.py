@@ -69,9 +69,9 @@ def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage
                 run(config)
         except tuple(_errors_for_users()) as error:
             refuse(error)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             print("\nstopped; run the same command again to go on", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(getattr(stop, "exit_code", 130))
         return None
 
     with watch(sweep) if sweep else nullcontext():
@@ -130,10 +130,12 @@ def _errors_for_users() -> list[type[Exception]]:
     from corpo.data.label import LabelError
     from corpo.data.sandbox import SandboxError
     from corpo.data.store import DataError
+    from corpo.files import StorageError
     from corpo.policy.load import ModelError
     from corpo.rollout import EngineError
+    from corpo.train.guard import NumberError
 
-    return [DataError, EngineError, LabelError, ModelError, SandboxError]
+    return [DataError, EngineError, LabelError, ModelError, NumberError, SandboxError, StorageError]
 
 
 def refuse(error: BaseException) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from corpo.config import Config
-from corpo.files import hash_of, read_json, read_jsonl, write_json, write_text
+from corpo.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
 from corpo.report.records import Run, Study, write_study
 from corpo.stages import Stage
 from experiments.app import app
@@ -80,7 +80,8 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     write_text(folder / "config.yaml", dump(config))
     records = records_of(study_stages(config))
     shown, facts = findings(study, differences(study)), facts_of(config, records, command("experiments.reproduce"))
-    write_report(folder, config.name, shown, figures, pd.read_csv(folder / "summary.csv"), facts)
+    warned = [{"run": trained.name, **record} for one, trained in zip(runs, study.runs, strict=True) for record in _warnings(one)]
+    write_report(folder, config.name, shown, figures, pd.read_csv(folder / "summary.csv"), facts, warned)
     pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated)}
     tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
     read = examples(study, pairs)
@@ -88,6 +89,7 @@ def write_results(config: Config, runs: Sequence[Config]) -> Path:
     for one, trained in zip(runs, study.runs, strict=True):
         (folder / "metrics").mkdir(exist_ok=True)
         shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
+    write_jsonl(folder / "metrics/warnings.jsonl", warned)
     write_page(folder, config.name, shown, figures, tables, read, facts, dump(config), records)
     if config.track.to:
         mirrors = mirrors_of(config, "study", hash_of(records))
@@ -108,6 +110,11 @@ def _run(config: Config) -> Run:
     lengths = {record["step"]: np.array(record.get("lengths", np.full_like(rewards[record["step"]], np.nan))) for record in groups}
     metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
     return Run(config.baseline.name, config.seed, metrics, rewards, _rollouts(config, trained=True), lengths)
+
+
+def _warnings(config: Config) -> list[dict[str, object]]:
+    """Of a run's training; one that was trained before there were any has none."""
+    return read_jsonl(train_stage(config).folder / "warnings.jsonl")
 
 
 def facts_of(config: Config, records: dict[str, dict[str, object]], typed: str) -> dict[str, object]:

@@ -29,14 +29,24 @@ _CAPTIONS = {
 }
 
 
-def write_report(folder: Path, name: str, shown: Sequence[Finding], figures: Sequence[str], summary: pd.DataFrame, facts: dict[str, Any]) -> None:
-    """Write `report.md` beside the tables and figures that it embeds."""
+def write_report(
+    folder: Path,
+    name: str,
+    shown: Sequence[Finding],
+    figures: Sequence[str],
+    summary: pd.DataFrame,
+    facts: dict[str, Any],
+    warned: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write `report.md` beside the tables and figures that it embeds; `warned` are the warnings of training (`corpo.train.guard`), with their runs."""
     tables = (folder / "table.md").read_text(encoding="utf-8")
     columns = ["policy", "seed", "split", "candidate_accuracy", "better_accuracy", "ece", "brier", "unparseable", "exactly_one", "swap_consistency"]
     details = summary[columns].round(3).astype(object).where(summary[columns].notna(), "–")
     claims = markdown_table(("claim", "statement", "this run", "verdict"), [(f.claim, f.text, f.shown, f.verdict) for f in shown])
     images = "\n\n".join(f"![{figure}](figures/{figure}.png)\n\n*{_CAPTIONS.get(figure, figure)}*" for figure in figures)
     provenance = markdown_table(("what", "value"), list(facts.items()))
+    columns_warned = ("run", "step", "name", "text")
+    warnings = markdown_table(columns_warned, [[one[column] for column in columns_warned] for one in warned]) if warned else "None."
     write_text(
         folder / "report.md",
         f"""# {name}
@@ -61,6 +71,9 @@ problems with all their pairs, within the families at hand: they say nothing abo
 
 ECE over 10 equal-width bins of score/10. `exactly_one`: share of verdicts that call exactly one candidate correct. `swap_consistency`: share of pairs
 whose majority verdict is the same in both orders.
+
+## Warnings of training
+{warnings}
 
 ## Where this comes from
 {provenance}

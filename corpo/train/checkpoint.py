@@ -45,7 +45,7 @@ def load_latest(folder: Path, until: int | None = None) -> Checkpoint | None:
         try:
             described = read_json(record)
             intact = weights.exists() and file_hash(weights) == described["sha256"]
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             intact = False
         if intact:
             return Checkpoint(described["step"], load_file(weights), described["meta"])

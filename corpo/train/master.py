@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from corpo.train.guard import NumberError
 from corpo.train.parallel import local, total
 
 
@@ -27,13 +28,16 @@ class MasterAdamW:
     def step(self, lr: float, max_norm: float) -> dict[str, float]:
         """One update at this learning rate. Returns the gradient's norm before clipping and the update's norm (L2, fp32).
 
-        Raises RuntimeError where the gradient is not finite; nothing has changed then.
+        Raises NumberError where the gradient is not finite, naming a weight; nothing has changed then.
         """
         graded = {name: p for name, p in self.parameters.items() if p.grad is not None}
         squares = [torch.linalg.vector_norm(local(p.grad), dtype=torch.float32).square() for p in graded.values() if p.grad is not None]
         grad_norm = total(torch.stack(squares).sum()).sqrt()
         if not grad_norm.isfinite():
-            raise RuntimeError(f"the gradient's norm is {float(grad_norm)}: lower the learning rate, or look for infinite log-probs")
+            bad = next((name for name, square in zip(graded, squares, strict=True) if not square.isfinite()), "some weight")
+            for parameter in graded.values():
+                parameter.grad = None
+            raise NumberError(f"the gradient's norm is {float(grad_norm):g}, first of {bad}")
         shrink = torch.clamp(max_norm / (grad_norm + 1e-6), max=1.0)
         moved = torch.zeros((), device=grad_norm.device)
         for name, parameter in graded.items():

@@ -7,6 +7,7 @@ clipping. Each batch holds both orders of its pairs, so that "the first one is r
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,9 +33,13 @@ from corpo.rollout import RolloutEngine, Rollouts
 from corpo.rollout.judge import judge
 from corpo.task import Pair, Reward
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
+from corpo.train.guard import NumberError, at_step, collapsed, require_finite, state_is_finite
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.master import MasterAdamW
 from corpo.train.parallel import copy_whole, everyones, least, most, shard, total
+from corpo.train.stop import Stopped, stoppable
+
+log = logging.getLogger(__name__)
 
 Render = Callable[[Pair], str]
 
@@ -74,11 +79,12 @@ class Learner:
         self.optimizer = MasterAdamW(self.learning, weight_decay=self.config.weight_decay)
 
     def train(self, pairs: Sequence[Pair], validation: Sequence[Pair], folder: Path, tell: Callable[[dict[str, Any]], None] = lambda record: None) -> None:
-        """Run to the last step, going on from the newest checkpoint in `folder`; metrics by step go to JSONL files there.
+        """Run to the last step, going on from the newest checkpoint in `folder`; metrics by step, and warnings, go to JSONL files there.
 
-        `tell` hears of every step's metrics, first of those that were done before.
+        `tell` hears of every step's metrics, first of those that were done before. Raises NumberError where a number of a step is none; the
+        step before it is kept as a checkpoint; Stopped, with a checkpoint of the step that was done, where a signal asks to end.
         """
-        metrics, groups = folder / "metrics.jsonl", folder / "groups.jsonl"
+        metrics, groups, warnings = (folder / f"{name}.jsonl" for name in ("metrics", "groups", "warnings"))
         first = ranks.rank() == 0
         checkpoints = folder / f"rank-{ranks.rank()}-of-{ranks.size()}" if ranks.size() > 1 else folder
         newest = load_latest(checkpoints)
@@ -87,24 +93,46 @@ class Learner:
             self.optimizer.load(checkpoint.tensors)
             self._serve()
         if first:
-            for path in (metrics, groups):  # steps after the checkpoint are done again
+            for path in (metrics, groups, warnings):  # steps after the checkpoint are done again
                 write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
-            for record in read_jsonl(metrics):
-                tell(record)
-        with progress(f"train {self.baseline} seed {self.seed}", self.config.steps, start) as advance:
+        history, warned = read_jsonl(metrics), {record["name"] for record in read_jsonl(warnings)}
+        for record in history if first else ():
+            tell(record)
+        with stoppable() as asked, progress(f"train {self.baseline} seed {self.seed}", self.config.steps, start) as advance:
             for step in range(start + 1, self.config.steps + 1):
-                record, rewards_PG, lengths_PG = self.step(batch_at(pairs, self.config.prompts, step, self.seed), step)
+                try:
+                    record, rewards_PG, lengths_PG = self.step(batch_at(pairs, self.config.prompts, step, self.seed), step)
+                except NumberError as error:
+                    self._keep(checkpoints, step - 1)
+                    raise at_step(error, step) from None
                 if step % self.config.validate_every == 0 or step == self.config.steps:
                     record |= self.validate(validation)
                 if first:
                     told = {"step": step, **_without_nan(record)}
                     append_jsonl(metrics, told)
                     tell(told)
+                    history.append(told)
+                    for one in collapsed(history, self.baseline):
+                        if one.name not in warned:
+                            warned.add(one.name)
+                            append_jsonl(warnings, {"step": one.step, "name": one.name, "text": one.text})
+                            log.warning("step %d of %s seed %d: warning %s: %s", one.step, self.baseline, self.seed, one.name, one.text)
                     rewards = [[round(r, 4) for r in row] for row in rewards_PG.tolist()]
                     append_jsonl(groups, {"step": step, "rewards": rewards, "lengths": lengths_PG.tolist()})
-                if step % self.config.checkpoint_every == 0 or step == self.config.steps:
-                    save_checkpoint(checkpoints, Checkpoint(step, self.optimizer.state(), {}))
+                stop = most(asked())  # of all processes, so that all end at one step
+                if stop or step % self.config.checkpoint_every == 0 or step == self.config.steps:
+                    self._keep(checkpoints, step)
                 advance(note=f"pass@1 {record['pass_rate']:.2f}")
+                if stop and step < self.config.steps:
+                    raise Stopped(stop)
+
+    def _keep(self, folder: Path, step: int) -> None:
+        """Save this process's state as that of a finished step. Raises NumberError, and saves nothing, where it is not finite."""
+        state = self.optimizer.state()
+        if not state_is_finite(state):
+            raise NumberError(f"the weights after step {step} are not finite: nothing was saved, and the checkpoint before stands; lower train.lr")
+        if step:
+            save_checkpoint(folder, Checkpoint(step, state, {}))
 
     def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor, Tensor]:
         """One batch: rollouts, rewards, advantages, one update. Returns metrics, rewards_PG and lengths_PG."""
@@ -114,11 +142,14 @@ class Learner:
         rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.group, _seed("rollout", self.seed, step), numbers)
         sampled = time.perf_counter()
         judged = judge(rollouts.texts_PG, mine, self.reward)
+        names = [f"pair {pair.id}" for pair in mine]
+        require_finite("the reward", judged.rewards_PG, prompts=names)
+        require_finite("the engine's log-prob", rollouts.logprobs_PGT, rollouts.mask_PGT, names)
         rewards_PG, lengths_PG = everyones(judged.rewards_PG), everyones(rollouts.lengths_PG)
         everyones_PG = advantages(rewards_PG, self.baseline, threshold=self.reward.threshold, lengths_PG=lengths_PG, **self.options)
         advantages_PG = everyones_PG[numbers.start : numbers.stop]
         lr = self.config.lr * min(1.0, step / self.config.warmup)
-        update = self.update(rollouts, advantages_PG, lr)
+        update = self.update(rollouts, advantages_PG, lr, names)
         self._serve()
         record = {
             **signal(rewards_PG, everyones_PG, self.reward.threshold),
@@ -143,8 +174,13 @@ class Learner:
             merged(self.model).save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
-    def update(self, rollouts: Rollouts, advantages_PG: Tensor, lr: float) -> dict[str, float]:
-        """One optimiser step on this process's groups of a batch, in micro-batches by token budget."""
+    def update(self, rollouts: Rollouts, advantages_PG: Tensor, lr: float, names: Sequence[str] = ()) -> dict[str, float]:
+        """One optimiser step on this process's groups of a batch, in micro-batches by token budget.
+
+        Raises NumberError where an advantage, a log-prob, the loss or the gradient is not finite; no weight has changed then. `names` tell
+        the prompts apart in it.
+        """
+        require_finite("the advantage", advantages_PG, prompts=names)
         config = self.config.loss
         speaks_P = (advantages_PG != 0).any(dim=1)
         # A silent group has no policy gradient: it is only run through the model where the loss has other terms.
@@ -173,6 +209,7 @@ class Learner:
             if config.kl:
                 with torch.no_grad():
                     reference_PGT, _ = self.logprobs(partial(group_logprobs, self.reference), part)
+            require_finite("the log-prob", logprobs_PGT.detach(), part.mask_PGT, [names[p] for p in chunk] if names else ())
             loss = policy_loss(
                 logprobs_PGT,
                 entropy_PGT,
@@ -182,6 +219,7 @@ class Learner:
                 reference_PGT,
                 config,
             )
+            require_finite(f"the loss of the groups of {', '.join(names[p] for p in chunk)}" if names else "the loss", loss.detach())
             loss.backward()
             gap_PGT = part.logprobs_PGT - logprobs_PGT.detach()
             sums += counts_for * torch.stack([loss.detach(), entropy_PGT.detach().sum(), gap_PGT.sum(), part.mask_PGT.sum()]).cpu()

@@ -25,7 +25,9 @@ from corpo.rollout.shared_prefix import SharedPrefixEngine
 from corpo.task import Domain, Kind, Pair, Verdict, parse_response
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.demonstrations import Demonstration, Demonstrator
+from corpo.train.guard import NumberError
 from corpo.train.master import MasterAdamW
+from corpo.train.stop import Stopped, stoppable
 
 DEV_GROUP = 4  # rollouts a pair: what the curve is drawn from
 
@@ -51,7 +53,10 @@ def warm_start(
     max_new_tokens: int,
     folder: Path,
 ) -> list[dict[str, float]]:
-    """Train in place, checkpointed in `folder` and resumed from there. Returns the curve (one record per evaluation)."""
+    """Train in place, checkpointed in `folder` and resumed from there. Returns the curve (one record per evaluation).
+
+    Raises Stopped, with a checkpoint of the step that was done, where a signal asks to end.
+    """
     shown = [problem for problem in problems if not is_dev(problem)]
     dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
     optimizer = MasterAdamW(model, weight_decay=config.weight_decay)
@@ -59,18 +64,21 @@ def warm_start(
         model.set_attn_implementation("eager")  # on short rows its backward pass is faster than the fused kernel's
     metrics = folder / "metrics.jsonl"
     start = 0
+    recent: list[dict[str, float]] = []  # steps since the last point of the curve
     if (checkpoint := load_latest(folder)) is not None:
         optimizer.load(checkpoint.tensors)
-        start = checkpoint.step
+        start, recent = checkpoint.step, checkpoint.meta.get("recent", [])
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
-    recent: list[dict[str, float]] = []
-    with progress("warm start", config.steps, start) as advance:
+    with stoppable() as asked, progress("warm start", config.steps, start) as advance:
         for step in range(start, config.steps):
             # Each step draws from its own stream, so that a resumed run sees what an uninterrupted one would.
             batch = demonstrator.batch(shown, config.pairs, Random(f"{config.seed}/{step}"))
             prompt_weight = config.prompt_weight if config.prompt_steps is None or step < config.prompt_steps else 0.0
             losses = _step(model, tokenizer, batch, prompt_weight, config.micro_batches)
-            recent.append({**losses, **optimizer.step(learning_rate(config, step), config.clip)})
+            try:
+                recent.append({**losses, **optimizer.step(learning_rate(config, step), config.clip)})
+            except NumberError as error:
+                raise NumberError(f"warm start, step {step + 1}: {error}; lower warm_start.lr; the same command goes on from the checkpoint before") from None
             advance(note=f"loss {losses['response_loss']:.3f}")
             done = step + 1
             if done % config.evaluate_every == 0 or done == config.steps:
@@ -78,7 +86,10 @@ def warm_start(
                 engine = SharedPrefixEngine(model, tokenizer, max_new_tokens)
                 append_jsonl(metrics, {"step": done, **means, **dev_accuracy(engine, dev, demonstrator, config.seed)})
                 recent.clear()
-                save_checkpoint(folder, Checkpoint(done, optimizer.state(), {}))
+            if (stop := asked()) or not recent:
+                save_checkpoint(folder, Checkpoint(done, optimizer.state(), {"recent": recent}))
+            if stop and done < config.steps:
+                raise Stopped(stop)
     return read_jsonl(metrics)
 
 
