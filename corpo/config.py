@@ -5,6 +5,7 @@ A value out of range raises ValueError with one line that names the field, the v
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,14 +16,27 @@ AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
 
 def _at_least(owner: str, config: Any, least: float, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < least:
-            raise ValueError(f"{owner}.{name}={getattr(config, name):g}: must be at least {least:g}")
+        if not least <= getattr(config, name) < math.inf:  # nan is neither
+            raise ValueError(f"{owner}.{name}={getattr(config, name):g}: must be at least {least:g}, and finite")
 
 
 def _above_zero(owner: str, config: Any, *names: str) -> None:
     for name in names:
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{owner}.{name}={getattr(config, name):g}: must be positive")
+        if not 0 < getattr(config, name) < math.inf:
+            raise ValueError(f"{owner}.{name}={getattr(config, name):g}: must be positive, and finite")
+
+
+def _at_most(owner: str, config: Any, most: float, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) <= most:
+            raise ValueError(f"{owner}.{name}={getattr(config, name):g}: must be at most {most:g}")
+
+
+def _some_different(owner: str, config: Any, *names: str) -> None:
+    for name in names:
+        values = list(getattr(config, name))
+        if not values or len(set(values)) < len(values):
+            raise ValueError(f"{owner}.{name}={values}: give at least one, and none twice")
 
 
 def _one_of(owner: str, config: Any, name: str, choices: tuple[str, ...]) -> None:
@@ -105,6 +119,8 @@ class ModelConfig:
     warm_start: bool = False  # first teach it the verifier format, by `warm_start`; the shipped nano has had that
 
     def __post_init__(self) -> None:
+        if not self.path.strip():
+            raise ValueError(f"model.path={self.path!r}: give a folder or a hub id")
         _one_of("model", self, "dtype", ("bfloat16", "float32"))
         _one_of("model", self, "style", (COMPACT, INSTRUCT))
 
@@ -151,7 +167,8 @@ class WarmStartConfig:
         _at_least("warm_start", self, 1, "steps", "pairs", "warmup", "micro_batches", "evaluate_every", "dev_pairs")
         _one_of("warm_start", self, "rationale", ("point", "rewrite"))
         _above_zero("warm_start", self, "lr", "decay_share", "clip")
-        _at_least("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
+        _at_least("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay", *(["prompt_steps"] if self.prompt_steps is not None else []))
+        _at_most("warm_start", self, 1, "math_share", "decay_share")
 
 
 @dataclass
@@ -193,6 +210,7 @@ class VllmConfig:
     def __post_init__(self) -> None:
         _at_least("rollout.vllm", self, 1, "context", "sequences", "tensor_parallel")
         _above_zero("rollout.vllm", self, "memory", "probe_tolerance")
+        _at_most("rollout.vllm", self, 1, "memory")
 
 
 @dataclass
@@ -210,6 +228,8 @@ class RolloutConfig:
         _one_of("rollout", self, "engine", ("transformers", "vllm"))
         _at_least("rollout", self, 1, "max_new_tokens", "rows")
         _above_zero("rollout", self, "temperature")
+        if "" in self.stop:
+            raise ValueError(f"rollout.stop={list(self.stop)}: an empty text would end every rollout at once; leave it out")
 
 
 @dataclass
@@ -307,6 +327,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         _at_least("evaluate", self, 1, "group")
+        _some_different("evaluate", self, "ks")
         for k in self.ks:
             if not 1 <= k <= self.group:
                 raise ValueError(f"evaluate.ks={list(self.ks)}: pass@{k} needs 1 <= k <= evaluate.group={self.group} rollouts")
@@ -318,6 +339,9 @@ class StudyConfig:
 
     baselines: list[str] = field(default_factory=lambda: ["grpo", "static", "corpo"])  # in the order of tables and figures
     seeds: list[int] = field(default_factory=lambda: [0])  # of training; each trains every baseline
+
+    def __post_init__(self) -> None:
+        _some_different("study", self, "baselines", "seeds")
 
 
 @dataclass
@@ -373,3 +397,7 @@ class Config:
     study: StudyConfig = field(default_factory=StudyConfig)
     track: TrackConfig = field(default_factory=TrackConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+
+    def __post_init__(self) -> None:
+        if not self.name.strip() or self.name in (".", "..") or set(self.name) & set("/\\\0"):
+            raise ValueError(f"name={self.name!r}: must be a folder's name, without slashes")

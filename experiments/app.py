@@ -18,7 +18,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -42,7 +42,7 @@ def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage
     arguments = sys.argv[1:]
     sweep = None
     if not any(argument in ("--help", "-h", "--hydra-help", "--version", "--info", "-i", "--cfg", "-c") for argument in arguments):
-        jobs = _checked(arguments)
+        jobs = checked(arguments)
         if _is_sweep(arguments) and not any(config.dry_run for _, config in jobs):
             sweep = new_sweep(ROOT / jobs[0][1].outputs, arguments)
             for overrides, config in jobs if len(jobs) > 1 else []:
@@ -82,7 +82,7 @@ def _is_sweep(arguments: Sequence[str]) -> bool:
     return bool({"-m", "--multirun"} & set(arguments))
 
 
-def _checked(arguments: list[str]) -> list[tuple[list[str], Config]]:
+def checked(arguments: list[str]) -> list[tuple[list[str], Config]]:
     """The overrides and the config of every job; one line and exit code 2 where one of them is refused."""
     try:
         return [(overrides, validated(compose(overrides))) for overrides in _jobs(arguments)]
@@ -139,10 +139,20 @@ def _errors_for_users() -> list[type[Exception]]:
 
 
 def refuse(error: BaseException) -> Any:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in _whole(error).splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(("full_key", "object_type", "reference_type", "To append", "Set the env")))
     print(f"corpo: {text}{_suggestion(text)}", file=sys.stderr)
     sys.exit(2)
+
+
+def _whole(error: BaseException) -> str:
+    """With what Hydra leaves out of its message: which option it could not read, or why a value does not fit."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: {error}"
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException | ValueError):
+        reason = str(error.__cause__)
+        return str(error) if reason.splitlines()[0] in str(error) else f"{error}: {reason}"
+    return str(error)
 
 
 def _suggestion(text: str) -> str:

@@ -99,8 +99,14 @@ def pairs_of(rows: Sequence[dict[str, Any]], where: str) -> list[tuple[str, Pair
         for field, kind in _PAIR_TYPES.items():
             if field not in row:
                 raise DataError(f"{where}, row {number}: field {field!r} is missing; every row needs {', '.join(_PAIR_TYPES)}")
-            if not isinstance(row[field], kind):
+            if not isinstance(row[field], kind) or (kind is int and isinstance(row[field], bool)):
                 raise DataError(f"{where}, row {number}: field {field!r} is {row[field]!r}, expected {getattr(kind, '__name__', kind)}")
+        for field in ("statement", "a_text", "b_text"):
+            if not row[field].strip():
+                raise DataError(f"{where}, row {number}: field {field!r} is empty; give its text")
+        for field in ("a_line", "b_line"):
+            if row[field] < 0:
+                raise DataError(f"{where}, row {number}: field {field!r} is {row[field]}; give the line that is wrong, from 1, or 0 for none")
         if row["domain"] not in list(Domain):
             raise DataError(f"{where}, row {number}: field 'domain' is {row['domain']!r}; choose {' or '.join(Domain)}")
         problem = Problem(row["problem_id"], Domain(row["domain"]), row["family"], row["topic"], row["statement"])
@@ -123,11 +129,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path}: no such file; build the data first (python -m experiments.data)")
     if path.suffix != ".parquet":
         rows = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: cannot be read ({error}); give a JSONL file in UTF-8, or Parquet") from None
+        for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
             try:
                 row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}, row {number}: not JSON ({error})") from None
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{path}, row {number}: not JSON ({error}); write one JSON object a line") from None
             if not isinstance(row, dict):
                 raise DataError(f"{path}, row {number}: expected a JSON object, found {type(row).__name__}")
             rows.append(row)

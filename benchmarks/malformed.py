@@ -1,0 +1,272 @@
+"""Malformed input as data: what is wrong, and what the one line about it has to say. `tests/test_malformed.py` gives it all to the entry points.
+
+`python -m benchmarks.malformed` writes the lines themselves to results/robustness/malformed.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from corpo.data.card import table
+from corpo.files import write_text
+
+ROOT = Path(__file__).parent.parent
+
+# Options of the command line: name -> (overrides, what the message holds).
+OPTIONS: dict[str, tuple[list[str], str]] = {
+    "unknown key": (["train.stpes=3"], "did you mean 'steps'"),
+    "unknown group": (["trian=nano"], "trian"),
+    "unknown choice": (["data=huge"], "huge"),
+    "unknown experiment": (["experiment=nope"], "nope"),
+    "no value": (["train.steps"], "train.steps"),
+    "open bracket": (["study.seeds=[1,2"], "study.seeds"),
+    "text for a number": (["train.steps=many"], "many"),
+    "fraction for a count": (["train.steps=1.5"], "1.5"),
+    "list for a number": (["train.steps=[1]"], "train.steps"),
+    "null for a number": (["train.steps=null"], "train.steps"),
+    "number for a list": (["study.seeds=3"], "study.seeds"),
+    "text among numbers": (["study.seeds=[a]"], "'a'"),
+    "text for a switch": (["dry_run=perhaps"], "perhaps"),
+    "mapping for a name": (["baseline.name={a: 1}"], "baseline.name"),
+    "name empty": (["name=''"], "name=''"),
+    "name with a path": (["name=../x"], "name='../x'"),
+    "plugin missing": (["plugins=[no_such_module]"], "no_such_module"),
+    "data.code_families": (["data.code_families=0"], "data.code_families=0"),
+    "data.math_families": (["data.math_families=-1"], "data.math_families=-1"),
+    "data.mutants_per_solution": (["data.mutants_per_solution=0"], "data.mutants_per_solution=0"),
+    "data.pairs_per_split": (["data.pairs_per_split=0"], "data.pairs_per_split=0"),
+    "data.train_pairs": (["data.train_pairs=0"], "data.train_pairs=0"),
+    "data.validation_pairs": (["data.validation_pairs=0"], "data.validation_pairs=0"),
+    "data.isolation": (["data.isolation=jail"], "process, namespaces"),
+    "data.seed": (["data.seed=x"], "'x'"),
+    "model.dtype": (["model.dtype=int8"], "bfloat16"),
+    "model.style": (["model.style=loud"], "compact"),
+    "model.chat_template": (["model.chat_template=2.5"], "2.5"),
+    "model.path empty": (["model.path=''"], "model.path=''"),
+    "nano.width": (["nano.width=100"], "nano.width=100"),
+    "nano.heads": (["nano.heads=0"], "nano.heads=0"),
+    "nano.layers": (["nano.layers=0"], "nano.layers=0"),
+    "nano.vocabulary": (["nano.vocabulary=10"], "nano.vocabulary=10"),
+    "nano.context": (["nano.context=0"], "nano.context=0"),
+    "warm_start.steps": (["warm_start.steps=0"], "warm_start.steps=0"),
+    "warm_start.rationale": (["warm_start.rationale=guess"], "point, rewrite"),
+    "warm_start.lr": (["warm_start.lr=0"], "warm_start.lr=0"),
+    "warm_start.lr nan": (["warm_start.lr=nan"], "warm_start.lr=nan"),
+    "warm_start.math_share": (["warm_start.math_share=1.5"], "warm_start.math_share=1.5"),
+    "warm_start.decay_share": (["warm_start.decay_share=0"], "warm_start.decay_share=0"),
+    "warm_start.prompt_steps": (["warm_start.prompt_steps=-1"], "warm_start.prompt_steps=-1"),
+    "reward.name": (["reward.name=brier"], "choose one of ordinal"),
+    "reward.levels": (["reward.levels=1"], "reward.levels=1"),
+    "reward.threshold above": (["reward.threshold=0.5"], "reward.threshold=0.5"),
+    "reward.threshold below": (["reward.threshold=-0.9"], "every failure"),
+    "reward.threshold nan": (["reward.threshold=nan"], "reward.threshold=nan"),
+    "reward.options": (["+reward.options.x=1"], "does not take them"),
+    "baseline.name": (["baseline.name=reinforce"], "choose one of"),
+    "baseline.options": (["baseline=static", "+baseline.options.std=true"], "no option 'std'"),
+    "baseline alone": (["baseline=grpo", "train.group=1"], "group size 1"),
+    "study.baselines": (["study.baselines=[grpo,mean]"], "'mean' is unknown"),
+    "study.baselines empty": (["study.baselines=[]"], "study.baselines=[]"),
+    "study.baselines twice": (["study.baselines=[grpo,grpo]"], "study.baselines"),
+    "study.seeds empty": (["study.seeds=[]"], "study.seeds=[]"),
+    "study.seeds twice": (["study.seeds=[0,0]"], "study.seeds=[0, 0]"),
+    "rollout.engine": (["rollout.engine=sglang"], "transformers, vllm"),
+    "rollout.temperature": (["rollout.temperature=0"], "rollout.temperature=0"),
+    "rollout.temperature inf": (["rollout.temperature=inf"], "rollout.temperature=inf"),
+    "rollout.max_new_tokens": (["rollout.max_new_tokens=0"], "rollout.max_new_tokens=0"),
+    "rollout.rows": (["rollout.rows=0"], "rollout.rows=0"),
+    "rollout.stop empty": (["rollout.stop=['']"], "rollout.stop"),
+    "rollout.vllm.memory": (["rollout.vllm.memory=0"], "rollout.vllm.memory=0"),
+    "rollout.vllm.memory above one": (["rollout.vllm.memory=2"], "rollout.vllm.memory=2"),
+    "rollout.vllm.context": (["rollout.vllm.context=0"], "rollout.vllm.context=0"),
+    "train.steps": (["train.steps=0"], "train.steps=0"),
+    "train.prompts odd": (["train.prompts=5"], "must be even"),
+    "train.group": (["train.group=0"], "train.group=0"),
+    "train.lr": (["train.lr=-1"], "train.lr=-1"),
+    "train.lr nan": (["train.lr=nan"], "train.lr=nan"),
+    "train.lr inf": (["train.lr=inf"], "train.lr=inf"),
+    "train.clip": (["train.clip=0"], "train.clip=0"),
+    "train.warmup": (["train.warmup=0"], "train.warmup=0"),
+    "train.weight_decay": (["train.weight_decay=-1"], "train.weight_decay=-1"),
+    "train.weight_decay nan": (["train.weight_decay=nan"], "train.weight_decay=nan"),
+    "train.token_budget": (["train.token_budget=0"], "train.token_budget=0"),
+    "train.checkpoint_every": (["train.checkpoint_every=0"], "train.checkpoint_every=0"),
+    "train.validate_every": (["train.validate_every=0"], "train.validate_every=0"),
+    "train.lora.rank": (["train.lora.rank=-1"], "train.lora.rank=-1"),
+    "train.lora.alpha": (["train.lora.alpha=0"], "train.lora.alpha=0"),
+    "train.loss.aggregation": (["train.loss.aggregation=mean"], "token_sum"),
+    "train.loss.ppo_clip": (["train.loss.ppo_clip=2"], "train.loss.ppo_clip=2"),
+    "train.loss.kl": (["train.loss.kl=-1"], "train.loss.kl=-1"),
+    "train.loss.kl nan": (["train.loss.kl=nan"], "train.loss.kl=nan"),
+    "train.loss.importance_cap": (["train.loss.importance_cap=0.5"], "train.loss.importance_cap=0.5"),
+    "two corrections": (["train.loss.importance_cap=2", "train.loss.ppo_clip=0.2"], "not both"),
+    "evaluate.group": (["evaluate.group=0", "evaluate.ks=[]"], "evaluate.group=0"),
+    "evaluate.ks above": (["evaluate.group=8"], "pass@16 needs"),
+    "evaluate.ks zero": (["evaluate.ks=[0]"], "pass@0 needs"),
+    "evaluate.ks empty": (["evaluate.ks=[]"], "evaluate.ks=[]"),
+    "track.to": (["track.to=[mlflow]"], "choose of tensorboard, wandb"),
+    "track.wandb_mode": (["track.wandb_mode=maybe"], "offline, online"),
+    "budget.devices": (["budget.devices=0"], "budget.devices=0"),
+    "budget.memory_gib": (["budget.memory_gib=0"], "budget.memory_gib=0"),
+    "budget.teraflops": (["budget.teraflops=-1"], "budget.teraflops=-1"),
+}
+
+_ROW = {
+    **{"split": "mine", "problem_id": "1", "domain": "code", "family": "f", "topic": "t", "statement": "Return 1."},
+    **{"a_text": "return 1", "a_correct": True, "a_origin": "me", "a_line": 0},
+    **{"b_text": "return 2", "b_correct": False, "b_origin": "me", "b_line": 0},
+}
+
+
+def without(field: str) -> dict[str, object]:
+    return {key: value for key, value in _ROW.items() if key != field}
+
+
+# Rows of a file of pairs (data.file): name -> (a row, or a line as it stands; what the message holds).
+ROWS: dict[str, tuple[object, str]] = {
+    "no JSON": ("{", "not JSON"),
+    "cut": ('{"split": "mine", ', "not JSON"),
+    "blank": ("", "row 2"),
+    "a list": ("[]", "expected a JSON object"),
+    "a number": ("3", "expected a JSON object"),
+    "nothing": ("null", "expected a JSON object"),
+    **{f"no {field}": (without(field), f"field {field!r} is missing") for field in _ROW},
+    "statement a number": ({**_ROW, "statement": 3}, "'statement' is 3"),
+    "statement empty": ({**_ROW, "statement": " "}, "'statement'"),
+    "candidate empty": ({**_ROW, "a_text": ""}, "'a_text'"),
+    "candidate null": ({**_ROW, "a_text": None}, "'a_text' is None"),
+    "label a text": ({**_ROW, "a_correct": "yes"}, "'a_correct' is 'yes'"),
+    "label a number": ({**_ROW, "b_correct": 1}, "'b_correct' is 1"),
+    "line a text": ({**_ROW, "b_line": "3"}, "'b_line' is '3'"),
+    "line a switch": ({**_ROW, "b_line": True}, "'b_line' is True"),
+    "line negative": ({**_ROW, "b_line": -1}, "'b_line' is -1"),
+    "domain unknown": ({**_ROW, "domain": "law"}, "choose code or math"),
+    "kind wrong": ({**_ROW, "kind": "both_wrong"}, "the labels make it first_correct"),
+}
+GOOD_ROW = _ROW
+
+# Arguments of the commands, in a folder with the files below: name -> (arguments after `corpo`, what the message holds).
+FILES = {"p.md": b"Return 1.", "a.py": b"def f(): return 1", "s.txt": b"1 + 1 = 2", "empty.py": b" \n", "cut.py": b"def f(:", "binary.py": b"\xff\xfe"}
+COMMANDS: dict[str, tuple[list[str], str]] = {
+    "unknown command": (["trian"], "no command 'trian'"),
+    "unknown shell": (["completion", "fish"], "no completion for 'fish'"),
+    "verify: no such problem": (["verify", "none.md", "a.py", "a.py"], "none.md: cannot be read"),
+    "verify: an empty program": (["verify", "p.md", "a.py", "empty.py"], "empty.py: is empty"),
+    "verify: no program": (["verify", "p.md", "cut.py", "a.py"], "cut.py, line 1: not Python"),
+    "verify: no text": (["verify", "p.md", "binary.py", "a.py"], "binary.py: cannot be read"),
+    "verify: one of each": (["verify", "p.md", "a.py", "s.txt"], "not one of each"),
+    "verify: no rollouts": (["verify", "p.md", "a.py", "a.py", "--rollouts", "0"], "--rollouts 0"),
+    "verify: an unknown option": (["verify", "p.md", "a.py", "a.py", "train.stpes=1"], "did you mean 'steps'"),
+}
+
+# Folders of a policy: name -> (their files, what the message holds).
+POLICIES: dict[str, tuple[dict[str, bytes], str]] = {
+    "an empty folder": ({}, "holds no *.safetensors"),
+    "weights that are a pickle": ({"pytorch_model.bin": b"\x80\x04."}, "holds no *.safetensors"),
+    "empty weights": ({"model.safetensors": b""}, "model.safetensors is damaged"),
+    "weights cut short": ({"model.safetensors": (200).to_bytes(8, "little") + b'{"x":'}, "model.safetensors is damaged"),
+    "weights that are text": ({"model.safetensors": b"version https://git-lfs.github.com/spec/v1"}, "model.safetensors is damaged"),
+}
+
+
+def told(work: Callable[[], object]) -> tuple[int, str]:
+    """Exit code and what was written to standard error."""
+    said, code = io.StringIO(), 0
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            work()
+        except SystemExit as stopped:
+            code = stopped.code if isinstance(stopped.code, int) else 1
+    return code, said.getvalue()
+
+
+def of_option(overrides: list[str]) -> tuple[int, str]:
+    from experiments.app import checked
+
+    return told(lambda: checked(overrides))
+
+
+def of_row(row: object, folder: Path) -> tuple[int, str]:
+    """Of a file whose second row this is."""
+    from corpo.data.store import DataError, pairs_of, read_rows
+    from experiments.app import refuse
+
+    path = folder / "mine.jsonl"
+    path.write_text("\n".join([json.dumps(_ROW), row if isinstance(row, str) else json.dumps(row), json.dumps(_ROW)]) + "\n")
+
+    def read() -> None:
+        try:
+            pairs_of(read_rows(path), str(path))
+        except DataError as error:
+            refuse(error)
+
+    return told(read)
+
+
+def of_command(arguments: list[str], folder: Path) -> tuple[int, str]:
+    from experiments import cli
+
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+    before = sys.argv
+    try:
+        sys.argv = ["corpo", *arguments]
+        with contextlib.chdir(folder):
+            return told(cli.main)
+    finally:
+        sys.argv = before
+
+
+def of_policy(files: dict[str, bytes], folder: Path) -> tuple[int, str]:
+    from corpo.policy.load import ModelError, policy_hash
+    from experiments.app import refuse
+
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+    def read() -> None:
+        try:
+            policy_hash(str(folder))
+        except ModelError as error:
+            refuse(error)
+
+    return told(read)
+
+
+def main() -> None:
+    sections: dict[str, list[tuple[str, str, tuple[int, str]]]] = {
+        "Options": [(name, " ".join(given), of_option(given)) for name, (given, _) in OPTIONS.items()],
+        "Rows of a file of pairs": [],
+        "Commands and their files": [],
+        "Folders of a policy": [],
+    }
+    for name, (row, _) in ROWS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            code, text = of_row(row, Path(folder))
+            sections["Rows of a file of pairs"].append((name, "", (code, text.replace(f"{folder}/", ""))))
+    for name, (arguments, _) in COMMANDS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            sections["Commands and their files"].append((name, "corpo " + " ".join(arguments), of_command(arguments, Path(folder))))
+    for name, (files, _) in POLICIES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            code, text = of_policy(files, Path(folder))
+            sections["Folders of a policy"].append((name, "", (code, text.replace(folder, "mine"))))
+    count = sum(map(len, sections.values()))
+    right = sum(code == 2 and text.count("\n") == 1 for rows in sections.values() for _, _, (code, text) in rows)
+    parts = [f"# Malformed input\n\n`python -m benchmarks.malformed`. {count} cases; {right} end with exit code 2 and one line, before any work."]
+    for title, rows in sections.items():
+        cells = [[name, f"`{given}`" if given else "", code, text.strip().replace("|", "\\|")] for name, given, (code, text) in rows]
+        parts.append(f"## {title}\n\n" + table(["what is wrong", "given", "exit code", "message"], cells))
+    path = ROOT / "results/robustness/malformed.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "\n\n".join(parts) + "\n")
+    print(path, f"{right} of {count}")
+
+
+if __name__ == "__main__":
+    main()
