@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpo.markdown import table
 from corpo.data.checks import Calls, Executable, Streams, assertions, wanted
 from corpo.data.label import Label, compare
 from corpo.data.sandbox import Isolation, Program, Sandbox, available_isolation
 from corpo.files import write_text
+from corpo.markdown import table
 from corpo.stages import provenance
 
 ROOT = Path(__file__).parent.parent

