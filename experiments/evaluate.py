@@ -70,7 +70,8 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
 
     folder = results_folder(config)
     runs = [Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}) for name, rollouts in tables.items() if name != "base"]
-    write_tables(Study(tables["base"], runs, config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated_pairs(config))), folder)
+    shortcuts = shortcut_floors(evaluated_pairs(config))
+    write_tables(Study(tables["base"], runs, config.reward.threshold, list(config.evaluate.ks), shortcuts), folder, replicates=False)
     about = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
     if not config.data.file:
         write_card(config, folder)

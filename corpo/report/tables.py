@@ -133,22 +133,26 @@ def mean_of(prompts: pd.DataFrame, splits: Sequence[str], column: str) -> float:
     return float(prompts[prompts["split"].isin(splits)][column].mean())
 
 
-def wide(table: pd.DataFrame, k: int, plain: bool = False) -> pd.DataFrame:
-    """Splits down, policies across, for one k: "61.2 [58.0, 64.1]"; then floors and, for k = 16, the published values."""
+def wide(table: pd.DataFrame, k: int, plain: bool = False, replicates: bool = True) -> pd.DataFrame:
+    """Splits down, policies across, for one k: "61.2 [58.0, 64.1]"; then floors.
+
+    Where it `replicates` the paper's table, its names of the splits and, for k = 16, its values.
+    """
     mine = table[table["k"] == k]
     policies = list(dict.fromkeys(mine["policy"]))
     rows = []
     for split in dict.fromkeys(mine["split"]):
         cells = mine[mine["split"] == split].set_index("policy")
         mark = f" {MARK}" if cells["problems"].iloc[0] < SMALL else ""
-        row: dict[str, object] = {"split": TITLES.get(split, split.replace("_", " ")) + mark}
+        title = TITLES.get(split) if replicates else None
+        row: dict[str, object] = {"split": (title or split.replace("_", " ")) + mark}
         for policy in policies:
             cell = cells.loc[policy]
             row[policy] = f"{cell['percent']:.1f}" if plain else f"{cell['percent']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]"
         row["coin"] = f"{cells['coin_floor'].iloc[0]:.0f}"
         row["exactly one"] = f"{cells['exactly_one_floor'].iloc[0]:.0f}"
         row |= {name: _whole(cells[f"{name}_floor"].iloc[0]) for name in FLOORS}
-        if k == 16:
+        if k == 16 and replicates:
             published = PUBLISHED.get(split)
             row["paper: GRPO / static / CoRPO"] = " / ".join(f"{published[name]:.1f}" for name in ("grpo", "static", "corpo")) if published else "–"
         rows.append(row)
@@ -171,7 +175,7 @@ Floors, of judges that understand nothing: *coin* flips one for each candidate; 
 """
 
 
-def write_tables(study: Study, folder: Path) -> pd.DataFrame:
+def write_tables(study: Study, folder: Path, replicates: bool = True) -> pd.DataFrame:
     """`table.csv` (long), `table.md` and `table.tex` (as in the paper), `differences.csv`, `summary.csv`. Returns the long table."""
     table = results_table(study)
     folder.mkdir(parents=True, exist_ok=True)
@@ -181,8 +185,8 @@ def write_tables(study: Study, folder: Path) -> pd.DataFrame:
     frames = [summarise(rollouts, study.ks).assign(policy=policy, seed=seed) for policy, seed, rollouts in summaries]
     write_text(folder / "summary.csv", pd.concat(frames).round(4).to_csv(index=False))
     ks = (min(study.ks), max(study.ks))
-    sections = [f"**pass@{k}, %** (mean over seeds, 95% interval over problems)\n\n{markdown(wide(table, k))}\n" for k in ks]
+    sections = [f"**pass@{k}, %** (mean over seeds, 95% interval over problems)\n\n{markdown(wide(table, k, replicates=replicates))}\n" for k in ks]
     write_text(folder / "table.md", "\n".join(sections) + _note(table))
-    latex = [wide(table, k, plain=True).to_latex(index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}") for k in ks]
+    latex = [wide(table, k, True, replicates).to_latex(index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}") for k in ks]
     write_text(folder / "table.tex", "\n".join(latex))
     return table
