@@ -69,8 +69,14 @@ def check_baseline(baseline: str, options: dict[str, Any], group: int | None = N
     for option in options:
         if option not in known:
             raise ValueError(f"baseline {baseline!r} has no option {option!r}; it takes {', '.join(known) or 'none'}")
-    if group is not None:  # tried on one group: a baseline knows best what it cannot work with
+    if group is None:
+        return
+    try:  # on one group: a baseline knows best what it cannot work with
         advantages(torch.zeros(1, group), baseline, lengths_PG=torch.ones(1, group), **options)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"baseline {baseline!r} fails on a group of {group}: {type(error).__name__}: {error}") from error
 
 
 def needs_lengths(baseline: str) -> bool:

@@ -15,7 +15,7 @@ from experiments.invocation import CONF
 
 BAD = {
     "unknown baseline file": (["baseline=reinforce"], "reinforce"),
-    "unknown baseline name": (["baseline.name=reinforce"], "choose one of corpo, grpo, static"),
+    "unknown baseline name": (["baseline.name=reinforce"], "choose one of corpo, corpo_loo, grpo"),
     "unknown study baseline": (["study.baselines=[grpo,mean]"], "'mean' is unknown"),
     "unknown baseline option": (["baseline=static", "+baseline.options.std=true"], "no option 'std'"),
     "misspelt key": (["train.stpes=3"], "did you mean 'steps'"),

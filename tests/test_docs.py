@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from corpo.baselines import BASELINES
+from corpo.data.sources import SOURCES
 from corpo.task import Verdict, build_reward
 from corpo.task.reward import REWARDS
 from experiments import cli, options
@@ -45,6 +46,7 @@ def test_every_command_shown_can_be_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("corpo.baselines.BASELINES", dict(BASELINES))
     monkeypatch.setattr("corpo.task.reward.REWARDS", dict(REWARDS))
+    monkeypatch.setattr("corpo.data.sources.base.SOURCES", dict(SOURCES))
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
     tried = 0
     for page, line in _commands():

@@ -23,7 +23,7 @@ def test_it_leaves_tables_figures_and_a_report(results: Path) -> None:
     assert {"table.md", "table.tex", "report.md", "data_card.md", "config.yaml", "provenance.json", "differences.csv", "summary.csv"} <= {
         p.name for p in results.iterdir()
     }
-    assert len(list((results / "metrics").glob("*.jsonl"))) == 3
+    assert len(list((results / "metrics").glob("*-seed*.jsonl"))) == 3
     report = (results / "report.md").read_text()
     for claim in ("C1", "C2", "C3", "C4", "C5", "C6"):
         assert f"| {claim} |" in report

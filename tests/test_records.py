@@ -16,11 +16,14 @@ def test_rewards_and_lengths_come_back(tmp_path: Path) -> None:
     lengths = {1: np.array([[4, 5, 6], [7, 8, 9]]), 2: np.array([[1, 2, 3], [3, 2, 1]])}
     rollouts = pd.DataFrame({"prompt_id": ["00000"], "reward": [1.0]})
     run = Run("opo", 0, pd.DataFrame({"step": [1, 2]}), rewards, rollouts, lengths)
+    shortcuts = pd.DataFrame({"split": ["code_both_wrong"], "prompts": [2], "problems": [1], "length": [0.0], "words": [0.5]})
     (tmp_path / "metrics").mkdir()
     for step in rewards:
         append_jsonl(tmp_path / "metrics/opo-seed0.jsonl", {"step": step})
-    write_study(Study(rollouts, [run], 0.0, [1]), [], tmp_path)
-    [again] = read_study(tmp_path)[0].runs
+    write_study(Study(rollouts, [run], 0.0, [1], shortcuts), [], tmp_path)
+    study, _ = read_study(tmp_path)
+    [again] = study.runs
+    pd.testing.assert_frame_equal(study.shortcuts, shortcuts)
     for step in rewards:
         assert np.array_equal(again.rewards[step], rewards[step])
         assert np.array_equal(again.lengths[step], lengths[step])

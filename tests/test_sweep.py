@@ -53,7 +53,7 @@ def test_a_killed_sweep_does_only_what_is_left_and_ends_the_same(where: list[str
 def test_a_failed_job_leaves_the_others_alone(where: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = tmp_path / "mine.py"
     code = "from corpo.baselines import register_baseline\n\n\n@register_baseline('best')\ndef best(rewards_PG, threshold):\n    {}\n"
-    plugin.write_text(code.format("raise RuntimeError('no idea')"))
+    plugin.write_text(code.format("if rewards_PG.any():\n        raise RuntimeError('no idea')\n    return rewards_PG"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     arguments = [*_elsewhere(where, tmp_path / "outputs"), "plugins=[mine]", "baseline.name=best,corpo", "train.steps=1"]
     said = run("train", *arguments, code=1).stderr

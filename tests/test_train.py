@@ -188,7 +188,7 @@ def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, m
 
     def rolled_out(folder: Path, until: int) -> pd.DataFrame:
         calls.clear()
-        return roll_out(pairs, Engine(until), render_prompt, OrdinalReward(), 4, 0, tmp_path / folder, "evaluate")  # type: ignore[arg-type]
+        return roll_out(pairs, Engine(until), render_prompt, bool, OrdinalReward(), 4, 0, tmp_path / folder, "evaluate")  # type: ignore[arg-type]
 
     whole = rolled_out(Path("whole"), 99)
     assert len(calls) == 4

@@ -10,14 +10,12 @@ from corpo.data.bank import Bank
 from corpo.data.build import RANDOM_TESTS, LabelledProblem
 from corpo.data.floors import shortcut_floors
 from corpo.data.matching import TOKEN
-from corpo.data.pairs import is_evaluation
+from corpo.data.pairs import MARK, SMALL, is_evaluation
 from corpo.data.real import RealData
 from corpo.data.store import content_hash, pair_rows
 from corpo.markdown import table
 from corpo.task import Domain, Pair
 
-SMALL = 30  # a split with fewer problems is marked: its interval says little
-MARK = "†"
 _LISTED = 20  # single problems that a card names
 _FLOORS = """*length* calls the longer candidate correct and the other wrong (or the shorter, whichever did better on other problems); *words* is a logistic
 regression on the counts of a candidate's tokens. Both are cross-validated over problems; a verdict is right when it is right about both candidates. They

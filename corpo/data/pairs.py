@@ -22,6 +22,7 @@ TABLE_SPLITS = (
     "math_second_correct",
 )
 EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
+SMALL, MARK = 30, "†"  # a split with fewer problems is marked: its interval says little
 EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources name their own
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from corpo.data.card import MARK, SMALL
 from corpo.data.floors import FLOORS
-from corpo.data.pairs import EXTRA_SPLITS, TABLE_SPLITS
+from corpo.data.pairs import EXTRA_SPLITS, MARK, SMALL, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
 from corpo.evaluate.metrics import by_prompt, floors, summarise
 from corpo.files import write_text
