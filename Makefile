@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce study sweep report notebooks data base dry-run smollm2 bench test lint types clean
+.PHONY: help setup reproduce study sweep report notebooks data base dry-run smollm2 bench robustness check-repro test lint types clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,16 @@ bench: smollm2  ## against TRL and against padded rows, on SmolLM2 (20 minutes):
 	$(BIN)/python -m benchmarks.packing
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.against_trl
+
+robustness: $(STAMP)  ## kills, hostile programs, malformed input, a long run (half an hour): results/robustness/
+	$(BIN)/python -m benchmarks.hostile
+	$(BIN)/python -m benchmarks.labelling
+	$(BIN)/python -m benchmarks.malformed
+	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python -m benchmarks.soak
+
+check-repro: $(STAMP)  ## the tiny pipeline twice, every file compared byte for byte (a minute or two)
+	$(BIN)/python -m benchmarks.kills --points 0
 
 test: $(STAMP) lint types  ## lint, type check and all tests
 	$(BIN)/python -m pytest

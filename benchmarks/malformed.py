@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from corpo.data.card import table
 from corpo.files import write_text
+from corpo.markdown import table
 
 ROOT = Path(__file__).parent.parent
 

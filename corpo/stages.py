@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from corpo import ranks
-from corpo.files import hash_of, read_json, write_json
+from corpo.files import hash_of, read_json, storage, write_json
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Stage:
                 work(self.folder)
             ranks.wait_for(self.folder / "done.json")
             return self.folder
-        with claimed(self.folder, self.title):
+        with storage(self.folder), claimed(self.folder, self.title):
             if self.done:  # by another process, while this one waited
                 return self.folder
             log.info("%s: in %s", self.title, self.folder)

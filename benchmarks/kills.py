@@ -1,0 +1,155 @@
+"""Kill the pipeline at random moments and start it again: does it end as a run that nobody disturbed? `python -m benchmarks.kills --points 60`
+
+The tiny experiment with a warm start of its own, so that every stage is there: data, warm start, training, evaluation, report. Two runs go on side by
+side, each killed (SIGKILL, the whole process group) again and again; one that reaches its end is compared and begun anew. With `--points 0` two
+undisturbed runs are compared. Writes results/robustness/kills.md; exit code 1 where something differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from corpo.files import write_text
+from corpo.markdown import table
+from corpo.stages import provenance
+
+ROOT = Path(__file__).parent.parent
+OPTIONS = ("experiment=tiny", "model.warm_start=true")
+STAGES = ("data", "warm_start", "train", "evaluate", "report")
+LONGEST = 2.5  # seconds of work before a kill, drawn evenly
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: of which life of a run, during what, after how much work since the process began to."""
+
+    life: str
+    stage: str
+    seconds: float
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "experiments.reproduce", *OPTIONS, f"outputs={folder}/outputs", f"results={folder}/results"]
+    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def whole(folder: Path) -> dict[str, str]:
+    """An undisturbed run's files."""
+    process = start(folder)
+    _, said = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the run failed: {said.splitlines()[-1]}")
+    return fingerprints(folder)
+
+
+def fingerprints(folder: Path) -> dict[str, str]:
+    """A hash of every file that a run leaves, by its path; of records without their clocks, and without files that name times or places."""
+    told = ("provenance.json", "done.json", "owner.json", "config.yaml", "report.md", "report.html", "README.md", "lock", "labels.jsonl")
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in told and not path.name.startswith(".")]
+    return {str(path.relative_to(folder)): hashlib.sha256(_content(path)).hexdigest() for path in files}
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix != ".jsonl":
+        return path.read_bytes()
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return json.dumps([{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in rows]).encode()
+
+
+def stage_of(folder: Path) -> str:
+    """What a run that was killed was at: the stage with a folder that is not done, else the report."""
+    for name in STAGES[:-1]:
+        for spec in folder.glob(f"outputs/{name}/*/spec.json"):
+            if not (spec.parent / "done.json").exists():
+                return name
+    return "report" if list(folder.glob("outputs/evaluate/*/done.json")) else "start"
+
+
+def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], name: str) -> tuple[list[Kill], list[tuple[str, list[str]]]]:
+    """Kills of one run and its later lives, and of every life that came to its end the files that differ."""
+    kills: list[Kill] = []
+    ends: list[tuple[str, list[str]]] = []
+    life = 1
+    while len(kills) < points or len(ends) < life:
+        process = start(folder)
+        assert process.stderr is not None
+        process.stderr.readline()  # the first word of a run that has loaded and checked everything
+        began = time.monotonic()
+        if len(kills) < points:
+            try:
+                process.communicate(timeout=rng.uniform(0, LONGEST))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                kills.append(Kill(f"{name}{life}", stage_of(folder), time.monotonic() - began))
+                continue
+        process.communicate()
+        if process.returncode:
+            raise SystemExit(f"{name}{life}: ended with {process.returncode} after {len(kills)} kills")
+        found = fingerprints(folder)
+        ends.append((f"{name}{life}", [path for path in sorted(found.keys() | wanted.keys()) if found.get(path) != wanted.get(path)]))
+        if len(kills) < points:
+            shutil.rmtree(folder)
+            life += 1
+    return kills, ends
+
+
+def page(kills: list[Kill], ends: list[tuple[str, list[str]]], files: int, seconds: float) -> str:
+    by_stage = [(stage, sum(kill.stage == stage for kill in kills)) for stage in ("start", *STAGES)]
+    told = [(name, sum(kill.life == name for kill in kills), "identical" if not different else f"{len(different)} differ") for name, different in ends]
+    points = [(number, kill.life, kill.stage, f"{kill.seconds:.2f}") for number, kill in enumerate(kills, start=1)]
+    facts = provenance()
+    return f"""# Killed and gone on
+
+{len(kills)} kills (SIGKILL) of `{" ".join(("python -m experiments.reproduce", *OPTIONS))}`, on one thread a run,
+{seconds / 60:.0f} minutes in all. Each life of a run that came to its end left {files} files: weights, checkpoints, metrics, rollouts, tables, figures,
+compared byte for byte with those of an undisturbed run (records without their clocks).
+Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}. `python -m benchmarks.kills --points {len(kills)}`
+
+{table(("life", "kills", "its end"), told)}
+
+{table(("killed during", "kills"), by_stage)}
+
+{table(("kill", "life", "during", "seconds of work"), points)}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="corpo-kills-") as scratch, ThreadPoolExecutor(2) as pool:
+        root = Path(scratch)
+        if not options.points:
+            first, second = pool.map(whole, [root / "first", root / "second"])
+            different = [path for path in sorted(first.keys() | second.keys()) if first.get(path) != second.get(path)]
+            print(f"{len(first)} files, {len(different)} differ", *different, sep="\n")
+            sys.exit(bool(different))
+        wanted = whole(root / "whole")
+        shares = (options.points // 2, options.points - options.points // 2)
+        jobs = [pool.submit(disturbed, root / name, share, Random(f"{options.seed}/{name}"), wanted, name) for name, share in zip("ab", shares, strict=True)]
+        kills, ends = ([one for job in jobs for one in job.result()[part]] for part in (0, 1))
+    write_text(ROOT / "results/robustness/kills.md", page(kills, ends, len(wanted), time.monotonic() - began))
+    for name, different in ends:
+        print(f"{name}: {different or 'identical'}")
+    sys.exit(any(different for _, different in ends))
+
+
+if __name__ == "__main__":
+    main()
