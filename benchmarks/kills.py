@@ -29,7 +29,7 @@ from corpo.stages import provenance
 ROOT = Path(__file__).parent.parent
 OPTIONS = ("experiment=tiny", "model.warm_start=true")
 STAGES = ("data", "warm_start", "train", "evaluate", "report")
-LONGEST = 2.5  # seconds of work before a kill, drawn evenly
+LONGEST = 4.0  # seconds of work before a kill, drawn evenly
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
