@@ -144,7 +144,8 @@ def main() -> None:
         wanted = whole(root / "whole")
         shares = (options.points // 2, options.points - options.points // 2)
         jobs = [pool.submit(disturbed, root / name, share, Random(f"{options.seed}/{name}"), wanted, name) for name, share in zip("ab", shares, strict=True)]
-        kills, ends = ([one for job in jobs for one in job.result()[part]] for part in (0, 1))
+        found = [job.result() for job in jobs]
+    kills, ends = [kill for some, _ in found for kill in some], [end for _, some in found for end in some]
     write_text(ROOT / "results/robustness/kills.md", page(kills, ends, len(wanted), time.monotonic() - began))
     for name, different in ends:
         print(f"{name}: {different or 'identical'}")
