@@ -29,7 +29,7 @@ from corpo.stages import provenance
 ROOT = Path(__file__).parent.parent
 OPTIONS = ("experiment=tiny", "model.warm_start=true")
 STAGES = ("data", "warm_start", "train", "evaluate", "report")
-LONGEST = 4.0  # seconds of work before a kill, drawn evenly
+LONGEST = 0.5  # of an undisturbed run's time: what a process may work before it is killed, drawn evenly; shorter than a stage, and the run stays in it
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
@@ -47,13 +47,16 @@ def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def whole(folder: Path) -> dict[str, str]:
-    """An undisturbed run's files."""
+def whole(folder: Path) -> tuple[dict[str, str], float]:
+    """An undisturbed run's files, and the seconds that it took from its first word."""
     process = start(folder)
+    assert process.stderr is not None
+    process.stderr.readline()
+    began = time.monotonic()
     _, said = process.communicate()
     if process.returncode:
         raise SystemExit(f"the run failed: {said.splitlines()[-1]}")
-    return fingerprints(folder)
+    return fingerprints(folder), time.monotonic() - began
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
@@ -79,7 +82,7 @@ def stage_of(folder: Path) -> str:
     return "report" if list(folder.glob("outputs/evaluate/*/done.json")) else "start"
 
 
-def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], name: str) -> tuple[list[Kill], list[tuple[str, list[str]]]]:
+def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], longest: float, name: str) -> tuple[list[Kill], list[tuple[str, list[str]]]]:
     """Kills of one run and its later lives, and of every life that came to its end the files that differ."""
     kills: list[Kill] = []
     ends: list[tuple[str, list[str]]] = []
@@ -91,7 +94,7 @@ def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], na
         began = time.monotonic()
         if len(kills) < points:
             try:
-                process.communicate(timeout=rng.uniform(0, LONGEST))
+                process.communicate(timeout=rng.uniform(0, longest))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
@@ -137,13 +140,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="corpo-kills-") as scratch, ThreadPoolExecutor(2) as pool:
         root = Path(scratch)
         if not options.points:
-            first, second = pool.map(whole, [root / "first", root / "second"])
+            (first, _), (second, _) = pool.map(whole, [root / "first", root / "second"])
             different = [path for path in sorted(first.keys() | second.keys()) if first.get(path) != second.get(path)]
             print(f"{len(first)} files, {len(different)} differ", *different, sep="\n")
             sys.exit(bool(different))
-        wanted = whole(root / "whole")
+        wanted, lasted = whole(root / "whole")
+        longest = LONGEST * lasted
         shares = (options.points // 2, options.points - options.points // 2)
-        jobs = [pool.submit(disturbed, root / name, share, Random(f"{options.seed}/{name}"), wanted, name) for name, share in zip("ab", shares, strict=True)]
+        rngs = [Random(f"{options.seed}/{name}") for name in "ab"]
+        jobs = [pool.submit(disturbed, root / name, *of, wanted, longest, name) for name, of in zip("ab", zip(shares, rngs, strict=True), strict=True)]
         found = [job.result() for job in jobs]
     kills, ends = [kill for some, _ in found for kill in some], [end for _, some in found for end in some]
     write_text(ROOT / "results/robustness/kills.md", page(kills, ends, len(wanted), time.monotonic() - began))
