@@ -140,7 +140,8 @@ def _errors_for_users() -> list[type[Exception]]:
 
 def refuse(error: BaseException) -> Any:
     lines = [line.strip() for line in _whole(error).splitlines() if line.strip()]
-    text = " ".join(line for line in lines if not line.startswith(("full_key", "object_type", "reference_type", "To append", "Set the env")))
+    idle = ("full_key", "object_type", "reference_type", "To append", "Set the env", "Config search path", "provider=")  # Hydra's talk of itself
+    text = " ".join(line for line in lines if not line.startswith(idle))
     print(f"corpo: {text}{_suggestion(text)}", file=sys.stderr)
     sys.exit(2)
 
