@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce study sweep report notebooks data base dry-run smollm2 bench robustness check-repro test lint types clean
+.PHONY: help setup reproduce study claims sweep report notebooks data base dry-run smollm2 bench robustness check-repro test lint types clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, 
 study: $(STAMP)  ## the run behind the README's table: three baselines x three seeds (40 minutes)
 	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
 	$(BIN)/python -m experiments.readme experiment=study
+
+claims: $(STAMP)  ## results/claims.md, and every table and figure of the studies in results/ again, from their records (minutes)
+	$(BIN)/python -m experiments.claims
 
 sweep: $(STAMP)  ## three baselines x two seeds, one process a job, with a live table: make sweep SEEDS="range(0,8)"
 	$(BIN)/python -m experiments.train -m hydra/launcher=cores baseline=$(BASELINES) "seed=$(SEEDS)" $(ARGS)

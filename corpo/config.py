@@ -11,6 +11,7 @@ from typing import Any
 
 from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 
+NEW = "new"  # as a model's path
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
 
 
@@ -111,7 +112,7 @@ class DataConfig:
 class ModelConfig:
     """A policy to start from: a local folder or a hub id."""
 
-    path: str = "data/nano_base"  # relative to the repository, absolute, or a hub id
+    path: str = "data/nano_base"  # relative to the repository, absolute, a hub id, or new: a nano from nothing, which wants a warm start
     dtype: str = "bfloat16"  # of the model's weights; the optimiser keeps float32 masters
     style: str = COMPACT  # what the prompt says: compact (a policy warm-started here) or instruct
     chat_template: bool = False  # put the prompt into the model's own chat format
@@ -121,6 +122,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not self.path.strip():
             raise ValueError(f"model.path={self.path!r}: give a folder or a hub id")
+        if self.path == NEW and not self.warm_start:
+            raise ValueError(f"model.path={NEW}: a nano from nothing can do nothing yet; set model.warm_start=true (model=nano_new)")
         _one_of("model", self, "dtype", ("bfloat16", "float32"))
         _one_of("model", self, "style", (COMPACT, INSTRUCT))
 
@@ -339,9 +342,17 @@ class StudyConfig:
 
     baselines: list[str] = field(default_factory=lambda: ["grpo", "static", "corpo"])  # in the order of tables and figures
     seeds: list[int] = field(default_factory=lambda: [0])  # of training; each trains every baseline
+    own_warm_starts: bool = False  # every seed has a warm start of its own, of that seed
+    lr: dict[str, float] = field(default_factory=dict)  # learning rates of baselines that do not take train.lr
+    variants: dict[str, Any] = field(default_factory=dict)  # of tune and ablate: by name, the options that each changes
 
     def __post_init__(self) -> None:
         _some_different("study", self, "baselines", "seeds")
+        for name, lr in self.lr.items():
+            if name not in self.baselines:
+                raise ValueError(f"study.lr.{name}: not among study.baselines={list(self.baselines)}")
+            if not 0 < lr < math.inf:
+                raise ValueError(f"study.lr.{name}={lr:g}: must be positive, and finite")
 
 
 @dataclass
@@ -399,5 +410,7 @@ class Config:
     budget: BudgetConfig = field(default_factory=BudgetConfig)
 
     def __post_init__(self) -> None:
+        if self.study.own_warm_starts and not self.model.warm_start:
+            raise ValueError("study.own_warm_starts=true: model.warm_start is false, so there is none to make; choose model=nano_new")
         if not self.name.strip() or self.name in (".", "..") or set(self.name) & set("/\\\0"):
             raise ValueError(f"name={self.name!r}: must be a folder's name, without slashes")

@@ -28,6 +28,7 @@ from corpo.stages import Stage
 from experiments.invocation import CONF, ROOT
 from experiments.plan import plan
 from experiments.sweep import new_sweep, note, run_job, watch
+from experiments.variants import variants
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars for loading a file; ours show what takes long
 
@@ -45,8 +46,11 @@ def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage
         jobs = checked(arguments)
         if _is_sweep(arguments) and not any(config.dry_run for _, config in jobs):
             sweep = new_sweep(ROOT / jobs[0][1].outputs, arguments)
-            for overrides, config in jobs if len(jobs) > 1 else []:
-                note(sweep, overrides, config, stages(config))
+            try:
+                for overrides, config in jobs if len(jobs) > 1 else []:
+                    note(sweep, overrides, config, stages(config))
+            except tuple(_errors_for_users()) as error:
+                refuse(error)
     module, where = f"experiments.{Path(run.__code__.co_filename).stem}", Path.cwd()
 
     @hydra.main(version_base="1.3", config_path=CONF, config_name="config")
@@ -100,7 +104,8 @@ def validated(composed: DictConfig) -> Config:
         raise (error.__cause__ if isinstance(error.__cause__, ValueError) else error) from None
     from corpo.baselines import check_baseline
 
-    check_baseline(config.baseline.name, config.baseline.options, config.train.group)
+    for one in (config, *(variants(config).values() if config.study.variants else ())):
+        check_baseline(one.baseline.name, one.baseline.options, one.train.group)
     if config.train.prompts % ranks.size():
         raise ValueError(f"train.prompts={config.train.prompts}: must be a multiple of the {ranks.size()} processes that torchrun started")
     for name in config.study.baselines:

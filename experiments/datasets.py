@@ -31,6 +31,7 @@ PAIRS, CARD, CANDIDATES, SHEET, PAGE = "pairs.parquet", "card.md", "candidates.p
 def data_stage(config: Config) -> Stage:
     if not config.data.sources:
         spec = {key: value for key, value in asdict(config.data).items() if key not in ("file", "sources", "pairing")}
+        spec |= {key: getattr(config.data.pairing, key) for key in ("both_wrong", "both_correct")}
         return Stage("data", {"data": spec}, outputs(config), "data", lambda: 1.5)
     from corpo.data.real import made_of, wants_samples
 
@@ -47,7 +48,7 @@ def _from_bank(config: Config, folder: Path) -> None:
     from corpo.data.bank import select
     from corpo.data.build import Use
     from corpo.data.card import bank_card
-    from corpo.data.pairs import TRAIN, VALIDATION, evaluation_pairs, exactly_one_pairs, without_programs
+    from corpo.data.pairs import TRAIN, VALIDATION, evaluation_pairs, learning_pairs, watched_pairs, without_programs
 
     data = config.data
     bank = select(data.code_families, data.math_families)
@@ -56,8 +57,9 @@ def _from_bank(config: Config, folder: Path) -> None:
     learnable = without_programs(problems, {c.text for _, pair in evaluation for c in (pair.a, pair.b)})
     of_use = {use: [p for p in learnable if p.use is use] for use in Use}
     pairs = [
-        *exactly_one_pairs(of_use[Use.train], TRAIN, data.train_pairs, data.seed),
-        *exactly_one_pairs(of_use[Use.validation], VALIDATION, data.validation_pairs, data.seed),
+        *learning_pairs(of_use[Use.train], TRAIN, data.train_pairs, data.seed, data.pairing.both_wrong, data.pairing.both_correct),
+        *learning_pairs(of_use[Use.validation], VALIDATION, data.validation_pairs, data.seed),
+        *watched_pairs(of_use[Use.validation], data.validation_pairs, data.seed),
         *evaluation,
     ]
     _write(folder, problems, pairs, bank_card(bank, problems, pairs))

@@ -24,7 +24,7 @@ from experiments.datasets import data_stage, evaluated_pairs
 from experiments.invocation import command
 from experiments.pipeline import ROLLOUTS, evaluate_policy, evaluate_stage, train_stage
 from experiments.policies import model_path
-from experiments.report import dump, facts_of, records_of, results_folder
+from experiments.report import dump, records_of, results_folder
 
 
 def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
@@ -65,18 +65,22 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     from corpo.data.floors import shortcut_floors
     from corpo.files import write_json, write_text
     from corpo.markdown import table
+    from corpo.report.compare import write_comparisons
     from corpo.report.records import Run, Study
+    from corpo.report.render import facts_of
     from corpo.report.tables import write_tables
 
     folder = results_folder(config)
     runs = [Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}) for name, rollouts in tables.items() if name != "base"]
     shortcuts = shortcut_floors(evaluated_pairs(config))
-    write_tables(Study(tables["base"], runs, config.reward.threshold, list(config.evaluate.ks), shortcuts), folder, replicates=False)
+    study = Study({0: tables["base"]}, runs, config.reward.threshold, list(config.evaluate.ks), shortcuts)
+    write_tables(study, folder, replicates=False)
+    write_comparisons(study, folder)
     about = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
     if not config.data.file:
         write_card(config, folder)
     records = records_of(stages(config))
-    facts = facts_of(config, records, command("experiments.evaluate"))
+    facts = facts_of(records, command("experiments.evaluate"), [config.seed])
     policies = [(name, one.model.path) for name, (one, _) in evaluations(config).items()]
     text = f"# {config.name}\n\nPolicies on {about} that they were not trained on.\n\n{(folder / 'table.md').read_text(encoding='utf-8')}\n"
     write_text(folder / "report.md", f"{text}\n{table(('policy', 'folder'), policies)}\n\n{table(('what', 'value'), list(facts.items()))}\n")

@@ -13,14 +13,14 @@ from experiments.datasets import CARD, data_stage, split_pairs
 
 def run(config: Config) -> None:
     from corpo.data.export import conversation_rows, write_hub_folder
-    from corpo.data.pairs import TRAIN, VALIDATION
+    from corpo.data.pairs import TRAIN, VALIDATION, is_evaluation
     from corpo.data.real import licences
     from corpo.data.store import write_rows
 
     pairs = split_pairs(config)
     folder = data_stage(config).folder
-    for name, wanted in (("train", TRAIN), ("validation", VALIDATION), ("evaluation", None)):
-        mine = [(split, pair) for split, pair in pairs if (split if split in (TRAIN, VALIDATION) else None) == wanted]
+    for name in (TRAIN, VALIDATION, "evaluation"):
+        mine = [(split, pair) for split, pair in pairs if (split == name if name != "evaluation" else is_evaluation(split))]
         if mine:
             path = folder / f"conversations-{config.model.style}/{name}.parquet"
             write_rows(path, conversation_rows(mine, config.model.style))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo import ranks
-from corpo.config import Config, TrackConfig
+from corpo.config import NEW, Config, TrackConfig
 from corpo.files import read_jsonl, write_json, write_text
 from corpo.policy.load import load_policy
 from corpo.stages import Stage, provenance
@@ -41,10 +41,20 @@ PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
 
 def warm_start_stage(config: Config) -> Stage:
     """Of the nano from nothing, or of the configured model where that wants one."""
-    made_of = {"model": model_spec(config, model_hash(config))} if config.model.warm_start else {"nano": asdict(config.nano)}
+    made_of = {"model": model_spec(config, model_hash(config))} if _teaches_a_model(config) else {"nano": asdict(config.nano)}
     spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(config.warm_start)}
     rows = 2 * config.warm_start.pairs * config.warm_start.steps
-    return Stage("warm_start", spec, outputs(config), "warm start", lambda: estimated_minutes(config, rows, 0) if config.model.warm_start else 13)
+    title = "warm start" + _of_seed(config)
+    return Stage("warm_start", spec, outputs(config), title, lambda: estimated_minutes(config, rows, 0) if _teaches_a_model(config) else 13)
+
+
+def _teaches_a_model(config: Config) -> bool:
+    return config.model.warm_start and config.model.path != NEW
+
+
+def _of_seed(config: Config) -> str:
+    """Which of several warm starts."""
+    return f" seed {config.warm_start.seed}" if config.study.own_warm_starts else ""
 
 
 def make_base_policy(config: Config) -> Path:
@@ -76,7 +86,7 @@ def _make_base_policy(config: Config, folder: Path) -> None:
         **warm_start_stage(config).spec,
     }
     teach = partial(Demonstrator, rationale=config.warm_start.rationale, math_share=config.warm_start.math_share)
-    if config.model.warm_start:
+    if _teaches_a_model(config):
         model, tokenizer = load_policy(config.model, model_path(config))
         demonstrator = teach(renderer(config, tokenizer))
     else:
@@ -135,7 +145,7 @@ def train_policy(config: Config) -> Path:
 def _train_policy(config: Config, folder: Path) -> None:
     import torch
 
-    from corpo.data.pairs import TRAIN, VALIDATION, is_evaluation
+    from corpo.data.pairs import TRAIN, VALIDATION, WATCHED, is_evaluation
     from corpo.data.store import DataError
     from corpo.train.model_card import model_card
     from corpo.train.parallel import join
@@ -149,7 +159,7 @@ def _train_policy(config: Config, folder: Path) -> None:
     model, tokenizer = load_policy(config.model, path, "cpu" if ranks.size() > 1 and config.rollout.engine == "vllm" else None)
     render, fits = renderer(config, tokenizer), fitting(config, model, tokenizer)
     fitting_pairs = [(split, pair) for split, pair in pairs if not is_evaluation(split) and all(fits(render(one)) for one in (pair, pair.swapped()))]
-    train, validation = ([pair for split, pair in fitting_pairs if split == name] for name in (TRAIN, VALIDATION))
+    train, validation, *watched = ([pair for split, pair in fitting_pairs if split == name] for name in (TRAIN, VALIDATION, *WATCHED.values()))
     if not train or not validation:
         raise DataError("data: no pairs to train on or none to validate with; set data.sources.*.evaluation below 1, or give more problems")
     learner = Learner(
@@ -165,7 +175,9 @@ def _train_policy(config: Config, folder: Path) -> None:
         config.rollout.temperature,
     )
     mirrors = mirrors_of(config, f"{config.baseline.name}-seed{config.seed}", train_stage(config).key)
-    learner.train(train, validation[: config.train.validation_prompts], folder, mirrors.step)
+    prompts = config.train.validation_prompts
+    shown = [*validation[:prompts], *(pair for pairs_of_kind in watched for pair in pairs_of_kind[: max(2, prompts // 2)])]
+    learner.train(train, shown, folder, mirrors.step)
     mirrors.close()
     learner.save(folder / "policy")
     if ranks.rank() == 0:
@@ -194,7 +206,7 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
         "evaluate": {"group": config.evaluate.group, "seed": config.evaluate.seed},
     }
     name = next((name for name, path in config.evaluate.policies.items() if path == config.model.path), "base")
-    title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else f"evaluate {name}"
+    title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else f"evaluate {name}{_of_seed(config)}"
     rollouts = 10 * config.data.pairs_per_split * config.evaluate.group
     return Stage("evaluate", spec, outputs(config), title, lambda: 1.5 if is_nano(config) else estimated_minutes(config, 0, rollouts))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpo.config import Config, ModelConfig
+from corpo.config import NEW, Config, ModelConfig
 from corpo.policy.load import ModelError, policy_hash
 from experiments.invocation import ROOT
 
@@ -79,7 +79,7 @@ def fitting(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokeniz
 
 
 def is_nano(config: Config) -> bool:
-    return config.model.path == ModelConfig.path
+    return config.model.path in (ModelConfig.path, NEW)
 
 
 def model_architecture(config: Config) -> PretrainedConfig | None:

@@ -13,7 +13,7 @@ import yaml
 
 from corpo.config import Config
 from corpo.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
-from corpo.report.records import Run, Study, write_study
+from corpo.report.records import CONFIG, PAGE, PROVENANCE, Run, Study
 from corpo.stages import Stage
 from experiments.app import app
 from experiments.datasets import CARD, data_stage, evaluated_pairs
@@ -21,20 +21,30 @@ from experiments.invocation import ROOT, command
 from experiments.pipeline import ROLLOUTS, evaluate_stage, mirrors_of, train_stage, warm_start_stage
 
 
+def study_bases(config: Config) -> list[Config]:
+    """One config a policy that runs start from: the one of all seeds, or one a seed."""
+    if not config.study.own_warm_starts:
+        return [config]
+    return [replace(config, seed=seed, warm_start=replace(config.warm_start, seed=seed)) for seed in config.study.seeds]
+
+
 def study_runs(config: Config) -> list[Config]:
     """One config a run: every baseline of the study with every seed."""
-    return [_for_baseline(config, name, seed) for seed in config.study.seeds for name in config.study.baselines]
+    bases = study_bases(config) if config.study.own_warm_starts else [replace(config, seed=seed) for seed in config.study.seeds]
+    return [_for_baseline(base, name) for base in bases for name in config.study.baselines]
 
 
-def _for_baseline(config: Config, name: str, seed: int) -> Config:
-    """This config with another baseline (at its default options, unless it is the configured one) and seed."""
+def _for_baseline(config: Config, name: str) -> Config:
+    """This config with another baseline, at its own learning rate and default options, unless it is the configured one."""
     options = config.baseline.options if name == config.baseline.name else {}
-    return replace(config, seed=seed, baseline=replace(config.baseline, name=name, options=options))
+    train = replace(config.train, lr=config.study.lr.get(name, config.train.lr))
+    return replace(config, baseline=replace(config.baseline, name=name, options=options), train=train)
 
 
 def study_stages(config: Config) -> list[Stage]:
-    warm = [warm_start_stage(config)] if config.model.warm_start else []
-    stages = [data_stage(config), *warm, evaluate_stage(config, trained=False)]
+    stages = [data_stage(config)]
+    for base in study_bases(config):
+        stages += [*([warm_start_stage(base)] if config.model.warm_start else []), evaluate_stage(base, trained=False)]
     return stages + [stage for one in study_runs(config) for stage in (train_stage(one), evaluate_stage(one, trained=True))]
 
 
@@ -45,9 +55,9 @@ def results_folder(config: Config) -> Path:
 def is_written(config: Config) -> bool:
     """Whether the results folder holds the report of these very stages, as they were run here, under this config."""
     folder = results_folder(config)
-    if not (folder / "provenance.json").exists():
+    if not all((folder / name).exists() for name in (PROVENANCE, CONFIG, PAGE)):
         return False
-    return read_json(folder / "provenance.json") == records_of(study_stages(config)) and (folder / "config.yaml").read_text(encoding="utf-8") == dump(config)
+    return read_json(folder / PROVENANCE) == records_of(study_stages(config)) and (folder / CONFIG).read_text(encoding="utf-8") == dump(config)
 
 
 def records_of(stages: Sequence[Stage]) -> dict[str, dict[str, object]]:
@@ -60,43 +70,46 @@ def dump(config: Config) -> str:
 
 
 def write_results(config: Config, runs: Sequence[Config]) -> Path:
-    """Everything that `results/<name>/` holds, from finished stages; `provenance.json` last."""
-    from corpo.data.floors import shortcut_floors
-    from corpo.evaluate.run import prompt_id
-    from corpo.report.claims import findings
-    from corpo.report.explorer import examples
-    from corpo.report.figures import write_figures
+    """Everything that `results/<name>/` holds: first the records of finished stages, then what is made of them."""
     from corpo.report.mirror import mirror_study
-    from corpo.report.page import write_page, write_report
-    from corpo.report.tables import differences, wide, write_tables
+    from corpo.report.render import render_results
 
     folder = results_folder(config)
-    evaluated = evaluated_pairs(config)
-    base = _rollouts(config, trained=False)
-    study = Study(base, [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated))
-    table = write_tables(study, folder)
-    figures = write_figures(study, folder / "figures")
-    shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
-    write_text(folder / "config.yaml", dump(config))
-    records = records_of(study_stages(config))
-    shown, facts = findings(study, differences(study)), facts_of(config, records, command("experiments.reproduce"))
-    warned = [{"run": trained.name, **record} for one, trained in zip(runs, study.runs, strict=True) for record in _warnings(one)]
-    write_report(folder, config.name, shown, figures, pd.read_csv(folder / "summary.csv"), facts, warned)
-    pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated)}
-    tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
-    read = examples(study, pairs)
-    write_study(study, read, folder)
-    for one, trained in zip(runs, study.runs, strict=True):
-        (folder / "metrics").mkdir(exist_ok=True)
-        shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
-    write_jsonl(folder / "metrics/warnings.jsonl", warned)
-    write_page(folder, config.name, shown, figures, tables, read, facts, dump(config), records)
+    (folder / PAGE).unlink(missing_ok=True)  # it is written last, and says that all else is there
+    gather(config, runs, folder)
+    rendered = render_results(folder)
     if config.track.to:
-        mirrors = mirrors_of(config, "study", hash_of(records))
-        mirror_study(study, mirrors, tables, read)
+        mirrors = mirrors_of(config, "study", hash_of(records_of(study_stages(config))))
+        mirror_study(rendered.study, mirrors, rendered.tables, rendered.examples)
         mirrors.close()
-    write_json(folder / "provenance.json", records)
     return folder
+
+
+def gather(config: Config, runs: Sequence[Config], folder: Path) -> None:
+    """The records of a study, out of the folders of its stages."""
+    from corpo.evaluate.run import prompt_id
+    from corpo.report.explorer import examples
+    from corpo.report.records import write_study
+
+    study = read_runs(config, runs)
+    pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
+    write_study(study, examples(study, pairs), command("experiments.reproduce"), folder)
+    (folder / "metrics").mkdir(exist_ok=True)
+    for one, trained in zip(runs, study.runs, strict=True):
+        shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
+    warned = [{"run": trained.name, **record} for one, trained in zip(runs, study.runs, strict=True) for record in _warnings(one)]
+    write_jsonl(folder / "metrics/warnings.jsonl", warned)
+    shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
+    write_text(folder / CONFIG, dump(config))
+    write_json(folder / PROVENANCE, records_of(study_stages(config)))
+
+
+def read_runs(config: Config, runs: Sequence[Config]) -> Study:
+    """The study, out of the folders of its stages."""
+    from corpo.data.floors import shortcut_floors
+
+    bases = {base.seed: _rollouts(base, trained=False) for base in study_bases(config)}
+    return Study(bases, [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated_pairs(config)))
 
 
 def _rollouts(config: Config, trained: bool) -> pd.DataFrame:
@@ -115,22 +128,6 @@ def _run(config: Config) -> Run:
 def _warnings(config: Config) -> list[dict[str, object]]:
     """Of a run's training; one that was trained before there were any has none."""
     return read_jsonl(train_stage(config).folder / "warnings.jsonl")
-
-
-def facts_of(config: Config, records: dict[str, dict[str, object]], typed: str) -> dict[str, object]:
-    """Where a report comes from: the command that was typed, and what its stages recorded."""
-    last = list(records.values())[-1]
-    resumed = [title for title, record in records.items() if record.get("resumed")]
-    late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
-    return {
-        "command": f"`{typed}`",
-        "configuration": "`config.yaml`",
-        "seeds": ", ".join(map(str, config.study.seeds)),
-        "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in records.values()})),
-        "hardware": f"{last['cpu']}, {last['cores']} cores, {last.get('gpu', 'no GPU')}",
-        "software": f"torch {last['torch']}, transformers {last['transformers']}, Python {last['python']}",
-        "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in records.values()) / 60:.1f} min (by stage: `provenance.json`{late})",
-    }
 
 
 def require(stages: Sequence[Stage]) -> None:

@@ -7,13 +7,14 @@ from corpo.config import Config
 from experiments.app import app
 from experiments.datasets import build_data
 from experiments.pipeline import evaluate_policy, train_policy
-from experiments.report import is_written, results_folder, study_runs, study_stages, write_results
+from experiments.report import is_written, results_folder, study_bases, study_runs, study_stages, write_results
 
 
 def run(config: Config) -> None:
     runs = study_runs(config)
     build_data(config)
-    evaluate_policy(config, trained=False)
+    for base in study_bases(config):
+        evaluate_policy(base, trained=False)
     for one in runs:
         train_policy(one)
         evaluate_policy(one, trained=True)

@@ -37,7 +37,7 @@ folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)
 print(f"{folder.name}: {', '.join(run.name for run in study.runs)}; {study.base['prompt_id'].nunique()} prompts evaluated")
 
-policies = {"base": study.base} | {name: pd.concat([run.rollouts for run in study.of(name)]) for name in study.baselines}
+policies = {"base": pd.concat(study.bases.values())} | {name: pd.concat([run.rollouts for run in study.of(name)]) for name in study.baselines}
 
 
 # %% [markdown]

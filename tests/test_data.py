@@ -17,7 +17,7 @@ from corpo.data.build import LabelledProblem, Use, build
 from corpo.data.families.base import Step
 from corpo.data.label import LabelCache
 from corpo.data.mutate import read_answer, solution_mutants, work_out, write_solution
-from corpo.data.pairs import EVALUATION_SPLITS, TABLE_SPLITS, evaluation_pairs, exactly_one_pairs, without_programs
+from corpo.data.pairs import EVALUATION_SPLITS, TABLE_SPLITS, evaluation_pairs, learning_pairs, without_programs
 from corpo.data.sandbox import Sandbox
 from corpo.data.store import DataError, content_hash, pair_rows, pairs_of, problem_rows, problems_of, read_rows, write_rows
 from corpo.task import Candidate, Domain, Kind, Pair, Problem, Verdict, parse_response, render_prompt
@@ -37,7 +37,7 @@ def splits(problems: list[LabelledProblem]) -> dict[str, list[Pair]]:
     evaluation = evaluation_pairs(problems, BANK, 30, seed=0)
     learnable = without_programs(problems, {c.text for _, pair in evaluation for c in (pair.a, pair.b)})
     of_use = lambda use: [p for p in learnable if p.use is use]
-    pairs = exactly_one_pairs(of_use(Use.train), "train", 200, 0) + exactly_one_pairs(of_use(Use.validation), "validation", 20, 0) + evaluation
+    pairs = learning_pairs(of_use(Use.train), "train", 200, 0) + learning_pairs(of_use(Use.validation), "validation", 20, 0) + evaluation
     return {split: [pair for name, pair in pairs if name == split] for split in dict.fromkeys(name for name, _ in pairs)}
 
 
@@ -127,7 +127,7 @@ def test_a_part_of_the_bank_gives_the_same_problems_as_the_whole(problems: list[
 
 def test_too_few_candidates_is_said(problems: list[LabelledProblem]) -> None:
     with pytest.raises(ValueError, match="different first_correct pairs"):
-        exactly_one_pairs([p for p in problems if p.use is Use.validation][:1], "train", 10_000, 0)
+        learning_pairs([p for p in problems if p.use is Use.validation][:1], "train", 10_000, 0)
 
 
 def test_files_round_trip(tmp_path: Path, problems: list[LabelledProblem], splits: dict[str, list[Pair]]) -> None:

@@ -20,7 +20,7 @@ def test_rewards_and_lengths_come_back(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     for step in rewards:
         append_jsonl(tmp_path / "metrics/opo-seed0.jsonl", {"step": step})
-    write_study(Study(rollouts, [run], 0.0, [1], shortcuts), [], tmp_path)
+    write_study(Study({0: rollouts}, [run], 0.0, [1], shortcuts), [], "typed", tmp_path)
     study, _ = read_study(tmp_path)
     [again] = study.runs
     pd.testing.assert_frame_equal(study.shortcuts, shortcuts)

@@ -39,7 +39,8 @@ Built from the embedded bank: {len(bank.code)} code and {len(bank.math)} math fa
 Content hash of the pairs: `{content_hash(pair_rows(pairs))}`. Licence: MIT, our own work.
 
 ## Splits
-Every pair comes in both orders (pairs: unordered). Training and validation hold code pairs with exactly one correct candidate. The `code` and `math` splits
+Every pair comes in both orders (pairs: unordered). Training and validation hold code pairs with exactly one correct candidate; of
+validation problems there are pairs with none or two correct besides, for learning curves. The `code` and `math` splits
 use families that reinforcement learning never sees; `trained_families` uses new problems of trained families.
 
 {_splits(pairs, "families")}

@@ -13,6 +13,8 @@ from corpo.data.matching import longer
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
 TRAIN, VALIDATION = "train", "validation"
+# Pairs of validation problems that training never has, for its learning curves: nothing is chosen by them.
+WATCHED = {Kind.both_wrong: f"{VALIDATION}_{Kind.both_wrong}", Kind.both_correct: f"{VALIDATION}_{Kind.both_correct}"}
 # The six splits of the published table, in its order, then ours: new problems of the families that RL trained on.
 TABLE_SPLITS = (
     "code_first_correct",
@@ -29,7 +31,7 @@ EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources nam
 
 
 def is_evaluation(split: str) -> bool:
-    return split not in (TRAIN, VALIDATION)
+    return split not in (TRAIN, VALIDATION, *WATCHED.values())
 
 
 def split_name(prefix: str, pair: Pair) -> str:
@@ -62,10 +64,22 @@ def evaluation_pairs(problems: Sequence[LabelledProblem], bank: Bank, count: int
     return out
 
 
-def exactly_one_pairs(problems: Sequence[LabelledProblem], split: str, count: int, seed: int) -> list[tuple[str, Pair]]:
-    """Training or validation pairs: exactly one correct, both orders of each."""
-    pairs = draw_pairs(problems, Kind.first_correct, count, Random(f"{seed}/{split}"))
+def learning_pairs(
+    problems: Sequence[LabelledProblem], split: str, count: int, seed: int, both_wrong: float = 0.0, both_correct: float = 0.0
+) -> list[tuple[str, Pair]]:
+    """Training or validation pairs, both orders of each: exactly one correct, but for shares with none or two."""
+    shares = {Kind.first_correct: 1 - both_wrong - both_correct, Kind.both_wrong: both_wrong, Kind.both_correct: both_correct}
+    pairs = []
+    for kind, share in shares.items():
+        rng = Random(f"{seed}/{split}" + ("" if kind is Kind.first_correct else f"/{kind}"))
+        pairs += draw_pairs(problems, kind, round(share * count), rng) if share else []
     return [(split, order) for pair in pairs for order in (pair, pair.swapped())]
+
+
+def watched_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> list[tuple[str, Pair]]:
+    """Pairs with none or two correct, both orders of each: half as many of either as of validation pairs."""
+    found = [(split, draw_pairs(problems, kind, max(1, count // 2), Random(f"{seed}/{split}"))) for kind, split in WATCHED.items()]
+    return [(split, order) for split, pairs in found for pair in pairs for order in (pair, pair.swapped())]
 
 
 def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng: Random) -> list[Pair]:

@@ -1,4 +1,7 @@
-"""Intervals: clustered bootstrap for means and paired differences, Wilson for proportions. Local generators only."""
+"""Intervals: clustered bootstrap for means and paired differences, Wilson for proportions, t for means over seeds (and over problems too).
+
+Local generators only.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 
 class Interval(NamedTuple):
@@ -51,3 +54,44 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return Interval(share, float(centre - half), float(centre + half))
+
+
+class Estimate(NamedTuple):
+    """A mean with its standard error, and what is needed to say how sure it is."""
+
+    mean: float
+    error: float  # nan where there is nothing to tell it from, such as a single seed
+    df: float
+
+    def interval(self, level: float = 0.95) -> Interval:
+        reach = float(t.ppf((1 + level) / 2, self.df)) * self.error
+        return Interval(self.mean, self.mean - reach, self.mean + reach)
+
+    def detectable(self, level: float = 0.95, power: float = 0.8) -> float:
+        """The smallest true effect that a two-sided test finds with this power, by the shifted t distribution."""
+        return float((t.ppf((1 + level) / 2, self.df) + t.ppf(power, self.df)) * self.error)
+
+
+def over_seeds(values: Sequence[float] | np.ndarray) -> Estimate:
+    """The mean of one number a seed. No number but an error of nan for a single seed."""
+    values_S = np.asarray(values, dtype=float)
+    count = len(values_S)
+    return Estimate(float(values_S.mean()), float(values_S.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan"), max(count - 1, 1))
+
+
+def over_seeds_and_problems(values_SN: np.ndarray, weights_N: np.ndarray, clusters: Sequence[object]) -> Estimate:
+    """The weighted mean of items measured with every seed, for new seeds and new problems alike.
+
+    Its variance is that of the seeds' means plus that of the problems' (`clusters` of items); both hold the interaction, which so counts twice:
+    a little conservative. Degrees of freedom by Satterthwaite. Cameron, Gelbach and Miller (2011) give the two-way idea.
+    """
+    weights_N = weights_N / weights_N.sum()
+    seeds = over_seeds(values_SN @ weights_N)
+    _, index = np.unique(np.asarray([str(cluster) for cluster in clusters]), return_inverse=True)
+    count = int(index.max()) + 1
+    sums_C = np.bincount(index, weights=weights_N * (values_SN.mean(0) - seeds.mean))
+    by_problem = count / (count - 1) * float((sums_C**2).sum()) if count > 1 else float("nan")
+    by_seed = seeds.error**2
+    variance = by_seed + by_problem
+    df = variance**2 / (by_seed**2 / seeds.df + by_problem**2 / (count - 1)) if variance > 0 else seeds.df
+    return Estimate(seeds.mean, float(np.sqrt(variance)), float(df))

@@ -1,128 +1,249 @@
-"""Claim by claim, what one study shows. Every sentence is computed from the records; none is written by hand."""
+"""The paper's claims as tests that are fixed before a study is run, and what a study says to each.
+
+A test names a quantity that is positive where the claim is right, and the smallest effect of interest. Its interval is as wide as the number of
+tests in its family asks for (Bonferroni), and covers new seeds, and new problems where it is about problems. It *holds* where the interval is above zero
+and reaches the effect of interest; *does not hold* where the whole interval is below the effect of interest; else it is *undecided*, and the least
+effect that the study would have found tells how far from deciding it was. No sentence here is written by hand for a result.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
+from corpo.evaluate.intervals import Estimate, over_seeds
+from corpo.report.compare import difference
 from corpo.report.records import Study
 
-EARLY = 5  # steps
+EARLY = 5  # steps, the first or the last ones
+IN_DOMAIN = ("code_first_correct", "code_second_correct")
 OUT_OF_DOMAIN = ("code_both_wrong", "code_both_correct", "math_first_correct", "math_second_correct")
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How a quantity is told."""
+
+    name: str
+    tell: Callable[[float], str]
+
+
+POINTS = Unit("points", lambda value: f"{100 * value:+.1f}")
+SHARE = Unit("share", lambda value: f"{value:.1%}")
+RATIO = Unit("ratio", lambda value: f"{math.exp(value):.2f}")  # of a logarithm
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison. `measure` gives the quantity, positive where the claim is right; None where a study has nothing to measure it by."""
+
+    claim: str
+    quantity: str
+    unit: Unit
+    least: float  # the smallest effect of interest
+    needs: tuple[str, ...]  # baselines
+    measure: Callable[[Study], Estimate | None]
+    same: bool = False  # the claim is that nothing differs by as much as `least`
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """A claim that algebra settles: how often it was broken."""
+
+    claim: str
+    baseline: str
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.baseline,)
+
+
+STATEMENTS = {
+    "C1": "Under the group mean a failed rollout that is only less bad gets a positive advantage (18% of failures in the paper's early batch).",
+    "C2": "A static baseline never rewards a failure, but stops driving improvement once most rollouts pass.",
+    "C3": "CoRPO keeps the guarantee, and switches by itself from correctness-seeking to preference-seeking.",
+    "C4": "Positive over negative signal is below 1 early for static and CoRPO; later it rises sharply for static and settles for CoRPO.",
+    "C5": "Static and CoRPO generalise better out of domain than GRPO; CoRPO gives up a little accuracy in domain against static for it.",
+    "C6": "CoRPO takes smaller weight-update steps and converges more stably.",
+    "C7": "Not in the paper: what CoRPO costs against GRPO.",
+}
+
+
+# --- quantities -----------------------------------------------------------------------------------------------------------
+
+
+def window(study: Study, baseline: str, column: str, late: bool) -> np.ndarray:
+    """Mean over the first or last `EARLY` steps at which a metric was measured, by seed; nan where it never was."""
+    curve = study.curve(baseline, column)
+    if curve.empty:
+        return np.full(len(study.of(baseline)), np.nan)
+    return (curve.iloc[-EARLY:] if late else curve.iloc[:EARLY]).mean().to_numpy(dtype=float)
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    """nan where there is none, as for a ratio of 0."""
+    return np.log(np.where(values > 0, values, np.nan))
+
+
+def _rewarded_failures(study: Study) -> Estimate:
+    return over_seeds(window(study, "grpo", "failed_positive_fraction", False))
+
+
+def _stalls(study: Study) -> Estimate | None:
+    """How much more CoRPO gains than static in the last third of training."""
+    gains = []
+    for baseline in ("corpo", "static"):
+        curve = study.curve(baseline, "validation/pass@1")
+        before = curve[curve.index <= curve.index.max() * 2 / 3]
+        if before.empty:
+            return None
+        gains.append((curve.iloc[-1] - before.iloc[-1]).to_numpy())
+    return over_seeds(gains[0] - gains[1])
+
+
+def _switches(study: Study) -> Estimate:
+    early, late = (window(study, "corpo", "clip_active_fraction", at) for at in (False, True))
+    return over_seeds(early - late)
+
+
+def _below_one(study: Study, baseline: str) -> Estimate:
+    return over_seeds(-_log(window(study, baseline, "count_ratio", False)))
+
+
+def _rises(study: Study) -> Estimate:
+    early, late = (_log(window(study, "static", "count_ratio", at)) for at in (False, True))
+    return over_seeds(late - early)
+
+
+def _settles(study: Study) -> Estimate:
+    static, corpo = (_log(window(study, baseline, "count_ratio", True)) for baseline in ("static", "corpo"))
+    return over_seeds(static - corpo)
+
+
+def _smaller(study: Study, of: Callable[[pd.DataFrame], float]) -> Estimate:
+    """The logarithm of GRPO's number over CoRPO's, by seed."""
+    grpo, corpo = (_log(np.array([of(run.metrics) for run in study.of(baseline)])) for baseline in ("grpo", "corpo"))
+    return over_seeds(grpo - corpo)
+
+
+def _update(metrics: pd.DataFrame) -> float:
+    return float((metrics["update_norm"] / metrics["lr"]).mean())
+
+
+def _distance(metrics: pd.DataFrame) -> float:
+    return float(metrics["validation/kl_from_start"].dropna().iloc[-1])
+
+
+def _update_seconds(metrics: pd.DataFrame) -> float:
+    """For each token that was learned from: policies write more or less."""
+    return float((metrics["update_seconds"] / metrics["tokens_mean"]).median())
+
+
+def _steadier(study: Study) -> Estimate | None:
+    """The logarithm of the spreads' ratio over seeds, by its large-sample error: rough for few seeds."""
+    ends = [study.curve(baseline, "validation/pass@1").iloc[-1].to_numpy(dtype=float) for baseline in ("grpo", "corpo")]
+    count = len(ends[0])
+    if count < 3:
+        return None
+    grpo, corpo = _log(np.array([end.std(ddof=1) for end in ends]))
+    return Estimate(float(grpo - corpo), math.sqrt(1 / (count - 1)), count - 1)
+
+
+TESTS: tuple[Comparison | Guarantee, ...] = (
+    Comparison("C1", f"failures that GRPO rewards, first {EARLY} steps", SHARE, 0.05, ("grpo",), _rewarded_failures),
+    Guarantee("C2", "static"),
+    Comparison("C2", "validation pass@1 gained in the last third of training, CoRPO - static", POINTS, 0.02, ("static", "corpo"), _stalls),
+    Guarantee("C3", "corpo"),
+    Comparison("C3", f"groups with the clip active, first {EARLY} steps - last {EARLY}", POINTS, 0.1, ("corpo",), _switches),
+    Comparison("C4", f"static: N⁻/N⁺ of the first {EARLY} steps", RATIO, math.log(1.1), ("static",), partial(_below_one, baseline="static")),
+    Comparison("C4", f"CoRPO: N⁻/N⁺ of the first {EARLY} steps", RATIO, math.log(1.1), ("corpo",), partial(_below_one, baseline="corpo")),
+    Comparison("C4", f"static: N⁺/N⁻ of the last {EARLY} steps over the first {EARLY}", RATIO, math.log(2), ("static",), _rises),
+    Comparison("C4", f"N⁺/N⁻ of the last {EARLY} steps, static over CoRPO", RATIO, math.log(1.25), ("static", "corpo"), _settles),
+    *(
+        Comparison(
+            "C5",
+            f"out of domain, mean of four splits, pass@{k}: {baseline} - GRPO",
+            POINTS,
+            0.03,
+            ("grpo", baseline),
+            partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
+        )
+        for baseline in ("static", "corpo")
+        for k in (16, 1)
+    ),
+    *(
+        Comparison(
+            "C5",
+            f"in domain, pass@{k}: static - CoRPO",
+            POINTS,
+            0.01,
+            ("static", "corpo"),
+            partial(difference, first="static", second="corpo", splits=IN_DOMAIN, k=k),
+        )
+        for k in (16, 1)
+    ),
+    Comparison("C6", "update norm over learning rate, GRPO over CoRPO", RATIO, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update)),
+    Comparison("C6", "KL from the warm start at the end, GRPO over CoRPO", RATIO, math.log(1.2), ("grpo", "corpo"), partial(_smaller, of=_distance)),
+    Comparison("C6", "spread of the last validation pass@1 over seeds, GRPO over CoRPO", RATIO, math.log(1.25), ("grpo", "corpo"), _steadier),
+    Comparison(
+        "C7", "seconds of an update a token, GRPO over CoRPO", RATIO, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update_seconds), same=True
+    ),
+)
+
+
+# --- verdicts -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Finding:
+    """What one study says to one test, in words."""
+
     claim: str
-    text: str
-    shown: str
-    verdict: str  # "seen", "not seen" or "undecided"
+    quantity: str
+    shown: str  # estimate and interval
+    least: str  # effect of interest
+    found: str  # the least effect that the study would have found four times in five
+    verdict: str
 
 
-def findings(study: Study, differences: pd.DataFrame) -> list[Finding]:
-    """C1 to C6 in order; a claim about baselines that were not run is left out."""
+def findings(study: Study) -> list[Finding]:
+    """Every test whose baselines were run, in order."""
     present = set(study.baselines)
-    tests: list[tuple[set[str], Callable[[Study, pd.DataFrame], Finding]]] = [
-        ({"grpo"}, _flaw),
-        ({"static"}, _static),
-        ({"corpo"}, _corpo),
-        ({"static", "corpo"}, _ratio),
-        ({"grpo", "static", "corpo"}, _generalisation),
-        ({"grpo", "corpo"}, _conservatism),
-    ]
-    return [test(study, differences) for needs, test in tests if needs <= present]
+    return [_guaranteed(study, test) if isinstance(test, Guarantee) else _tested(study, test) for test in TESTS if set(test.needs) <= present]
 
 
-def _window(study: Study, baseline: str, column: str, late: bool) -> float:
-    """Mean over seeds and over the first or last `EARLY` steps."""
-    curve = study.curve(baseline, column)
-    return float((curve.iloc[-EARLY:] if late else curve.iloc[:EARLY]).mean().mean())
+def _family(test: Comparison) -> int:
+    return sum(isinstance(other, Comparison) and other.claim == test.claim for other in TESTS)
 
 
-def _flaw(study: Study, _: pd.DataFrame) -> Finding:
-    early, late = (_window(study, "grpo", "failed_positive_fraction", late) for late in (False, True))
-    return Finding(
-        "C1",
-        "Under the group mean a failed rollout that is only less bad gets a positive advantage (18% in the paper's early batch).",
-        f"GRPO: {early:.1%} of failed rollouts have A > 0 in the first {EARLY} steps, {late:.1%} in the last {EARLY}.",
-        "seen" if early > 0 else "not seen",
-    )
+def _tested(study: Study, test: Comparison) -> Finding:
+    tell, estimate = test.unit.tell, test.measure(study)
+    least = ("within " if test.same else "") + tell(test.least)
+    if estimate is None or not math.isfinite(estimate.mean):
+        return Finding(test.claim, test.quantity, "not measured", least, "–", UNDECIDED)
+    if not math.isfinite(estimate.error):
+        return Finding(test.claim, test.quantity, f"{tell(estimate.mean)} (one seed: no interval)", least, "–", UNDECIDED)
+    level = 1 - 0.05 / _family(test)
+    interval = estimate.interval(level)
+    if test.same:
+        apart = interval.low > test.least or interval.high < -test.least
+        verdict = FAILS if apart else HOLDS if max(-interval.low, interval.high) < test.least else UNDECIDED
+    else:
+        verdict = FAILS if interval.high < test.least else HOLDS if interval.low > 0 else UNDECIDED
+    shown = f"{tell(estimate.mean)} [{tell(interval.low)}, {tell(interval.high)}]"
+    return Finding(test.claim, test.quantity, shown, least, tell(estimate.detectable(level)), verdict)
 
 
-def _worst(study: Study, baseline: str) -> float:
-    return float(study.curve(baseline, "failed_positive_fraction").max().max())
-
-
-def _static(study: Study, _: pd.DataFrame) -> Finding:
-    worst = _worst(study, "static")
-    early, late = (_window(study, "static", "sum_ratio", late) for late in (False, True))
-    return Finding(
-        "C2",
-        "A static baseline never rewards a failure, but stops driving improvement once most rollouts pass.",
-        f"Largest share of failed rollouts with A > 0 in any step: {worst:.1%}. Its positive signal outgrows the negative one: ΣA⁺/Σ|A⁻| "
-        f"goes from {early:.2f} to {late:.2f}. Whether improvement stops is not settled by a run of this length.",
-        "seen (guarantee); undecided (stalling)" if worst == 0 else "not seen",
-    )
-
-
-def _corpo(study: Study, _: pd.DataFrame) -> Finding:
-    worst = _worst(study, "corpo")
-    early, late = (_window(study, "corpo", "clip_active_fraction", late) for late in (False, True))
-    return Finding(
-        "C3",
-        "CoRPO keeps the guarantee and switches from correctness-seeking to preference-seeking by itself.",
-        f"Largest share of failed rollouts with A > 0 in any step: {worst:.1%}. Groups whose mean is below R_min_correct (correctness-seeking): "
-        f"{early:.1%} in the first {EARLY} steps, {late:.1%} in the last {EARLY}.",
-        "seen" if worst == 0 and late < early else "not seen",
-    )
-
-
-def _ratio(study: Study, _: pd.DataFrame) -> Finding:
-    parts, early_below = [], True
-    rises: dict[str, float] = {}
-    for baseline in ("static", "corpo"):
-        early, late = (_window(study, baseline, "count_ratio", late) for late in (False, True))
-        early_below &= early < 1
-        rises[baseline] = late
-        parts.append(f"{baseline} N⁺/N⁻ {early:.2f} early, {late:.2f} late")
-    return Finding(
-        "C4",
-        "Positive over negative signal is below 1.0 early for static and CoRPO; later it rises sharply for static and settles for CoRPO.",
-        "; ".join(parts) + ".",
-        "seen" if early_below and rises["static"] > rises["corpo"] and rises["static"] > 1 else "not seen",
-    )
-
-
-def _generalisation(study: Study, differences: pd.DataFrame) -> Finding:
-    out = differences[differences["split"].isin(OUT_OF_DOMAIN)]
-    clear = [row for row in out.to_dict("records") if row["low"] > 0 or row["high"] < 0]
-    ahead = sum(row["points"] > 0 for row in clear)
-    behind = len(clear) - ahead
-    lines = [
-        f"{row['baseline']} on {row['split']} pass@{row['k']} {row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] (by seed {row['by_seed']})"
-        for row in clear
-    ]
-    return Finding(
-        "C5",
-        "Static and CoRPO generalise better out of domain than GRPO.",
-        f"Of {len(out)} out-of-domain differences to GRPO, {ahead} are clearly positive and {behind} clearly negative (95% intervals over problems, "
-        f"which leave out the spread over seeds, not corrected for several comparisons): {'; '.join(lines) or 'none'}.",
-        "seen" if ahead and not behind else "not seen" if behind and not ahead else "undecided",
-    )
-
-
-def _conservatism(study: Study, _: pd.DataFrame) -> Finding:
-    parts, ends = [], {}
-    for baseline in study.baselines:
-        grad, kl = _window(study, baseline, "grad_norm", True), float(study.curve(baseline, "validation/kl_from_start").iloc[-1].mean())
-        update = float(study.curve(baseline, "update_norm").mean().mean())
-        ends[baseline] = update
-        parts.append(f"{baseline}: mean update norm {update:.3f}, last gradient norm {grad:.2f}, KL from the base {kl:.2f} nats")
-    return Finding(
-        "C6",
-        "CoRPO takes smaller weight-update steps.",
-        "; ".join(parts) + ". AdamW divides by the gradient's own scale, so update norms differ little by construction.",
-        "seen" if ends["corpo"] < 0.95 * ends["grpo"] else "not seen",
-    )
+def _guaranteed(study: Study, test: Guarantee) -> Finding:
+    runs = study.of(test.baseline)
+    failed = sum(int((rewards_PG < study.threshold).sum()) for run in runs for rewards_PG in run.rewards.values())
+    broken = sum(int((run.metrics["failed_positive_fraction"] > 0).sum()) for run in runs)
+    steps = sum(len(run.metrics) for run in runs)
+    shown = f"{broken} of {steps} batches ({failed:,} failures in all)"
+    return Finding(test.claim, f"{test.baseline}: batches in which a failure is rewarded", shown, "none", "any", FAILS if broken else HOLDS)

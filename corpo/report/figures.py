@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,10 @@ from matplotlib.figure import Figure
 from corpo.baselines import advantages
 from corpo.evaluate.metrics import confidences
 from corpo.files import write_atomically
+from corpo.report import compare
 from corpo.report.records import Study
+from corpo.report.tables import rows_of
+from corpo.task import Kind
 from corpo.theory import predictions
 
 # A notebook names a backend of its own. Loaded here and not with the first figure, for `styled` would undo its settings.
@@ -139,6 +142,46 @@ def learning(study: Study) -> Figure:
     )
 
 
+@styled()
+def habits(study: Study) -> Figure:
+    """Validation pairs of every kind through training: what is learned of a position, and of "exactly one is correct"."""
+    kinds = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kind.both_correct)
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.0), sharex=True, sharey=True)
+    for one, kind in zip(axes, kinds, strict=True):
+        _draw_curve(one, study, f"validation/pass@1/{kind}")
+        one.axhline(0.25, color="#333333", linewidth=0.8, linestyle=":")
+        one.set(title=str(kind).replace("_", " "), xlabel="step", ylim=(0, 1))
+    axes[0].set_ylabel("pass@1, validation families")
+    axes[0].legend()
+    return _laid_out(figure)
+
+
+@styled()
+def differences(study: Study) -> Figure:
+    """Every baseline against GRPO on each row of the table: 95% intervals over seeds and problems where there are several seeds, else over problems."""
+    table = compare.differences(study)
+    others = [name for name in study.baselines if name != compare.REFERENCE]
+    ks = list(dict.fromkeys((min(study.ks), max(study.ks))))
+    rows = list(rows_of(study.splits))
+    figure, axes = plt.subplots(1, len(ks), figsize=(5.4 * len(ks), 0.5 + 0.36 * len(rows)), sharey=True, squeeze=False)
+    for one, k in zip(axes[0], ks, strict=True):
+        for shift, name in zip(np.linspace(0.2, -0.2, len(others)) if len(others) > 1 else [0.0], others, strict=True):
+            mine = table[(table["baseline"] == name) & (table["k"] == k)].set_index("split").loc[rows]
+            over_both = mine["both_low"].notna().all()
+            low, high = (mine[f"both_{end}" if over_both else end].to_numpy() for end in ("low", "high"))
+            at = np.arange(len(rows))[::-1] + shift
+            one.hlines(at, low, high, color=colour(study, name), linewidth=2, alpha=0.8)
+            one.plot(mine["points"], at, "o", color=colour(study, name), markersize=4, label=f"{NAMES.get(name, name)} - GRPO")
+            for row, where in zip(mine["by_seed"], at, strict=True):
+                seeds = [float(points) for points in row.split()]
+                one.plot(seeds, [where] * len(seeds), "|", color="#333333", markersize=5, alpha=0.6)
+        one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
+        one.set(title=f"pass@{k}, points", yticks=range(len(rows)))
+        one.set_yticklabels([row.replace("_", " ") for row in reversed(rows)])
+    axes[0][0].legend(fontsize=8)
+    return _laid_out(figure)
+
+
 def conservatism(study: Study) -> Figure:
     """How far and how fast the weights move (C6)."""
     return _row_of_curves(
@@ -206,7 +249,7 @@ def calibration(study: Study) -> Figure:
     """Stated confidence against the share of correct candidates, over all evaluation splits."""
     figure, axes = plt.subplots(figsize=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], color="#333333", linewidth=0.8, linestyle=":")
-    policies = [("base", [study.base]), *((name, [run.rollouts for run in study.of(name)]) for name in study.baselines)]
+    policies = [("base", list(study.bases.values())), *((name, [run.rollouts for run in study.of(name)]) for name in study.baselines)]
     for name, tables in policies:
         stated, labels = (np.concatenate(part) for part in zip(*(confidences(table) for table in tables), strict=True))
         levels = [level for level in np.unique(stated) if (stated == level).sum() >= 50]
@@ -217,16 +260,23 @@ def calibration(study: Study) -> Figure:
     return _laid_out(figure)
 
 
-DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, learning, distributions, calibration, conservatism)
+DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, learning, habits, differences, distributions, calibration, conservatism)
+
+
+def _can_be_drawn(study: Study) -> list[Callable[[Study], Figure]]:
+    """Differences need GRPO and another baseline."""
+    compared = compare.REFERENCE in study.baselines and len(study.baselines) > 1
+    return [draw for draw in DRAWN if compared or draw is not differences]
 
 
 @styled()
 def write_figures(study: Study, folder: Path) -> list[str]:
     """Every figure as PNG; returns their names."""
-    for draw in DRAWN:
+    drawn = _can_be_drawn(study)
+    for draw in drawn:
         figure = draw(study)
         write_atomically(folder / f"{draw.__name__}.png", lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
-    return [draw.__name__ for draw in DRAWN]
+    return [draw.__name__ for draw in drawn]
 
 
 def _laid_out(figure: Figure) -> Figure:

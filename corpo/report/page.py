@@ -13,9 +13,10 @@ import pandas as pd
 
 from corpo.files import write_text
 from corpo.markdown import table as markdown_table
-from corpo.report.claims import Finding
+from corpo.report.claims import STATEMENTS, Finding
 from corpo.report.explorer import ROLLOUTS
 from corpo.report.published import section
+from corpo.report.records import PAGE
 
 _CAPTIONS = {
     "advantage_ratio": "Positive over negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
@@ -23,42 +24,61 @@ _CAPTIONS = {
     "predicted_failed_positive": "Failures that the group mean rewards, or would: predicted from how often each level occurs and how much prompts "
     "differ, against what happened. Nothing of how levels meet in groups is fitted. See docs/theory.md.",
     "learning": "Training-batch reward and pass@1 (5-step means), and pass@1 on validation families.",
+    "habits": "pass@1 on validation pairs of every kind, by step; training has pairs of the first two kinds only. Dotted: a coin.",
+    "differences": "Each baseline minus GRPO, same prompts: mean, 95% interval (over seeds and problems where there are several seeds), and single seeds.",
     "distributions": "Rewards and advantages of the first and last batches, failed rollouts in red, correct ones in green.",
     "calibration": "Score against the share of candidates with that score that are correct; levels with at least 50 candidates.",
     "conservatism": "Gradient norms, distance from the base, and entropy.",
 }
 
 
-def write_report(
-    folder: Path,
-    name: str,
-    shown: Sequence[Finding],
-    figures: Sequence[str],
-    summary: pd.DataFrame,
-    facts: dict[str, Any],
-    warned: Sequence[Mapping[str, Any]],
-) -> None:
+CLAIMS_NOTE = (
+    "Each test was fixed before the runs (`corpo/report/claims.py`). Intervals cover new seeds, and new problems where accuracy is compared, and are "
+    "corrected for the tests of their claim. *Holds*: above zero and up to the effect of interest; *does not hold*: all below it; else *undecided*, and "
+    "*would have found* is the least effect that was found four times in five."
+)
+
+
+def claims_table(found: Sequence[Finding]) -> str:
+    """Every test with what the study says to it, as Markdown; a claim's statement stands at its first test."""
+    first = {one.claim: at for at, one in reversed(list(enumerate(found)))}
+    rows = [
+        (
+            one.claim,
+            STATEMENTS[one.claim] if first[one.claim] == at else "",
+            one.quantity,
+            one.shown,
+            one.least,
+            one.found,
+            one.verdict,
+        )
+        for at, one in enumerate(found)
+    ]
+    return markdown_table(("claim", "the paper", "quantity", "here", "of interest", "would have found", "verdict"), rows)
+
+
+def write_report(folder: Path, found: Sequence[Finding], figures: Sequence[str], facts: dict[str, Any], warned: Sequence[Mapping[str, Any]]) -> None:
     """Write `report.md` beside the tables and figures that it embeds; `warned` are the warnings of training (`corpo.train.guard`), with their runs."""
     tables = (folder / "table.md").read_text(encoding="utf-8")
     columns = ["policy", "seed", "split", "candidate_accuracy", "better_accuracy", "ece", "brier", "unparseable", "exactly_one", "swap_consistency"]
+    summary = pd.read_csv(folder / "summary.csv")
     details = summary[columns].round(3).astype(object).where(summary[columns].notna(), "–")
-    claims = markdown_table(("claim", "statement", "this run", "verdict"), [(f.claim, f.text, f.shown, f.verdict) for f in shown])
     images = "\n\n".join(f"![{figure}](figures/{figure}.png)\n\n*{_CAPTIONS.get(figure, figure)}*" for figure in figures)
     provenance = markdown_table(("what", "value"), list(facts.items()))
     columns_warned = ("run", "step", "name", "text")
     warnings = markdown_table(columns_warned, [[one[column] for column in columns_warned] for one in warned]) if warned else "None."
     write_text(
         folder / "report.md",
-        f"""# {name}
+        f"""# {folder.name}
 
 {tables}
 pass@16 of a coin is 99%: read it beside pass@1. Each pair is evaluated in both orders; intervals resample
 problems with all their pairs, within the families at hand: they say nothing about other families.
 
 ## Claims
-{claims}
+{claims_table(found)}
 
-"Seen" speaks of this run only: it is no test of the claim. Differences to GRPO with intervals: `differences.csv`.
+{CLAIMS_NOTE} Differences to GRPO split by split: `differences.csv`; interquartile means and how often a run beats one of GRPO's: `aggregates.csv`.
 
 ## Figures
 {images}
@@ -83,14 +103,14 @@ whose majority verdict is the same in both orders.
 
 def write_page(
     folder: Path,
-    name: str,
-    shown: Sequence[Finding],
+    found: Sequence[Finding],
     figures: Sequence[str],
     tables: Sequence[tuple[int, pd.DataFrame]],
     examples: Sequence[Mapping[str, Any]],
     facts: Mapping[str, Any],
     config: str,
     records: Mapping[str, Any],
+    warned: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write `report.html`: one file that needs nothing beside it and no network. `tables` are wide, by k; `examples` as `explorer` makes them."""
     images = [
@@ -98,12 +118,15 @@ def write_page(
         for figure in figures
     ]
     write_text(
-        folder / "report.html",
+        folder / PAGE,
         render(
             "page.html",
             examples,
-            name=name,
-            findings=shown,
+            name=folder.name,
+            findings=found,
+            statements=STATEMENTS,
+            claims_note=CLAIMS_NOTE,
+            warned=warned,
             figures=images,
             tables=tables,
             rollouts_shown=ROLLOUTS,

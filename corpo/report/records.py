@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pandas as pd
 
 from corpo.evaluate.metrics import by_prompt
 from corpo.files import read_json, read_jsonl, write_atomically, write_json, write_text
+
+PROVENANCE, CONFIG, PAGE = "provenance.json", "config.yaml", "report.html"  # in a results folder; the page is written last
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,20 @@ class Run:
         return f"{self.baseline}-seed{self.seed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
-    """All runs of one experiment and the base they start from."""
+    """All runs of one experiment and what they start from."""
 
-    base: pd.DataFrame  # rollouts of the base policy
+    bases: Mapping[int, pd.DataFrame]  # rollouts of the policy that all start from; or, by seed, of the one that a seed starts from
     runs: Sequence[Run]
     threshold: float
     ks: Sequence[int]
     shortcuts: pd.DataFrame  # one row a split, what judges reach that understand nothing (`corpo.data.floors`)
+
+    @property
+    def base(self) -> pd.DataFrame:
+        """Rollouts of the first base."""
+        return next(iter(self.bases.values()))
 
     @property
     def baselines(self) -> list[str]:
@@ -56,31 +64,45 @@ class Study:
         return [run for run in self.runs if run.baseline == baseline]
 
     def curve(self, baseline: str, column: str) -> pd.DataFrame:
-        """Steps x seeds of one metric, without steps at which it was not measured."""
-        curves = {run.seed: run.metrics.set_index("step")[column].astype(float) for run in self.of(baseline)}
+        """Steps x seeds of one metric, without steps at which it was not measured; empty where it never was."""
+        curves = {run.seed: run.metrics.set_index("step")[column].astype(float) for run in self.of(baseline) if column in run.metrics}
         return pd.DataFrame(curves).dropna(how="all")
+
+    def by_seed(self, policy: str) -> list[pd.DataFrame]:
+        """One table a seed, with one row a prompt: pass@k; `policy` is "base" or a baseline."""
+        return self._by_seed[policy]
+
+    @cached_property
+    def _by_seed(self) -> dict[str, list[pd.DataFrame]]:
+        policies = {"base": list(self.bases.values()), **{name: [run.rollouts for run in self.of(name)] for name in self.baselines}}
+        return {policy: [by_prompt(one, self.ks) for one in rollouts] for policy, rollouts in policies.items()}
 
     def prompts(self, policy: str) -> pd.DataFrame:
         """One row a prompt, pass@k averaged over seeds; `policy` is "base" or a baseline."""
-        tables = [by_prompt(self.base, self.ks)] if policy == "base" else [by_prompt(run.rollouts, self.ks) for run in self.of(policy)]
+        tables = self.by_seed(policy)
         both = pd.concat(tables)
         columns = [f"pass@{k}" for k in self.ks]
         means = both.groupby("prompt_id")[columns].mean()
         return tables[0].set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]].join(means).reset_index()
 
 
-def write_study(study: Study, examples: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Into `folder/records`, beside the metrics by step in `folder/metrics`; `examples` are rollouts to read (`corpo.report.explorer`)."""
+def write_study(study: Study, examples: Sequence[dict[str, Any]], command: str, folder: Path) -> None:
+    """Into `folder/records`, beside the metrics by step in `folder/metrics`; `examples` are rollouts to read (`corpo.report.explorer`).
+
+    `command` is what was typed.
+    """
     records = folder / "records"
     _write(records / "shortcuts.parquet", study.shortcuts)
-    _write(records / "base.parquet", study.base.drop(columns="response", errors="ignore"))
+    for seed, rollouts in study.bases.items():
+        _write(records / f"base-seed{seed}.parquet", rollouts.drop(columns="response", errors="ignore"))
     for run in study.runs:
         _write(records / f"{run.name}.parquet", run.rollouts.drop(columns="response", errors="ignore"))
         steps = [_long(step, rewards_PG, run.lengths[step]) for step, rewards_PG in run.rewards.items()]
         _write(records / f"{run.name}-rewards.parquet", pd.concat(steps, ignore_index=True))
     write_text(records / "examples.json", json.dumps(list(examples), allow_nan=False) + "\n")
     runs = [{"baseline": run.baseline, "seed": run.seed} for run in study.runs]
-    write_json(records / "study.json", {"threshold": study.threshold, "ks": list(study.ks), "runs": runs})
+    about = {"command": command, "threshold": study.threshold, "ks": list(study.ks), "bases": list(study.bases), "runs": runs}
+    write_json(records / "study.json", about)
 
 
 def _long(step: int, rewards_PG: np.ndarray, lengths_PG: np.ndarray) -> pd.DataFrame:
@@ -108,8 +130,9 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
         )
         metrics = pd.DataFrame(read_jsonl(folder / "metrics" / f"{name}.jsonl"))
         runs.append(Run(one["baseline"], one["seed"], metrics, rewards, pd.read_parquet(records / f"{name}.parquet"), lengths))
-    base, shortcuts = pd.read_parquet(records / "base.parquet"), pd.read_parquet(records / "shortcuts.parquet")
-    return Study(base, runs, about["threshold"], about["ks"], shortcuts), read_json(records / "examples.json")
+    bases = {seed: pd.read_parquet(records / f"base-seed{seed}.parquet") for seed in about["bases"]}
+    shortcuts = pd.read_parquet(records / "shortcuts.parquet")
+    return Study(bases, runs, about["threshold"], about["ks"], shortcuts), read_json(records / "examples.json")
 
 
 def newest_study(results: Path) -> Path:

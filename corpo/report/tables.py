@@ -9,8 +9,8 @@ import pandas as pd
 
 from corpo.data.floors import FLOORS
 from corpo.data.pairs import EXTRA_SPLITS, MARK, SMALL, TABLE_SPLITS
-from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
-from corpo.evaluate.metrics import by_prompt, floors, summarise
+from corpo.evaluate.intervals import clustered_bootstrap
+from corpo.evaluate.metrics import floors, summarise
 from corpo.files import write_text
 from corpo.markdown import table as markdown_table
 from corpo.report.records import Study
@@ -63,7 +63,7 @@ def results_table(study: Study) -> pd.DataFrame:
     shortcuts = {split: _shortcuts(study, members) for split, members in rows_of(study.splits).items()}
     for policy in ("base", *study.baselines):
         prompts = study.prompts(policy)
-        per_seed = _by_seed(study, policy)
+        per_seed = study.by_seed(policy)
         for split, members in rows_of(study.splits).items():
             mine = prompts[prompts["split"].isin(members)]
             kind = Kind(str(study.base[study.base["split"] == members[0]]["kind"].iloc[0]))
@@ -97,34 +97,6 @@ def _shortcuts(study: Study, members: Sequence[str]) -> dict[str, float]:
     """Percent of the prompts of some splits that each shortcut judges right; the same for every k, for they do not sample."""
     mine = study.shortcuts[study.shortcuts["split"].isin(members)]
     return {f"{name}_floor": 100 * float((mine[name] * mine["prompts"]).sum(min_count=1) / mine["prompts"].sum()) for name in FLOORS}
-
-
-def differences(study: Study) -> pd.DataFrame:
-    """Every baseline minus GRPO on each split, paired by prompt, clustered by problem: points, interval, p, and points by seed."""
-    if "grpo" not in study.baselines:
-        return pd.DataFrame()
-    reference = study.prompts("grpo").set_index("prompt_id")
-    rows = []
-    for baseline in study.baselines:
-        if baseline == "grpo":
-            continue
-        other = study.prompts(baseline).set_index("prompt_id").loc[reference.index]
-        seeds = list(zip(_by_seed(study, baseline), _by_seed(study, "grpo"), strict=False))
-        for split, members in rows_of(study.splits).items():
-            mine = reference["split"].isin(members)
-            for k in (min(study.ks), max(study.ks)):
-                column = f"pass@{k}"
-                interval, p = paired_difference(list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["problem_id"]))
-                by_seed = [100 * float(mean_of(one, members, column) - mean_of(two, members, column)) for one, two in seeds]
-                rows.append(
-                    {"split": split, "baseline": baseline, "k": k, "points": interval.mean, "low": interval.low, "high": interval.high, "p": p}
-                    | {"by_seed": " ".join(f"{points:+.1f}" for points in by_seed)}
-                )
-    return pd.DataFrame(rows)
-
-
-def _by_seed(study: Study, baseline: str) -> list[pd.DataFrame]:
-    return [by_prompt(run.rollouts, study.ks) for run in study.of(baseline)]
 
 
 def mean_of(prompts: pd.DataFrame, splits: Sequence[str], column: str) -> float:
@@ -175,12 +147,11 @@ Floors, of judges that understand nothing: *coin* flips one for each candidate; 
 
 
 def write_tables(study: Study, folder: Path, replicates: bool = True) -> pd.DataFrame:
-    """`table.csv` (long), `table.md` and `table.tex` (as in the paper), `differences.csv`, `summary.csv`. Returns the long table."""
+    """`table.csv` (long), `table.md` and `table.tex` (as in the paper), `summary.csv`. Returns the long table."""
     table = results_table(study)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "table.csv", table.round(4).to_csv(index=False))
-    write_text(folder / "differences.csv", differences(study).round(4).to_csv(index=False))
-    summaries = [("base", 0, study.base), *((run.baseline, run.seed, run.rollouts) for run in study.runs)]
+    summaries = [*(("base", seed, rollouts) for seed, rollouts in study.bases.items()), *((run.baseline, run.seed, run.rollouts) for run in study.runs)]
     frames = [summarise(rollouts, study.ks).assign(policy=policy, seed=seed) for policy, seed, rollouts in summaries]
     write_text(folder / "summary.csv", pd.concat(frames).round(4).to_csv(index=False))
     ks = (min(study.ks), max(study.ks))

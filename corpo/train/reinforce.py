@@ -31,7 +31,7 @@ from corpo.policy.tree import group_logprobs
 from corpo.progress import progress
 from corpo.rollout import RolloutEngine, Rollouts
 from corpo.rollout.judge import judge
-from corpo.task import Pair, Reward
+from corpo.task import Kind, Pair, Reward
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.guard import NumberError, at_step, collapsed, require_finite, state_is_finite
 from corpo.train.loss import policy_loss, token_weights
@@ -252,21 +252,26 @@ class Learner:
 
     @torch.no_grad()
     def validate(self, pairs: Sequence[Pair]) -> dict[str, float]:
-        """pass@1 and mean reward on validation pairs, and how far the policy has gone from the warm start (nats a rollout)."""
+        """pass@1 on validation pairs of each kind; on those with exactly one correct candidate together, `validation/pass@1`, the mean reward, and
+        how far the policy has gone from the warm start (nats a rollout).
+        """
         numbers = ranks.share(len(pairs))
         mine = [pairs[number] for number in numbers]
         rollouts = self.engine.generate([self.render(pair) for pair in mine], self.config.validation_group, _seed("validation", 0, 0), numbers)
         judged = judge(rollouts.texts_PG, mine, self.reward)
         start = partial(group_logprobs, self.reference.to(self.learning.device))
-        reference = torch.zeros(())
+        gone_P = rollouts.logprobs_PGT.sum((1, 2))
         for chunk in self._micro_batches(rollouts, range(len(mine))):
-            reference += self.logprobs(start, rollouts.of(chunk).to(self.learning.device))[0].sum().cpu()
+            gone_P[chunk] -= self.logprobs(start, rollouts.of(chunk).to(self.learning.device))[0].sum((1, 2)).cpu()
         if not self.config.loss.kl:
             self.reference.to("cpu")  # where memory is plenty, until it is needed again
-        passed = (judged.rewards_PG >= self.reward.threshold).float()
-        sums = torch.stack([passed.sum(), judged.rewards_PG.sum(), rollouts.logprobs_PGT.sum() - reference]) / (len(pairs) * self.config.validation_group)
+        passed_P = (judged.rewards_PG >= self.reward.threshold).float().mean(1)
+        measured_4P = torch.stack([passed_P, judged.rewards_PG.mean(1), gone_P / self.config.validation_group, torch.ones(len(mine))])
+        sums_K4 = total(torch.stack([measured_4P[:, [pair.kind is kind for pair in mine]].sum(1) for kind in Kind]))
+        by_kind = {f"validation/pass@1/{kind}": float(sums[0] / sums[3]) for kind, sums in zip(Kind, sums_K4, strict=True) if sums[3]}
+        mixed = sums_K4[[kind in (Kind.first_correct, Kind.second_correct) for kind in Kind]].sum(0)
         names = ("validation/pass@1", "validation/reward", "validation/kl_from_start")
-        return dict(zip(names, total(sums).tolist(), strict=True))
+        return {**dict(zip(names, (mixed[:3] / mixed[3]).tolist(), strict=True)), **by_kind}
 
 
 def batch_at(pairs: Sequence[Pair], prompts: int, step: int, seed: int) -> list[Pair]:

@@ -1,0 +1,90 @@
+"""A results folder out of its own records: tables, comparisons, figures, claims and report, alike every time and wherever it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from corpo.files import read_json, read_jsonl
+from corpo.markdown import table as markdown_table
+from corpo.report.claims import STATEMENTS, Finding, findings
+from corpo.report.compare import write_comparisons
+from corpo.report.figures import write_figures
+from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
+from corpo.report.records import CONFIG, PROVENANCE, Study, read_study
+from corpo.report.tables import wide, write_tables
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What was drawn, for a tracker and for the claims of all studies together."""
+
+    study: Study
+    examples: list[dict[str, Any]]
+    tables: list[tuple[int, pd.DataFrame]]  # wide, by k
+    found: list[Finding]
+    facts: dict[str, object]
+
+
+def render_results(folder: Path) -> Rendered:
+    """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises FileNotFoundError without records."""
+    study, examples = read_study(folder)
+    about, stages = read_json(folder / "records/study.json"), read_json(folder / PROVENANCE)
+    table = write_tables(study, folder)
+    write_comparisons(study, folder)
+    figures = write_figures(study, folder / "figures")
+    found = findings(study)
+    facts = facts_of(stages, about["command"], list(dict.fromkeys(run.seed for run in study.runs)))
+    warned = read_jsonl(folder / "metrics/warnings.jsonl")
+    tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
+    write_report(folder, found, figures, facts, warned)
+    write_page(folder, found, figures, tables, examples, facts, (folder / CONFIG).read_text(encoding="utf-8"), stages, warned)
+    return Rendered(study, examples, tables, found, facts)
+
+
+def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[int]) -> dict[str, object]:
+    """Where a report comes from: the command that was typed, and what its stages recorded."""
+    last = list(stages.values())[-1]
+    resumed = [title for title, record in stages.items() if record.get("resumed")]
+    late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
+    return {
+        "command": f"`{command}`",
+        "configuration": f"`{CONFIG}`",
+        "seeds": ", ".join(map(str, seeds)),
+        "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in stages.values()})),
+        "hardware": f"{last['cpu']}, {last['cores']} cores, {last.get('gpu', 'no GPU')}",
+        "software": f"torch {last['torch']}, transformers {last['transformers']}, Python {last['python']}",
+        "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in stages.values()) / 60:.1f} min (by stage: `{PROVENANCE}`{late})",
+    }
+
+
+def claims_page(studies: Mapping[str, Rendered]) -> str:
+    """`results/claims.md`: the verdicts of all studies side by side, then each study's estimates."""
+    verdicts: dict[tuple[str, str], dict[str, str]] = {}
+    for name, one in studies.items():
+        for finding in one.found:
+            verdicts.setdefault((finding.claim, finding.quantity), {})[name] = finding.verdict
+    rows = [(*test, *(by_study.get(name, "–") for name in studies)) for test, by_study in sorted(verdicts.items(), key=lambda item: item[0][0])]
+    statements = "\n".join(f"- **{claim}** {text}" for claim, text in STATEMENTS.items())
+    sections = "\n\n".join(
+        f"## {name}\n[Report]({name}/report.md): {one.facts['command']}, seeds {one.facts['seeds']}, commits {one.facts['commits of the stages']}, "
+        f"{one.facts['hardware']}.\n\n{claims_table(one.found)}"
+        for name, one in studies.items()
+    )
+    return f"""# The claims, tested
+
+Written by `make claims` from the records in `results/`; nothing in it is written by hand.
+
+{statements}
+
+{CLAIMS_NOTE} What the published table itself can tell: `notebooks/05_power.ipynb`.
+
+## Verdicts
+{markdown_table(("claim", "quantity", *studies), rows)}
+
+{sections}
+"""

@@ -1,0 +1,56 @@
+"""What makes the paper's effect appear or vanish? Every baseline under every variant, trained and evaluated: `python -m experiments.ablate`.
+
+`results/<name>/` gets a table and a figure: in domain, out of domain, and failures rewarded, by variant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from corpo.config import Config
+from corpo.files import write_json, write_text
+from corpo.report.records import CONFIG, PROVENANCE
+from corpo.stages import Stage
+from experiments.app import app
+from experiments.datasets import build_data
+from experiments.pipeline import evaluate_policy, train_policy
+from experiments.report import dump, read_runs, records_of, results_folder, study_bases, study_runs, study_stages
+from experiments.variants import variants
+
+
+def stages(config: Config) -> list[Stage]:
+    every = [stage for variant in variants(config).values() for stage in study_stages(variant)]
+    return list({stage.folder: stage for stage in every}.values())  # variants share some
+
+
+def run(config: Config) -> None:
+    for variant in variants(config).values():
+        build_data(variant)
+        for base in study_bases(variant):
+            evaluate_policy(base, trained=False)
+        for one in study_runs(variant):
+            train_policy(one)
+            evaluate_policy(one, trained=True)
+    print(write(config) / "report.md")
+
+
+def write(config: Config) -> Path:
+    from corpo.report.ablation import measured, write_ablation
+
+    folder = results_folder(config)
+    table = pd.concat([measured(read_runs(variant, study_runs(variant))).assign(variant=name) for name, variant in variants(config).items()])
+    write_text(folder / CONFIG, dump(config))
+    write_json(folder / PROVENANCE, records_of_variants(config))
+    write_text(folder / "measured.csv", table.round(4).to_csv(index=False))
+    write_ablation(folder)
+    return folder
+
+
+def records_of_variants(config: Config) -> dict[str, dict[str, object]]:
+    return {f"{name}: {title}": record for name, variant in variants(config).items() for title, record in records_of(study_stages(variant)).items()}
+
+
+if __name__ == "__main__":
+    app(run, stages)

@@ -1,0 +1,35 @@
+"""What all studies say to the paper's claims, and every table and figure of theirs again: `python -m experiments.claims` (minutes).
+
+From the records that lie in `results/*/records` alone: nothing is trained or sampled.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from corpo.files import write_text
+from corpo.progress import progress
+from experiments.invocation import ROOT
+
+
+def main() -> None:
+    if len(sys.argv) > 2 or any(argument.startswith("-") for argument in sys.argv[1:]):
+        sys.exit("corpo: claims takes nothing, or a folder that holds results folders")
+    results = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "results"
+    folders = sorted(path.parent.parent for path in results.glob("*/records/study.json"))
+    if not folders:
+        sys.exit(f"corpo: {results}: no finished study in it; run python -m experiments.reproduce first")
+    from corpo.report.render import claims_page, render_results
+
+    studies = {}
+    with progress("claims", len(folders)) as advance:
+        for folder in folders:
+            studies[folder.name] = render_results(folder)
+            advance(note=folder.name)
+    write_text(results / "claims.md", claims_page(studies))
+    print(results / "claims.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Claims: estimates against scipy and simulation, verdicts by their rule, and everything in results/ again from its records."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import t, ttest_rel
+
+from corpo.baselines import advantages
+from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
+from corpo.report import claims
+from corpo.report.claims import FAILS, HOLDS, OUT_OF_DOMAIN, POINTS, STATEMENTS, TESTS, UNDECIDED, Comparison, findings
+from corpo.report.compare import aggregates, difference, differences
+from corpo.report.records import Run, Study
+from tests.command import run
+
+
+def test_over_seeds_is_the_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 1, 8), rng.normal(0, 1, 8)
+    estimate, reference = over_seeds(first - second), ttest_rel(first, second)
+    low, high = reference.confidence_interval(0.99)
+    assert estimate.interval(0.99) == pytest.approx((float(np.mean(first - second)), low, high))
+    assert math.isnan(over_seeds([1.0]).error)
+
+
+def test_without_spread_over_problems_or_seeds_the_other_one_is_left() -> None:
+    by_seed = np.array([1.0, 2.0, 4.0])
+    alike = over_seeds_and_problems(np.repeat(by_seed[:, None], 5, axis=1), np.ones(5), range(5))
+    assert alike == pytest.approx(over_seeds(by_seed))
+    by_problem = np.array([0.0, 1.0, 1.0, 3.0])
+    same = over_seeds_and_problems(np.repeat(by_problem[None], 3, axis=0), np.ones(4), range(4))
+    assert same == pytest.approx(over_seeds(by_problem))
+
+
+def test_two_way_intervals_cover() -> None:
+    """Seeds and clustered problems both random: 95% intervals cover the truth in at least 95% of studies, and not in all."""
+    rng = np.random.default_rng(1)
+    problems = np.repeat(np.arange(30), 2)
+    inside = []
+    for _ in range(600):
+        values_SN = rng.normal(0, 1, (6, 1)) + rng.normal(0, 2, 30)[problems] + rng.normal(0, 1, (6, 60))
+        inside.append(abs((estimate := over_seeds_and_problems(values_SN, np.ones(60), list(problems))).mean) <= estimate.mean - estimate.interval().low)
+    assert 0.935 <= np.mean(inside) <= 0.99
+
+
+def test_detectable_is_what_a_test_finds_four_times_in_five() -> None:
+    rng = np.random.default_rng(2)
+    effect = Estimate(0.0, 1 / math.sqrt(9), 8).detectable()
+    found = [(one := over_seeds(rng.normal(effect, 1, 9))).interval().low > 0 or one.interval().high < 0 for _ in range(3000)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "verdict"),
+    [
+        (0.10, 0.01, HOLDS),
+        (0.04, 0.01, HOLDS),  # above zero, and 0.05 is not ruled out
+        (0.03, 0.001, FAILS),  # above zero, but too small to matter
+        (0.00, 0.01, FAILS),
+        (-0.10, 0.01, FAILS),
+        (0.04, 0.05, UNDECIDED),
+        (0.20, math.nan, UNDECIDED),  # one seed
+    ],
+)
+def test_verdicts(mean: float, error: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = Comparison("C1", "a quantity", POINTS, 0.05, (), lambda study: Estimate(mean, error, 1000))
+    monkeypatch.setattr(claims, "TESTS", (test,))
+    [found] = findings(_study(1, 0.0))
+    assert found.verdict == verdict
+
+
+def test_what_holds_has_zero_outside_its_corrected_interval() -> None:
+    """More tests of a claim widen each one's interval."""
+    assert claims._family(next(test for test in TESTS if isinstance(test, Comparison) and test.claim == "C5")) == 6
+    estimate = Estimate(0.05, 0.02, 7)
+    assert estimate.interval(0.95).low > 0 > estimate.interval(1 - 0.05 / 6).low
+    assert estimate.interval(1 - 0.05 / 6).low == pytest.approx(0.05 - 0.02 * t.ppf(1 - 0.025 / 6, 7))
+
+
+def _study(seeds: int, shift: float) -> Study:
+    """GRPO, static and CoRPO on noisy synthetic records; CoRPO is `shift` better on every split."""
+    rng = np.random.default_rng(3)
+    splits = ("code_first_correct", "code_second_correct", *OUT_OF_DOMAIN)
+    prompts = [(split, problem) for split in splits for problem in range(40)]
+    difficulty = rng.uniform(0.2, 0.6, len(prompts))
+
+    def rollouts(better: float) -> pd.DataFrame:
+        passed = rng.random((len(prompts), 16)) < (difficulty + better)[:, None]
+        rows = [
+            {"prompt_id": f"{at:05d}", "split": split, "pair_id": at, "problem_id": f"{split[:4]}{problem}", "family": "f", "kind": split[5:], "correct": one}
+            for at, (split, problem) in enumerate(prompts)
+            for one in passed[at]
+        ]
+        return pd.DataFrame(rows)
+
+    runs = []
+    for seed in range(seeds):
+        for baseline in ("grpo", "static", "corpo"):
+            rewards = {step: rng.choice([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0], (8, 8)) for step in range(1, 13)}
+            rows = []
+            for step, rewards_PG in rewards.items():
+                A = advantages(torch.tensor(rewards_PG), baseline, threshold=0.0).numpy()
+                failed = rewards_PG < 0
+                row = {"step": step, "failed_positive_fraction": (A[failed] > 0).mean(), "count_ratio": (A > 0).sum() / (A < 0).sum()}
+                row |= {"clip_active_fraction": (rewards_PG.mean(1) < 0).mean(), "update_norm": 1.0, "lr": 0.1, "update_seconds": 1.0, "tokens_mean": 10.0}
+                rows.append(row | {"validation/pass@1": 0.5 + rng.normal(0, 0.01), "validation/kl_from_start": 2.0 + seed / 100})
+            metrics = pd.DataFrame(rows)
+            runs.append(Run(baseline, seed, metrics, rewards, rollouts(shift if baseline == "corpo" else 0.0), rewards))
+    shortcuts = pd.DataFrame({"split": splits, "prompts": 40, "problems": 40, "length": 0.5, "words": 0.5})
+    return Study({0: rollouts(0.0)}, runs, 0.0, [1, 16], shortcuts)
+
+
+def test_a_study_with_an_effect_and_one_without() -> None:
+    found = {(one.claim, one.quantity): one.verdict for one in findings(_study(5, 0.15))}
+    assert {claim for claim, _ in found} == set(STATEMENTS)
+    assert found["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"] == HOLDS
+    assert found["C5", "out of domain, mean of four splits, pass@1: static - GRPO"] == FAILS, "none, seen precisely"
+    assert found["C1", "failures that GRPO rewards, first 5 steps"] == HOLDS
+    assert found["C2", "static: batches in which a failure is rewarded"] == HOLDS
+    assert found["C6", "update norm over learning rate, GRPO over CoRPO"] == FAILS, "they are equal"
+    assert found["C7", "seconds of an update a token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
+    single = {(one.claim, one.quantity): one for one in findings(_study(1, 0.15))}
+    assert single["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"].verdict == UNDECIDED
+    assert "one seed" in single["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"].shown
+
+
+def test_differences_and_aggregates_agree_with_plain_means() -> None:
+    study = _study(4, 0.1)
+    table = differences(study).set_index(["split", "baseline", "k"])
+    estimate = difference(study, "corpo", "grpo", ["code_both_wrong"], 1)
+    row = table.loc[("code_both_wrong", "corpo", 1)]
+    assert estimate is not None
+    assert row["points"] == pytest.approx(100 * estimate.mean)
+    assert row["points"] == pytest.approx(np.mean([float(one) for one in row["by_seed"].split()]), abs=0.05)
+    assert row["both_high"] - row["both_low"] > row["high"] - row["low"] - 0.5, "seeds add to the spread"
+    middle = aggregates(study).set_index(["baseline", "k"])
+    scores = np.sort([100 * group["correct"].mean() for one in study.of("corpo") for _, group in one.rollouts.groupby("split")])
+    quarter = len(scores) // 4
+    assert middle.loc[("corpo", 1), "iqm"] == pytest.approx(scores[quarter:-quarter].mean())
+    assert middle.loc[("corpo", 1), "better"] > 0.95
+    assert math.isnan(middle.loc[("grpo", 1), "better"])
+
+
+def test_claims_makes_everything_again_bit_for_bit(results: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "results/tiny"
+    shutil.copytree(results, mine)
+    made = [path for path in mine.rglob("*") if path.is_file() and path.relative_to(mine).parts[0] not in ("records", "metrics")]
+    kept = {"data_card.md", "config.yaml", "provenance.json"}
+    before = {path: path.read_bytes() for path in made}
+    for path in made:
+        if path.name not in kept:
+            path.unlink()
+    run("claims", str(mine.parent))
+    assert {path: path.read_bytes() for path in before} == before
+    page = (mine.parent / "claims.md").read_text()
+    assert all(f"**{claim}**" in page for claim in STATEMENTS)
+    assert "[Report](tiny/report.md)" in page
+    shutil.rmtree(mine / "records")
+    assert "no finished study" in run("claims", str(mine.parent), code=1).stderr
