@@ -79,7 +79,8 @@ def run(config: Config) -> None:
     write_text(folder / "report.md", page(config, found, best))
     write_text(folder / CONFIG, dump(config))
     write_json(folder / "chosen.json", best)
-    write_json(folder / PROVENANCE, records_of(stages(config)))
+    records = {f"{name}: {title}": record for name, one in runs(config) for title, record in records_of([train_stage(one)]).items()}
+    write_json(folder / PROVENANCE, records)
     print("\n".join(f"{baseline}: {name}" for baseline, name in best.items()), folder / "report.md", sep="\n")
 
 
