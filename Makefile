@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (about 15 minutes)
 	$(BIN)/python -m experiments.reproduce experiment=reproduce $(ARGS)
 
-study: $(STAMP)  ## the run behind the README's table: three baselines x three seeds (40 minutes)
+study: $(STAMP)  ## three baselines x eight seeds, each with a warm start of its own (hours)
 	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
 	$(BIN)/python -m experiments.readme experiment=study
 

@@ -16,13 +16,11 @@ from corpo.data.bank import Role, select
 from corpo.data.build import LabelledProblem, Use, build
 from corpo.data.families.base import Step
 from corpo.data.label import LabelCache
-from corpo.data.matching import longer
 from corpo.data.mutate import read_answer, solution_mutants, work_out, write_solution
 from corpo.data.pairs import (
     EVALUATION_SPLITS,
     TABLE_SPLITS,
     WATCHED,
-    draw_pair,
     evaluation_pairs,
     is_evaluation,
     learning_pairs,
@@ -134,17 +132,6 @@ def test_a_part_of_the_bank_gives_the_same_problems_as_the_whole(problems: list[
     mine = [p.statements for p in problems if p.family == family.name]
     alone = build(type(BANK)((family,), (), {family.name: Role.train}), set(Use), 0, 2, Sandbox(), None)
     assert [p.statements for p in alone] == mine
-
-
-def test_a_length_says_nothing_of_correctness(problems: list[LabelledProblem], splits: dict[str, list[Pair]]) -> None:
-    """The correct candidate is the longer one as often as the shorter, but for problems that leave no choice; drawn blindly, math's is longer."""
-    for domain in Domain:
-        mine = [pair for split, pairs in splits.items() if is_evaluation(split) for pair in pairs if pair.kind is Kind.first_correct]
-        signs = [longer(pair.a, pair.b) for pair in mine if pair.problem.domain is domain]
-        assert abs(sum(signs)) <= 0.1 * len(signs), domain
-    rng = Random(0)
-    blind = [draw_pair(p, Kind.first_correct, rng) for p in problems if p.domain is Domain.math]
-    assert sum(longer(pair.a, pair.b) for pair in blind if pair) > 0.1 * len(blind)
 
 
 def test_training_can_have_pairs_of_every_kind(problems: list[LabelledProblem]) -> None:

@@ -20,7 +20,7 @@ from tests.command import ROOT
 # Ray's launcher is an extra of its own, without which its preset cannot compose.
 LEFT_OUT = ["<", "...", "NAME", *(["ray_cluster"] if find_spec("ray") is None else [])]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-HYDRA = {"reproduce", "data", "warm_start", "train", "evaluate", "report", "track", "engines", "export"}
+HYDRA = {"reproduce", "data", "warm_start", "train", "evaluate", "report", "track", "engines", "export", "tune", "ablate"}
 
 
 def _blocks(page: Path, language: str) -> list[str]:

@@ -56,7 +56,7 @@ def test_the_study_takes_what_tuning_found() -> None:
     assert taken == {baseline: tried[name]["train.lr"] for baseline, name in json.loads(found.read_text()).items()}
 
 
-VARIANTS = "study.variants={low: {train.lr: 0.0001}, high: {train.lr: 0.01, train.group: 4}}"
+VARIANTS = "+study.variants={low: {train.lr: 0.0001}, high: {train.lr: 0.01, train.group: 4}}"
 
 
 def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path) -> None:

@@ -48,16 +48,15 @@ def matched_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, m
                 return pairs
             free = [one for one in mine if one[1].text not in taken and one[2].text not in taken]
             if free:
-                _, a, b = min(free, key=lambda one: one[0] + _TILT * (longer(one[1], one[2]) * tilt > 0))
-                tilt += longer(a, b) if kind is Kind.first_correct else 0
+                _, a, b = min(free, key=lambda one: one[0] + _TILT * (_sign(one[1], one[2]) * tilt > 0))
+                tilt += _sign(a, b) if kind is Kind.first_correct else 0
                 taken |= {a.text, b.text}
                 statement = rng.choice(problem.statements)
                 pairs.append(Pair(Problem(problem.id, problem.domain, problem.family, problem.topic, statement), a, b))
     return pairs
 
 
-def longer(a: Candidate, b: Candidate) -> int:
-    """1 where the first is the longer one, -1 where the second is, 0 where they are equally long."""
+def _sign(a: Candidate, b: Candidate) -> int:
     return (len(a.text) > len(b.text)) - (len(a.text) < len(b.text))
 
 

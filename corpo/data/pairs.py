@@ -9,7 +9,6 @@ from random import Random
 
 from corpo.data.bank import Bank, Role
 from corpo.data.build import LabelledProblem, Use
-from corpo.data.matching import longer
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
 TRAIN, VALIDATION = "train", "validation"
@@ -26,7 +25,6 @@ TABLE_SPLITS = (
 )
 EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
 SMALL, MARK = 30, "†"  # a split with fewer problems is marked: its interval says little
-_DRAWS = 30  # of one problem, for a pair whose longer candidate is on the wanted side
 EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources name their own
 
 
@@ -83,11 +81,7 @@ def watched_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) ->
 
 
 def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng: Random) -> list[Pair]:
-    """`count` different pairs of a kind, dealt out evenly over families, then over each family's problems.
-
-    Of the first and the second candidate, each is the longer one as often as the other in every family, as far as its problems allow:
-    a slip tends to shorten a solution, and without this "the longer one is right" would win (`corpo.data.floors`).
-    """
+    """`count` different pairs of a kind, dealt out evenly over families, then over each family's problems."""
     streams = [_family_stream(group, kind, rng) for _, group in sorted(_by_family(problems).items())]
     rng.shuffle(streams)
     seen: set[str] = set()
@@ -118,15 +112,8 @@ def _by_family(problems: Iterable[LabelledProblem]) -> dict[str, list[LabelledPr
 def _family_stream(problems: list[LabelledProblem], kind: Kind, rng: Random) -> Iterator[Pair | None]:
     problems = sorted(problems, key=lambda problem: problem.id)
     rng.shuffle(problems)
-    tilt = 0  # how much more often the first candidate was the longer one
     for problem in cycle(problems):
-        pair = draw_pair(problem, kind, rng)
-        for _ in range(_DRAWS):
-            if pair is None or longer(pair.a, pair.b) * tilt <= 0:
-                break
-            pair = draw_pair(problem, kind, rng)
-        tilt += longer(pair.a, pair.b) if pair else 0
-        yield pair
+        yield draw_pair(problem, kind, rng)
 
 
 def draw_pair(problem: LabelledProblem, kind: Kind, rng: Random) -> Pair | None:
