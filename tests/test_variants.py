@@ -90,7 +90,7 @@ def test_every_seed_can_have_a_warm_start_of_its_own(where: list[str], results: 
     bases = [(folder / f"records/base-seed{seed}.parquet").read_bytes() for seed in (0, 1)]
     assert bases[0] != bases[1]
     metrics = [json.loads(line) for line in (folder / "metrics/grpo-seed1.jsonl").read_text().splitlines()]
-    assert metrics[-1]["lr"] == 0.001
+    assert metrics[-1]["lr"] == pytest.approx(0.001 * 3 / 5), "its own learning rate, at step 3 of 5 of the warmup"
     assert {"validation/pass@1/both_wrong", "validation/pass@1/second_correct"} <= set(metrics[-1])
     mean = (metrics[-1]["validation/pass@1/first_correct"] + metrics[-1]["validation/pass@1/second_correct"]) / 2
     assert metrics[-1]["validation/pass@1"] == pytest.approx(mean), "of pairs with exactly one correct candidate, in both orders"
