@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Callable
@@ -111,6 +112,12 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "evaluate.ks empty": (["evaluate.ks=[]"], "evaluate.ks=[]"),
     "track.to": (["track.to=[mlflow]"], "choose of tensorboard, wandb"),
     "track.wandb_mode": (["track.wandb_mode=maybe"], "offline, online"),
+    "study.own_warm_starts": (["study.own_warm_starts=true"], "choose model=nano_new"),
+    "study.lr": (["+study.lr.rloo=0.1"], "not among study.baselines"),
+    "study.lr negative": (["+study.lr.grpo=-1"], "study.lr.grpo=-1"),
+    "study.variants": (["+study.variants={a: {train.speed: 1}}"], "study.variants.a: no option 'speed'"),
+    "study.variants of a number": (["+study.variants={a: 3}"], "study.variants.a"),
+    "model.path new": (["model.path=new"], "set model.warm_start=true"),
     "budget.devices": (["budget.devices=0"], "budget.devices=0"),
     "budget.memory_gib": (["budget.memory_gib=0"], "budget.memory_gib=0"),
     "budget.teraflops": (["budget.teraflops=-1"], "budget.teraflops=-1"),
@@ -171,6 +178,28 @@ POLICIES: dict[str, tuple[dict[str, bytes], str]] = {
     "empty weights": ({"model.safetensors": b""}, "model.safetensors is damaged"),
     "weights cut short": ({"model.safetensors": (200).to_bytes(8, "little") + b'{"x":'}, "model.safetensors is damaged"),
     "weights that are text": ({"model.safetensors": b"version https://git-lfs.github.com/spec/v1"}, "model.safetensors is damaged"),
+}
+
+# Records of a study, read by `corpo claims`: name -> (a file in its results folder, its content, none where it is missing; what the message holds).
+RECORDS: dict[str, tuple[str, bytes | None, str]] = {
+    "study.json cut": ("records/study.json", b'{"runs": [', "study.json: is damaged"),
+    "study.json without runs": ("records/study.json", b"{}", "is damaged ('runs')"),
+    "rollouts missing": ("records/grpo-seed0.parquet", None, "grpo-seed0.parquet: is not there"),
+    "rollouts cut": ("records/grpo-seed0.parquet", b"PAR1", "grpo-seed0.parquet: is damaged"),
+    "rollouts that are text": ("records/base-seed0.parquet", b"version https://git-lfs.github.com/spec/v1\n", "base-seed0.parquet: is damaged"),
+    "rewards cut": ("records/grpo-seed0-rewards.parquet", b"", "grpo-seed0-rewards.parquet: is damaged"),
+    "a table of something else": ("records/base-seed0.parquet", b"TABLE", "without the column 'split'"),
+    "metrics missing": ("metrics/grpo-seed0.jsonl", None, "grpo-seed0.jsonl: is damaged"),
+    "metrics that are no JSON": ("metrics/grpo-seed0.jsonl", b"step 1\n", "grpo-seed0.jsonl: is damaged"),
+}
+
+# Checkpoints, of which the newest is damaged: name -> (what is written over its end; where a run goes on from, and the warning holds).
+CHECKPOINTS: dict[str, tuple[str, bytes | None, str]] = {
+    "weights cut": ("step-000002.safetensors", b"cut", "step-000002.safetensors is damaged or incomplete"),
+    "weights missing": ("step-000002.safetensors", None, "step-000002.safetensors is damaged or incomplete"),
+    "record cut": ("step-000002.json", b'{"step": 2', "step-000002.safetensors is damaged or incomplete"),
+    "record empty": ("step-000002.json", b"", "step-000002.safetensors is damaged or incomplete"),
+    "record of something else": ("step-000002.json", b"[]", "step-000002.safetensors is damaged or incomplete"),
 }
 
 
@@ -238,12 +267,67 @@ def of_policy(files: dict[str, bytes], folder: Path) -> tuple[int, str]:
     return told(read)
 
 
+def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str]:
+    """Of `corpo claims` on a study of one step and two prompts, one of whose files is damaged."""
+    import numpy as np
+    import pandas as pd
+
+    from corpo.files import append_jsonl, write_json
+    from corpo.report.records import Run, Study, write_study
+    from experiments import claims
+
+    row = {"split": "code_both_wrong", "prompt_id": "00000", "pair_id": "p", "problem_id": "q", "family": "f", "kind": "both_wrong"}
+    row |= {"correct": True, "reward": 1.0}
+    shortcuts = pd.DataFrame({"split": ["code_both_wrong"], "prompts": [1], "problems": [1], "length": [0.0], "words": [0.5]})
+    steps = {1: np.array([[-1.0, 1.0]])}
+    mine = folder / "mine"
+    write_study(Study({0: pd.DataFrame([row])}, [Run("grpo", 0, pd.DataFrame(), steps, pd.DataFrame([row]), steps)], 0.0, [1], shortcuts), [], "", mine)
+    (mine / "metrics").mkdir()
+    append_jsonl(mine / "metrics/grpo-seed0.jsonl", {"step": 1})
+    write_json(mine / "provenance.json", {})
+    if content is None:
+        (mine / file).unlink()
+    elif content == b"TABLE":
+        shortcuts.drop(columns="split").to_parquet(mine / file)
+    else:
+        (mine / file).write_bytes(content)
+    before = sys.argv
+    try:
+        sys.argv = ["corpo claims", str(folder)]
+        return told(claims.main)
+    finally:
+        sys.argv = before
+
+
+def of_checkpoint(file: str, content: bytes | None, folder: Path) -> tuple[int, str]:
+    """The step that a run goes on from, and the warning."""
+    import torch
+
+    from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
+
+    for step in (1, 2):
+        save_checkpoint(folder, Checkpoint(step, {"weight": torch.ones(4)}, {}))
+    path = folder / file
+    path.write_bytes(content) if content is not None else path.unlink()
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("corpo.train.checkpoint")
+    logger.addHandler(handler)
+    try:
+        newest = load_latest(folder)
+    finally:
+        logger.removeHandler(handler)
+    return newest.step if newest else 0, "\n".join(said)
+
+
 def main() -> None:
     sections: dict[str, list[tuple[str, str, tuple[int, str]]]] = {
         "Options": [(name, " ".join(given), of_option(given)) for name, (given, _) in OPTIONS.items()],
         "Rows of a file of pairs": [],
         "Commands and their files": [],
         "Folders of a policy": [],
+        "Records of a study (`corpo claims`)": [],
     }
     for name, (row, _) in ROWS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -256,12 +340,22 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             code, text = of_policy(files, Path(folder))
             sections["Folders of a policy"].append((name, "", (code, text.replace(folder, "mine"))))
+    for name, (file, content, _) in RECORDS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            code, text = of_records(file, content, Path(folder))
+            sections["Records of a study (`corpo claims`)"].append((name, "", (code, text.replace(folder, "results"))))
     count = sum(map(len, sections.values()))
     right = sum(code == 2 and text.count("\n") == 1 for rows in sections.values() for _, _, (code, text) in rows)
     parts = [f"# Malformed input\n\n`python -m benchmarks.malformed`. {count} cases; {right} end with exit code 2 and one line, before any work."]
     for title, rows in sections.items():
         cells = [[name, f"`{given}`" if given else "", code, text.strip().replace("|", "\\|")] for name, given, (code, text) in rows]
         parts.append(f"## {title}\n\n" + table(["what is wrong", "given", "exit code", "message"], cells))
+    damaged = []
+    for name, (file, content, _) in CHECKPOINTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            step, text = of_checkpoint(file, content, Path(folder))
+            damaged.append([name, step, text.replace(f"{folder}/", "")])
+    parts.append("## Checkpoints, of two the newer damaged\n\n" + table(["what is wrong", "goes on from step", "warning"], damaged))
     path = ROOT / "results/robustness/malformed.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n\n".join(parts) + "\n")

@@ -20,12 +20,17 @@ def main() -> None:
     folders = sorted(path.parent.parent for path in results.glob("*/records/study.json"))
     if not folders:
         sys.exit(f"corpo: {results}: no finished study in it; run python -m experiments.reproduce first")
+    from corpo.report.records import RecordsError
     from corpo.report.render import claims_page, render_results
 
     studies = {}
     with progress("claims", len(folders)) as advance:
         for folder in folders:
-            studies[folder.name] = render_results(folder)
+            try:
+                studies[folder.name] = render_results(folder)
+            except RecordsError as error:
+                print(f"corpo: {error}", file=sys.stderr)
+                sys.exit(2)
             advance(note=folder.name)
     write_text(results / "claims.md", claims_page(studies))
     print(results / "claims.md")

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from corpo.files import write_atomically
 from corpo.markdown import table
 from corpo.report.figures import COLOURS, NAMES, predicted_failed_positive, styled
-from corpo.report.records import read_study
+from corpo.report.records import RecordsError, read_study
 from corpo.task import OrdinalReward
 from corpo.theory import expected_signal, predictions, spread
 from experiments.invocation import ROOT
@@ -75,9 +75,10 @@ def main() -> None:
         print(ratios())
         return
     folder = Path(sys.argv[1])
-    if not (folder / "records/study.json").exists():
-        sys.exit(f"corpo: {folder}: no records of a study in it; give a results folder, such as results/reproduce")
-    study, _ = read_study(folder)
+    try:
+        study, _ = read_study(folder)
+    except RecordsError as error:
+        sys.exit(f"corpo: {error}")
     _save(predicted_failed_positive(study), folder / "figures/predicted_failed_positive.png")
     for run in study.runs:
         found = [one for one in predictions(run.rewards, study.threshold) if one.measured == one.measured]

@@ -9,7 +9,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.malformed import COMMANDS, GOOD_ROW, OPTIONS, POLICIES, ROWS, of_command, of_option, of_policy, of_row
+from benchmarks.malformed import (
+    CHECKPOINTS,
+    COMMANDS,
+    GOOD_ROW,
+    OPTIONS,
+    POLICIES,
+    RECORDS,
+    ROWS,
+    of_checkpoint,
+    of_command,
+    of_option,
+    of_policy,
+    of_records,
+    of_row,
+)
 from corpo.data.store import DataError, pairs_of, read_rows
 from corpo.task import Fault, Verdict, parse_response
 
@@ -46,6 +60,20 @@ def test_a_command(case: str, tmp_path: Path) -> None:
 def test_a_folder_of_a_policy(case: str, tmp_path: Path) -> None:
     files, expected = POLICIES[case]
     _one_line(of_policy(files, tmp_path), expected)
+
+
+@pytest.mark.parametrize("case", RECORDS)
+def test_a_study_s_records(case: str, tmp_path: Path) -> None:
+    file, content, expected = RECORDS[case]
+    _one_line(of_records(file, content, tmp_path), expected)
+
+
+@pytest.mark.parametrize("case", CHECKPOINTS)
+def test_a_damaged_checkpoint_is_passed_over(case: str, tmp_path: Path) -> None:
+    file, content, expected = CHECKPOINTS[case]
+    step, warning = of_checkpoint(file, content, tmp_path)
+    assert step == 1
+    assert expected in warning
 
 
 def _read(path: Path) -> None:

@@ -14,7 +14,8 @@ from corpo.report.records import Run, Study, read_study, write_study
 def test_rewards_and_lengths_come_back(tmp_path: Path) -> None:
     rewards = {1: np.array([[-1.0, 0.2, 1.0], [0.4, -0.6, -0.2]]), 2: np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, 0.6]])}
     lengths = {1: np.array([[4, 5, 6], [7, 8, 9]]), 2: np.array([[1, 2, 3], [3, 2, 1]])}
-    rollouts = pd.DataFrame({"prompt_id": ["00000"], "reward": [1.0]})
+    told = {"split": "s", "prompt_id": "00000", "pair_id": "p", "problem_id": "q", "kind": "both_wrong", "correct": True, "reward": 1.0}
+    rollouts = pd.DataFrame([told])
     run = Run("opo", 0, pd.DataFrame({"step": [1, 2]}), rewards, rollouts, lengths)
     shortcuts = pd.DataFrame({"split": ["code_both_wrong"], "prompts": [2], "problems": [1], "length": [0.0], "words": [0.5]})
     (tmp_path / "metrics").mkdir()

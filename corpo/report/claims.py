@@ -9,7 +9,7 @@ effect that the study would have found tells how far from deciding it was. No se
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ import pandas as pd
 from corpo.evaluate.intervals import Estimate, over_seeds
 from corpo.report.compare import difference
 from corpo.report.records import Study
+from corpo.report.tables import mean_of
 
 EARLY = 5  # steps, the first or the last ones
 IN_DOMAIN = ("code_first_correct", "code_second_correct")
@@ -36,7 +37,14 @@ class Unit:
 
 POINTS = Unit("points", lambda value: f"{100 * value:+.1f}")
 SHARE = Unit("share", lambda value: f"{value:.1%}")
-RATIO = Unit("ratio", lambda value: f"{math.exp(value):.2f}")  # of a logarithm
+
+
+def _ratio(logarithm: float) -> str:
+    most = 1000
+    return f">{most}" if logarithm > math.log(most) else f"<{1 / most}" if logarithm < -math.log(most) else f"{math.exp(logarithm):.2f}"
+
+
+RATIO = Unit("ratio", _ratio)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Comparison:
     needs: tuple[str, ...]  # baselines
     measure: Callable[[Study], Estimate | None]
     same: bool = False  # the claim is that nothing differs by as much as `least`
+    room: Callable[[Study], float] | None = None  # the largest effect that there can be
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,12 @@ def _settles(study: Study) -> Estimate:
     return over_seeds(static - corpo)
 
 
+def _room(study: Study, baseline: str, splits: Sequence[str], k: int) -> float:
+    """What a baseline leaves to be gained."""
+    prompts = study.prompts(baseline)
+    return 1 - float(np.mean([mean_of(prompts, (split,), f"pass@{k}") for split in splits]))
+
+
 def _smaller(study: Study, of: Callable[[pd.DataFrame], float]) -> Estimate:
     """The logarithm of GRPO's number over CoRPO's, by seed."""
     grpo, corpo = (_log(np.array([of(run.metrics) for run in study.of(baseline)])) for baseline in ("grpo", "corpo"))
@@ -173,6 +188,7 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
             0.03,
             ("grpo", baseline),
             partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
+            room=partial(_room, baseline="grpo", splits=OUT_OF_DOMAIN, k=k),
         )
         for baseline in ("static", "corpo")
         for k in (16, 1)
@@ -185,6 +201,7 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
             0.01,
             ("static", "corpo"),
             partial(difference, first="static", second="corpo", splits=IN_DOMAIN, k=k),
+            room=partial(_room, baseline="corpo", splits=IN_DOMAIN, k=k),
         )
         for k in (16, 1)
     ),
@@ -237,6 +254,8 @@ def _tested(study: Study, test: Comparison) -> Finding:
     else:
         verdict = FAILS if interval.high < test.least else HOLDS if interval.low > 0 else UNDECIDED
     shown = f"{tell(estimate.mean)} [{tell(interval.low)}, {tell(interval.high)}]"
+    if test.room and (left := test.room(study)) < test.least:
+        return Finding(test.claim, test.quantity, f"{shown}; at the ceiling: only {tell(left)} is left to gain", least, "–", UNDECIDED)
     return Finding(test.claim, test.quantity, shown, least, tell(estimate.detectable(level)), verdict)
 
 

@@ -264,9 +264,13 @@ DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, learning, 
 
 
 def _can_be_drawn(study: Study) -> list[Callable[[Study], Figure]]:
-    """Differences need GRPO and another baseline."""
-    compared = compare.REFERENCE in study.baselines and len(study.baselines) > 1
-    return [draw for draw in DRAWN if compared or draw is not differences]
+    """Differences need GRPO and another baseline; habits, runs that were validated on pairs of every kind."""
+    left_out: set[Callable[[Study], Figure]] = set()
+    if compare.REFERENCE not in study.baselines or len(study.baselines) == 1:
+        left_out.add(differences)
+    if not any(f"validation/pass@1/{kind}" in run.metrics for run in study.runs for kind in Kind):
+        left_out.add(habits)
+    return [draw for draw in DRAWN if draw not in left_out]
 
 
 @styled()

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,24 +116,57 @@ def _write(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, lambda beside: table.to_parquet(beside, compression="zstd", index=False))
 
 
+class RecordsError(ValueError):
+    """A study's records cannot be read: the message names the file and says what to do."""
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        reason = "is not there" if isinstance(error, FileNotFoundError) else f"is damaged ({told})"
+        raise RecordsError(f"{path}: {reason}; restore it, or run the study again (its command is in report.md)") from error
+
+
 def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
-    """What `write_study` kept: the study and its examples. Raises FileNotFoundError where there is none."""
+    """What `write_study` kept: the study and its examples. Raises RecordsError where a file is missing or is not what it should be."""
     records = folder / "records"
-    about = read_json(records / "study.json")
+    with _reading(records / "study.json") as path:
+        about = read_json(path)
+        runs_told = [(str(one["baseline"]), int(one["seed"])) for one in about["runs"]]
+        threshold, ks, seeds = float(about["threshold"]), list(about["ks"]), list(about["bases"])
     runs = []
-    for one in about["runs"]:
-        name = f"{one['baseline']}-seed{one['seed']}"
+    for baseline, seed in runs_told:
+        name = f"{baseline}-seed{seed}"
         columns = ["step", "prompt", "rollout", "reward", "tokens"]
-        steps = pd.read_parquet(records / f"{name}-rewards.parquet").reindex(columns=columns).groupby("step")
-        rewards, lengths = (
-            {int(str(step)): table.pivot(index="prompt", columns="rollout", values=column).to_numpy() for step, table in steps}
-            for column in ("reward", "tokens")
-        )
-        metrics = pd.DataFrame(read_jsonl(folder / "metrics" / f"{name}.jsonl"))
-        runs.append(Run(one["baseline"], one["seed"], metrics, rewards, pd.read_parquet(records / f"{name}.parquet"), lengths))
-    bases = {seed: pd.read_parquet(records / f"base-seed{seed}.parquet") for seed in about["bases"]}
-    shortcuts = pd.read_parquet(records / "shortcuts.parquet")
-    return Study(bases, runs, about["threshold"], about["ks"], shortcuts), read_json(records / "examples.json")
+        with _reading(records / f"{name}-rewards.parquet") as path:
+            steps = pd.read_parquet(path).reindex(columns=columns).groupby("step")
+            rewards, lengths = (
+                {int(str(step)): table.pivot(index="prompt", columns="rollout", values=column).to_numpy() for step, table in steps}
+                for column in ("reward", "tokens")
+            )
+        with _reading(folder / "metrics" / f"{name}.jsonl") as path:
+            metrics = pd.DataFrame(read_jsonl(path))
+            metrics["step"]  # what all else hangs on
+        runs.append(Run(baseline, seed, metrics, rewards, _rollouts(records / f"{name}.parquet"), lengths))
+    bases = {int(seed): _rollouts(records / f"base-seed{seed}.parquet") for seed in seeds}
+    with _reading(records / "shortcuts.parquet") as path:
+        shortcuts = pd.read_parquet(path)
+    with _reading(records / "examples.json") as path:
+        return Study(bases, runs, threshold, ks, shortcuts), read_json(path)
+
+
+_NEEDED = ("split", "prompt_id", "pair_id", "problem_id", "kind", "correct", "reward")
+
+
+def _rollouts(path: Path) -> pd.DataFrame:
+    with _reading(path):
+        table = pd.read_parquet(path)
+        if missing := [column for column in _NEEDED if column not in table]:
+            raise ValueError(f"without the column {missing[0]!r}")
+        return table
 
 
 def newest_study(results: Path) -> Path:

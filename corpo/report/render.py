@@ -31,7 +31,7 @@ class Rendered:
 
 
 def render_results(folder: Path) -> Rendered:
-    """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises FileNotFoundError without records."""
+    """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises RecordsError where they are damaged."""
     study, examples = read_study(folder)
     about, stages = read_json(folder / "records/study.json"), read_json(folder / PROVENANCE)
     table = write_tables(study, folder)
