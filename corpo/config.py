@@ -353,6 +353,9 @@ class StudyConfig:
                 raise ValueError(f"study.lr.{name}: not among study.baselines={list(self.baselines)}")
             if not 0 < lr < math.inf:
                 raise ValueError(f"study.lr.{name}={lr:g}: must be positive, and finite")
+        for name, options in self.variants.items():
+            if not isinstance(options, dict):
+                raise ValueError(f"study.variants.{name}={options!r}: give the options that it changes, such as {{train.lr: 0.0001}}")
 
 
 @dataclass
