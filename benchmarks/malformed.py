@@ -276,7 +276,7 @@ def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str
     from corpo.report.records import Run, Study, write_study
     from experiments import claims
 
-    row = {"split": "code_both_wrong", "prompt_id": "00000", "pair_id": "p", "problem_id": "q", "family": "f", "kind": "both_wrong"}
+    row: dict[str, object] = {"split": "code_both_wrong", "prompt_id": "00000", "pair_id": "p", "problem_id": "q", "family": "f", "kind": "both_wrong"}
     row |= {"correct": True, "reward": 1.0}
     shortcuts = pd.DataFrame({"split": ["code_both_wrong"], "prompts": [1], "problems": [1], "length": [0.0], "words": [0.5]})
     steps = {1: np.array([[-1.0, 1.0]])}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from corpo.config import Config
 from corpo.stages import Stage
-from experiments.policies import estimated_minutes, make_engine, model_hash, model_path, model_spec, outputs, sampling_spec
+from experiments.policies import estimated_minutes, model_hash, model_path, model_spec, outputs, sampling_spec, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,8 +150,8 @@ def _sample(config: Config, problems: Sequence[RealProblem], folder: Path) -> No
     writer = _writer(config)
     path = model_path(writer)
     model, tokenizer = load_policy(writer.model, path)
-    engine = make_engine(writer, model, tokenizer, path)
-    sample_candidates(problems, engine, tokenizer if writer.model.chat_template else None, config.candidates.samples, config.candidates.seed, folder)
+    with serving(writer, model, tokenizer, path) as engine:
+        sample_candidates(problems, engine, tokenizer if writer.model.chat_template else None, config.candidates.samples, config.candidates.seed, folder)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from experiments.app import app
 from experiments.datasets import data_stage, split_pairs
 from experiments.invocation import command
 from experiments.pipeline import start_path, warm_start_stage
-from experiments.policies import make_engine, renderer
+from experiments.policies import renderer, serving
 from experiments.report import results_folder
 
 PROMPTS = 64
@@ -42,11 +42,11 @@ def run(config: Config) -> None:
     rows, rewards, spread = [], {}, {}
     for name in ("transformers", "vllm"):
         rollout = dataclasses.replace(config.rollout, engine=name)
-        engine = make_engine(dataclasses.replace(config, rollout=rollout), model, tokenizer, path)
-        engine.generate([render(pair) for pair in pairs[:2]], config.train.group, seed=1)
-        started = time.perf_counter()
-        rollouts = engine.generate([render(pair) for pair in pairs], config.train.group, seed=0)
-        seconds = time.perf_counter() - started
+        with serving(dataclasses.replace(config, rollout=rollout), model, tokenizer, path) as engine:
+            engine.generate([render(pair) for pair in pairs[:2]], config.train.group, seed=1)
+            started = time.perf_counter()
+            rollouts = engine.generate([render(pair) for pair in pairs], config.train.group, seed=0)
+            seconds = time.perf_counter() - started
         rewards_PG = judge(rollouts.texts_PG, pairs, config.reward.build()).rewards_PG
         rewards[name] = rewards_PG.mean(1).tolist()
         gaps = []

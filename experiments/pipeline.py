@@ -20,7 +20,6 @@ from experiments.policies import (
     estimated_minutes,
     fitting,
     is_nano,
-    make_engine,
     model_architecture,
     model_hash,
     model_path,
@@ -28,6 +27,7 @@ from experiments.policies import (
     outputs,
     renderer,
     sampling_spec,
+    serving,
 )
 
 if TYPE_CHECKING:
@@ -162,24 +162,25 @@ def _train_policy(config: Config, folder: Path) -> None:
     train, validation, *watched = ([pair for split, pair in fitting_pairs if split == name] for name in (TRAIN, VALIDATION, *WATCHED.values()))
     if not train or not validation:
         raise DataError("data: no pairs to train on or none to validate with; set data.sources.*.evaluation below 1, or give more problems")
-    learner = Learner(
-        model,
-        tokenizer,
-        make_engine(config, model, tokenizer, path),
-        config.reward.build(),
-        config.baseline.name,
-        config.baseline.options,
-        render,
-        config.train,
-        config.seed,
-        config.rollout.temperature,
-    )
-    mirrors = mirrors_of(config, f"{config.baseline.name}-seed{config.seed}", train_stage(config).key)
-    prompts = config.train.validation_prompts
-    shown = [*validation[:prompts], *(pair for pairs_of_kind in watched for pair in pairs_of_kind[: max(2, prompts // 2)])]
-    learner.train(train, shown, folder, mirrors.step)
-    mirrors.close()
-    learner.save(folder / "policy")
+    with serving(config, model, tokenizer, path) as engine:
+        learner = Learner(
+            model,
+            tokenizer,
+            engine,
+            config.reward.build(),
+            config.baseline.name,
+            config.baseline.options,
+            render,
+            config.train,
+            config.seed,
+            config.rollout.temperature,
+        )
+        mirrors = mirrors_of(config, f"{config.baseline.name}-seed{config.seed}", train_stage(config).key)
+        prompts = config.train.validation_prompts
+        shown = [*validation[:prompts], *(pair for pairs_of_kind in watched for pair in pairs_of_kind[: max(2, prompts // 2)])]
+        learner.train(train, shown, folder, mirrors.step)
+        mirrors.close()
+        learner.save(folder / "policy")
     if ranks.rank() == 0:
         card = model_card(config, start_key(config), data_stage(config).key, read_jsonl(folder / "metrics.jsonl"), provenance())
         write_text(folder / "policy/README.md", card)
@@ -224,9 +225,9 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
     path = str(train_policy(config) / "policy") if trained else start_path(config)
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
-    engine = make_engine(config, model, tokenizer, path)
     render, fits, evaluate = renderer(config, tokenizer), fitting(config, model, tokenizer), config.evaluate
-    rollouts = roll_out(pairs, engine, render, fits, config.reward.build(), evaluate.group, evaluate.seed, folder, title)
+    with serving(config, model, tokenizer, path) as engine:
+        rollouts = roll_out(pairs, engine, render, fits, config.reward.build(), evaluate.group, evaluate.seed, folder, title)
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
     for part in folder.glob("part-*.parquet"):
         part.unlink()

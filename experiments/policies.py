@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,17 @@ def sampling_spec(config: Config) -> dict[str, object]:
     return {key: getattr(config.rollout, key) for key in ("engine", "max_new_tokens", "temperature", "stop")}
 
 
-def make_engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> RolloutEngine:
-    """The engine that the config names, for a model that was loaded from `path`."""
+@contextmanager
+def serving(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> Iterator[RolloutEngine]:
+    """The engine that the config names, for a model that was loaded from `path`; closed at the end, for memory has room for one."""
+    engine = _make_engine(config, model, tokenizer, path)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _make_engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> RolloutEngine:
     rollout = config.rollout
     if rollout.engine == "vllm":
         from corpo.rollout.vllm import VllmEngine

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app import compose, refuse, validated
-from experiments.policies import make_engine, model_path, renderer
+from experiments.policies import model_path, renderer, serving
 
 if TYPE_CHECKING:
     from corpo.config import Config
@@ -90,7 +90,8 @@ def judge_pair(config: Config, pair: Pair, rollouts: int) -> Judgement | None:
     room = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
     if (length := len(tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])) > room:
         raise ValueError(f"problem and programs are {length} tokens, and {config.model.path} has room for {room}; shorten them or take another policy")
-    return judgement(make_engine(config, model, tokenizer, path).generate([prompt], rollouts, config.seed).texts_PG[0])
+    with serving(config, model, tokenizer, path) as engine:
+        return judgement(engine.generate([prompt], rollouts, config.seed).texts_PG[0])
 
 
 def main() -> None:

@@ -53,7 +53,21 @@ def test_a_skipped_weight_sync_is_noticed(engine: VllmEngine, monkeypatch: pytes
             parameter.mul_(1.1)
     with monkeypatch.context() as patch:
         patch.setattr(engine.llm, "collective_rpc", lambda *_, **__: None)
-        with pytest.raises(SyncError, match="stale or wrong weights"):
+        with pytest.raises(SyncError, match="stale weights"):
             engine.sync()
     engine.sync()
     assert engine.probe() < engine.config.probe_tolerance
+
+
+def test_even_one_small_step_that_was_not_handed_over_is_noticed(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too small for the probe: what it moves is within what two bf16 implementations differ by."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in engine.model.parameters():
+            parameter.add_(2e-5 * torch.randn_like(parameter).sign())
+    assert engine.probe() < engine.config.probe_tolerance, "alone it would let this pass"
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.llm, "collective_rpc", lambda *_, **__: None)
+        with pytest.raises(SyncError, match="embedding is not the trainer's"):
+            engine.sync()
+    engine.sync()

@@ -54,3 +54,6 @@ class RolloutEngine(Protocol):
     def generate(
         self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None
     ) -> Rollouts: ...
+
+    def close(self) -> None:
+        """Give back what it holds; it samples no more."""

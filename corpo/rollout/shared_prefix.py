@@ -28,6 +28,9 @@ class SharedPrefixEngine:
     def sync(self) -> None:
         """Nothing to do: it samples from the trainer's own weights."""
 
+    def close(self) -> None:
+        """Nothing: all that it uses is the model's."""
+
     @torch.no_grad()
     def generate(
         self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None

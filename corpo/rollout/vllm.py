@@ -6,8 +6,10 @@ over by reference, and one accelerator serves trainer and engine.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +22,15 @@ from corpo.policy.lora import merged
 from corpo.policy.tree import group_logprobs
 from corpo.rollout.engine import EngineError, Rollouts
 
-PROBE_TOKENS = 64
+# Text as policies read and write it: of tokens drawn at random log-probs are so low that bf16 alone moves them by a tenth of a nat.
+PROBE = """Return the largest number of xs that is below k, or None.
+def f(xs, k):
+    best = None
+    for x in xs:
+        if x < k and (best is None or x > best):
+            best = x
+    return best
+<think>B line 4: x < k, not x <= k</think> A: 9 B: 1"""
 
 
 class SyncError(EngineError):
@@ -79,6 +89,8 @@ class VllmEngine:
         if self.model.config.tie_word_embeddings:
             self.llm.apply_model(_tie_again)
         self.llm.reset_prefix_cache()
+        if self.config.tensor_parallel == 1 and not self._same_embedding():
+            raise SyncError("rollout.vllm: after the weight sync the engine's embedding is not the trainer's: it serves stale weights")
         gap = self.probe()
         if gap > self.config.probe_tolerance:
             raise SyncError(
@@ -86,18 +98,31 @@ class VllmEngine:
                 f"(tolerated: rollout.vllm.probe_tolerance={self.config.probe_tolerance:g}); the engine serves stale or wrong weights"
             )
 
+    def _same_embedding(self) -> bool:
+        """Whether the embedding, which every full update moves and vLLM keeps as it is, arrived to the last bit; a probe would miss one small step."""
+        own = self.model.get_input_embeddings().weight.detach()
+        [served] = self.llm.apply_model(partial(_embedding_sum, rows=len(own)))
+        return abs(served - float(own.sum(dtype=torch.float64))) < 1e-5  # sums in another order differ by less, one changed weight by more
+
     def probe(self) -> float:
-        """Mean distance of the engine's log-probs from the trainer's on a fixed row of tokens, in nats a token."""
+        """Mean distance of the engine's log-probs from the trainer's on a fixed text, in nats a token."""
         from vllm import SamplingParams
 
-        ids = torch.randint(0, len(self.tokenizer), (1, 1, PROBE_TOKENS), generator=torch.Generator().manual_seed(0))
-        row = ids.flatten().tolist()
+        row: list[int] = self.tokenizer(PROBE, add_special_tokens=False)["input_ids"]
+        ids = torch.tensor(row)[None, None]
         [output] = self.llm.generate([{"prompt_token_ids": row}], SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=1.0), use_tqdm=False)
         served = torch.tensor([at[token].logprob for at, token in zip(output.prompt_logprobs[1:], row[1:], strict=True)])
         with torch.no_grad():
             completion = ids[..., 1:].to(self.model.device)
             own, _ = group_logprobs(self.model, [row[:1]], completion, torch.ones_like(completion, dtype=torch.bool))
         return float((own.flatten().cpu() - served).abs().mean())
+
+    def close(self) -> None:
+        """Weights and cache go, so that the process can start another engine. Of several processes it stays: vLLM would take their process group along."""
+        if ranks.size() == 1:
+            self.llm.llm_engine.engine_core.shutdown()
+            del self.llm
+            gc.collect()
 
     def generate(
         self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None
@@ -141,6 +166,10 @@ class VllmEngine:
                 logprobs_PGT[p, g, :length] = torch.tensor([at[token].logprob for at, token in zip(sample.logprobs, sample.token_ids, strict=True)])
         texts_PG = [self.tokenizer.batch_decode([list(s.token_ids) for s in samples], skip_special_tokens=True) for samples in samples_PG]
         return Rollouts(prompt_ids, ids_PGT, mask_PGT, logprobs_PGT, texts_PG)
+
+
+def _embedding_sum(served: Any, rows: int) -> float:
+    return float(served.model.embed_tokens.weight[:rows].detach().sum(dtype=torch.float64))
 
 
 def _tie_again(served: Any) -> None:
