@@ -180,6 +180,7 @@ POLICIES: dict[str, tuple[dict[str, bytes], str]] = {
     "weights that are text": ({"model.safetensors": b"version https://git-lfs.github.com/spec/v1"}, "model.safetensors is damaged"),
 }
 
+_OTHER_TABLE = b"a Parquet file with other columns"
 # Records of a study, read by `corpo claims`: name -> (a file in its results folder, its content, none where it is missing; what the message holds).
 RECORDS: dict[str, tuple[str, bytes | None, str]] = {
     "study.json cut": ("records/study.json", b'{"runs": [', "study.json: is damaged"),
@@ -188,12 +189,14 @@ RECORDS: dict[str, tuple[str, bytes | None, str]] = {
     "rollouts cut": ("records/grpo-seed0.parquet", b"PAR1", "grpo-seed0.parquet: is damaged"),
     "rollouts that are text": ("records/base-seed0.parquet", b"version https://git-lfs.github.com/spec/v1\n", "base-seed0.parquet: is damaged"),
     "rewards cut": ("records/grpo-seed0-rewards.parquet", b"", "grpo-seed0-rewards.parquet: is damaged"),
-    "a table of something else": ("records/base-seed0.parquet", b"TABLE", "without the column 'split'"),
+    "a table of something else": ("records/base-seed0.parquet", _OTHER_TABLE, "without the column 'split'"),
+    "provenance missing": ("provenance.json", None, "provenance.json: is not there"),
+    "config missing": ("config.yaml", None, "config.yaml: is not there"),
     "metrics missing": ("metrics/grpo-seed0.jsonl", None, "grpo-seed0.jsonl: is damaged"),
     "metrics that are no JSON": ("metrics/grpo-seed0.jsonl", b"step 1\n", "grpo-seed0.jsonl: is damaged"),
 }
 
-# Checkpoints, of which the newest is damaged: name -> (what is written over its end; where a run goes on from, and the warning holds).
+# Checkpoints of steps 1 and 2, the newer damaged: name -> (a file of it, its content, none where it is missing; what the warning holds).
 CHECKPOINTS: dict[str, tuple[str, bytes | None, str]] = {
     "weights cut": ("step-000002.safetensors", b"cut", "step-000002.safetensors is damaged or incomplete"),
     "weights missing": ("step-000002.safetensors", None, "step-000002.safetensors is damaged or incomplete"),
@@ -285,9 +288,10 @@ def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str
     (mine / "metrics").mkdir()
     append_jsonl(mine / "metrics/grpo-seed0.jsonl", {"step": 1})
     write_json(mine / "provenance.json", {})
+    write_text(mine / "config.yaml", "")
     if content is None:
         (mine / file).unlink()
-    elif content == b"TABLE":
+    elif content == _OTHER_TABLE:
         shortcuts.drop(columns="split").to_parquet(mine / file)
     else:
         (mine / file).write_bytes(content)

@@ -70,7 +70,7 @@ class SourceConfig:
 
 @dataclass
 class PairingConfig:
-    """How candidates of real problems become pairs."""
+    """How candidates of real problems become pairs; of the bank's, only the two shares say something."""
 
     most_of_problem: int = 4  # pairs of one problem in one split, no candidate twice
     longest: int = 1500  # characters of a candidate; longer ones are left out

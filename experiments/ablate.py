@@ -14,9 +14,8 @@ from corpo.files import write_json, write_text
 from corpo.report.records import CONFIG, PROVENANCE
 from corpo.stages import Stage
 from experiments.app import app
-from experiments.datasets import build_data
-from experiments.pipeline import evaluate_policy, train_policy
-from experiments.report import dump, read_runs, records_of, results_folder, study_bases, study_runs, study_stages
+from experiments.report import dump, read_runs, records_of, results_folder, study_runs, study_stages
+from experiments.reproduce import run_study
 from experiments.variants import variants
 
 
@@ -27,12 +26,7 @@ def stages(config: Config) -> list[Stage]:
 
 def run(config: Config) -> None:
     for variant in variants(config).values():
-        build_data(variant)
-        for base in study_bases(variant):
-            evaluate_policy(base, trained=False)
-        for one in study_runs(variant):
-            train_policy(one)
-            evaluate_policy(one, trained=True)
+        run_study(variant)
     print(write(config) / "report.md")
 
 

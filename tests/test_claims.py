@@ -15,7 +15,7 @@ from scipy.stats import t, ttest_rel
 from corpo.baselines import advantages
 from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
 from corpo.report import claims
-from corpo.report.claims import FAILS, HOLDS, OUT_OF_DOMAIN, POINTS, STATEMENTS, TESTS, UNDECIDED, Comparison, findings
+from corpo.report.claims import FAILS, HOLDS, OUT_OF_DOMAIN, STATEMENTS, TESTS, UNDECIDED, Comparison, findings, points
 from corpo.report.compare import aggregates, difference, differences
 from corpo.report.records import Run, Study
 from tests.command import run
@@ -70,7 +70,7 @@ def test_detectable_is_what_a_test_finds_four_times_in_five() -> None:
     ],
 )
 def test_verdicts(mean: float, error: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    test = Comparison("C1", "a quantity", POINTS, 0.05, (), lambda study: Estimate(mean, error, 1000))
+    test = Comparison("C1", "a quantity", points, 0.05, (), lambda study: Estimate(mean, error, 1000))
     monkeypatch.setattr(claims, "TESTS", (test,))
     [found] = findings(_study(1, 0.0))
     assert found.verdict == verdict

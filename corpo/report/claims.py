@@ -27,24 +27,18 @@ OUT_OF_DOMAIN = ("code_both_wrong", "code_both_correct", "math_first_correct", "
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
 
-@dataclass(frozen=True)
-class Unit:
-    """How a quantity is told."""
-
-    name: str
-    tell: Callable[[float], str]
+# How a quantity is told.
+def points(share: float) -> str:
+    return f"{100 * share:+.1f}"
 
 
-POINTS = Unit("points", lambda value: f"{100 * value:+.1f}")
-SHARE = Unit("share", lambda value: f"{value:.1%}")
+def percent(share: float) -> str:
+    return f"{share:.1%}"
 
 
-def _ratio(logarithm: float) -> str:
+def ratio(logarithm: float) -> str:
     most = 1000
     return f">{most}" if logarithm > math.log(most) else f"<{1 / most}" if logarithm < -math.log(most) else f"{math.exp(logarithm):.2f}"
-
-
-RATIO = Unit("ratio", _ratio)
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ class Comparison:
 
     claim: str
     quantity: str
-    unit: Unit
+    tell: Callable[[float], str]
     least: float  # the smallest effect of interest
     needs: tuple[str, ...]  # baselines
     measure: Callable[[Study], Estimate | None]
@@ -171,20 +165,20 @@ def _steadier(study: Study) -> Estimate | None:
 
 
 TESTS: tuple[Comparison | Guarantee, ...] = (
-    Comparison("C1", f"failures that GRPO rewards, first {EARLY} steps", SHARE, 0.05, ("grpo",), _rewarded_failures),
+    Comparison("C1", f"failures that GRPO rewards, first {EARLY} steps", percent, 0.05, ("grpo",), _rewarded_failures),
     Guarantee("C2", "static"),
-    Comparison("C2", "validation pass@1 gained in the last third of training, CoRPO - static", POINTS, 0.02, ("static", "corpo"), _stalls),
+    Comparison("C2", "validation pass@1 gained in the last third of training, CoRPO - static", points, 0.02, ("static", "corpo"), _stalls),
     Guarantee("C3", "corpo"),
-    Comparison("C3", f"groups with the clip active, first {EARLY} steps - last {EARLY}", POINTS, 0.1, ("corpo",), _switches),
-    Comparison("C4", f"static: N⁻/N⁺ of the first {EARLY} steps", RATIO, math.log(1.1), ("static",), partial(_below_one, baseline="static")),
-    Comparison("C4", f"CoRPO: N⁻/N⁺ of the first {EARLY} steps", RATIO, math.log(1.1), ("corpo",), partial(_below_one, baseline="corpo")),
-    Comparison("C4", f"static: N⁺/N⁻ of the last {EARLY} steps over the first {EARLY}", RATIO, math.log(2), ("static",), _rises),
-    Comparison("C4", f"N⁺/N⁻ of the last {EARLY} steps, static over CoRPO", RATIO, math.log(1.25), ("static", "corpo"), _settles),
+    Comparison("C3", f"groups with the clip active, first {EARLY} steps - last {EARLY}", points, 0.1, ("corpo",), _switches),
+    Comparison("C4", f"static: N⁻/N⁺ of the first {EARLY} steps", ratio, math.log(1.1), ("static",), partial(_below_one, baseline="static")),
+    Comparison("C4", f"CoRPO: N⁻/N⁺ of the first {EARLY} steps", ratio, math.log(1.1), ("corpo",), partial(_below_one, baseline="corpo")),
+    Comparison("C4", f"static: N⁺/N⁻ of the last {EARLY} steps over the first {EARLY}", ratio, math.log(2), ("static",), _rises),
+    Comparison("C4", f"N⁺/N⁻ of the last {EARLY} steps, static over CoRPO", ratio, math.log(1.25), ("static", "corpo"), _settles),
     *(
         Comparison(
             "C5",
             f"out of domain, mean of four splits, pass@{k}: {baseline} - GRPO",
-            POINTS,
+            points,
             0.03,
             ("grpo", baseline),
             partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
@@ -197,7 +191,7 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
         Comparison(
             "C5",
             f"in domain, pass@{k}: static - CoRPO",
-            POINTS,
+            points,
             0.01,
             ("static", "corpo"),
             partial(difference, first="static", second="corpo", splits=IN_DOMAIN, k=k),
@@ -205,11 +199,11 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
         )
         for k in (16, 1)
     ),
-    Comparison("C6", "update norm over learning rate, GRPO over CoRPO", RATIO, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update)),
-    Comparison("C6", "KL from the warm start at the end, GRPO over CoRPO", RATIO, math.log(1.2), ("grpo", "corpo"), partial(_smaller, of=_distance)),
-    Comparison("C6", "spread of the last validation pass@1 over seeds, GRPO over CoRPO", RATIO, math.log(1.25), ("grpo", "corpo"), _steadier),
+    Comparison("C6", "update norm over learning rate, GRPO over CoRPO", ratio, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update)),
+    Comparison("C6", "KL from the warm start at the end, GRPO over CoRPO", ratio, math.log(1.2), ("grpo", "corpo"), partial(_smaller, of=_distance)),
+    Comparison("C6", "spread of the last validation pass@1 over seeds, GRPO over CoRPO", ratio, math.log(1.25), ("grpo", "corpo"), _steadier),
     Comparison(
-        "C7", "seconds of an update a token, GRPO over CoRPO", RATIO, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update_seconds), same=True
+        "C7", "seconds of an update a token, GRPO over CoRPO", ratio, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update_seconds), same=True
     ),
 )
 
@@ -240,7 +234,7 @@ def _family(test: Comparison) -> int:
 
 
 def _tested(study: Study, test: Comparison) -> Finding:
-    tell, estimate = test.unit.tell, test.measure(study)
+    tell, estimate = test.tell, test.measure(study)
     least = ("within " if test.same else "") + tell(test.least)
     if estimate is None or not math.isfinite(estimate.mean):
         return Finding(test.claim, test.quantity, "not measured", least, "–", UNDECIDED)

@@ -121,7 +121,8 @@ class RecordsError(ValueError):
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Path]:
+def reading(path: Path) -> Iterator[Path]:
+    """Turns whatever goes wrong with a file of a results folder into RecordsError."""
     try:
         yield path
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -133,7 +134,7 @@ def _reading(path: Path) -> Iterator[Path]:
 def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
     """What `write_study` kept: the study and its examples. Raises RecordsError where a file is missing or is not what it should be."""
     records = folder / "records"
-    with _reading(records / "study.json") as path:
+    with reading(records / "study.json") as path:
         about = read_json(path)
         runs_told = [(str(one["baseline"]), int(one["seed"])) for one in about["runs"]]
         threshold, ks, seeds = float(about["threshold"]), list(about["ks"]), list(about["bases"])
@@ -141,20 +142,20 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
     for baseline, seed in runs_told:
         name = f"{baseline}-seed{seed}"
         columns = ["step", "prompt", "rollout", "reward", "tokens"]
-        with _reading(records / f"{name}-rewards.parquet") as path:
+        with reading(records / f"{name}-rewards.parquet") as path:
             steps = pd.read_parquet(path).reindex(columns=columns).groupby("step")
             rewards, lengths = (
                 {int(str(step)): table.pivot(index="prompt", columns="rollout", values=column).to_numpy() for step, table in steps}
                 for column in ("reward", "tokens")
             )
-        with _reading(folder / "metrics" / f"{name}.jsonl") as path:
+        with reading(folder / "metrics" / f"{name}.jsonl") as path:
             metrics = pd.DataFrame(read_jsonl(path))
             metrics["step"]  # what all else hangs on
         runs.append(Run(baseline, seed, metrics, rewards, _rollouts(records / f"{name}.parquet"), lengths))
     bases = {int(seed): _rollouts(records / f"base-seed{seed}.parquet") for seed in seeds}
-    with _reading(records / "shortcuts.parquet") as path:
+    with reading(records / "shortcuts.parquet") as path:
         shortcuts = pd.read_parquet(path)
-    with _reading(records / "examples.json") as path:
+    with reading(records / "examples.json") as path:
         return Study(bases, runs, threshold, ks, shortcuts), read_json(path)
 
 
@@ -162,7 +163,7 @@ _NEEDED = ("split", "prompt_id", "pair_id", "problem_id", "kind", "correct", "re
 
 
 def _rollouts(path: Path) -> pd.DataFrame:
-    with _reading(path):
+    with reading(path):
         table = pd.read_parquet(path)
         if missing := [column for column in _NEEDED if column not in table]:
             raise ValueError(f"without the column {missing[0]!r}")

@@ -15,7 +15,7 @@ from corpo.report.claims import STATEMENTS, Finding, findings
 from corpo.report.compare import write_comparisons
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
-from corpo.report.records import CONFIG, PROVENANCE, Study, read_study
+from corpo.report.records import CONFIG, PROVENANCE, Study, read_study, reading
 from corpo.report.tables import wide, write_tables
 
 
@@ -33,16 +33,21 @@ class Rendered:
 def render_results(folder: Path) -> Rendered:
     """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises RecordsError where they are damaged."""
     study, examples = read_study(folder)
-    about, stages = read_json(folder / "records/study.json"), read_json(folder / PROVENANCE)
+    with reading(folder / "records/study.json") as path:
+        command = str(read_json(path)["command"])
+    with reading(folder / PROVENANCE) as path:
+        stages = read_json(path)
+    with reading(folder / CONFIG) as path:
+        config = path.read_text(encoding="utf-8")
     table = write_tables(study, folder)
     write_comparisons(study, folder)
     figures = write_figures(study, folder / "figures")
     found = findings(study)
-    facts = facts_of(stages, about["command"], list(dict.fromkeys(run.seed for run in study.runs)))
+    facts = facts_of(stages, command, list(dict.fromkeys(run.seed for run in study.runs)))
     warned = read_jsonl(folder / "metrics/warnings.jsonl")
     tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
     write_report(folder, found, figures, facts, warned)
-    write_page(folder, found, figures, tables, examples, facts, (folder / CONFIG).read_text(encoding="utf-8"), stages, warned)
+    write_page(folder, found, figures, tables, examples, facts, config, stages, warned)
     return Rendered(study, examples, tables, found, facts)
 
 
