@@ -16,11 +16,13 @@ from corpo.data.bank import Role, select
 from corpo.data.build import LabelledProblem, Use, build
 from corpo.data.families.base import Step
 from corpo.data.label import LabelCache
+from corpo.data.matching import longer
 from corpo.data.mutate import read_answer, solution_mutants, work_out, write_solution
 from corpo.data.pairs import (
     EVALUATION_SPLITS,
     TABLE_SPLITS,
     WATCHED,
+    draw_pair,
     evaluation_pairs,
     is_evaluation,
     learning_pairs,
@@ -118,6 +120,15 @@ def test_both_orders_and_kinds(splits: dict[str, list[Pair]]) -> None:
         assert {p.kind for p in splits[name]} == {Kind.first_correct, Kind.second_correct}
     for name in TABLE_SPLITS:
         assert {str(p.kind) for p in splits[name]} == {name.split("_", 1)[1]}
+
+
+def test_the_longer_candidate_is_no_more_often_the_correct_one(problems: list[LabelledProblem], splits: dict[str, list[Pair]]) -> None:
+    for name in ("train", "code_first_correct", "math_first_correct"):
+        pairs = [p if p.a.correct else p.swapped() for p in splits[name]]
+        assert abs(sum(longer(p.a, p.b) for p in pairs)) <= 0.1 * len(pairs), name
+    math = [p for p in problems if p.domain is Domain.math and p.use is Use.evaluation]
+    blind = [pair for p in math for seed in range(10) if (pair := draw_pair(p, Kind.first_correct, Random(seed)))]
+    assert abs(sum(longer(p.a, p.b) for p in blind)) > 0.1 * len(blind), "drawn blindly, length tells"
 
 
 def test_stratified_over_families(splits: dict[str, list[Pair]]) -> None:

@@ -21,6 +21,11 @@ _TILT = 0.25  # what the wrong direction of lengths costs, in the units of `dist
 _CRASH = 1.0  # what a wrong side costs that crashes, hangs or is no program
 
 
+def longer(a: Candidate, b: Candidate) -> int:
+    """1 where `a` is the longer one, -1 where `b` is, 0 where neither."""
+    return (len(a.text) > len(b.text)) - (len(a.text) < len(b.text))
+
+
 def distance(a: Candidate, b: Candidate) -> float:
     """0 for programs alike in length and words, up to 2; a crash on top."""
     lengths = len(a.text), len(b.text)
@@ -48,16 +53,12 @@ def matched_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, m
                 return pairs
             free = [one for one in mine if one[1].text not in taken and one[2].text not in taken]
             if free:
-                _, a, b = min(free, key=lambda one: one[0] + _TILT * (_sign(one[1], one[2]) * tilt > 0))
-                tilt += _sign(a, b) if kind is Kind.first_correct else 0
+                _, a, b = min(free, key=lambda one: one[0] + _TILT * (longer(one[1], one[2]) * tilt > 0))
+                tilt += longer(a, b) if kind is Kind.first_correct else 0
                 taken |= {a.text, b.text}
                 statement = rng.choice(problem.statements)
                 pairs.append(Pair(Problem(problem.id, problem.domain, problem.family, problem.topic, statement), a, b))
     return pairs
-
-
-def _sign(a: Candidate, b: Candidate) -> int:
-    return (len(a.text) > len(b.text)) - (len(a.text) < len(b.text))
 
 
 def _options(problem: LabelledProblem, kind: Kind, rng: Random) -> list[tuple[float, Candidate, Candidate]]:

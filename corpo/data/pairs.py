@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import cycle
+from itertools import cycle, islice
 from random import Random
 
 from corpo.data.bank import Bank, Role
 from corpo.data.build import LabelledProblem, Use
+from corpo.data.matching import longer
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
 TRAIN, VALIDATION = "train", "validation"
@@ -25,6 +26,7 @@ TABLE_SPLITS = (
 )
 EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
 SMALL, MARK = 30, "†"  # a split with fewer problems is marked: its interval says little
+_DRAWS = 8  # looked at for one whose longer side is the one that a split has less of
 EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources name their own
 
 
@@ -81,20 +83,25 @@ def watched_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) ->
 
 
 def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng: Random) -> list[Pair]:
-    """`count` different pairs of a kind, dealt out evenly over families, then over each family's problems."""
+    """`count` different pairs of a kind, dealt out evenly over families, then over each family's problems.
+
+    Of one correct and one wrong candidate the correct one is the longer as often as the shorter, as far as the families allow.
+    """
     streams = [_family_stream(group, kind, rng) for _, group in sorted(_by_family(problems).items())]
     rng.shuffle(streams)
     seen: set[str] = set()
     pairs: list[Pair] = []
-    misses = 0
+    tilt = misses = 0  # how much more often the first candidate was the longer one; draws in a row without a new pair
     for stream in cycle(streams) if streams else ():
-        pair = next(stream)
-        if pair is None or pair.id in seen:
-            misses += 1
-        else:
+        drawn = [pair for pair in islice(stream, _DRAWS if tilt else 1) if pair and pair.id not in seen]
+        if drawn:
+            pair = next((one for one in drawn if longer(one.a, one.b) * tilt < 0), drawn[0])
             misses = 0
             seen.add(pair.id)
             pairs.append(pair)
+            tilt += longer(pair.a, pair.b) if kind is Kind.first_correct else 0
+        else:
+            misses += 1
         if len(pairs) == count:
             return pairs
         if misses > 200 * len(streams):  # every family has run dry
