@@ -113,7 +113,7 @@ class ModelConfig:
     """A policy to start from: a local folder or a hub id."""
 
     path: str = "data/nano_base"  # relative to the repository, absolute, a hub id, or new: a nano from nothing, which wants a warm start
-    dtype: str = "bfloat16"  # of the model's weights; the optimiser keeps float32 masters
+    dtype: str = "float32"  # of the weights, or bfloat16: faster where the device multiplies in it, many times slower on CPUs that do not
     style: str = COMPACT  # what the prompt says: compact (a policy warm-started here) or instruct
     chat_template: bool = False  # put the prompt into the model's own chat format
     architecture: dict[str, Any] = field(default_factory=dict)  # entries of its config.json, for a dry run without a hub

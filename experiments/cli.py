@@ -20,6 +20,7 @@ COMMANDS = {
     "report": ("report", "tables, figures and report of a finished study again"),
     "tune": ("tune", "every baseline at every variant, judged on validation alone"),
     "ablate": ("ablate", "every baseline under every variant, trained and evaluated: a table and a figure"),
+    "merge": ("merge", "parts of one study, run apart, as one study"),
     "claims": ("claims", "what all studies in results/ say to the paper's claims; their tables and figures again"),
     "track": ("track", "mirror a finished study in TensorBoard or Weights & Biases"),
     "engines": ("engines", "compare the two rollout engines"),

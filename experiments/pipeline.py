@@ -41,7 +41,7 @@ PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
 
 def warm_start_stage(config: Config) -> Stage:
     """Of the nano from nothing, or of the configured model where that wants one."""
-    made_of = {"model": model_spec(config, model_hash(config))} if _teaches_a_model(config) else {"nano": asdict(config.nano)}
+    made_of = {"model": model_spec(config, model_hash(config))} if _teaches_a_model(config) else {"nano": asdict(config.nano), "dtype": config.model.dtype}
     spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(config.warm_start)}
     rows = 2 * config.warm_start.pairs * config.warm_start.steps
     title = "warm start" + _of_seed(config)
@@ -91,7 +91,7 @@ def _make_base_policy(config: Config, folder: Path) -> None:
         demonstrator = teach(renderer(config, tokenizer))
     else:
         demonstrator = teach(render_prompt)
-        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.warm_start.seed)
+        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, config.warm_start.seed)
     started = time.time()
     curve = warm_start(model, tokenizer, problems, demonstrator, config.warm_start, config.rollout.max_new_tokens, folder)
     record |= {"warm_start_seconds": round(time.time() - started, 1), "parameters": model.num_parameters(), "curve": curve}

@@ -130,3 +130,23 @@ def test_a_pretrained_model_is_taught_first(where: list[str]) -> None:
     assert record["curve"][-1]["step"] == 4
     again = run("train", *options, "seed=1")
     assert "warm start: done before" in again.stderr
+
+
+def test_parts_that_ran_apart_are_one_study(where: list[str], results: Path, tmp_path: Path) -> None:
+    apart, whole = results.parent / "apart", results.parent / "whole"
+    run("reproduce", *where, "study.seeds=[1]", "name=apart")
+    run("reproduce", *where, "study.seeds=[0,1]", "name=whole")
+    merged = tmp_path / "whole"
+    run("merge", str(results), str(apart), str(merged))
+    relative = lambda folder: {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    assert relative(merged) == relative(whole)
+    told = ("study.json", "report.md", "report.html", "config.yaml")  # they name the command, or the study's folders
+    for path in relative(whole):
+        assert path.name in told or (merged / path).read_bytes() == (whole / path).read_bytes(), path
+    commands = json.loads((merged / "records/study.json").read_text())["command"].split("` and `")
+    assert len(commands) == 2
+    for other, said in ((whole, "grpo-seed0 is in two of the parts"), (tmp_path, "study.json: is not there")):
+        assert said in run("merge", str(results), str(other), str(tmp_path / "no"), code=2).stderr
+    config = (apart / "config.yaml").read_text()
+    (apart / "config.yaml").write_text(config.replace("levels: 10", "levels: 5"))
+    assert "reward is not as in" in run("merge", str(results), str(apart), str(tmp_path / "no"), code=2).stderr

@@ -17,10 +17,12 @@ from corpo.train.warm_start import is_dev
 _TOKENIZER_PAIRS = 3000  # pairs whose text the tokenizer is trained on
 
 
-def new_nano(problems: Sequence[LabelledProblem], demonstrator: Demonstrator, nano: NanoConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """An untrained nano in bfloat16, with a tokenizer trained on demonstrations of `problems`."""
+def new_nano(
+    problems: Sequence[LabelledProblem], demonstrator: Demonstrator, nano: NanoConfig, dtype: str, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """An untrained nano with weights of `dtype`, and a tokenizer trained on demonstrations of `problems`."""
     shown = [problem for problem in problems if not is_dev(problem)]
     demonstrations = demonstrator.batch(shown, _TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))
     tokenizer = train_tokenizer([d.prompt + d.response for d in demonstrations], nano.vocabulary)
     torch.manual_seed(seed)
-    return new_model(nano, tokenizer).to(torch.bfloat16), tokenizer
+    return new_model(nano, tokenizer).to(getattr(torch, dtype)), tokenizer
