@@ -17,13 +17,15 @@ export TOKENIZERS_PARALLELISM ?= false
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP)  ## make the virtual environment and install everything, pinned by constraints.txt
+setup: $(STAMP)  ## make the virtual environment and install everything, pinned by version and hash
 
-$(STAMP): pyproject.toml constraints.txt
+# torch alone is pinned by version only: its wheels for CPUs and for CUDA share one.
+$(STAMP): pyproject.toml constraints.txt requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (about 15 minutes)

@@ -1,8 +1,9 @@
 """Kill the pipeline at random moments and start it again: does it end as a run that nobody disturbed? `python -m benchmarks.kills --points 60`
 
-The tiny experiment with a warm start of its own, so that every stage is there: data, warm start, training, evaluation, report. Two runs go on side by
-side, each killed (SIGKILL, the whole process group) again and again; one that reaches its end is compared and begun anew. With `--points 0` two
-undisturbed runs are compared. Writes results/robustness/kills.md; exit code 1 where something differs.
+The shipped nano on the tiny experiment, with a warm start on top, so that every stage is there: data, warm start, training, evaluation, report. Two runs
+go on side by side, each ended again and again: two times in three by SIGKILL, else by SIGTERM or Ctrl-C, always the whole process group; one that reaches
+its end is compared and begun anew. With `--points 0` two undisturbed runs are compared. Writes results/robustness/kills.md; exit code 1 where something
+differs, or where a run that was asked to end did not say so by its exit code.
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ from corpo.markdown import table
 from corpo.stages import provenance
 
 ROOT = Path(__file__).parent.parent
-OPTIONS = ("experiment=tiny", "model.warm_start=true")
+OPTIONS = ("experiment=tiny", "model.warm_start=true", "warm_start.dev_pairs=4", "train.steps=6")
 STAGES = ("data", "warm_start", "train", "evaluate", "report")
+SIGNALS = (signal.SIGKILL,) * 4 + (signal.SIGTERM, signal.SIGINT)
+ENDS = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130,)}  # exit codes; SIGTERM waits for the end of a step only where there are steps
 LONGEST = 0.5  # of an undisturbed run's time: what a process may work before it is killed, drawn evenly; shorter than a stage, and the run stays in it
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: of which life of a run, during what, after how much work since the process began to."""
+    """One kill: of which life of a run, by what, during what, after how much work since the process began to."""
 
     life: str
+    signal: str
     stage: str
     seconds: float
 
@@ -96,10 +100,14 @@ def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], lo
             try:
                 process.communicate(timeout=rng.uniform(0, longest))
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-                kills.append(Kill(f"{name}{life}", stage_of(folder), time.monotonic() - began))
-                continue
+                seconds, number = time.monotonic() - began, rng.choice(SIGNALS)
+                os.killpg(process.pid, number)
+                _, said = process.communicate()
+                if process.returncode:  # else the signal came when all was done
+                    kills.append(Kill(f"{name}{life}", number.name, stage_of(folder), seconds))
+                    if process.returncode not in ENDS[number]:
+                        raise SystemExit(f"{name}{life}: {number.name} during {kills[-1].stage} gave exit code {process.returncode}: {said[-2000:]}") from None
+                    continue
         process.communicate()
         if process.returncode:
             raise SystemExit(f"{name}{life}: ended with {process.returncode} after {len(kills)} kills")
@@ -111,23 +119,26 @@ def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], lo
     return kills, ends
 
 
-def page(kills: list[Kill], ends: list[tuple[str, list[str]]], files: int, seconds: float) -> str:
+def page(kills: list[Kill], ends: list[tuple[str, list[str]]], files: int, seconds: float, seed: int) -> str:
     by_stage = [(stage, sum(kill.stage == stage for kill in kills)) for stage in ("start", *STAGES)]
     told = [(name, sum(kill.life == name for kill in kills), "identical" if not different else f"{len(different)} differ") for name, different in ends]
-    points = [(number, kill.life, kill.stage, f"{kill.seconds:.2f}") for number, kill in enumerate(kills, start=1)]
+    by_signal = [(one.name, sum(kill.signal == one.name for kill in kills)) for one in ENDS]
+    points = [(number, kill.life, kill.signal, kill.stage, f"{kill.seconds:.2f}") for number, kill in enumerate(kills, start=1)]
     facts = provenance()
     return f"""# Killed and gone on
 
-{len(kills)} kills (SIGKILL) of `{" ".join(("python -m experiments.reproduce", *OPTIONS))}`, on one thread a run,
+{len(kills)} kills of `{" ".join(("python -m experiments.reproduce", *OPTIONS))}`, on one thread a run,
 {seconds / 60:.0f} minutes in all. Each life of a run that came to its end left {files} files: weights, checkpoints, metrics, rollouts, tables, figures,
 compared byte for byte with those of an undisturbed run (records without their clocks).
-Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}. `python -m benchmarks.kills --points {len(kills)}`
+Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}. `python -m benchmarks.kills --points {len(kills)} --seed {seed}`
 
 {table(("life", "kills", "its end"), told)}
 
 {table(("killed during", "kills"), by_stage)}
 
-{table(("kill", "life", "during", "seconds of work"), points)}
+{table(("by", "kills"), by_signal)}
+
+{table(("kill", "life", "by", "during", "seconds of work"), points)}
 """
 
 
@@ -151,7 +162,7 @@ def main() -> None:
         jobs = [pool.submit(disturbed, root / name, *of, wanted, longest, name) for name, of in zip("ab", zip(shares, rngs, strict=True), strict=True)]
         found = [job.result() for job in jobs]
     kills, ends = [kill for some, _ in found for kill in some], [end for _, some in found for end in some]
-    write_text(ROOT / "results/robustness/kills.md", page(kills, ends, len(wanted), time.monotonic() - began))
+    write_text(ROOT / "results/robustness/kills.md", page(kills, ends, len(wanted), time.monotonic() - began, options.seed))
     for name, different in ends:
         print(f"{name}: {different or 'identical'}")
     sys.exit(any(different for _, different in ends))

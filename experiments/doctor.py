@@ -67,11 +67,13 @@ def _python() -> list[Check]:
 def _devices() -> list[Check]:
     import torch
 
+    from corpo.policy.load import multiplies_bfloat16
+
     flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split() if Path("/proc/cpuinfo").exists() else []
     fast = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     cpu = f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {' '.join(fast) or 'no AVX2'}"
-    bf16 = bool({"avx512_bf16", "amx_bf16"} & set(flags)) or torch.cuda.is_available()
-    slow = "" if bf16 else "no bfloat16 units: model.dtype=float32 may be faster"
+    bf16 = multiplies_bfloat16()
+    slow = "" if bf16 else "no instructions for bfloat16: of models other than the nano, take model.dtype=float32"
     gpus = [f"{torch.cuda.get_device_name(at)}, {torch.cuda.get_device_properties(at).total_memory / 2**30:.0f} GiB" for at in range(torch.cuda.device_count())]
     none = Check("GPU", "none", "optional", "everything runs without; experiment=paper needs 8 of 80 GiB")
     return [Check("CPU", cpu, "ok" if bf16 else "optional", slow), *([Check("GPU", gpu) for gpu in gpus] or [none])]

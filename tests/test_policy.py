@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaForCausalLM, PreTrainedModel
 
-from corpo.config import LossConfig, NanoConfig
-from corpo.policy import attention, head
+from corpo.config import LossConfig, ModelConfig, NanoConfig
+from corpo.policy import attention, head, load
 from corpo.policy.head import output_weight, token_logprobs
 from corpo.policy.nano import new_model, train_tokenizer
 from corpo.policy.tree import group_logprobs
@@ -201,3 +201,12 @@ def test_clip_kl_and_entropy_by_hand() -> None:
     assert loss(-0.1, 1.0, truncated) == pytest.approx(0.1 * 2.0), "from above it is truncated"
     assert loss(-1.0, 0.0, LossConfig(kl=2.0), one(-1.5)) == pytest.approx(2 * (torch.tensor(-0.5).exp().item() + 0.5 - 1))
     assert loss(-1.0, 0.0, LossConfig(entropy=0.1)) == pytest.approx(-0.05)
+
+
+def test_bfloat16_on_a_cpu_without_it_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    for able, dtype, told in ((True, "bfloat16", False), (False, "float32", False), (False, "bfloat16", True)):
+        caplog.clear()
+        monkeypatch.setattr(load, "multiplies_bfloat16", lambda able=able: able)
+        model, _ = load.load_policy(ModelConfig(dtype=dtype), "data/nano_base")
+        assert model.dtype == getattr(torch, dtype)
+        assert ("model.dtype=float32 is many times faster" in caplog.text) is told

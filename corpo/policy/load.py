@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: a plan and a
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+log = logging.getLogger(__name__)
+
+
 class ModelError(RuntimeError):
     """A model cannot be had."""
 
@@ -24,6 +28,13 @@ def accelerator() -> str:
     import torch
 
     return f"cuda:{ranks.local_rank()}" if torch.cuda.is_available() else "cpu"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this process's device does; a CPU without the instructions takes some twenty times as long as in float32."""
+    import torch
+
+    return torch.cuda.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def load_policy(config: ModelConfig, path: str | None = None, device: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -40,6 +51,8 @@ def load_policy(config: ModelConfig, path: str | None = None, device: str | None
         model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, config.dtype), use_safetensors=True)
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(where, error) from None
+    if config.dtype == "bfloat16" and not multiplies_bfloat16():
+        log.warning("%s: this CPU has no instructions for bfloat16; model.dtype=float32 is many times faster on it", where)
     return model.to(device or accelerator()), tokenizer
 
 
