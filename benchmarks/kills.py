@@ -28,11 +28,12 @@ from corpo.markdown import table
 from corpo.stages import provenance
 
 ROOT = Path(__file__).parent.parent
-OPTIONS = ("experiment=tiny", "model.warm_start=true", "warm_start.dev_pairs=4", "train.steps=6")
+# Sized so that every stage takes long enough to be met.
+OPTIONS = ("experiment=tiny", "model.warm_start=true", "warm_start.dev_pairs=4", "train.steps=20", "evaluate.group=64")
 STAGES = ("data", "warm_start", "train", "evaluate", "report")
 SIGNALS = (signal.SIGKILL,) * 4 + (signal.SIGTERM, signal.SIGINT)
 ENDS = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130,)}  # exit codes; SIGTERM waits for the end of a step only where there are steps
-LONGEST = 0.5  # of an undisturbed run's time: what a process may work before it is killed, drawn evenly; shorter than a stage, and the run stays in it
+LONGEST = 0.2  # of an undisturbed run's time: what a process may work before it is killed, drawn evenly; shorter than a stage, and the run stays in it
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
@@ -64,13 +65,15 @@ def whole(folder: Path) -> tuple[dict[str, str], float]:
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """A hash of every file that a run leaves, by its path; of records without their clocks, and without files that name times or places."""
+    """A hash of every file that a run leaves, by its path; of records without clocks and command, and without files that name times or places."""
     told = ("provenance.json", "done.json", "owner.json", "config.yaml", "report.md", "report.html", "README.md", "lock", "labels.jsonl")
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in told and not path.name.startswith(".")]
     return {str(path.relative_to(folder)): hashlib.sha256(_content(path)).hexdigest() for path in files}
 
 
 def _content(path: Path) -> bytes:
+    if path.name == "study.json":
+        return json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "command"}).encode()
     if path.suffix != ".jsonl":
         return path.read_bytes()
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -129,7 +132,7 @@ def page(kills: list[Kill], ends: list[tuple[str, list[str]]], files: int, secon
 
 {len(kills)} kills of `{" ".join(("python -m experiments.reproduce", *OPTIONS))}`, on one thread a run,
 {seconds / 60:.0f} minutes in all. Each life of a run that came to its end left {files} files: weights, checkpoints, metrics, rollouts, tables, figures,
-compared byte for byte with those of an undisturbed run (records without their clocks).
+compared byte for byte with those of an undisturbed run (records without their clocks and command).
 Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}. `python -m benchmarks.kills --points {len(kills)} --seed {seed}`
 
 {table(("life", "kills", "its end"), told)}
