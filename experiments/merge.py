@@ -53,7 +53,8 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
         for run in study.runs:
             shutil.copyfile(part / f"metrics/{run.name}.jsonl", folder / f"metrics/{run.name}.jsonl")
     write_jsonl(folder / "metrics/warnings.jsonl", (record for part in parts for record in read_jsonl(part / "metrics/warnings.jsonl")))
-    shutil.copyfile(parts[0] / "data_card.md", folder / "data_card.md")
+    with reading(parts[0] / "data_card.md") as card:
+        shutil.copyfile(card, folder / card.name)
     write_text(folder / CONFIG, yaml.safe_dump(_joined(configs[0], whole, folder.name), sort_keys=False))
     write_json(folder / PROVENANCE, stages)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo import ranks
-from corpo.config import NEW, Config, TrackConfig
+from corpo.config import NEW, Config, TrackConfig, WarmStartConfig
 from corpo.files import read_jsonl, write_json, write_text
 from corpo.policy.load import load_policy
 from corpo.stages import Stage, provenance
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from corpo.track import Mirrors
 
 PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
+# Minutes that the nano takes on two cores without AVX-512: for the dry run.
+WARM_START_MINUTES, STEP_MINUTES, EVALUATION_MINUTES = 23, 3.4 / 60, 2
 
 
 # --- warm start ---------------------------------------------------------------------------------------------------------
@@ -41,20 +43,26 @@ PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
 
 def warm_start_stage(config: Config) -> Stage:
     """Of the nano from nothing, or of the configured model where that wants one."""
+    taught_by = _warm_start(config)
     made_of = {"model": model_spec(config, model_hash(config))} if _teaches_a_model(config) else {"nano": asdict(config.nano), "dtype": config.model.dtype}
-    spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(config.warm_start)}
-    rows = 2 * config.warm_start.pairs * config.warm_start.steps
+    spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(taught_by)}
+    rows = 2 * taught_by.pairs * taught_by.steps
     title = "warm start" + _of_seed(config)
-    return Stage("warm_start", spec, outputs(config), title, lambda: estimated_minutes(config, rows, 0) if _teaches_a_model(config) else 13)
+    return Stage("warm_start", spec, outputs(config), title, lambda: estimated_minutes(config, rows, 0) if _teaches_a_model(config) else WARM_START_MINUTES)
 
 
 def _teaches_a_model(config: Config) -> bool:
     return config.model.warm_start and config.model.path != NEW
 
 
+def _warm_start(config: Config) -> WarmStartConfig:
+    """That of this seed where every seed has its own."""
+    return replace(config.warm_start, seed=config.seed) if config.study.own_warm_starts else config.warm_start
+
+
 def _of_seed(config: Config) -> str:
     """Which of several warm starts."""
-    return f" seed {config.warm_start.seed}" if config.study.own_warm_starts else ""
+    return f" seed {config.seed}" if config.study.own_warm_starts else ""
 
 
 def make_base_policy(config: Config) -> Path:
@@ -85,15 +93,16 @@ def _make_base_policy(config: Config, folder: Path) -> None:
         "math_families": names(bank.math),
         **warm_start_stage(config).spec,
     }
-    teach = partial(Demonstrator, rationale=config.warm_start.rationale, math_share=config.warm_start.math_share)
+    taught_by = _warm_start(config)
+    teach = partial(Demonstrator, rationale=taught_by.rationale, math_share=taught_by.math_share)
     if _teaches_a_model(config):
         model, tokenizer = load_policy(config.model, model_path(config))
         demonstrator = teach(renderer(config, tokenizer))
     else:
         demonstrator = teach(render_prompt)
-        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, config.warm_start.seed)
+        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, taught_by.seed)
     started = time.time()
-    curve = warm_start(model, tokenizer, problems, demonstrator, config.warm_start, config.rollout.max_new_tokens, folder)
+    curve = warm_start(model, tokenizer, problems, demonstrator, taught_by, config.rollout.max_new_tokens, folder)
     record |= {"warm_start_seconds": round(time.time() - started, 1), "parameters": model.num_parameters(), "curve": curve}
     model.save_pretrained(folder / "policy")
     tokenizer.save_pretrained(folder / "policy")
@@ -117,7 +126,7 @@ def start_path(config: Config) -> str:
 
 def _train_minutes(config: Config) -> float:
     if is_nano(config):
-        return config.train.steps * 1.5 / 60
+        return config.train.steps * STEP_MINUTES
     from corpo.train.budget import step_budget
 
     model = model_architecture(config)
@@ -209,7 +218,7 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
     name = next((name for name, path in config.evaluate.policies.items() if path == config.model.path), "base")
     title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else f"evaluate {name}{_of_seed(config)}"
     rollouts = 10 * config.data.pairs_per_split * config.evaluate.group
-    return Stage("evaluate", spec, outputs(config), title, lambda: 1.5 if is_nano(config) else estimated_minutes(config, 0, rollouts))
+    return Stage("evaluate", spec, outputs(config), title, lambda: EVALUATION_MINUTES if is_nano(config) else estimated_minutes(config, 0, rollouts))
 
 
 def evaluate_policy(config: Config, trained: bool) -> Path:

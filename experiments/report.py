@@ -23,15 +23,12 @@ from experiments.pipeline import ROLLOUTS, evaluate_stage, mirrors_of, train_sta
 
 def study_bases(config: Config) -> list[Config]:
     """One config a policy that runs start from: the one of all seeds, or one a seed."""
-    if not config.study.own_warm_starts:
-        return [config]
-    return [replace(config, seed=seed, warm_start=replace(config.warm_start, seed=seed)) for seed in config.study.seeds]
+    return [replace(config, seed=seed) for seed in config.study.seeds] if config.study.own_warm_starts else [config]
 
 
 def study_runs(config: Config) -> list[Config]:
     """One config a run: every baseline of the study with every seed."""
-    bases = study_bases(config) if config.study.own_warm_starts else [replace(config, seed=seed) for seed in config.study.seeds]
-    return [_for_baseline(base, name) for base in bases for name in config.study.baselines]
+    return [_for_baseline(replace(config, seed=seed), name) for seed in config.study.seeds for name in config.study.baselines]
 
 
 def _for_baseline(config: Config, name: str) -> Config:
