@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt requirements.txt
 reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (about 15 minutes)
 	$(BIN)/python -m experiments.reproduce experiment=reproduce $(ARGS)
 
-study: $(STAMP)  ## three baselines x eight seeds, each with a warm start of its own (hours)
+study: $(STAMP)  ## three baselines x eight seeds, each with a warm start of its own (six hours)
 	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
 	$(BIN)/python -m experiments.readme experiment=study
 
@@ -51,7 +51,7 @@ notebooks: $(STAMP)  ## open the notebooks, on the study in results/ that was wr
 data: $(STAMP)  ## build, execute and label the pairs only
 	$(BIN)/python -m experiments.data $(ARGS)
 
-base: $(STAMP)  ## train the shipped base policy again, from nothing (a quarter of an hour)
+base: $(STAMP)  ## train the shipped base policy again, from nothing (half an hour)
 	$(BIN)/python -m experiments.warm_start $(ARGS)
 
 dry-run: $(STAMP)  ## print the composed config, the stages to run or skip, and an estimate

@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from corpo.report.records import RecordsError
+from experiments.merge import merge
 from tests.command import ROOT, command, run
 
 
@@ -145,8 +147,8 @@ def test_parts_that_ran_apart_are_one_study(where: list[str], results: Path, tmp
         assert path.name in told or (merged / path).read_bytes() == (whole / path).read_bytes(), path
     commands = json.loads((merged / "records/study.json").read_text())["command"].split("` and `")
     assert len(commands) == 2
-    for other, said in ((whole, "grpo-seed0 is in two of the parts"), (tmp_path, "study.json: is not there")):
-        assert said in run("merge", str(results), str(other), str(tmp_path / "no"), code=2).stderr
     config = (apart / "config.yaml").read_text()
     (apart / "config.yaml").write_text(config.replace("levels: 10", "levels: 5"))
-    assert "reward is not as in" in run("merge", str(results), str(apart), str(tmp_path / "no"), code=2).stderr
+    for other, said in ((whole, "grpo-seed0 is in two of the parts"), (tmp_path, "study.json: is not there"), (apart, "reward is not as in")):
+        with pytest.raises(RecordsError, match=said):
+            merge([results, other], tmp_path / "no")
