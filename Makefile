@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (about 15 minutes)
+reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (15 to 25 minutes)
 	$(BIN)/python -m experiments.reproduce experiment=reproduce $(ARGS)
 
 study: $(STAMP)  ## three baselines x eight seeds, each with a warm start of its own (six hours)
