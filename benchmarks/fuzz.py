@@ -41,6 +41,8 @@ TARGETS = {"response": (response, b"<think>A fine</think> A: 9.5 B: 0"), "pairs"
 
 def main() -> None:
     name, *options = sys.argv[1:] or ["response"]
+    if name not in TARGETS:
+        sys.exit(f"fuzz: no target {name!r}; choose one of {', '.join(TARGETS)}")
     target, example = TARGETS[name]
     with tempfile.TemporaryDirectory() as corpus:
         Path(corpus, "example").write_bytes(example)
