@@ -2,8 +2,8 @@
 
 A row holds a prompt and, behind it, the tokens of all its rollouts in any order; `Tree` says which is whose. Nothing of size
 (row x row) is built: scores are computed for a block of rollouts at a time, and again in the backward pass, so that memory grows
-with tokens. P prompts, G rollouts, T queries and K keys of a rollout, N queries and M keys behind the prompt, S prompt tokens,
-H heads = h key-value heads x R, D head size, W = S + K.
+with tokens. P prompts, G rollouts, T tokens of a rollout (K: the same as keys), N tokens behind the prompt, S prompt tokens,
+H heads = h key-value heads x R, D head size, W = S + K. Sampling, a token a rollout at a time, is `corpo.policy.decoding`'s.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from corpo.policy.decoding import GroupCache
+
 NAME = "corpo_tree"
 BLOCK = 2**22  # scores in float32 at once
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Where each rollout's tokens lie behind the prompt. A rollout's last query is at its last key."""
+    """Where each rollout's tokens lie behind the prompt."""
 
-    query_PGT: Tensor  # index among the N queries; any where there is none
+    at_PGT: Tensor  # index among the N tokens; any where there is none
     real_PGT: Tensor  # bool: there is one
-    key_PGK: Tensor  # index among the M keys; any where there is none
-    slot_PN: Tensor  # the inverse of `query_PGT`, an index into (G, T) flattened; any for padding
-    real_PN: Tensor  # bool: a query that belongs to a rollout
+    slot_PN: Tensor  # the inverse of `at_PGT`, an index into (G, T) flattened; any for padding
+    real_PN: Tensor  # bool: a token that belongs to a rollout
 
     @classmethod
     def packed(cls, rollout_PN: Tensor, step_PN: Tensor, real_PN: Tensor, group: int) -> Tree:
@@ -44,48 +45,48 @@ class Tree:
         real = torch.zeros_like(index, dtype=torch.bool)
         target = torch.where(real_PN, slot_PN, group * length)
         shape = (prompts, group, length)
-        query_PGT = index.scatter(1, target, at_PN)[:, :-1].view(shape)
+        at_PGT = index.scatter(1, target, at_PN)[:, :-1].view(shape)
         real_PGT = real.scatter(1, target, real_PN)[:, :-1].view(shape)
-        return cls(query_PGT, real_PGT, query_PGT, slot_PN, real_PN)
-
-    @classmethod
-    def decoding(cls, prompts: int, group: int, step: int, device: torch.device) -> Tree:
-        """One query a rollout, at `step`; the cache holds the keys of earlier steps, G a step."""
-        rollout = torch.arange(group, device=device)
-        query_PGT = rollout.view(1, group, 1).expand(prompts, -1, -1)
-        key_PGK = (rollout[:, None] + group * torch.arange(step + 1, device=device)).expand(prompts, -1, -1)
-        real = torch.ones(prompts, group, dtype=torch.bool, device=device)
-        return cls(query_PGT, real[..., None], key_PGK, query_PGT.squeeze(-1), real)
+        return cls(at_PGT, real_PGT, slot_PN, real_PN)
 
 
 def use_tree_attention(model: PreTrainedModel) -> None:
-    """From now on `model(..., tree=Tree(...), attention_mask=prompt mask)` attends along the tree; without `tree` as sdpa does."""
+    """From now on `model(..., tree=Tree(...), attention_mask=prompt mask)` attends along the tree, and `decoding=past_key_values`
+    along the groups of that cache; without either as sdpa does.
+    """
     if model.config._attn_implementation != NAME:
         model.set_attn_implementation(NAME)
 
 
 def _forward(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, tree: Tree | None = None, **options: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    tree: Tree | None = None,
+    decoding: GroupCache | None = None,
+    **options: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention interface: query (P, H, L, D), key and value (P, h, L, D) -> (P, L, H, D).
 
-    With a tree `attention_mask` is that of the prompt, (P, 1, S or 1, S); its last row is what completions see of the prompt.
+    With a tree `attention_mask` is that of the prompt, (P, 1, S, S), and decoding (P, 1, 1, S); its last row is what completions see
+    of the prompt.
     """
-    if tree is None:
+    if tree is None and decoding is None:
         out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
         return out, None
     assert attention_mask is not None
     if getattr(module, "sliding_window", None) or options.get("softcap") or options.get("dropout"):
         raise ValueError(f"{type(module).__name__}: sliding windows, soft caps and dropout are not supported in grouped attention")
-    width, count = attention_mask.shape[-1], tree.slot_PN.shape[1]
-    outputs = []
-    if query.shape[2] > count:  # training: the prompt is read in the same pass
-        prompt, _ = sdpa_attention_forward(
-            module, query[:, :, :width], key[:, :, :width], value[:, :, :width], attention_mask, scaling=options["scaling"], is_causal=False
-        )
-        outputs.append(prompt)
-    outputs.append(_Completions.apply(query[:, :, -count:], key, value, attention_mask[:, :, -1], tree, options["scaling"]))
-    return torch.cat(outputs, dim=1), None
+    if decoding is not None:
+        return decoding.layers[module.layer_idx].attend(query, attention_mask[:, :, -1], options["scaling"]), None
+    width = attention_mask.shape[-1]
+    prompt, _ = sdpa_attention_forward(
+        module, query[:, :, :width], key[:, :, :width], value[:, :, :width], attention_mask, scaling=options["scaling"], is_causal=False
+    )
+    completions = _Completions.apply(query[:, :, width:], key, value, attention_mask[:, :, -1], tree, options["scaling"])
+    return torch.cat([prompt, completions], dim=1), None
 
 
 AttentionInterface.register(NAME, _forward)
@@ -93,7 +94,7 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 class _Completions(torch.autograd.Function):
-    """What the completions' queries see: query (P, H, N, D), key and value (P, h, S + M, D), mask (P, 1, S) -> (P, N, H, D)."""
+    """What the completions' queries see: query (P, H, N, D), key and value (P, h, S + N, D), mask (P, 1, S) -> (P, N, H, D)."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask_P1S: Tensor, tree: Tree, scaling: float) -> Tensor:
@@ -114,7 +115,7 @@ class _Completions(torch.autograd.Function):
         tree = ctx.tree
         parts = _Parts(query, key, value, mask_P1S, tree, ctx.scaling)
         width = mask_P1S.shape[-1]
-        d_out_PhGTRD = parts.by_rollout(grads[0].transpose(1, 2), tree.query_PGT) * tree.real_PGT[:, None, :, :, None, None]
+        d_out_PhGTRD = parts.by_rollout(grads[0].transpose(1, 2), tree.at_PGT) * tree.real_PGT[:, None, :, :, None, None]
         d_query_PhGTRD = torch.empty_like(d_out_PhGTRD)
         d_key_PhSD, d_value_PhSD = torch.zeros_like(parts.key_PhSD), torch.zeros_like(parts.key_PhSD)
         d_own_key, d_own_value = torch.empty_like(parts.own_key_PhGKD), torch.empty_like(parts.own_key_PhGKD)
@@ -147,12 +148,11 @@ class _Parts:
         self.tree, self.scaling, self.heads = tree, scaling, key.shape[1]
         self.hidden_P11S = ~mask_P1S[:, None]
         self.key_PhSD, self.value_PhSD = key[:, :, :width], value[:, :, :width]
-        self.query_PhGTRD = self.by_rollout(query, tree.query_PGT)
-        self.own_key_PhGKD = self.by_rollout(key[:, :, width:], tree.key_PGK).squeeze(4)
-        self.own_value_PhGKD = self.by_rollout(value[:, :, width:], tree.key_PGK).squeeze(4)
-        steps, keys = tree.query_PGT.shape[2], tree.key_PGK.shape[2]
-        at = torch.arange(keys, device=query.device)
-        self.later_T1K = (at[None] > at[keys - steps :, None])[:, None]
+        self.query_PhGTRD = self.by_rollout(query, tree.at_PGT)
+        self.own_key_PhGKD = self.by_rollout(key[:, :, width:], tree.at_PGT).squeeze(4)
+        self.own_value_PhGKD = self.by_rollout(value[:, :, width:], tree.at_PGT).squeeze(4)
+        step = torch.arange(tree.at_PGT.shape[2], device=query.device)
+        self.later_T1K = (step[None] > step[:, None])[:, None]
 
     def by_rollout(self, tokens_PHLD: Tensor, index_PGT: Tensor) -> Tensor:
         """(P, H, L, D) -> (P, h, G, T, R, D)."""
@@ -168,13 +168,13 @@ class _Parts:
         return flat[torch.arange(prompts, device=flat.device)[:, None], self.tree.slot_PN]
 
     def packed_keys(self, own_PhGKD: Tensor) -> Tensor:
-        """(P, h, G, K, D) -> (P, h, M, D), 0 for padding."""
+        """(P, h, G, K, D) -> (P, h, N, D), 0 for padding."""
         return (self.packed(own_PhGKD.unsqueeze(4)) * self.tree.real_PN[:, :, None, None]).transpose(1, 2)
 
     def blocks(self) -> Iterator[slice]:
         """Rollouts whose scores fit `BLOCK`."""
         prompts, heads, group, steps, repeat, _ = self.query_PhGTRD.shape
-        each = prompts * heads * steps * repeat * (self.key_PhSD.shape[2] + self.own_key_PhGKD.shape[3])
+        each = prompts * heads * steps * repeat * (self.key_PhSD.shape[2] + steps)
         size = max(1, BLOCK // each)
         return (slice(start, start + size) for start in range(0, group, size))
 
@@ -188,13 +188,12 @@ class _Parts:
         """Of the prompt's keys (P, h, G T R, S) and of their own (P, h, G, T R, K), for a block of rollouts."""
         q_prompt, q_own = self.queries(self.query_PhGTRD, block)
         prompts, heads, group, rows, _ = q_own.shape
-        steps, keys = self.later_T1K.shape[0], self.later_T1K.shape[2]
-        width = self.key_PhSD.shape[2]
-        scores_PhgrW = torch.empty(prompts, heads, group, rows, width + keys, device=q_own.device)
+        steps, width = len(self.later_T1K), self.key_PhSD.shape[2]
+        scores_PhgrW = torch.empty(prompts, heads, group, rows, width + steps, device=q_own.device)
         to_prompt = (q_prompt @ self.key_PhSD.mT).masked_fill_(self.hidden_P11S, float("-inf"))
         scores_PhgrW[..., :width] = to_prompt.view(prompts, heads, group, rows, width)
-        to_own = (q_own @ self.own_key_PhGKD[:, :, block].mT).view(prompts, heads, group, steps, -1, keys).masked_fill_(self.later_T1K, float("-inf"))
-        scores_PhgrW[..., width:] = to_own.view(prompts, heads, group, rows, keys)
+        to_own = (q_own @ self.own_key_PhGKD[:, :, block].mT).view(prompts, heads, group, steps, -1, steps).masked_fill_(self.later_T1K, float("-inf"))
+        scores_PhgrW[..., width:] = to_own.view(prompts, heads, group, rows, steps)
         p_PhgrW = torch.softmax(scores_PhgrW.mul_(self.scaling), dim=-1).to(q_own.dtype)
         return p_PhgrW[..., :width].flatten(2, 3), p_PhgrW[..., width:].contiguous()
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpo.policy.attention import Tree, use_tree_attention
+from corpo.policy.attention import use_tree_attention
+from corpo.policy.decoding import GroupCache
 from corpo.policy.tree import left_pad, positions, prompt_mask
 from corpo.rollout.engine import Rollouts
 
@@ -69,7 +70,7 @@ class SharedPrefixEngine:
         device, group = self.model.device, chances_PGT.shape[1]
         chances_PGT = chances_PGT.to(device)
         ids_PS, mask_PS = (tensor.to(device) for tensor in left_pad(prompt_ids, self._pad))
-        cache = DynamicCache()
+        cache = GroupCache(self.max_new_tokens)
         logits_PGV = self.model(
             input_ids=ids_PS,
             attention_mask=prompt_mask(mask_PS),
@@ -103,7 +104,7 @@ class SharedPrefixEngine:
                 attention_mask=mask_PS[:, None, None],
                 position_ids=(mask_PS.sum(-1, keepdim=True) + step).expand(-1, group),
                 past_key_values=cache,
-                tree=Tree.decoding(len(live), group, step, device),
+                decoding=cache,
             ).logits
         return ids_PGT, mask_PGT, logprobs_PGT
 

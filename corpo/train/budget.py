@@ -123,7 +123,7 @@ def _kept(model_config: PretrainedConfig, layers: int, device: str = "meta") -> 
 
     ids = torch.zeros(1, _SAMPLE, dtype=torch.long, device=device)
     at = torch.arange(_SAMPLE - 1, device=device)[None]  # behind a prompt of one token
-    tree = attention.Tree(at[None], at[None] >= 0, at[None], at, at >= 0)
+    tree = attention.Tree(at[None], at[None] >= 0, at, at >= 0)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         hidden_states(model, input_ids=ids, attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device), tree=tree)
     return sum(size for _, size in kept.values())
