@@ -77,8 +77,8 @@ robustness: $(STAMP)  ## kills, hostile programs, malformed input, a long run (h
 check-repro: $(STAMP)  ## the tiny pipeline twice, every file compared byte for byte (a minute or two)
 	$(BIN)/python -m benchmarks.kills --points 0
 
-test: $(STAMP) lint types  ## lint, type check and all tests
-	$(BIN)/python -m pytest
+test: $(STAMP) lint types  ## lint, type check and all tests, on all cores
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check corpo experiments benchmarks notebooks tests

@@ -332,6 +332,14 @@ def _predict(step: int, rewards_PG: np.ndarray, threshold: float, draws: int, rn
     return Prediction(step, float(_failed_positive(levels, index_PG[None])[0]), alike, varied, float(low), float(high), variation)
 
 
+def dependence(rewards_PG: np.ndarray, threshold: float) -> float:
+    """Correlation over prompts of the pass rate with the mean reward of failures, which `Variation` takes as 0; nan where either is the same for all."""
+    failed_PG = rewards_PG < threshold
+    mixed_P = failed_PG.any(axis=1) & ~failed_PG.all(axis=1)
+    passed_P, level_P = (~failed_PG).mean(axis=1)[mixed_P], np.ma.masked_where(~failed_PG, rewards_PG).mean(axis=1)[mixed_P]
+    return float(np.corrcoef(passed_P, level_P)[0, 1]) if mixed_P.any() and np.ptp(passed_P) and np.ptp(level_P) else math.nan
+
+
 def draw_prompts(levels: Levels, variation: Variation, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Level probabilities (*size, L) of prompts that differ so."""
     q_L, failed_L = levels.probabilities_L.astype(float), levels.failed_L

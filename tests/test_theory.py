@@ -13,7 +13,7 @@ import torch
 from corpo import theory
 from corpo.baselines import advantages, signal
 from corpo.task import OrdinalReward
-from corpo.theory import BASELINES, Variation, effective_reward, expected_signal, joint, make_levels, pass_rate_with_mean, predictions, spread
+from corpo.theory import BASELINES, Variation, dependence, effective_reward, expected_signal, joint, make_levels, pass_rate_with_mean, predictions, spread
 
 TEN = OrdinalReward(10)
 VALUES, SHARES = [-1.0, -0.6, -0.2, 0.4], [Fraction(3, 10), Fraction(1, 10), Fraction(2, 5), Fraction(1, 5)]
@@ -160,6 +160,18 @@ def test_predictions_cover_what_is_measured_where_prompts_differ() -> None:
     assert np.mean([one.low <= one.measured <= one.high for one in found]) >= 0.9
     assert abs(np.mean([one.varied - one.measured for one in found])) < 0.02
     assert np.mean([one.alike - one.measured for one in found]) < -0.04, "pooling prompts that differ hides part of the flaw"
+
+
+def test_dependence_of_failures_on_the_pass_rate_is_found() -> None:
+    rng = np.random.default_rng(0)
+    passed_PG = rng.random((400, 16)) < rng.uniform(0.2, 0.8, (400, 1))
+    near_P1 = rng.random((400, 1))  # how many failures of a prompt are near misses
+    for chance_P1, expected in ((near_P1, 0.0), (passed_PG.mean(axis=1, keepdims=True), 0.7)):
+        failures_PG = np.where(rng.random((400, 16)) < chance_P1, -0.2, -1.0)
+        assert dependence(np.where(passed_PG, 1.0, failures_PG), 0.0) == pytest.approx(expected, abs=0.15)
+    by_hand = np.array([[1.0, -1.0, -0.8, -0.6], [1.0, 1.0, -0.2, -0.4], [1.0, 1.0, 1.0, -0.6], [1.0] * 4, [-1.0] * 4])
+    assert dependence(by_hand, 0.0) == pytest.approx(np.corrcoef([0.25, 0.5, 0.75], [-0.8, -0.3, -0.6])[0, 1])
+    assert math.isnan(dependence(np.ones((3, 4)), 0.0))
 
 
 def test_a_batch_of_one_level_has_nothing_to_predict() -> None:
