@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from corpo.track import Mirrors
 
 PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
-# Minutes that the nano takes on two cores without AVX-512: for the dry run.
-WARM_START_MINUTES, STEP_MINUTES, EVALUATION_MINUTES = 23, 3.4 / 60, 2
+# The nano on two cores without AVX-512, for the dry run: minutes of its warm start, and rollouts a minute, learned from and evaluated.
+WARM_START_MINUTES, LEARNED, EVALUATED = 23, 10_000, 40_000
 
 
 # --- warm start ---------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def start_path(config: Config) -> str:
 
 def _train_minutes(config: Config) -> float:
     if is_nano(config):
-        return config.train.steps * STEP_MINUTES
+        return config.train.steps * config.train.prompts * config.train.group / LEARNED
     from corpo.train.budget import step_budget
 
     model = model_architecture(config)
@@ -218,7 +218,7 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
     name = next((name for name, path in config.evaluate.policies.items() if path == config.model.path), "base")
     title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else f"evaluate {name}{_of_seed(config)}"
     rollouts = 10 * config.data.pairs_per_split * config.evaluate.group
-    return Stage("evaluate", spec, outputs(config), title, lambda: EVALUATION_MINUTES if is_nano(config) else estimated_minutes(config, 0, rollouts))
+    return Stage("evaluate", spec, outputs(config), title, lambda: rollouts / EVALUATED if is_nano(config) else estimated_minutes(config, 0, rollouts))
 
 
 def evaluate_policy(config: Config, trained: bool) -> Path:
