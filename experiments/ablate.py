@@ -31,13 +31,13 @@ def run(config: Config) -> None:
 
 
 def write(config: Config) -> Path:
-    from corpo.report.ablation import measured, write_ablation
+    from corpo.report.ablation import MEASURED, measured, write_ablation
 
     folder = results_folder(config)
     table = pd.concat([measured(read_runs(variant, study_runs(variant))).assign(variant=name) for name, variant in variants(config).items()])
     write_text(folder / CONFIG, dump(config))
     write_json(folder / PROVENANCE, records_of_variants(config))
-    write_text(folder / "measured.csv", table.round(4).to_csv(index=False))
+    write_text(folder / MEASURED, table.round(4).to_csv(index=False))
     write_ablation(folder)
     return folder
 

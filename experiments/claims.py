@@ -1,6 +1,6 @@
-"""What all studies say to the paper's claims, and every table and figure of theirs again: `python -m experiments.claims` (minutes).
+"""What all studies and ablations say to the paper's claims, and every table and figure of theirs again: `python -m experiments.claims` (minutes).
 
-From the records that lie in `results/*/records` alone: nothing is trained or sampled.
+From what lies in `results/*/records` and `results/*/measured.csv` alone: nothing is trained or sampled.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ def main() -> None:
     folders = sorted(path.parent.parent for path in results.glob("*/records/study.json"))
     if not folders:
         sys.exit(f"corpo: {results}: no finished study in it; run python -m experiments.reproduce first")
+    from corpo.report.ablation import MEASURED, write_ablation
     from corpo.report.records import RecordsError
     from corpo.report.render import claims_page, render_results
 
-    studies = {}
+    studies, ablations = {}, {}
     with progress("claims", len(folders)) as advance:
-        for folder in folders:
-            try:
+        try:
+            for folder in folders:
                 studies[folder.name] = render_results(folder)
-            except RecordsError as error:
-                print(f"corpo: {error}", file=sys.stderr)
-                sys.exit(2)
-            advance(note=folder.name)
-    write_text(results / "claims.md", claims_page(studies))
+                advance(note=folder.name)
+            for path in sorted(results.glob(f"*/{MEASURED}")):
+                ablations[path.parent.name] = write_ablation(path.parent)
+        except RecordsError as error:
+            print(f"corpo: {error}", file=sys.stderr)
+            sys.exit(2)
+    write_text(results / "claims.md", claims_page(studies, ablations))
     print(results / "claims.md")
 
 

@@ -45,7 +45,10 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
     if twice := [name for name in names if names.count(name) > 1]:
         raise RecordsError(f"{twice[0]} is in two of the parts; leave one out")
     bases = {seed: base for study in studies for seed, base in study.bases.items()}
-    whole = replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
+    try:
+        whole = replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
+    except ValueError as error:
+        raise RecordsError(f"{', '.join(map(str, parts))}: together {error}; give all parts at once") from error
     commands = dict.fromkeys(read_json(part / "records/study.json")["command"] for part in parts)
     write_study(whole, examples[0], "` and `".join(commands), folder)
     (folder / "metrics").mkdir(exist_ok=True)

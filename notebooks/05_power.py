@@ -92,14 +92,16 @@ with styled():
 # %% [markdown]
 # ## And how many seeds?
 # Problems are one source of chance, training is another. What a seed changes is not published; the newest study here tells how much it does at our
-# scale: the deviation, over seeds, of a baseline's difference to another on one split. Seeds for 80% power by a paired t test, as if theirs varied alike.
+# scale: the deviation, over seeds, of a baseline's difference to another in pass@16 on one split
+# (root mean square over baselines and splits). Seeds for 80% power by a paired t test, as if theirs varied alike.
 
 # %%
 study, _ = read_study(Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results")))
-means = pd.DataFrame({(run.baseline, run.seed): run.rollouts.groupby("split")["correct"].mean() * 100 for run in study.runs})
+column = f"pass@{max(study.ks)}"
+scores = {name: np.array([100 * table.groupby("split")[column].mean() for table in study.by_seed(name)]) for name in study.baselines}
 reference, *others = study.baselines
-spread = [(means[name] - means[reference]).std(axis=1) for name in others]
-measured = float(pd.concat(spread).mean()) if spread else np.nan
+variances = [(scores[name] - scores[reference]).var(axis=0, ddof=1) for name in others if len(scores[name]) > 1]
+measured = float(np.sqrt(np.mean(variances))) if variances else np.nan
 deviation = measured if measured > 0 else 5.0
 print(f"deviation between seeds: {deviation:.1f} points", "" if measured > 0 else "(assumed: one seed tells nothing of it)")
 reanalysis(deviation)[["split", "baseline", "points", "problems", "seeds"]].round(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -59,7 +60,7 @@ def test_the_study_takes_what_tuning_found() -> None:
 VARIANTS = "+study.variants={low: {train.lr: 0.0001}, high: {train.lr: 0.01, train.group: 4}}"
 
 
-def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path) -> None:
+def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path, tmp_path: Path) -> None:
     small = [*where, VARIANTS, "study.baselines=[grpo,corpo]", "train.steps=2", "train.validate_every=1"]
     said = run("tune", *small, "name=tuned").stdout
     folder = results.parent / "tuned"
@@ -79,6 +80,17 @@ def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path) -> N
     again = run("ablate", *small, "name=ablated").stderr
     assert "done before" in again
     assert (folder / "report.md").read_bytes() == before
+
+    for kept in (folder, results):
+        shutil.copytree(kept, tmp_path / kept.name)
+    for made in ("report.md", "figures/ablation.png"):
+        (tmp_path / "ablated" / made).unlink()
+    run("claims", str(tmp_path))
+    for made in ("report.md", "figures/ablation.png"):
+        assert (tmp_path / "ablated" / made).read_bytes() == (folder / made).read_bytes()
+    assert "| [ablated](ablated/report.md) | high |" in (tmp_path / "claims.md").read_text()
+    (tmp_path / "ablated/provenance.json").write_text("{")
+    assert "ablated/provenance.json" in run("claims", str(tmp_path), code=2).stderr
 
 
 def test_every_seed_can_have_a_warm_start_of_its_own(where: list[str], results: Path) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.optimize import brentq
+from scipy.stats import nct, norm, t
+
+FEW_SEEDS = 5  # below, Satterthwaite's degrees of freedom are too many: with two seeds "95%" covered 88% in simulation
 
 
 class Interval(NamedTuple):
@@ -68,8 +71,14 @@ class Estimate(NamedTuple):
         return Interval(self.mean, self.mean - reach, self.mean + reach)
 
     def detectable(self, level: float = 0.95, power: float = 0.8) -> float:
-        """The smallest true effect that a two-sided test finds with this power, by the shifted t distribution."""
-        return float((t.ppf((1 + level) / 2, self.df) + t.ppf(power, self.df)) * self.error)
+        """The smallest true effect that a two-sided test finds with this power, by the noncentral t distribution."""
+        critical = t.ppf((1 + level) / 2, self.df)
+        missed = lambda shift: power - nct.sf(critical, self.df, shift)
+        return float(brentq(missed, 0, 2 * critical + 50)) * self.error
+
+    def provable(self, level: float = 0.95, power: float = 0.8) -> float:
+        """The smallest margin within which the interval lies with this power where there is no effect."""
+        return float((t.ppf((1 + level) / 2, self.df) + t.ppf((1 + power) / 2, self.df)) * self.error)
 
 
 def over_seeds(values: Sequence[float] | np.ndarray) -> Estimate:
@@ -79,19 +88,23 @@ def over_seeds(values: Sequence[float] | np.ndarray) -> Estimate:
     return Estimate(float(values_S.mean()), float(values_S.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan"), max(count - 1, 1))
 
 
-def over_seeds_and_problems(values_SN: np.ndarray, weights_N: np.ndarray, clusters: Sequence[object]) -> Estimate:
-    """The weighted mean of items measured with every seed, for new seeds and new problems alike.
+def over_seeds_and_problems(values_SN: np.ndarray, strata: Sequence[object], clusters: Sequence[object]) -> Estimate:
+    """The mean over strata of items measured with every seed, for new seeds and new problems alike; each stratum (a split) weighs the same.
 
-    Its variance is that of the seeds' means plus that of the problems' (`clusters` of items); both hold the interaction, which so counts twice:
-    a little conservative. Degrees of freedom by Satterthwaite. Cameron, Gelbach and Miller (2011) give the two-way idea.
+    Its variance is that of the seeds' means plus that of the problems' (`clusters` of items) around their stratum; both hold the interaction, which
+    so counts twice: a little conservative. Degrees of freedom by Satterthwaite; with fewer than `FEW_SEEDS` seeds at most those of the seeds.
+    Cameron, Gelbach and Miller (2011) give the two-way idea.
     """
-    weights_N = weights_N / weights_N.sum()
+    stratum_N, cluster_N = (np.unique(np.asarray([str(name) for name in names]), return_inverse=True)[1] for names in (strata, clusters))
+    sizes = np.bincount(stratum_N)
+    weights_N = 1 / (len(sizes) * sizes[stratum_N])
     seeds = over_seeds(values_SN @ weights_N)
-    _, index = np.unique(np.asarray([str(cluster) for cluster in clusters]), return_inverse=True)
-    count = int(index.max()) + 1
-    sums_C = np.bincount(index, weights=weights_N * (values_SN.mean(0) - seeds.mean))
+    mean_N = values_SN.mean(0)
+    centre = np.bincount(stratum_N, weights=mean_N) / sizes
+    count = int(cluster_N.max()) + 1
+    sums_C = np.bincount(cluster_N, weights=weights_N * (mean_N - centre[stratum_N]))
     by_problem = count / (count - 1) * float((sums_C**2).sum()) if count > 1 else float("nan")
     by_seed = seeds.error**2
     variance = by_seed + by_problem
     df = variance**2 / (by_seed**2 / seeds.df + by_problem**2 / (count - 1)) if variance > 0 else seeds.df
-    return Estimate(seeds.mean, float(np.sqrt(variance)), float(df))
+    return Estimate(seeds.mean, float(np.sqrt(variance)), float(min(df, seeds.df) if len(values_SN) < FEW_SEEDS else df))

@@ -17,9 +17,10 @@ from corpo.markdown import table as markdown_table
 from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN, window
 from corpo.report.compare import REFERENCE, difference
 from corpo.report.figures import COLOURS, NAMES, styled
-from corpo.report.records import CONFIG, PROVENANCE, Study
+from corpo.report.records import CONFIG, PROVENANCE, Study, reading
 from corpo.report.tables import mean_of
 
+MEASURED = "measured.csv"
 K = 1  # pass@k of small policies that toss coins says little at larger k
 GROUPS = {"in domain": IN_DOMAIN, "out of domain": OUT_OF_DOMAIN}
 
@@ -79,9 +80,15 @@ def ablation(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def write_ablation(folder: Path) -> None:
-    """`figures/ablation.png` and `report.md`, from `measured.csv`, the config and the provenance beside them."""
-    table = pd.read_csv(folder / "measured.csv")
+def write_ablation(folder: Path) -> pd.DataFrame:
+    """`figures/ablation.png` and `report.md`, from `measured.csv`, which is returned, and the provenance beside it.
+
+    Raises RecordsError where they are damaged.
+    """
+    with reading(folder / MEASURED) as path:
+        table = pd.read_csv(path)
+    with reading(folder / PROVENANCE) as path:
+        commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
     figure = ablation(table)
     write_atomically(folder / "figures/ablation.png", lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
     rows = [
@@ -98,8 +105,6 @@ def write_ablation(folder: Path) -> None:
         for row in table.to_dict("records")
     ]
     columns = ("variant", "baseline", "in domain", "out of domain", "in domain: to GRPO", "out of domain: to GRPO", "failures rewarded", "clip active")
-    stages = read_json(folder / PROVENANCE)
-    commits = ", ".join(sorted({str(record["commit"]) for record in stages.values()}))
     text = f"""# {folder.name}
 
 ![{folder.name}](figures/ablation.png)
@@ -112,6 +117,20 @@ the clip active in the first steps.
 Options of each variant: `{CONFIG}` under `study.variants`. Commits: {commits}; machine and wall times: `{PROVENANCE}`.
 """
     write_text(folder / "report.md", text)
+    return table
+
+
+def summary(ablations: Mapping[str, pd.DataFrame]) -> str:
+    """Every variant of every ablation in a row: failures that GRPO rewards, and what the other baselines gain on it out of domain."""
+    others = list(dict.fromkeys(name for table in ablations.values() for name in table["baseline"] if name not in ("base", REFERENCE)))
+    rows = []
+    for ablation, table in ablations.items():
+        for variant, mine in table.groupby("variant", sort=False):
+            by_baseline = {str(row["baseline"]): row for row in mine.to_dict("records")}
+            rewarded = by_baseline.get(REFERENCE, {}).get("failures rewarded", math.nan)
+            gaps = [_gap(by_baseline[name], "out of domain") if name in by_baseline else "–" for name in others]
+            rows.append((f"[{ablation}]({ablation}/report.md)", variant, "–" if math.isnan(rewarded) else f"{rewarded:.1%}", *gaps))
+    return markdown_table(("ablation", "variant", "failures that GRPO rewards", *(f"{NAMES.get(name, name)} - GRPO" for name in others)), rows)
 
 
 def _gap(row: Mapping[Any, Any], what: str) -> str:

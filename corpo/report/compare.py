@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import trim_mean
 
 from corpo.data.pairs import TABLE_SPLITS
-from corpo.evaluate.intervals import Estimate, over_seeds_and_problems, paired_difference
+from corpo.evaluate.intervals import FEW_SEEDS, Estimate, over_seeds_and_problems, paired_difference
 from corpo.files import write_text
 from corpo.report.records import Study
 from corpo.report.tables import mean_of, rows_of
@@ -27,8 +27,7 @@ def difference(study: Study, first: str, second: str, splits: Sequence[str], k: 
     for baseline in (first, second):
         tables = [table[table["split"].isin(splits)].set_index("prompt_id").sort_index() for table in study.by_seed(baseline)]
         both.append(np.stack([table[f"pass@{k}"].to_numpy() for table in tables]))
-    sizes = tables[0]["split"].map(tables[0]["split"].value_counts())
-    return over_seeds_and_problems(both[0] - both[1], 1 / sizes.to_numpy(dtype=float), tables[0]["problem_id"].to_list())
+    return over_seeds_and_problems(both[0] - both[1], tables[0]["split"].to_list(), tables[0]["problem_id"].to_list())
 
 
 def differences(study: Study) -> pd.DataFrame:
@@ -44,7 +43,7 @@ def differences(study: Study) -> pd.DataFrame:
         if baseline == REFERENCE:
             continue
         other = study.prompts(baseline).set_index("prompt_id").loc[reference.index]
-        seeds = list(zip(study.by_seed(baseline), study.by_seed(REFERENCE), strict=False))
+        seeds = list(zip(study.by_seed(baseline), study.by_seed(REFERENCE), strict=True))
         for split, members in rows_of(study.splits).items():
             mine = reference["split"].isin(members)
             for k in dict.fromkeys((min(study.ks), max(study.ks))):
@@ -63,30 +62,31 @@ def differences(study: Study) -> pd.DataFrame:
 def aggregates(study: Study) -> pd.DataFrame:
     """Of each baseline over the paper's splits and all seeds: interquartile mean of pass@k in percent, and how often a run beats one of GRPO's.
 
-    As Agarwal et al. (2021, arXiv 2108.13264) advise for few runs; 95% intervals resample seeds, with all of a seed's splits.
+    As Agarwal et al. (2021, arXiv 2108.13264) advise for few runs; `better` is of any two runs, `better_paired` of two that share seed and warm start.
+    95% intervals resample seeds, with all of a seed's splits; fewer than `FEW_SEEDS` seeds get none.
     """
     splits = [split for split in TABLE_SPLITS if split in study.splits]
     rows = []
     for k in dict.fromkeys((min(study.ks), max(study.ks))):
         scores = {name: np.array([[100 * mean_of(one, (split,), f"pass@{k}") for split in splits] for one in study.by_seed(name)]) for name in study.baselines}
         for name, scores_SM in scores.items():
-            picks = np.random.default_rng(0).integers(0, len(scores_SM), size=(DRAWS, len(scores_SM)))
-            middle = [trim_mean(scores_SM[pick], 0.25, axis=None) for pick in picks]
-            row = {"baseline": name, "k": k, "seeds": len(scores_SM), "iqm": float(trim_mean(scores_SM, 0.25, axis=None))}
-            row |= dict(zip(("iqm_low", "iqm_high"), np.quantile(middle, [0.025, 0.975]), strict=True))
-            other_SM = scores.get(REFERENCE)
-            if other_SM is not None and name != REFERENCE and len(other_SM) == len(scores_SM):
-                drawn = [_better(scores_SM[pick], other_SM[pick]) for pick in picks]
-                row["better"] = _better(scores_SM, other_SM)
-                row |= dict(zip(("better_low", "better_high"), np.quantile(drawn, [0.025, 0.975]), strict=True))
+            other_SM = scores.get(REFERENCE) if name != REFERENCE else None
+            row: dict[str, object] = {"baseline": name, "k": k, "seeds": len(scores_SM), **_middle_and_wins(scores_SM, other_SM)}
+            if len(scores_SM) >= FEW_SEEDS:
+                picks = np.random.default_rng(0).integers(0, len(scores_SM), size=(DRAWS, len(scores_SM)))
+                drawn = pd.DataFrame([_middle_and_wins(scores_SM[pick], None if other_SM is None else other_SM[pick]) for pick in picks])
+                row |= {f"{what}_{end}": drawn[what].quantile(at) for what in drawn for end, at in (("low", 0.025), ("high", 0.975))}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _better(first_SM: np.ndarray, second_SM: np.ndarray) -> float:
-    """The chance that a run of the first is ahead of one of the second, the mean over splits; ties count half."""
-    gaps_SSM = first_SM[:, None] - second_SM[None]
-    return float(((gaps_SSM > 0) + 0.5 * (gaps_SSM == 0)).mean())
+def _middle_and_wins(scores_SM: np.ndarray, other_SM: np.ndarray | None) -> dict[str, float]:
+    """Interquartile mean; and the chance to be ahead of the other, the mean over splits, ties counting half."""
+    middle = {"iqm": float(trim_mean(scores_SM, 0.25, axis=None))}
+    if other_SM is None:
+        return middle
+    won_SSM = np.heaviside(scores_SM[:, None] - other_SM[None], 0.5)
+    return middle | {"better": float(won_SSM.mean()), "better_paired": float(np.heaviside(scores_SM - other_SM, 0.5).mean())}
 
 
 def write_comparisons(study: Study, folder: Path) -> None:

@@ -80,9 +80,9 @@ def advantage_ratio(study: Study) -> Figure:
         _draw_curve(one, study, column, smooth=5)
         one.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=title, xlabel="step", yscale="log")
+        one.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
         one.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-        one.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-        one.tick_params(axis="y", which="minor", labelsize=7)
+        one.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axes[0].legend()
     axes[0].set_ylabel("ratio (log scale)")
     figure.suptitle("Positive against negative advantage signal (5-step mean)", x=0.01, ha="left")
@@ -187,6 +187,7 @@ def conservatism(study: Study) -> Figure:
     return _row_of_curves(
         study,
         ("grad_norm", "gradient norm before clipping", 5),
+        ("update_norm", "norm of the weight update", 5),
         ("validation/kl_from_start", "KL from the base, nats a rollout", 1),
         ("entropy", "entropy, nats a token", 5),
     )
@@ -195,7 +196,7 @@ def conservatism(study: Study) -> Figure:
 @styled()
 def _row_of_curves(study: Study, *panels: tuple[str, str, int]) -> Figure:
     """Side by side, for each (metric, title, steps to average over)."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(11, 3.2))
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.2))
     for one, (column, title, smooth) in zip(axes, panels, strict=True):
         _draw_curve(one, study, column, smooth)
         one.set(title=title, xlabel="step")

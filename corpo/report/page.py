@@ -28,15 +28,16 @@ _CAPTIONS = {
     "differences": "Each baseline minus GRPO, same prompts: mean, 95% interval (over seeds and problems where there are several seeds), and single seeds.",
     "distributions": "Rewards and advantages of the first and last batches, failed rollouts in red, correct ones in green.",
     "calibration": "Score against the share of candidates with that score that are correct; levels with at least 50 candidates.",
-    "conservatism": "Gradient norms, distance from the base, and entropy.",
+    "conservatism": "Norms of gradients and weight updates, distance from the base, and entropy.",
 }
 
 
 CLAIMS_NOTE = (
-    "Each test was fixed before the runs (`corpo/report/claims.py`). Intervals cover new seeds, and new problems where accuracy is compared, and are "
-    "corrected for the tests of their claim. *Holds*: above zero and up to the effect of interest; *does not hold*: all below it; else *undecided*, and "
-    "*would have found* is the least effect that was found four times in five. Where less than the effect of interest is left to gain, nothing is decided "
-    "(the one rule that came later, with SmolLM2's pass@16 of 100%)."
+    "Tests are fixed in `corpo/report/claims.py`. Intervals cover new seeds, and new problems of the families at hand where accuracy on evaluation splits "
+    "is compared, and are corrected for the tests of their claim. *Holds*: estimated at the effect of interest or more, and the interval above zero (C1: "
+    "above the effect of interest); *does not hold*: the interval below the effect of interest; else *undecided*. *Would have found* is the least effect "
+    "that is found four times in five. Where less than the effect of interest is left to gain, nothing is decided (a rule that came with SmolLM2's "
+    "pass@16 of 100%)."
 )
 
 

@@ -48,6 +48,13 @@ class Study:
     ks: Sequence[int]
     shortcuts: pd.DataFrame  # one row a split, what judges reach that understand nothing (`corpo.data.floors`)
 
+    def __post_init__(self) -> None:
+        """Baselines are compared seed by seed. Raises ValueError where one lacks a seed that another has."""
+        had = {(run.baseline, run.seed) for run in self.runs}
+        seeds = sorted({seed for _, seed in had})
+        if missing := [f"{baseline}-seed{seed}" for baseline in self.baselines for seed in seeds if (baseline, seed) not in had]:
+            raise ValueError(f"without {', '.join(missing)}: every baseline needs the same seeds")
+
     @property
     def base(self) -> pd.DataFrame:
         """Rollouts of the first base."""
@@ -62,7 +69,8 @@ class Study:
         return list(dict.fromkeys(self.base["split"]))
 
     def of(self, baseline: str) -> list[Run]:
-        return [run for run in self.runs if run.baseline == baseline]
+        """By seed, so that the runs of two baselines pair up."""
+        return sorted((run for run in self.runs if run.baseline == baseline), key=lambda run: run.seed)
 
     def curve(self, baseline: str, column: str) -> pd.DataFrame:
         """Steps x seeds of one metric, without steps at which it was not measured; empty where it never was."""
@@ -156,7 +164,9 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
     with reading(records / "shortcuts.parquet") as path:
         shortcuts = pd.read_parquet(path)
     with reading(records / "examples.json") as path:
-        return Study(bases, runs, threshold, ks, shortcuts), read_json(path)
+        examples = read_json(path)
+    with reading(records / "study.json"):
+        return Study(bases, runs, threshold, ks, shortcuts), examples
 
 
 _NEEDED = ("split", "prompt_id", "pair_id", "problem_id", "kind", "correct", "reward")

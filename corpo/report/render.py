@@ -11,7 +11,8 @@ import pandas as pd
 
 from corpo.files import read_json, read_jsonl
 from corpo.markdown import table as markdown_table
-from corpo.report.claims import STATEMENTS, Finding, findings
+from corpo.report import ablation
+from corpo.report.claims import AMENDED, STATEMENTS, Finding, findings
 from corpo.report.compare import write_comparisons
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
@@ -67,8 +68,8 @@ def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[
     }
 
 
-def claims_page(studies: Mapping[str, Rendered]) -> str:
-    """`results/claims.md`: the verdicts of all studies side by side, then each study's estimates."""
+def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFrame]) -> str:
+    """`results/claims.md`: the verdicts of all studies side by side, what ablations change, then each study's estimates."""
     verdicts: dict[tuple[str, str], dict[str, str]] = {}
     for name, one in studies.items():
         for finding in one.found:
@@ -80,6 +81,12 @@ def claims_page(studies: Mapping[str, Rendered]) -> str:
         f"{one.facts['hardware']}.\n\n{claims_table(one.found)}"
         for name, one in studies.items()
     )
+    changed = f"""## What changes it
+
+Accuracy out of domain against GRPO, pass@{ablation.K} in points, with 95% intervals over seeds and problems that are not corrected for their number.
+
+{ablation.summary(ablations)}
+"""
     return f"""# The claims, tested
 
 Written by `make claims` from the records in `results/`; nothing in it is written by hand.
@@ -88,8 +95,11 @@ Written by `make claims` from the records in `results/`; nothing in it is writte
 
 {CLAIMS_NOTE} What the published table itself can tell: `notebooks/05_power.ipynb`.
 
+{AMENDED}
+
 ## Verdicts
 {markdown_table(("claim", "quantity", *studies), rows)}
 
+{changed if ablations else ""}
 {sections}
 """
