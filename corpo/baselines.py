@@ -7,7 +7,7 @@ For a prompt with G rollouts and rewards R_1..R_G, a baseline b turns rewards in
     corpo    b = max(mean(R), R_min_correct)   never does, and seeks preference among successes once the mean is one
 
 Variants, named because published code disagrees: the paper drops GRPO's division by the standard deviation, and so do we unless
-`std=True`; then `ddof=1` (torch, TRL) or 0 (verl's and numpy's habit) and `eps`, added to the deviation, are the caller's to choose.
+`std=True`; then `ddof=1` (torch, TRL, verl) or 0 (numpy's habit) and `eps`, added to the deviation, are the caller's to choose.
 """
 
 from __future__ import annotations
@@ -43,14 +43,16 @@ def advantages(rewards_PG: Tensor, baseline: str, *, threshold: float = 0.0, len
 
     `threshold` is R_min_correct: the least reward of a correct rollout. `lengths_PG` are tokens, for the baselines that need them.
     Computed in float64; what rounding leaves of a zero is 0.
-    Raises ValueError for an unknown baseline or option, for rewards that are not a finite floating-point matrix, for lengths that are
-    missing or of another shape, for a threshold that is not finite, and where a baseline cannot work with the group size.
+    Raises ValueError for an unknown baseline or option, for rewards that are not a finite matrix of float32 or float64, for lengths that
+    are missing or of another shape, for a threshold that is not finite, and where a baseline cannot work with the group size.
     """
     check_baseline(baseline, options)
     if not math.isfinite(threshold):
         raise ValueError(f"threshold {threshold}: must be finite")
     if rewards_PG.ndim != 2 or not rewards_PG.is_floating_point():
         raise ValueError(f"rewards: expected a floating-point matrix (prompts x group), got {tuple(rewards_PG.shape)} of {rewards_PG.dtype}")
+    if torch.finfo(rewards_PG.dtype).bits < 32:
+        raise ValueError(f"rewards: {rewards_PG.dtype} rounds them across the threshold; give float32 or float64")
     if not torch.isfinite(rewards_PG).all():
         prompt, rollout = (~torch.isfinite(rewards_PG)).nonzero()[0].tolist()
         raise ValueError(f"rewards: prompt {prompt}, rollout {rollout} is {float(rewards_PG[prompt, rollout])}; rewards must be finite")
@@ -59,6 +61,16 @@ def advantages(rewards_PG: Tensor, baseline: str, *, threshold: float = 0.0, len
             raise ValueError(f"baseline {baseline!r} needs lengths_PG: the tokens of every rollout, at least 1 each, shaped as the rewards")
         options = options | {"lengths_PG": lengths_PG.double()}
     return BASELINES[baseline](rewards_PG.double(), threshold, **options).to(rewards_PG.dtype)
+
+
+def group_advantages(rewards_G: Tensor, baseline: str, *, threshold: float, lengths_G: Tensor, **options: object) -> Tensor:
+    """Advantages (G,) of a group that may have lost rollouts on its way, as a batch of its own: 0 where the baseline cannot work with so few."""
+    try:
+        check_baseline(baseline, options, len(rewards_G))
+    except ValueError:
+        check_baseline(baseline, options)  # what is wrong whatever the group
+        return torch.zeros_like(rewards_G)
+    return advantages(rewards_G[None], baseline, threshold=threshold, lengths_PG=lengths_G[None], **options)[0]
 
 
 def check_baseline(baseline: str, options: dict[str, Any], group: int | None = None) -> None:
@@ -117,13 +129,18 @@ def settle(difference: Tensor, rewards_PG: Tensor) -> Tensor:
     return difference.masked_fill(difference.abs() <= RESIDUE * rewards_PG.abs().amax(dim=1, keepdim=True), 0.0)
 
 
+def correct(rewards_PG: Tensor, threshold: float) -> Tensor:
+    """Which rollouts reach the threshold (bool); one that rounding has put just below it does."""
+    return settle(rewards_PG.double() - threshold, rewards_PG) >= 0
+
+
 def signal(rewards_PG: Tensor, advantages_PG: Tensor, threshold: float) -> dict[str, float]:
     """What a batch tells the policy to do: the quantities of the paper's figures. A ratio or share over nothing is nan.
 
     Counts and sums of positive and negative advantages come over all rollouts and split by correct (R >= threshold) and failed.
     A silent group is one whose advantages are all 0; by reward variance one would miss CoRPO's all-failed groups, which speak.
     """
-    correct_PG = rewards_PG >= threshold
+    correct_PG = correct(rewards_PG, threshold)
     above_P1 = settle(rewards_PG.double().mean(dim=1, keepdim=True) - threshold, rewards_PG)
     positive_PG, negative_PG = advantages_PG > 0, advantages_PG < 0
     out = {

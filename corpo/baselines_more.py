@@ -12,12 +12,12 @@ import math
 import torch
 from torch import Tensor
 
-from corpo.baselines import check_group, register_baseline, settle
+from corpo.baselines import RESIDUE, check_group, correct, register_baseline, settle
 
 
-def correct(rewards_PG: Tensor, threshold: float) -> Tensor:
-    """Which rollouts reach the threshold, as 0.0 or 1.0; one that rounding has put just below it does."""
-    return (settle(rewards_PG - threshold, rewards_PG) >= 0).double()
+def _successes(rewards_PG: Tensor, threshold: float) -> Tensor:
+    """c: 1.0 or 0.0."""
+    return correct(rewards_PG, threshold).double()
 
 
 @register_baseline("rloo")
@@ -96,7 +96,7 @@ def ngrpo(rewards_PG: Tensor, threshold: float, best: float = 1.0, eps: float = 
     A_i = (R_i - mean(R, best)) / (std(R, best) + eps), the deviation with ddof 1 and eps as in the authors' code. Groups that all fail alike then speak.
     The method's other half, clipping negative ratios more tightly, does nothing in one update a batch and is left out.
     """
-    if float(rewards_PG.max()) > best:
+    if float(rewards_PG.max()) > best + RESIDUE * abs(best):
         raise ValueError(f"baseline 'ngrpo' with best {best:g}: a reward is {float(rewards_PG.max()):g}; set best to the largest reward there is")
     with_best_PG = torch.cat([rewards_PG, torch.full_like(rewards_PG[:, :1], best)], dim=1)
     centred_PG = settle(rewards_PG - with_best_PG.mean(dim=1, keepdim=True), with_best_PG)
@@ -107,10 +107,11 @@ def ngrpo(rewards_PG: Tensor, threshold: float, best: float = 1.0, eps: float = 
 def maxrl(rewards_PG: Tensor, threshold: float) -> Tensor:
     """Maximum likelihood RL (arXiv 2602.02710): A_i = (c_i - mean(c)) / mean(c), and 0 in a group without a success.
 
-    Its gradient is that of log pass rate, to order G. Defined for binary rewards, so levels play no part. The authors' code adds 1e-6 to
-    the divisor; here it is exact.
+    Its expected gradient is that of log pass rate, to order G - 1: the sum of (1 - p)^j for j < G - 1, times that of the pass rate p. Defined for
+    binary rewards, so levels play no part. The authors' code adds 1e-6 to the divisor; here it is exact.
     """
-    correct_PG = correct(rewards_PG, threshold)
+    check_group("maxrl", rewards_PG, 2)
+    correct_PG = _successes(rewards_PG, threshold)
     rate_P1 = correct_PG.mean(dim=1, keepdim=True)
     return torch.where(rate_P1 > 0, (correct_PG - rate_P1) / rate_P1, 0.0)
 
@@ -118,19 +119,19 @@ def maxrl(rewards_PG: Tensor, threshold: float) -> Tensor:
 @register_baseline("positive_only")
 def positive_only(rewards_PG: Tensor, threshold: float) -> Tensor:
     """Positive sample reinforcement, PSR (arXiv 2506.01347): A_i = c_i. Levels play no part."""
-    return correct(rewards_PG, threshold)
+    return _successes(rewards_PG, threshold)
 
 
 @register_baseline("negative_only")
 def negative_only(rewards_PG: Tensor, threshold: float) -> Tensor:
     """Negative sample reinforcement, NSR (arXiv 2506.01347): A_i = c_i - 1. Levels play no part."""
-    return correct(rewards_PG, threshold) - 1
+    return _successes(rewards_PG, threshold) - 1
 
 
 @register_baseline("weighted")
 def weighted(rewards_PG: Tensor, threshold: float, positive: float = 0.1) -> Tensor:
     """W-REINFORCE (arXiv 2506.01347): A_i = `positive` for a success (the paper's 0.1), -1 for a failure. Levels play no part."""
-    correct_PG = correct(rewards_PG, threshold)
+    correct_PG = _successes(rewards_PG, threshold)
     return positive * correct_PG - (1 - correct_PG)
 
 
@@ -143,9 +144,9 @@ def pass_at_k(rewards_PG: Tensor, threshold: float, k: int = 4) -> Tensor:
     binary rewards, divided by the deviation with ddof 0. verl's `grpo_passk` is another method (arXiv 2503.19595).
     """
     group = rewards_PG.shape[1]
-    if not 1 <= k <= group:
-        raise ValueError(f"baseline 'pass_at_k' with k {k} and group size {group}: choose k from 1 to the group size")
-    correct_PG = correct(rewards_PG, threshold)
+    if not 1 <= k < group:
+        raise ValueError(f"baseline 'pass_at_k' with k {k} and group size {group}: choose k from 1 to below the group size, else all advantages are 0")
+    correct_PG = _successes(rewards_PG, threshold)
     table = torch.tensor([_pass_at_k(failures, group, k) for failures in range(group + 1)], dtype=torch.float64, device=rewards_PG.device)
     success_P, failure_P = table[(1 - correct_PG).sum(dim=1).long()].unbind(dim=1)
     return torch.where(correct_PG > 0, success_P[:, None], failure_P[:, None])

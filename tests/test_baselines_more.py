@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 import torch
@@ -24,8 +24,8 @@ SAFE = ("static", "corpo", "corpo_loo", *BY_SUCCESS)
 
 @st.composite
 def batches(draw: st.DrawFn, levels: tuple[float, ...] = LEVELS) -> tuple[Tensor, Tensor]:
-    """Rewards and lengths of a few groups of at least 4."""
-    prompts, group = draw(st.integers(1, 4)), draw(st.integers(4, 9))
+    """Rewards and lengths of a few groups of at least 5."""
+    prompts, group = draw(st.integers(1, 4)), draw(st.integers(5, 9))
     drawn = lambda values: draw(st.lists(values, min_size=prompts * group, max_size=prompts * group))
     rewards_PG = torch.tensor(drawn(st.sampled_from(levels)), dtype=torch.float64).view(prompts, group)
     return rewards_PG, torch.tensor(drawn(st.integers(1, 50))).view(prompts, group)
@@ -57,6 +57,20 @@ def test_ngrpo_gives_the_numbers_that_its_paper_prints() -> None:
     assert bool((advantages(torch.zeros(1, 8), "ngrpo", threshold=1.0) < 0).all()), "groups that fail alike speak"
     with pytest.raises(ValueError, match="largest reward"):
         advantages(torch.tensor([[0.0, 2.0]]), "ngrpo")
+    for best in (0.1, 0.3, 0.6):  # in float32 above themselves
+        assert bool(advantages(torch.tensor([[best, 0.0]]), "ngrpo", best=best).isfinite().all())
+
+
+@pytest.mark.parametrize("group", [2, 3, 5])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_maxrl_follows_the_log_pass_rate_to_order_one_less_than_the_group(group: int, rate: float) -> None:
+    """All groups, weighed by how likely they are: E[A | success] - E[A | failure] is the factor of the pass rate's gradient."""
+    effective = {0.0: 0.0, 1.0: 0.0}
+    for others in product((0.0, 1.0), repeat=group - 1):
+        likely = rate ** sum(others) * (1 - rate) ** (group - 1 - sum(others))
+        for mine in effective:
+            effective[mine] += likely * float(advantages(torch.tensor([[mine, *others]], dtype=torch.float64), "maxrl", threshold=1.0)[0, 0])
+    assert effective[1.0] - effective[0.0] == pytest.approx(sum((1 - rate) ** power for power in range(group - 1)))
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
@@ -167,7 +181,7 @@ def test_whitening_over_tokens_rewards_failures_even_of_binary_rewards() -> None
 
 
 def test_levels_do_not_matter_to_those_that_count_successes() -> None:
-    levels, binary = torch.tensor([[0.1, 0.3, 0.7, 0.9]]), torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    levels, binary = torch.tensor([[0.1, 0.3, 0.5, 0.7, 0.9]]), torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0]])
     for baseline in BY_SUCCESS:  # 0.7 in float32 is below 0.7
         assert torch.equal(advantages(levels, baseline, threshold=0.7), advantages(binary, baseline, threshold=1.0)), baseline
 
@@ -180,6 +194,9 @@ def test_what_does_not_suit_a_baseline_is_refused_in_one_line() -> None:
         (lambda: check_baseline("opo", {"lengths_PG": 1}), "no option 'lengths_PG'"),
         (lambda: check_baseline("rloo", {}, group=1), "group size 1"),
         (lambda: check_baseline("pass_at_k", {"k": 8}, group=4), "k 8"),
+        (lambda: check_baseline("pass_at_k", {"k": 4}, group=4), "all advantages are 0"),
+        (lambda: check_baseline("maxrl", {}, group=1), "group size 1"),
+        (lambda: advantages(MIXED.bfloat16(), "static"), "bfloat16"),
         (lambda: check_baseline("quantile", {"share": 0.0}, group=4), "share 0"),
         (lambda: check_baseline("grpo", {"std": True, "ddof": 4}, group=4), "ddof 4"),
     ]
@@ -194,7 +211,7 @@ def test_every_choice_of_the_command_line_gives_advantages() -> None:
     assert len(choices) >= 12
     for choice in choices:
         config = validated(compose([f"baseline={choice}"]))
-        found = advantages(MIXED, config.baseline.name, threshold=0.0, lengths_PG=LENGTHS, **config.baseline.options)
+        found = advantages(MIXED.repeat(1, 2), config.baseline.name, threshold=0.0, lengths_PG=LENGTHS.repeat(1, 2), **config.baseline.options)
         assert bool(found.isfinite().all()), choice
     assert set(BASELINES) <= set(choices)
     dr_grpo = validated(compose(["baseline=dr_grpo"]))

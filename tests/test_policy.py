@@ -179,9 +179,9 @@ def test_tokenizer_round_trip(engine: SharedPrefixEngine) -> None:
 
 def test_loss_aggregations_on_a_hand_made_batch() -> None:
     mask = torch.tensor([[[1, 1, 0], [1, 0, 0]]], dtype=torch.bool)
-    logprobs = torch.tensor([[[-1.0, -2.0, -99.0], [-3.0, -99.0, -99.0]]])
+    logprobs = torch.tensor([[[-1.0, -2.0, -99.0], [-4.0, -99.0, -99.0]]])
     advantages_PG = torch.tensor([[1.0, -1.0]])
-    expected = {"token_sum": (3 - 3) / 2, "token_mean": (3 - 3) / 3, "sequence_mean": (1.5 - 3) / 2, "constant": (3 - 3) / 6}
+    expected = {"token_sum": (3 - 4) / 2, "token_mean": (3 - 4) / 3, "sequence_mean": (1.5 - 4) / 2, "constant": (3 - 4) / 6}
     for aggregation, value in expected.items():
         weights = token_weights(mask, aggregation, rollouts=2, tokens=3, max_tokens=3)
         loss = policy_loss(logprobs, torch.zeros_like(logprobs), advantages_PG, weights, logprobs, None, LossConfig(aggregation=aggregation))
@@ -196,6 +196,8 @@ def test_clip_kl_and_entropy_by_hand() -> None:
     clip = LossConfig(ppo_clip=0.2)
     assert loss(-0.5, 1.0, clip) == pytest.approx(-1.2), "a positive advantage gains nothing beyond the clip"
     assert loss(-0.5, -1.0, clip) == pytest.approx(torch.tensor(0.5).exp().item()), "a negative one is not clipped above"
+    assert loss(-1.5, -1.0, clip) == pytest.approx(0.8), "but gains nothing below the clip"
+    assert loss(-1.5, 1.0, clip) == pytest.approx(-torch.tensor(-0.5).exp().item()), "where a positive one is not clipped"
     truncated = LossConfig(importance_cap=2.0)
     assert loss(-0.5, 1.0, truncated) == pytest.approx(0.5 * torch.tensor(0.5).exp().item()), "the ratio weights the term"
     assert loss(-0.1, 1.0, truncated) == pytest.approx(0.1 * 2.0), "from above it is truncated"

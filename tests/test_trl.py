@@ -116,6 +116,26 @@ def test_a_completion_without_a_reward_learns_nothing(tmp_path: Path) -> None:
     assert ours[1, 0] == 0
 
 
+def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
+    """TRL's numbers: its deviation is over scored rewards, its leave-one-out over scored others."""
+    from corpo.plugins.trl import advantages_or_zero
+
+    nan = float("nan")
+    rewards_PG, lengths_PG = torch.tensor([[1.0, -1.0, nan, nan], [1.0, 0.0, -1.0, 1.0], [nan, 1.0, nan, nan]]), torch.tensor([[1, 9, 5, 5]]).expand(3, 4)
+    found = lambda baseline, **options: advantages_or_zero(rewards_PG, lengths_PG, baseline, 0.0, options)
+    half = 0.5**0.5
+    expected = {"grpo": [1.0, -1], "rloo": [2.0, -2], "maxrl": [1.0, -1], "opo": [1.8, -0.2], "corpo": [1.0, -1]}
+    for baseline, first in expected.items():
+        torch.testing.assert_close(found(baseline)[0], torch.tensor([*first, 0, 0]))
+        whole = advantages(rewards_PG[1:2], baseline, threshold=0.0, lengths_PG=lengths_PG[1:2])
+        torch.testing.assert_close(found(baseline)[1:2], whole)
+    torch.testing.assert_close(found("grpo", std=True, eps=0.0)[0], torch.tensor([half, -half, 0, 0]))
+    assert found("grpo")[2].tolist() == [0] * 4, "one alone cannot be compared"
+    assert found("static")[2].tolist() == [0, 1, 0, 0], "but with the threshold it can"
+    with pytest.raises(ValueError, match="no option"):
+        found("grpo", nonsense=1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"scale_rewards": "group", "threshold": 0.0}, "scale_rewards"), ({"threshold": 0.0, "baseline": "reinforce"}, "'reinforce' is unknown")],

@@ -55,6 +55,8 @@ def test_groups_of_any_size() -> None:
 
     done = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="corpo")
     torch.testing.assert_close(done.batch["advantages"][:, 0], torch.tensor([-0.25, -0.5, 0.25]))
+    done = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="quantile")
+    assert done.batch["advantages"][1, 0] == 0, "a lone rollout has no quantile"
 
 
 def test_the_reward_is_a_margin() -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from trl import GRPOTrainer
 
-from corpo.baselines import advantages, check_baseline, signal
+from corpo.baselines import advantages, check_baseline, group_advantages, signal
 
 SIGNALS = ("pass_rate", "failed_positive_fraction", "clip_active_fraction", "silent_group_fraction", "count_ratio", "sum_ratio")
 
@@ -72,8 +72,14 @@ def weighted_rewards(rewards_per_func: Tensor, weights: Tensor) -> Tensor:
 
 
 def advantages_or_zero(rewards_PG: Tensor, lengths_PG: Tensor, baseline: str, threshold: float, options: dict[str, Any]) -> Tensor:
-    """Advantages (P, G); a rollout without a reward takes its group's mean, which leaves that mean alone, and learns nothing."""
-    missing_PG = rewards_PG.isnan()
-    means_P1 = rewards_PG.nanmean(dim=1, keepdim=True).nan_to_num()
-    scored_PG = rewards_PG.where(~missing_PG, means_P1)
-    return advantages(scored_PG, baseline, threshold=threshold, lengths_PG=lengths_PG, **options).masked_fill(missing_PG, 0.0)
+    """Advantages (P, G). A rollout without a reward (nan) gets 0, and its group those of the rollouts that have one, as a batch of their own."""
+    scored_PG = ~rewards_PG.isnan()
+    whole_P = scored_PG.all(dim=1)
+    advantages_PG = torch.zeros_like(rewards_PG)
+    if bool(whole_P.any()):
+        advantages_PG[whole_P] = advantages(rewards_PG[whole_P], baseline, threshold=threshold, lengths_PG=lengths_PG[whole_P], **options)
+    for prompt in (~whole_P).nonzero().flatten().tolist():
+        scored_G = scored_PG[prompt]
+        rewards_G, lengths_G = rewards_PG[prompt, scored_G], lengths_PG[prompt, scored_G]
+        advantages_PG[prompt, scored_G] = group_advantages(rewards_G, baseline, threshold=threshold, lengths_G=lengths_G, **options)
+    return advantages_PG

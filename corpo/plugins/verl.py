@@ -15,21 +15,21 @@ import torch
 from torch import Tensor
 from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
 
-from corpo.baselines import BASELINES, advantages
+from corpo.baselines import BASELINES, group_advantages
 from corpo.task import OrdinalReward, Verdict, parse_response
 
 
 def compute_advantages(baseline: str, token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray) -> tuple[Tensor, Tensor]:
     """Advantages and returns (B, T), alike: each rollout's advantage on its response tokens. `index` (B,) names the prompt of each row.
 
-    A group may have any size: verl drops rollouts on the way. So each is a batch of its own, which only matters to a baseline that looks at other
-    groups; ours of that kind, reinforce_plus_plus_baseline, is verl's own.
+    A group may have any size: verl drops rollouts on the way; one too small for its baseline gets 0. So each is a batch of its own, which only matters
+    to a baseline that looks at other groups; ours of that kind, reinforce_plus_plus_baseline, is verl's own.
     """
     margins_B, lengths_B = token_level_rewards.sum(dim=-1), response_mask.sum(dim=-1)
     advantages_B = torch.zeros_like(margins_B)
     for prompt in dict.fromkeys(index.tolist()):
         group = torch.from_numpy(np.flatnonzero(index == prompt)).to(margins_B.device)
-        advantages_B[group] = advantages(margins_B[group][None], baseline, threshold=0.0, lengths_PG=lengths_B[group][None])[0]
+        advantages_B[group] = group_advantages(margins_B[group], baseline, threshold=0.0, lengths_G=lengths_B[group])
     advantages_BT = advantages_B[:, None] * response_mask
     return advantages_BT, advantages_BT
 

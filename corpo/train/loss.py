@@ -42,6 +42,8 @@ def policy_loss(
     truncated from above and without a gradient of its own.
     """
     advantages_PG1 = advantages_PG[..., None]
+    out_PGT = weights_PGT == 0  # before anything is computed: an infinite log-prob there would make the gradient nan
+    logprobs_PGT, sampled_logprobs_PGT = (values.masked_fill(out_PGT, 0.0) for values in (logprobs_PGT, sampled_logprobs_PGT))
     if config.ppo_clip is None:
         loss_PGT = -advantages_PG1 * logprobs_PGT
         if config.importance_cap is not None:
@@ -52,9 +54,8 @@ def policy_loss(
         loss_PGT = -torch.minimum(ratio_PGT * advantages_PG1, clipped_PGT * advantages_PG1)
     if config.kl:
         assert reference_logprobs_PGT is not None
-        gap_PGT = reference_logprobs_PGT - logprobs_PGT
+        gap_PGT = reference_logprobs_PGT.masked_fill(out_PGT, 0.0) - logprobs_PGT
         loss_PGT = loss_PGT + config.kl * (gap_PGT.exp() - gap_PGT - 1)
     if config.entropy:
         loss_PGT = loss_PGT - config.entropy * entropy_PGT
-    # where, not a product: a masked token's infinite log-prob times zero would be NaN.
-    return torch.where(weights_PGT > 0, loss_PGT * weights_PGT, 0.0).sum()
+    return (loss_PGT * weights_PGT).sum()
