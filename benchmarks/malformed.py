@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 
 # Options of the command line: name -> (overrides, what the message holds).
 OPTIONS: dict[str, tuple[list[str], str]] = {
-    "unknown key": (["train.stpes=3"], "did you mean 'steps'"),
+    "unknown key": (["train.stpes=3"], "did you mean train.steps?"),
+    "unknown key, added": (["+train.stpes=3"], "train.stpes: no such option"),
+    "key without its group": (["lr=1e-5"], "or train.lr"),
     "unknown group": (["trian=nano"], "trian"),
     "unknown choice": (["data=huge"], "huge"),
     "unknown experiment": (["experiment=nope"], "nope"),
@@ -37,7 +39,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "mapping for a name": (["baseline.name={a: 1}"], "baseline.name"),
     "name empty": (["name=''"], "name=''"),
     "name with a path": (["name=../x"], "name='../x'"),
-    "plugin missing": (["plugins=[no_such_module]"], "no_such_module"),
+    "plugin missing": (["plugins=[no_such_module]"], "PYTHONPATH"),
     "data.code_families": (["data.code_families=0"], "data.code_families=0"),
     "data.math_families": (["data.math_families=-1"], "data.math_families=-1"),
     "data.mutants_per_solution": (["data.mutants_per_solution=0"], "data.mutants_per_solution=0"),
@@ -168,7 +170,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "verify: no text": (["verify", "p.md", "binary.py", "a.py"], "binary.py: cannot be read"),
     "verify: one of each": (["verify", "p.md", "a.py", "s.txt"], "not one of each"),
     "verify: no rollouts": (["verify", "p.md", "a.py", "a.py", "--rollouts", "0"], "--rollouts 0"),
-    "verify: an unknown option": (["verify", "p.md", "a.py", "a.py", "train.stpes=1"], "did you mean 'steps'"),
+    "verify: an unknown option": (["verify", "p.md", "a.py", "a.py", "train.stpes=1"], "did you mean train.steps?"),
 }
 
 # Folders of a policy: name -> (their files, what the message holds).

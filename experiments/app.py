@@ -7,8 +7,9 @@ import difflib
 import importlib
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from corpo import ranks
 from corpo.config import Config
 from corpo.stages import Stage
+from experiments.cli import options
 from experiments.invocation import CONF, ROOT
 from experiments.plan import plan
 from experiments.sweep import new_sweep, note, run_job, watch
@@ -44,7 +46,10 @@ def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage
     sweep = None
     if not any(argument in ("--help", "-h", "--hydra-help", "--version", "--info", "-i", "--cfg", "-c") for argument in arguments):
         jobs = checked(arguments)
-        if _is_sweep(arguments) and not any(config.dry_run for _, config in jobs):
+        if _is_sweep(arguments) and any(config.dry_run for _, config in jobs):
+            print(*(plan(config, stages(config)) for _, config in jobs), sep="\n\n")
+            return
+        if _is_sweep(arguments):
             sweep = new_sweep(ROOT / jobs[0][1].outputs, arguments)
             try:
                 for overrides, config in jobs if len(jobs) > 1 else []:
@@ -97,11 +102,18 @@ def checked(arguments: list[str]) -> list[tuple[list[str], Config]]:
 def validated(composed: DictConfig) -> Config:
     """The typed config; ValueError where fields are out of range or do not go together."""
     for module in composed.plugins:  # first, for a config may name what they register
-        importlib.import_module(module)
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module.split(".")[0]:
+                raise
+            raise ValueError(f"plugins=[{module}]: no module of that name; put it into this folder or on PYTHONPATH") from None
     try:
         config: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         raise (error.__cause__ if isinstance(error.__cause__, ValueError) else error) from None
+    for option in _unknown(config):
+        raise ValueError(f"{option}: no such option")
     from corpo.baselines import check_baseline
 
     for one in (config, *(variants(config).values() if config.study.variants else ())):
@@ -111,6 +123,16 @@ def validated(composed: DictConfig) -> Config:
     for name in config.study.baselines:
         check_baseline(name, {}, config.train.group)
     return config
+
+
+def _unknown(config: Any, prefix: str = "") -> Iterator[str]:
+    """What `+name=value` has put where the schema has no such field: OmegaConf makes it an attribute, which nobody would read."""
+    known = {field.name for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else set(config)
+    for name, value in (config if isinstance(config, dict) else vars(config)).items():
+        if name not in known:
+            yield f"{prefix}{name}"
+        elif dataclasses.is_dataclass(value) or isinstance(value, dict):
+            yield from _unknown(value, f"{prefix}{name}.")
 
 
 def compose(overrides: list[str], return_hydra_config: bool = False) -> DictConfig:
@@ -147,7 +169,7 @@ def refuse(error: BaseException) -> Any:
     lines = [line.strip() for line in _whole(error).splitlines() if line.strip()]
     idle = ("full_key", "object_type", "reference_type", "To append", "Set the env", "Config search path", "provider=")  # Hydra's talk of itself
     text = " ".join(line for line in lines if not line.startswith(idle))
-    print(f"corpo: {text}{_suggestion(text)}", file=sys.stderr)
+    print(f"corpo: {text}{_suggestion(_whole(error))}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -162,16 +184,17 @@ def _whole(error: BaseException) -> str:
 
 
 def _suggestion(text: str) -> str:
-    """The nearest real option where a key is misspelt."""
-    words = [word.strip("'\".,") for word in text.split() if word.startswith("'")]
-    known = {field.name for config in _config_classes(Config) for field in dataclasses.fields(config)}
-    for word in words:
-        leaf = word.split(".")[-1]
-        if leaf not in known and (close := difflib.get_close_matches(leaf, sorted(known), n=1)):
-            return f" (did you mean {close[0]!r}?)"
+    """Where no option has that name: those that end in it, else the one that is spelt most like it."""
+    known = options(Config)
+    known += dict.fromkeys(option.rpartition(".")[0] for option in known if "." in option)
+    for key in re.findall(r"full_key: (\S+)|^(\S+): no such option|(?:Could not override|Key) '([^']+)'", text):
+        name = "".join(key).split("[")[0]
+        same = [option for option in known if option.split(".")[-1] == name.split(".")[-1]]
+        if name not in known and (close := same or difflib.get_close_matches(name, known, n=1) or _leaf_like(name, known)):
+            return f" (did you mean {' or '.join(close)}?)"
     return ""
 
 
-def _config_classes(config: Any) -> list[Any]:
-    inner = [field.default_factory for field in dataclasses.fields(config) if dataclasses.is_dataclass(field.default_factory)]
-    return [config, *(found for sub in inner for found in _config_classes(sub))]
+def _leaf_like(name: str, known: Sequence[str]) -> list[str]:
+    leaf = difflib.get_close_matches(name.split(".")[-1], [option.split(".")[-1] for option in known], n=1)
+    return [option for option in known if option.split(".")[-1] in leaf]

@@ -59,6 +59,7 @@ def main() -> None:
         sys.exit(2)
     else:
         sys.argv = [f"corpo {name}", *rest]
+        sys.path.insert(0, "")  # plugins of the current folder, as `python -m` finds them
         runpy.run_module(f"experiments.{COMMANDS[name][0]}", run_name="__main__", alter_sys=True)
 
 

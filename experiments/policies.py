@@ -38,7 +38,7 @@ def model_hash(config: Config) -> str:
     try:
         return policy_hash(model_path(config))
     except ModelError:
-        if config.dry_run:  # a plan can be made for a model that is still to be fetched
+        if config.dry_run and not Path(model_path(config)).is_dir():  # a plan can be made for a model that is still to be fetched
             return config.model.path
         raise
 

@@ -51,8 +51,8 @@ pd.DataFrame({"reward": rewards_PG[0].numpy()} | group).style.format("{:+.2f}").
 # %% [markdown]
 # Four failures in GRPO's column are red: their probability is *raised*. Static and CoRPO lower all eight, the worse the more.
 #
-# Once half the group succeeds, CoRPO turns to preference: its baseline becomes the mean, and a mere pass loses to a clear one. Static keeps praising
-# it.
+# Once the group's mean reaches R_min_correct, CoRPO turns to preference: its baseline becomes the mean, and a mere pass loses to a clear one. Static
+# keeps praising it.
 
 # %%
 rewards_PG = torch.tensor([[-0.4, 0.2, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0]], dtype=torch.float64)

@@ -110,7 +110,7 @@ def test_unlike_files_options_and_policies_are_refused(files: list[Path], monkey
         ([files[0], text, files[2]], "one of each"),
         ([*files, "--rollouts", 0], "--rollouts 0"),
         ([*files, "--policy", "no/such"], "no/such"),
-        ([*files, "rollout.temprature=1"], "did you mean 'temperature'"),
+        ([*files, "rollout.temprature=1"], "did you mean rollout.temperature?"),
     ):
         code, _, error = _run(monkeypatch, capsys, verify, *arguments)
         assert (code, error.count("\n")) == (2, 1)

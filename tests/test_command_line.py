@@ -18,7 +18,10 @@ BAD = {
     "unknown baseline name": (["baseline.name=reinforce"], "choose one of corpo, corpo_loo, grpo"),
     "unknown study baseline": (["study.baselines=[grpo,mean]"], "'mean' is unknown"),
     "unknown baseline option": (["baseline=static", "+baseline.options.std=true"], "no option 'std'"),
-    "misspelt key": (["train.stpes=3"], "did you mean 'steps'"),
+    "misspelt key": (["train.stpes=3"], "did you mean train.steps?"),
+    "misspelt key, added": (["+train.stpes=3"], "train.stpes: no such option (did you mean train.steps?)"),
+    "unknown key in a source": (["data=gsm8k", "+data.sources.gsm8k.pth=x"], "data.sources.gsm8k.pth: no such option"),
+    "key without its group": (["lr=1e-5"], "did you mean warm_start.lr or train.lr"),
     "misspelt group": (["trian=nano"], "trian"),
     "unknown experiment": (["experiment=nope"], "nope"),
     "wrong type": (["train.steps=many"], "many"),
@@ -43,7 +46,7 @@ BAD = {
     "temperature": (["rollout.temperature=0"], "must be positive"),
     "isolation": (["data.isolation=jail"], "process, namespaces"),
     "dtype": (["model.dtype=int8"], "bfloat16"),
-    "plugin": (["plugins=[no_such_module]"], "no_such_module"),
+    "plugin": (["plugins=[no_such_module]"], "put it into this folder or on PYTHONPATH"),
     "one bad job of a sweep": (["-m", "baseline=grpo,reinforce"], "reinforce"),
     "bad value in a sweep": (["-m", "reward.threshold=0,0.7"], "0.7"),
 }
@@ -61,7 +64,14 @@ def test_one_line_and_exit_code_2(case: str, monkeypatch: pytest.MonkeyPatch, ca
     assert error.startswith("corpo: ")
     assert error.count("\n") == 1
     assert expected in error
+    assert "key" in case or "misspelt" in case or "did you mean" not in error, "only of names, not of values"
     assert time.perf_counter() - started < 10
+
+
+def test_the_plan_of_a_search_is_what_its_trials_share(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["experiments.train", "-m", "experiment=tune", "baseline=corpo", "dry_run=true"])
+    app(lambda config: pytest.fail("work was started"), lambda config: [])
+    assert capsys.readouterr().out.count("A training step of") == 1
 
 
 def test_prompts_have_to_be_shared_out_evenly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,14 @@ def load_policy(config: ModelConfig, path: str | None = None, device: str | None
 
 
 def _unloadable(path: str, error: Exception) -> ModelError:
-    reason = " ".join(str(error).split())[:200]
-    return ModelError(f"model.path={path}: cannot be loaded ({reason}); give a folder with config.json and *.safetensors, or a hub id")
+    """What to do, and the library's reason in short, but where the reason is only that there is nothing."""
+    remedy = "give a folder with config.json and *.safetensors, or a hub id"
+    from huggingface_hub import is_offline_mode
+
+    if not Path(path).exists() and is_offline_mode():
+        return ModelError(f"model.path={path}: no such folder, and no hub is asked (HF_HUB_OFFLINE=1) nor has it in its cache; {remedy}")
+    reason = textwrap.shorten(str(error), 200, placeholder=" ...")
+    return ModelError(f"model.path={path}: cannot be loaded ({reason}); {remedy}")
 
 
 def policy_hash(path: str) -> str:

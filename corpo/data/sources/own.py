@@ -36,6 +36,8 @@ _TEST = "write each as {'args': [1], 'value': 2} for a call, {'input': '1', 'out
 
 
 def _rows(config: SourceConfig) -> Iterable[tuple[str, Row]]:
+    if config.path is None and config.hub is None:
+        raise DataError("data.sources: your own problems have no place; give data.sources.own.path=FOLDER, or a .jsonl or .parquet file")
     if config.path is not None and Path(config.path).is_dir():
         return _folder_rows(Path(config.path))
     return rows_of(config)
