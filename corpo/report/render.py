@@ -81,7 +81,8 @@ def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.Data
         f"{one.facts['hardware']}.\n\n{claims_table(one.found)}"
         for name, one in studies.items()
     )
-    changed = f"""## What changes it
+    changed = f"""
+## What changes it
 
 Accuracy out of domain against GRPO, pass@{ablation.K} in points, with 95% intervals over seeds and problems that are not corrected for their number.
 
@@ -99,7 +100,6 @@ Written by `make claims` from the records in `results/`; nothing in it is writte
 
 ## Verdicts
 {markdown_table(("claim", "quantity", *studies), rows)}
-
 {changed if ablations else ""}
 {sections}
 """
