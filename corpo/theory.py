@@ -319,17 +319,50 @@ def predictions(rewards: Mapping[int, np.ndarray], threshold: float, draws: int 
 
 
 def _predict(step: int, rewards_PG: np.ndarray, threshold: float, draws: int, rng: np.random.Generator) -> Prediction:
-    levels = as_floats(pooled(rewards_PG, threshold))
+    levels, index_PG, variation = _fitted(rewards_PG, threshold)
     prompts, group = rewards_PG.shape
-    index_PG = np.unique(rewards_PG, return_inverse=True)[1].reshape(prompts, group)
-    counts_PL = (index_PG[:, :, None] == np.arange(len(levels.steps_L))).sum(axis=1)
-    variation = fit_variation(counts_PL, levels.failed_L)
     alike, varied = (expected_signal(levels, "grpo", group, one)["failed_positive_fraction"] for one in (None, variation))
     q_DPL = draw_prompts(levels, variation, (draws, prompts), rng)
     drawn_DPG = (rng.random((draws, prompts, group, 1)) > q_DPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
     shares_D = _failed_positive(levels, drawn_DPG)
     low, high = np.quantile(shares_D[~np.isnan(shares_D)], [0.025, 0.975]) if not np.isnan(shares_D).all() else (math.nan, math.nan)
     return Prediction(step, float(_failed_positive(levels, index_PG[None])[0]), alike, varied, float(low), float(high), variation)
+
+
+def _fitted(rewards_PG: np.ndarray, threshold: float) -> tuple[Levels, np.ndarray, Variation]:
+    """A batch's levels, the level of each rollout (P, G), and how much its prompts differ."""
+    levels = as_floats(pooled(rewards_PG, threshold))
+    index_PG = np.unique(rewards_PG, return_inverse=True)[1].reshape(rewards_PG.shape)
+    counts_PL = (index_PG[:, :, None] == np.arange(len(levels.steps_L))).sum(axis=1)
+    return levels, index_PG, fit_variation(counts_PL, levels.failed_L)
+
+
+def partly_drawn(rewards_PG: np.ndarray, threshold: float, draws: int = 50, seed: int = 0) -> tuple[float, float]:
+    """The predicted share where a part of what happened is kept: how many of each group failed; that, and at which levels. The rest is drawn from the fit.
+
+    What the first changes is the fault of the law of pass rates, what the second adds that of failures' levels, and what then is left that of
+    successes' levels. nan without a failure.
+    """
+    levels, index_PG, variation = _fitted(rewards_PG, threshold)
+    failed_PG, rng = levels.failed_L[index_PG], np.random.default_rng(seed)
+    if not failed_PG.any():
+        return math.nan, math.nan
+    size = (draws, *rewards_PG.shape)
+    drawn = {}
+    for failed, which_L, concentration in ((True, levels.failed_L, variation.failures), (False, ~levels.failed_L, variation.successes)):
+        if which_L.any():
+            shares_DPL = _shares(levels, which_L, concentration, size[:2], rng)
+            at_DPG = (rng.random((*size, 1)) > shares_DPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
+            drawn[failed] = np.flatnonzero(which_L)[at_DPG]
+    successes_DPG = drawn.get(False, index_PG[None])
+    of = lambda failures: float(_failed_positive(levels, np.where(failed_PG, failures, successes_DPG)).mean())
+    return of(drawn[True]), of(index_PG)
+
+
+def _shares(levels: Levels, which_L: np.ndarray, concentration: float, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Of prompts that differ so, the shares of the levels of one side, failures or successes."""
+    q_L = levels.probabilities_L.astype(float)[which_L]
+    return rng.dirichlet(concentration * q_L / q_L.sum(), size)
 
 
 def dependence(rewards_PG: np.ndarray, threshold: float) -> float:
@@ -348,7 +381,7 @@ def draw_prompts(levels: Levels, variation: Variation, size: tuple[int, ...], rn
     chance = rng.beta(variation.pass_rate * failing, variation.pass_rate * (1 - failing), size) if 0 < failing < 1 else np.full(size, failing)
     for which_L, concentration, side in ((failed_L, variation.failures, chance), (~failed_L, variation.successes, 1 - chance)):
         if which_L.any():
-            drawn[..., which_L] = side[..., None] * rng.dirichlet(concentration * q_L[which_L] / q_L[which_L].sum(), size)
+            drawn[..., which_L] = side[..., None] * _shares(levels, which_L, concentration, size, rng)
     return drawn
 
 

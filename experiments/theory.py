@@ -16,7 +16,7 @@ from corpo.markdown import table
 from corpo.report.figures import COLOURS, NAMES, predicted_failed_positive, styled
 from corpo.report.records import RecordsError, read_study
 from corpo.task import OrdinalReward
-from corpo.theory import dependence, expected_signal, predictions, spread
+from corpo.theory import dependence, expected_signal, partly_drawn, predictions, spread
 from experiments.invocation import ROOT
 
 PICTURE = ROOT / "docs/theory.png"
@@ -85,6 +85,8 @@ def main() -> None:
         means = (float(np.mean([getattr(one, what) for one in found])) for what in ("measured", "varied", "alike"))
         inside = np.mean([one.low <= one.measured <= one.high for one in found])
         print(f"{run.name}:", "measured {:.1%}, predicted {:.1%}, with prompts alike {:.1%};".format(*means), f"inside 95%: {inside:.0%} of {len(found)}")
+        kept = np.nanmean([partly_drawn(rewards_PG, study.threshold) for rewards_PG in run.rewards.values()], axis=0)
+        print("    predicted with each group's number of failures as it was: {:.1%}; with their levels too: {:.1%}".format(*kept))
         together = [dependence(rewards_PG, study.threshold) for rewards_PG in run.rewards.values()]
         spread_of_mean = np.nanstd(together) / np.sqrt(np.isfinite(together).sum())
         print(f"    a prompt's pass rate and its failures' mean reward correlate: {np.nanmean(together):.2f} (standard error {spread_of_mean:.2f})")

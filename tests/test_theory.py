@@ -174,6 +174,24 @@ def test_dependence_of_failures_on_the_pass_rate_is_found() -> None:
     assert math.isnan(dependence(np.ones((3, 4)), 0.0))
 
 
+def test_what_is_kept_of_a_batch_is_not_predicted() -> None:
+    rng = np.random.default_rng(5)
+    values_L = np.array([*TEN.failures, *TEN.successes])
+    kept, measured = [], []
+    for step in range(40):
+        q_PL = theory.draw_prompts(_ten(0.4), Variation(1.5, 5.0, 20.0), (32,), rng)
+        rewards_PG = values_L[(rng.random((32, 16, 1)) > q_PL.cumsum(1)[:, None, :-1]).sum(-1)]
+        kept.append(theory.partly_drawn(rewards_PG, 0.0, draws=20, seed=step))
+        measured.append(predictions({0: rewards_PG}, 0.0, draws=1)[0].measured)
+    assert np.mean(kept, axis=0) == pytest.approx(np.full(2, np.mean(measured)), abs=0.01), "the laws are right here"
+    # One level of success, and failures that are worst where most fail: all is known once their levels are kept, and drawn ones are rewarded more often.
+    dependent = np.array([[-1.0] * 12 + [1.0] * 4, [-0.2] * 4 + [1.0] * 12] * 8)
+    numbers, levels = theory.partly_drawn(dependent, 0.0)
+    assert levels == predictions({0: dependent}, 0.0, draws=1)[0].measured == 0
+    assert numbers > 0
+    assert all(map(math.isnan, theory.partly_drawn(np.ones((2, 4)), 0.0)))
+
+
 def test_a_batch_of_one_level_has_nothing_to_predict() -> None:
     [one] = predictions({3: np.full((4, 8), 1.0)}, 0.0)
     assert math.isnan(one.measured)
