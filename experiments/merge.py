@@ -1,6 +1,7 @@
 """Parts of one study that ran apart, on several machines or one after another, as one study: `corpo merge PART PART ... FOLDER`.
 
-PARTs are results folders with other seeds or baselines of one configuration; FOLDER gets their records together and all that is made of them.
+PARTs are results folders with other seeds or baselines of one configuration; FOLDER gets their records together and all that is made of them. It may be
+one of the parts, which then grows.
 """
 
 from __future__ import annotations
@@ -54,12 +55,17 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
     (folder / "metrics").mkdir(exist_ok=True)
     for part, study in zip(parts, studies, strict=True):
         for run in study.runs:
-            shutil.copyfile(part / f"metrics/{run.name}.jsonl", folder / f"metrics/{run.name}.jsonl")
+            _copy(part / f"metrics/{run.name}.jsonl", folder / f"metrics/{run.name}.jsonl")
     write_jsonl(folder / "metrics/warnings.jsonl", (record for part in parts for record in read_jsonl(part / "metrics/warnings.jsonl")))
     with reading(parts[0] / "data_card.md") as card:
-        shutil.copyfile(card, folder / card.name)
+        _copy(card, folder / card.name)
     write_text(folder / CONFIG, yaml.safe_dump(_joined(configs[0], whole, folder.name), sort_keys=False))
     write_json(folder / PROVENANCE, stages)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.resolve() != target.resolve():
+        shutil.copyfile(source, target)
 
 
 def _changed(one: dict[str, Any], other: dict[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -147,6 +148,18 @@ def test_parts_that_ran_apart_are_one_study(where: list[str], results: Path, tmp
         assert path.name in told or (merged / path).read_bytes() == (whole / path).read_bytes(), path
     commands = json.loads((merged / "records/study.json").read_text())["command"].split("` and `")
     assert len(commands) == 2
+    grown = tmp_path / "grown"
+    shutil.copytree(results, grown)
+    merge([grown, apart], grown)
+    for part in ("records", "metrics"):
+        for path in (merged / part).iterdir():
+            assert (grown / part / path.name).read_bytes() == path.read_bytes(), path
+    lacking = tmp_path / "lacking"
+    shutil.copytree(apart, lacking)
+    about = json.loads((lacking / "records/study.json").read_text())
+    (lacking / "records/study.json").write_text(json.dumps(about | {"runs": [one for one in about["runs"] if one["baseline"] != "static"]}))
+    with pytest.raises(RecordsError, match="together without static-seed1"):
+        merge([results, lacking], tmp_path / "no")
     config = (apart / "config.yaml").read_text()
     (apart / "config.yaml").write_text(config.replace("levels: 10", "levels: 5"))
     for other, said in ((whole, "grpo-seed0 is in two of the parts"), (tmp_path, "study.json: is not there"), (apart, "reward is not as in")):
