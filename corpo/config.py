@@ -124,6 +124,8 @@ class ModelConfig:
             raise ValueError(f"model.path={self.path!r}: give a folder or a hub id")
         if self.path == NEW and not self.warm_start:
             raise ValueError(f"model.path={NEW}: a nano from nothing can do nothing yet; set model.warm_start=true (model=nano_new)")
+        if self.path == NEW and self.style != "compact":
+            raise ValueError(f"model.style={self.style!r}: a nano from nothing is taught the compact style; use that")
         _one_of("model", self, "dtype", ("bfloat16", "float32"))
         _one_of("model", self, "style", (COMPACT, INSTRUCT))
 

@@ -62,7 +62,7 @@ class TensorBoard:
     def __init__(self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder = folder / "tensorboard" / group / name
+        self.folder = folder / "tensorboard" / group / f"{name}-{key[:6]}"  # variants of an experiment share the rest
         shutil.rmtree(self.folder, ignore_errors=True)  # the records fill it again
         self.writer = SummaryWriter(str(self.folder))
         self.writers: dict[str, Any] = {}  # of charts, by label

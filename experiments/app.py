@@ -117,11 +117,10 @@ def validated(composed: DictConfig) -> Config:
     from corpo.baselines import check_baseline
 
     for one in (config, *(variants(config).values() if config.study.variants else ())):
-        check_baseline(one.baseline.name, one.baseline.options, one.train.group)
+        for name in (one.baseline.name, *one.study.baselines):
+            check_baseline(name, one.baseline.options if name == one.baseline.name else {}, one.train.group)
     if config.train.prompts % ranks.size():
         raise ValueError(f"train.prompts={config.train.prompts}: must be a multiple of the {ranks.size()} processes that torchrun started")
-    for name in config.study.baselines:
-        check_baseline(name, {}, config.train.group)
     return config
 
 

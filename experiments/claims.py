@@ -10,6 +10,7 @@ from pathlib import Path
 
 from corpo.files import write_text
 from corpo.progress import progress
+from corpo.report.records import STUDY, RecordsError
 from experiments.invocation import ROOT
 
 
@@ -17,11 +18,10 @@ def main() -> None:
     if len(sys.argv) > 2 or any(argument.startswith("-") for argument in sys.argv[1:]):
         sys.exit("corpo: claims takes nothing, or a folder that holds results folders")
     results = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "results"
-    folders = sorted(path.parent.parent for path in results.glob("*/records/study.json"))
+    folders = sorted(path.parent.parent for path in results.glob(f"*/{STUDY}"))
     if not folders:
         sys.exit(f"corpo: {results}: no finished study in it; run python -m experiments.reproduce first")
     from corpo.report.ablation import MEASURED, write_ablation
-    from corpo.report.records import RecordsError
     from corpo.report.render import claims_page, render_results
 
     studies, ablations = {}, {}

@@ -20,9 +20,9 @@ from corpo.policy.load import ModelError
 from corpo.stages import Stage
 from experiments.app import app
 from experiments.data import write_card
-from experiments.datasets import data_stage, evaluated_pairs
+from experiments.datasets import evaluated_pairs
 from experiments.invocation import command
-from experiments.pipeline import ROLLOUTS, evaluate_policy, evaluate_stage, train_stage
+from experiments.pipeline import ROLLOUTS, evaluate_policy, evaluate_stage, start_stages, train_stage
 from experiments.policies import model_path
 from experiments.report import dump, records_of, results_folder
 
@@ -44,8 +44,8 @@ def stages(config: Config) -> list[Stage]:
     if config.evaluate.policies and (results_folder(config) / "records").is_dir():
         raise DataError(f"name={config.name}: {results_folder(config)} holds a study; give this evaluation a name of its own")
     trained = [train_stage(one) for one, own in evaluations(config).values() if own]
-    data = [] if config.data.file else [data_stage(config)]
-    return [*data, *trained, *(evaluate_stage(one, own) for one, own in evaluations(config).values())]
+    before = [stage for stage in start_stages(config) if stage.name != "data" or not config.data.file]
+    return [*before, *trained, *(evaluate_stage(one, own) for one, own in evaluations(config).values())]
 
 
 def run(config: Config) -> None:

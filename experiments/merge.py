@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from corpo.files import read_json, read_jsonl, write_json, write_jsonl, write_text
-from corpo.report.records import CONFIG, PROVENANCE, RecordsError, Study, read_study, reading, write_study
+from corpo.report.records import CONFIG, PROVENANCE, STUDY, RecordsError, Study, read_study, reading, write_study
 
 _APART = ("name", "seed", "outputs", "results", "track", "budget")  # what parts may differ in, beside their study's seeds and baselines
 
@@ -50,9 +50,8 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
         whole = replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
     except ValueError as error:
         raise RecordsError(f"{', '.join(map(str, parts))}: together {error}; give all parts at once") from error
-    commands = dict.fromkeys(read_json(part / "records/study.json")["command"] for part in parts)
-    write_study(whole, examples[0], "` and `".join(commands), folder)
-    (folder / "metrics").mkdir(exist_ok=True)
+    commands = dict.fromkeys(read_json(part / STUDY)["command"] for part in parts)
+    (folder / "metrics").mkdir(parents=True, exist_ok=True)
     for part, study in zip(parts, studies, strict=True):
         for run in study.runs:
             _copy(part / f"metrics/{run.name}.jsonl", folder / f"metrics/{run.name}.jsonl")
@@ -61,6 +60,7 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
         _copy(card, folder / card.name)
     write_text(folder / CONFIG, yaml.safe_dump(_joined(configs[0], whole, folder.name), sort_keys=False))
     write_json(folder / PROVENANCE, stages)
+    write_study(whole, examples[0], "` and `".join(commands), folder)  # last: a merge that was killed can be repeated
 
 
 def _copy(source: Path, target: Path) -> None:

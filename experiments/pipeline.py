@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import asdict, replace
@@ -33,6 +34,7 @@ from experiments.policies import (
 if TYPE_CHECKING:
     from corpo.track import Mirrors
 
+log = logging.getLogger(__name__)
 PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
 # The nano on two cores without AVX-512, for the dry run: minutes of its warm start, and rollouts a minute, learned from and evaluated.
 WARM_START_MINUTES, LEARNED, EVALUATED = 23, 10_000, 40_000
@@ -109,6 +111,11 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     write_json(folder / "policy/provenance.json", record)
 
 
+def start_stages(config: Config) -> list[Stage]:
+    """What comes before training: the data, and the warm start where the model wants one."""
+    return [data_stage(config), *([warm_start_stage(config)] if config.model.warm_start else [])]
+
+
 def start_key(config: Config) -> str:
     """What reinforcement learning starts from, for the keys of stages."""
     if config.model.warm_start:
@@ -168,6 +175,8 @@ def _train_policy(config: Config, folder: Path) -> None:
     model, tokenizer = load_policy(config.model, path, "cpu" if ranks.size() > 1 and config.rollout.engine == "vllm" else None)
     render, fits = renderer(config, tokenizer), fitting(config, model, tokenizer)
     fitting_pairs = [(split, pair) for split, pair in pairs if not is_evaluation(split) and all(fits(render(one)) for one in (pair, pair.swapped()))]
+    if left_out := sum(not is_evaluation(split) for split, _ in pairs) - len(fitting_pairs):
+        log.warning("%d training or validation pairs are longer than the model's context and are left out", left_out)
     train, validation, *watched = ([pair for split, pair in fitting_pairs if split == name] for name in (TRAIN, VALIDATION, *WATCHED.values()))
     if not train or not validation:
         raise DataError("data: no pairs to train on or none to validate with; set data.sources.*.evaluation below 1, or give more problems")

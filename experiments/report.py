@@ -13,7 +13,7 @@ import yaml
 
 from corpo.config import Config
 from corpo.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
-from corpo.report.records import CONFIG, PAGE, PROVENANCE, Run, Study
+from corpo.report.records import CONFIG, PAGE, PROVENANCE, STUDY, Run, Study
 from corpo.stages import Stage
 from experiments.app import app
 from experiments.datasets import CARD, data_stage, evaluated_pairs
@@ -90,8 +90,8 @@ def gather(config: Config, runs: Sequence[Config], folder: Path) -> None:
 
     study = read_runs(config, runs)
     pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
-    write_study(study, examples(study, pairs), command("experiments.reproduce"), folder)
-    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / STUDY).unlink(missing_ok=True)  # written last, it says that all other records are of this study
+    (folder / "metrics").mkdir(parents=True, exist_ok=True)
     for one, trained in zip(runs, study.runs, strict=True):
         shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
     warned = [{"run": trained.name, **record} for one, trained in zip(runs, study.runs, strict=True) for record in _warnings(one)]
@@ -99,6 +99,7 @@ def gather(config: Config, runs: Sequence[Config], folder: Path) -> None:
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
     write_text(folder / CONFIG, dump(config))
     write_json(folder / PROVENANCE, records_of(study_stages(config)))
+    write_study(study, examples(study, pairs), command("experiments.reproduce"), folder)
 
 
 def read_runs(config: Config, runs: Sequence[Config]) -> Study:

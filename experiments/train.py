@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from corpo.config import Config
 from experiments.app import app
-from experiments.datasets import data_stage
-from experiments.pipeline import train_policy, train_stage
+from experiments.pipeline import start_stages, train_policy, train_stage
 
 
 def run(config: Config) -> None:
@@ -13,4 +12,4 @@ def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    app(run, lambda config: [data_stage(config), train_stage(config)])
+    app(run, lambda config: [*start_stages(config), train_stage(config)])

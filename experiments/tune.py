@@ -15,9 +15,8 @@ from corpo.markdown import table
 from corpo.report.records import CONFIG, PROVENANCE
 from corpo.stages import Stage
 from experiments.app import app
-from experiments.datasets import data_stage
 from experiments.invocation import command
-from experiments.pipeline import train_policy, train_stage
+from experiments.pipeline import start_stages, train_policy, train_stage
 from experiments.report import dump, records_of, results_folder, study_runs
 from experiments.variants import variants
 
@@ -31,7 +30,7 @@ def runs(config: Config) -> list[tuple[str, Config]]:
 
 
 def stages(config: Config) -> list[Stage]:
-    return [data_stage(config), *(train_stage(one) for _, one in runs(config))]
+    return list({stage.folder: stage for _, one in runs(config) for stage in (*start_stages(one), train_stage(one))}.values())
 
 
 def scores(config: Config) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Make the policy that reinforcement learning starts from: `python -m experiments.warm_start`.
 
-The nano from nothing (a quarter of an hour on two cores), or a pretrained model taught the task (`experiment=smollm2`: hours).
+The nano from nothing (half an hour on two cores), or a pretrained model taught the task (`experiment=smollm2`: hours).
 """
 
 from __future__ import annotations

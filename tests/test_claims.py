@@ -15,7 +15,7 @@ from scipy.stats import t, ttest_rel
 
 from corpo.baselines import advantages
 from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
-from corpo.report import claims
+from corpo.report import claims, figures
 from corpo.report.claims import FAILS, HOLDS, OUT_OF_DOMAIN, STATEMENTS, TESTS, UNDECIDED, Comparison, findings, points
 from corpo.report.compare import aggregates, difference, differences
 from corpo.report.records import Run, Study
@@ -170,6 +170,13 @@ def test_runs_pair_up_by_seed_and_none_may_be_missing() -> None:
     assert difference(shuffled, "corpo", "grpo", ["code_both_wrong"], 1) == difference(study, "corpo", "grpo", ["code_both_wrong"], 1)
     with pytest.raises(ValueError, match="without static-seed1: every baseline needs the same seeds"):
         replace(study, runs=[run for run in study.runs if run.name != "static-seed1"])
+
+
+def test_rewards_without_a_common_unit_cost_one_figure_only() -> None:
+    study = _study(2, 0.0)
+    assert figures.predicted_failed_positive in figures._can_be_drawn(study)
+    odd = [replace(run, rewards={step: rewards_PG + 0.0013 * (rewards_PG > 0.5) for step, rewards_PG in run.rewards.items()}) for run in study.runs]
+    assert figures.predicted_failed_positive not in figures._can_be_drawn(replace(study, runs=odd))
 
 
 def test_differences_and_aggregates_agree_with_plain_means() -> None:

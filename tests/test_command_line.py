@@ -29,6 +29,8 @@ BAD = {
     "threshold below a failure": (["reward.threshold=-0.9"], "every failure"),
     "unknown reward": (["reward.name=brier"], "choose one of ordinal"),
     "unknown reward option": (["+reward.options.x=1"], "'ordinal' does not take them"),
+    "group of a variant": (["study.baselines=[pass_at_k]", "+study.variants={small: {train.group: 2}}"], "k 4 and group size 2"),
+    "style of a new nano": (["model=nano_new", "model.style=instruct"], "compact"),
     "one level": (["reward.levels=1"], "at least 2"),
     "a lone rollout for GRPO": (["baseline=grpo", "train.group=1"], "group size 1"),
     "k above n": (["evaluate.group=8"], "pass@16 needs"),
@@ -66,6 +68,12 @@ def test_one_line_and_exit_code_2(case: str, monkeypatch: pytest.MonkeyPatch, ca
     assert expected in error
     assert "key" in case or "misspelt" in case or "did you mean" not in error, "only of names, not of values"
     assert time.perf_counter() - started < 10
+
+
+def test_a_study_gives_the_configured_baseline_its_options() -> None:
+    with initialize_config_dir(CONF, version_base="1.3"):
+        options = ["baseline=pass_at_k", "baseline.options.k=2", "train.group=4", "study.baselines=[pass_at_k]"]
+        assert validated(compose("config", overrides=options)).train.group == 4
 
 
 def test_the_plan_of_a_search_is_what_its_trials_share(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+
+from corpo.report.explorer import _group
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -63,3 +66,9 @@ def test_it_loads_without_a_word_and_filters(results: Path, browser: Any, width:
     assert page.locator("#where").inner_text() == "no prompt", "CoRPO never rewards a failure"
     assert said == []
     page.close()
+
+
+def test_a_lone_rollout_has_no_advantage_over_its_mean() -> None:
+    rollout = {"response": "A: 10 B: 0", "score_a": 1.0, "score_b": 0.0, "parsed": True, "reward": 1.0, "correct": True, "tokens": 5}
+    [shown] = _group(pd.DataFrame([rollout]), ["grpo", "static"], 0.0)
+    assert shown["advantages"] == {"grpo": 0.0, "static": 1.0}

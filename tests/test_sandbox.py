@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import time
@@ -124,3 +125,19 @@ def test_labels_and_references() -> None:
     assert (labels[1].passed, labels[1].failures[0][0], labels[1].error) == (1, 1, "wrong answer")
     with pytest.raises(LabelError, match="ZeroDivisionError"):
         expected_outputs([("def f(x):\n    return 1 // 0", CALLS)], box, None)
+
+
+def _label_some(path: Path, worker: int) -> None:
+    for number in range(20):
+        LabelCache(path).add(f"{worker}-{number}", ["=1" * 2000])
+
+
+def test_processes_share_a_cache(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    workers = [multiprocessing.get_context("fork").Process(target=_label_some, args=(path, worker)) for worker in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert len(LabelCache(path).known) == 80

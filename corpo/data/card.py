@@ -10,16 +10,23 @@ from corpo.data.bank import Bank
 from corpo.data.build import RANDOM_TESTS, LabelledProblem
 from corpo.data.floors import shortcut_floors
 from corpo.data.matching import TOKEN
-from corpo.data.pairs import MARK, SMALL, is_evaluation
+from corpo.data.pairs import MARK, SMALL, TRAIN, is_evaluation
 from corpo.data.real import RealData
 from corpo.data.store import content_hash, pair_rows
 from corpo.markdown import table
-from corpo.task import Domain, Pair
+from corpo.task import Domain, Kind, Pair
 
 _LISTED = 20  # single problems that a card names
 _FLOORS = """*length* calls the longer candidate correct and the other wrong (or the shorter, whichever did better on other problems); *words* is a logistic
 regression on the counts of a candidate's tokens. Both are cross-validated over problems; a verdict is right when it is right about both candidates. They
 understand nothing: what they reach, style gives away. A coin reaches 25%, "exactly one is right" 50% where that is so."""
+
+
+def _other_kinds(pairs: Sequence[tuple[str, Pair]]) -> str:
+    """Of training pairs, those that have another number of correct candidates."""
+    kinds = Counter(pair.kind for split, pair in pairs if split == TRAIN)
+    others = [f"{kinds[kind] / kinds.total():.0%} {kind.replace('_', ' ')}" for kind in (Kind.both_wrong, Kind.both_correct) if kinds[kind]]
+    return f" ({' and '.join(others)} besides in training)" if others else ""
 
 
 def bank_card(bank: Bank, problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> str:
@@ -39,7 +46,7 @@ Built from the embedded bank: {len(bank.code)} code and {len(bank.math)} math fa
 Content hash of the pairs: `{content_hash(pair_rows(pairs))}`. Licence: MIT, our own work.
 
 ## Splits
-Every pair comes in both orders (pairs: unordered). Training and validation hold code pairs with exactly one correct candidate; of
+Every pair comes in both orders (pairs: unordered). Training and validation hold code pairs with exactly one correct candidate{_other_kinds(pairs)}; of
 validation problems there are pairs with none or two correct besides, for learning curves. The `code` and `math` splits
 use families that reinforcement learning never sees; `trained_families` uses new problems of trained families.
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from corpo.data.sandbox import VERSION, Program, Sandbox
 from corpo.files import append_jsonl, hash_of, read_jsonl, write_jsonl
 
@@ -38,18 +40,19 @@ class Label:
 
 
 class LabelCache:
-    """Results by content, appended to a JSONL file as chunks finish: a killed labelling goes on where it was."""
+    """Results by content, appended to a JSONL file as chunks finish: a killed labelling goes on where it was. Several processes may share the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        records = read_jsonl(path)
-        write_jsonl(path, records)  # drops a last line that a kill cut short
+        self._threads, self._processes = threading.Lock(), FileLock(path.with_suffix(".lock"))
+        with self._processes:
+            records = read_jsonl(path)
+            write_jsonl(path, records)  # drops a last line that a kill cut short
         self.known: dict[str, list[str]] = {record["key"]: record["results"] for record in records}
-        self._lock = threading.Lock()
 
     def add(self, key: str, results: Sequence[str]) -> None:
-        with self._lock:
+        with self._threads, self._processes:
             self.known[key] = list(results)
             append_jsonl(self.path, {"key": key, "results": list(results)})
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from corpo import ranks
@@ -29,11 +30,18 @@ def unpacked(path: str, cache: Path) -> Path:
     if ranks.rank() > 0:
         ranks.wait_for(folder)
     if not folder.is_dir():
-        beside = folder.with_suffix(".part")
-        shutil.rmtree(beside, ignore_errors=True)
-        where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
-        dequantise = GgufConfig(gguf_file=source.name, dequantize=True)  # else the weights stay packed, and cannot be trained
-        AutoModelForCausalLM.from_pretrained(**where, quantization_config=dequantise, dtype=torch.bfloat16).save_pretrained(beside)
-        AutoTokenizer.from_pretrained(**where).save_pretrained(beside)
-        beside.rename(folder)
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f"{folder.name}.lock"):
+            if not folder.is_dir():  # nor made by another process meanwhile
+                _unpack(source, folder)
     return folder
+
+
+def _unpack(source: Path, folder: Path) -> None:
+    beside = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    dequantise = GgufConfig(gguf_file=source.name, dequantize=True)  # else the weights stay packed, and cannot be trained
+    AutoModelForCausalLM.from_pretrained(**where, quantization_config=dequantise, dtype=torch.bfloat16).save_pretrained(beside)
+    AutoTokenizer.from_pretrained(**where).save_pretrained(beside)
+    beside.rename(folder)

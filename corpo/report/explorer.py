@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from corpo.baselines import advantages, needs_lengths
+from corpo.baselines import group_advantages, needs_lengths
 from corpo.report.records import Study
 from corpo.task import Pair
 
@@ -54,10 +54,11 @@ def shown_pair(split: str, pair: Pair) -> dict[str, Any]:
 
 def _group(rollouts: pd.DataFrame, baselines: Sequence[str], threshold: float) -> list[dict[str, Any]]:
     """The first rollouts of a group; their advantages are relative to the whole group."""
-    rewards_1G = torch.tensor(rollouts["reward"].to_numpy())[None]
-    lengths_1G = torch.tensor(rollouts["tokens"].to_numpy())[None] if "tokens" in rollouts else None  # evaluations made before they were kept
-    drawn = [name for name in baselines if lengths_1G is not None or not needs_lengths(name)]
-    by_baseline = {name: advantages(rewards_1G, name, threshold=threshold, lengths_PG=lengths_1G)[0].tolist() for name in drawn}
+    rewards_G = torch.tensor(rollouts["reward"].to_numpy())
+    known = "tokens" in rollouts  # not in evaluations made before they were kept
+    lengths_G = torch.tensor(rollouts["tokens"].to_numpy()) if known else torch.ones_like(rewards_G)
+    drawn = [name for name in baselines if known or not needs_lengths(name)]
+    by_baseline = {name: group_advantages(rewards_G, name, threshold=threshold, lengths_G=lengths_G).tolist() for name in drawn}
     shown = rollouts.head(ROLLOUTS)
     return [
         {

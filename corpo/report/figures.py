@@ -23,7 +23,7 @@ from corpo.report import compare
 from corpo.report.records import Study
 from corpo.report.tables import rows_of
 from corpo.task import Kind
-from corpo.theory import predictions
+from corpo.theory import pooled, predictions
 
 # A notebook names a backend of its own. Loaded here and not with the first figure, for `styled` would undo its settings.
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
@@ -216,7 +216,8 @@ def distributions(study: Study, window: int = 5) -> Figure:
             failed = (rewards_PG < study.threshold).flatten().numpy()
             at = 2 * column + late
             title = f"{NAMES.get(baseline, baseline)}, {'last' if late else 'first'} {window} steps"
-            _split_histogram(axes[0][at], rewards_PG.flatten().numpy(), failed, np.linspace(-1.05, 1.05, 22), study.threshold)
+            reach = max(1.0, float(rewards_PG.abs().max())) * 1.05
+            _split_histogram(axes[0][at], rewards_PG.flatten().numpy(), failed, np.linspace(-reach, reach, 22), study.threshold)
             limit = max(2.0, float(advantages_PG.abs().max()))
             _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-limit, limit, 41), 0.0)
             axes[0][at].set(title=title, xlabel="reward")
@@ -265,13 +266,23 @@ DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, learning, 
 
 
 def _can_be_drawn(study: Study) -> list[Callable[[Study], Figure]]:
-    """Differences need GRPO and another baseline; habits, runs that were validated on pairs of every kind."""
+    """Differences need GRPO and another baseline; predictions, rewards of a common unit; habits, runs that were validated on pairs of every kind."""
     left_out: set[Callable[[Study], Figure]] = set()
     if compare.REFERENCE not in study.baselines or len(study.baselines) == 1:
         left_out.add(differences)
+    if not all(_on_a_lattice(run.rewards, study.threshold) for run in study.runs):
+        left_out.add(predicted_failed_positive)
     if not any(f"validation/pass@1/{kind}" in run.metrics for run in study.runs for kind in Kind):
         left_out.add(habits)
     return [draw for draw in DRAWN if draw not in left_out]
+
+
+def _on_a_lattice(rewards: dict[int, np.ndarray], threshold: float) -> bool:
+    try:
+        pooled(np.concatenate([rewards_PG.ravel() for rewards_PG in rewards.values()]), threshold)
+    except ValueError:
+        return False
+    return True
 
 
 @styled()

@@ -19,7 +19,8 @@ import pandas as pd
 from corpo.evaluate.metrics import by_prompt
 from corpo.files import read_json, read_jsonl, write_atomically, write_json, write_text
 
-PROVENANCE, CONFIG, PAGE = "provenance.json", "config.yaml", "report.html"  # in a results folder; the page is written last
+# In a results folder. Of the records STUDY is written last, and of all the page.
+PROVENANCE, CONFIG, PAGE, STUDY = "provenance.json", "config.yaml", "report.html", "records/study.json"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def write_study(study: Study, examples: Sequence[dict[str, Any]], command: str, 
     write_text(records / "examples.json", json.dumps(list(examples), allow_nan=False) + "\n")
     runs = [{"baseline": run.baseline, "seed": run.seed} for run in study.runs]
     about = {"command": command, "threshold": study.threshold, "ks": list(study.ks), "bases": list(study.bases), "runs": runs}
-    write_json(records / "study.json", about)
+    write_json(folder / STUDY, about)
 
 
 def _long(step: int, rewards_PG: np.ndarray, lengths_PG: np.ndarray) -> pd.DataFrame:
@@ -142,7 +143,7 @@ def reading(path: Path) -> Iterator[Path]:
 def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
     """What `write_study` kept: the study and its examples. Raises RecordsError where a file is missing or is not what it should be."""
     records = folder / "records"
-    with reading(records / "study.json") as path:
+    with reading(folder / STUDY) as path:
         about = read_json(path)
         runs_told = [(str(one["baseline"]), int(one["seed"])) for one in about["runs"]]
         threshold, ks, seeds = float(about["threshold"]), list(about["ks"]), list(about["bases"])
@@ -165,7 +166,7 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
         shortcuts = pd.read_parquet(path)
     with reading(records / "examples.json") as path:
         examples = read_json(path)
-    with reading(records / "study.json"):
+    with reading(folder / STUDY):
         return Study(bases, runs, threshold, ks, shortcuts), examples
 
 
@@ -182,7 +183,7 @@ def _rollouts(path: Path) -> pd.DataFrame:
 
 def newest_study(results: Path) -> Path:
     """The results folder that was written last. Raises FileNotFoundError, with what to do, where none holds a study."""
-    found = sorted(results.glob("*/records/study.json"), key=lambda path: path.stat().st_mtime)
+    found = sorted(results.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise FileNotFoundError(f"{results}: no finished study in it; run `make reproduce` first")
     return found[-1].parent.parent

@@ -16,7 +16,7 @@ from corpo.report.claims import AMENDED, STATEMENTS, Finding, findings
 from corpo.report.compare import write_comparisons
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
-from corpo.report.records import CONFIG, PROVENANCE, Study, read_study, reading
+from corpo.report.records import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
 from corpo.report.tables import wide, write_tables
 
 
@@ -34,7 +34,7 @@ class Rendered:
 def render_results(folder: Path) -> Rendered:
     """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises RecordsError where they are damaged."""
     study, examples = read_study(folder)
-    with reading(folder / "records/study.json") as path:
+    with reading(folder / STUDY) as path:
         command = str(read_json(path)["command"])
     with reading(folder / PROVENANCE) as path:
         stages = read_json(path)
@@ -54,7 +54,7 @@ def render_results(folder: Path) -> Rendered:
 
 def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[int]) -> dict[str, object]:
     """Where a report comes from: the command that was typed, and what its stages recorded."""
-    last = list(stages.values())[-1]
+    distinct = lambda tell: "; ".join(dict.fromkeys(tell(record) for record in stages.values()))
     resumed = [title for title, record in stages.items() if record.get("resumed")]
     late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
     return {
@@ -62,8 +62,8 @@ def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[
         "configuration": f"`{CONFIG}`",
         "seeds": ", ".join(map(str, seeds)),
         "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in stages.values()})),
-        "hardware": f"{last['cpu']}, {last['cores']} cores, {last.get('gpu', 'no GPU')}",
-        "software": f"torch {last['torch']}, transformers {last['transformers']}, Python {last['python']}",
+        "hardware": distinct(lambda record: f"{record['cpu']}, {record['cores']} cores, {record.get('gpu', 'no GPU')}"),
+        "software": distinct(lambda record: f"torch {record['torch']}, transformers {record['transformers']}, Python {record['python']}"),
         "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in stages.values()) / 60:.1f} min (by stage: `{PROVENANCE}`{late})",
     }
 

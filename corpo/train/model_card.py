@@ -18,6 +18,12 @@ MEASURED = {
 }
 
 
+def _kinds(config: Config) -> str:
+    pairing = config.data.pairing
+    others = [f"{share:.0%} {name}" for name, share in (("both wrong", pairing.both_wrong), ("both correct", pairing.both_correct)) if share]
+    return "exactly one of the two programs correct" + (f", but {' and '.join(others)}" if others else "")
+
+
 def model_card(config: Config, base: str, data: str, metrics: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
     """Markdown with the hub's front matter. `base` and `data` are hashes; `metrics` are a run's records by step."""
     head = {"license": "mit", "library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["corpo", config.baseline.name, "verifier"]}
@@ -35,7 +41,7 @@ Reads a problem and two candidate solutions, reasons in a think block, and state
 [corpo](https://arxiv.org/abs/2511.04439), an open replication of CoRPO; for research on baselines, not for use.
 
 - **Base:** `{config.model.path}` ({base}){", taught the format by a warm start first" if config.model.warm_start else ""}.
-- **Data:** pairs from the embedded problem bank (stage {data}), exactly one of the two programs correct; labels by execution.
+- **Data:** pairs of {"real problems" if config.data.sources else "the embedded problem bank"} (stage {data}), {_kinds(config)}; labels by execution.
 - **Method:** baseline `{config.baseline.name}` {config.baseline.options or ""}, reward `{config.reward.name}` in {config.reward.levels} levels, R_min_correct
   {config.reward.threshold:g}, {config.train.steps} steps of {config.train.prompts} prompts x {config.train.group} rollouts, seed {config.seed}.
 - **Licence:** MIT for what we made; of a base from elsewhere, its own licence holds too.

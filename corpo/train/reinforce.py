@@ -24,7 +24,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from corpo import ranks
 from corpo.baselines import advantages, check_baseline, signal
 from corpo.config import TrainConfig
-from corpo.files import append_jsonl, hash_of, read_jsonl, write_jsonl
+from corpo.files import StorageError, append_jsonl, hash_of, read_jsonl, write_jsonl
 from corpo.policy.load import accelerator
 from corpo.policy.lora import add_lora, merged
 from corpo.policy.tree import group_logprobs
@@ -89,7 +89,10 @@ class Learner:
         checkpoints = folder / f"rank-{ranks.rank()}-of-{ranks.size()}" if ranks.size() > 1 else folder
         newest = load_latest(checkpoints)
         start = least(newest.step if newest else 0)  # of all processes: a kill may have come between their checkpoints
-        if start and (checkpoint := load_latest(checkpoints, start)) is not None:
+        if start:
+            checkpoint = load_latest(checkpoints, start)
+            if checkpoint is None or checkpoint.step != start:  # another process's is damaged: this one cannot go on from elsewhere
+                raise StorageError(f"{checkpoints}: no whole checkpoint of step {start}, from which the other processes go on; delete {folder} to begin anew")
             self.optimizer.load(checkpoint.tensors)
             self._serve()
         if first:
