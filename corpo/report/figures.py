@@ -178,7 +178,7 @@ def differences(study: Study) -> Figure:
         one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=f"pass@{k}, points", yticks=range(len(rows)))
         one.set_yticklabels([row.replace("_", " ") for row in reversed(rows)])
-    axes[0][0].legend(fontsize=8)
+    axes[0][0].legend(fontsize=8, ncols=len(others), loc="lower right", bbox_to_anchor=(1, 1))  # above: bars may reach anywhere
     return _laid_out(figure)
 
 
