@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,11 @@ class Stage:
             work(self.folder)
             write_json(self.folder / "done.json", {"wall_seconds": round(time.time() - started, 1), "resumed": resumed, **provenance()})
         return self.folder
+
+
+def distinct(stages: Iterable[Stage]) -> list[Stage]:
+    """Each once, in order: runs share data, warm starts and more."""
+    return list({stage.folder: stage for stage in stages}.values())
 
 
 @contextmanager

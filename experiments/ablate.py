@@ -12,7 +12,7 @@ import pandas as pd
 from corpo.config import Config
 from corpo.files import write_json, write_text
 from corpo.report.records import CONFIG, PROVENANCE
-from corpo.stages import Stage
+from corpo.stages import Stage, distinct
 from experiments.app import app
 from experiments.report import dump, read_runs, records_of, results_folder, study_runs, study_stages
 from experiments.reproduce import run_study
@@ -20,8 +20,7 @@ from experiments.variants import variants
 
 
 def stages(config: Config) -> list[Stage]:
-    every = [stage for variant in variants(config).values() for stage in study_stages(variant)]
-    return list({stage.folder: stage for stage in every}.values())  # variants share some
+    return distinct(stage for variant in variants(config).values() for stage in study_stages(variant))
 
 
 def run(config: Config) -> None:

@@ -46,16 +46,16 @@ def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage
     sweep = None
     if not any(argument in ("--help", "-h", "--hydra-help", "--version", "--info", "-i", "--cfg", "-c") for argument in arguments):
         jobs = checked(arguments)
-        if _is_sweep(arguments) and any(config.dry_run for _, config in jobs):
-            print(*(plan(config, stages(config)) for _, config in jobs), sep="\n\n")
-            return
-        if _is_sweep(arguments):
-            sweep = new_sweep(ROOT / jobs[0][1].outputs, arguments)
-            try:
+        try:
+            if _is_sweep(arguments) and any(config.dry_run for _, config in jobs):
+                print(*(plan(config, stages(config)) for _, config in jobs), sep="\n\n")
+                return
+            if _is_sweep(arguments):
+                sweep = new_sweep(ROOT / jobs[0][1].outputs, arguments)
                 for overrides, config in jobs if len(jobs) > 1 else []:
                     note(sweep, overrides, config, stages(config))
-            except tuple(_errors_for_users()) as error:
-                refuse(error)
+        except tuple(_errors_for_users()) as error:
+            refuse(error)
     module, where = f"experiments.{Path(run.__code__.co_filename).stem}", Path.cwd()
 
     @hydra.main(version_base="1.3", config_path=CONF, config_name="config")

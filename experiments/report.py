@@ -14,11 +14,11 @@ import yaml
 from corpo.config import Config
 from corpo.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
 from corpo.report.records import CONFIG, PAGE, PROVENANCE, STUDY, Run, Study
-from corpo.stages import Stage
+from corpo.stages import Stage, distinct
 from experiments.app import app
 from experiments.datasets import CARD, data_stage, evaluated_pairs
 from experiments.invocation import ROOT, command
-from experiments.pipeline import ROLLOUTS, evaluate_stage, mirrors_of, train_stage, warm_start_stage
+from experiments.pipeline import ROLLOUTS, evaluate_stage, mirrors_of, start_stages, train_stage
 
 
 def study_bases(config: Config) -> list[Config]:
@@ -39,10 +39,8 @@ def _for_baseline(config: Config, name: str) -> Config:
 
 
 def study_stages(config: Config) -> list[Stage]:
-    stages = [data_stage(config)]
-    for base in study_bases(config):
-        stages += [*([warm_start_stage(base)] if config.model.warm_start else []), evaluate_stage(base, trained=False)]
-    return stages + [stage for one in study_runs(config) for stage in (train_stage(one), evaluate_stage(one, trained=True))]
+    before = [stage for base in study_bases(config) for stage in (*start_stages(base), evaluate_stage(base, trained=False))]
+    return distinct(before + [stage for one in study_runs(config) for stage in (train_stage(one), evaluate_stage(one, trained=True))])
 
 
 def results_folder(config: Config) -> Path:

@@ -13,7 +13,7 @@ from corpo.config import Config
 from corpo.files import read_jsonl, write_json, write_text
 from corpo.markdown import table
 from corpo.report.records import CONFIG, PROVENANCE
-from corpo.stages import Stage
+from corpo.stages import Stage, distinct
 from experiments.app import app
 from experiments.invocation import command
 from experiments.pipeline import start_stages, train_policy, train_stage
@@ -30,7 +30,7 @@ def runs(config: Config) -> list[tuple[str, Config]]:
 
 
 def stages(config: Config) -> list[Stage]:
-    return list({stage.folder: stage for _, one in runs(config) for stage in (*start_stages(one), train_stage(one))}.values())
+    return distinct(stage for _, one in runs(config) for stage in (*start_stages(one), train_stage(one)))
 
 
 def scores(config: Config) -> pd.DataFrame:
