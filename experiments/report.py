@@ -118,7 +118,7 @@ def _run(config: Config) -> Run:
     rewards = {record["step"]: np.array(record["rewards"]) for record in groups}
     lengths = {record["step"]: np.array(record.get("lengths", np.full_like(rewards[record["step"]], np.nan))) for record in groups}
     metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
-    return Run(config.baseline.name, config.seed, metrics, rewards, _rollouts(config, trained=True), lengths)
+    return Run(config.baseline.name, config.seed, metrics, rewards, _rollouts(config, trained=True), lengths, config.baseline.options)
 
 
 def _warnings(config: Config) -> list[dict[str, object]]:

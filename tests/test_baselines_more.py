@@ -49,6 +49,28 @@ def test_numbers_worked_by_hand(baseline: str, expected: list[float]) -> None:
     torch.testing.assert_close(found, torch.tensor([expected], dtype=torch.float64), atol=5e-6, rtol=0)
 
 
+VERLS = torch.tensor([[-1.0, -0.6, -0.2, 0.2], [0.6, -1.0, 1.0, -1.0], [-1.0, -1.0, -1.0, -0.2]], dtype=torch.float64)
+VERLS_LENGTHS = torch.tensor([[5, 3, 4, 2], [1, 6, 2, 8], [7, 4, 4, 1]])
+
+
+@pytest.mark.parametrize(
+    ("baseline", "expected"),
+    [
+        ("grpo", [[-0.6, -0.2, 0.2, 0.6], [0.7, -0.9, 1.1, -0.9], [-0.2, -0.2, -0.2, 0.6]]),
+        ("rloo", [[-0.8, -0.266667, 0.266667, 0.8], [0.933333, -1.2, 1.466667, -1.2], [-0.266667, -0.266667, -0.266667, 0.8]]),
+        ("opo", [[-0.485714, -0.085714, 0.314286, 0.714286], [1.270588, -0.329412, 1.670588, -0.329412], [-0.05, -0.05, -0.05, 0.75]]),
+        (
+            "reinforce_plus_plus_baseline",
+            [[-0.558892, 0.16574, 0.890373, 1.615005], [1.796163, -1.102366, 2.520795, -1.102366], [0.16574, 0.16574, 0.16574, 1.615005]],
+        ),
+    ],
+)
+def test_verls_own_numbers(baseline: str, expected: list[list[float]]) -> None:
+    """Printed by the estimators of verl 0.9.1 for these rewards and lengths, in float64; test_verl asks verl itself."""
+    found = advantages(VERLS, baseline, lengths_PG=VERLS_LENGTHS)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=0)
+
+
 def test_ngrpo_gives_the_numbers_that_its_paper_prints() -> None:
     one_of_eight = torch.tensor([[1.0] + [0.0] * 7])
     found = advantages(one_of_eight, "ngrpo", threshold=1.0)[0]

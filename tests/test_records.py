@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from corpo.files import append_jsonl
+from corpo.report.explorer import examples
 from corpo.report.records import Run, Study, read_study, write_study
+from corpo.task import Candidate, Domain, Pair, Problem
 
 
 def test_rewards_and_lengths_come_back(tmp_path: Path) -> None:
@@ -33,3 +35,26 @@ def test_rewards_and_lengths_come_back(tmp_path: Path) -> None:
     [before] = read_study(tmp_path)[0].runs
     assert np.array_equal(before.rewards[2], rewards[2])
     assert np.isnan(before.lengths[2]).all()
+
+
+def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) -> None:
+    told = {"split": "s", "prompt_id": "00000", "pair_id": "p", "problem_id": "q", "family": "f", "kind": "both_wrong", "parsed": True}
+    said = {"response": "", "score_a": 3.0, "score_b": 2.0, "tokens": 4}
+    rollouts = pd.DataFrame([{**told, **said, "reward": reward, "correct": reward > 0} for reward in (-1.0, -0.5, 0.5, 1.0)])
+    runs = [
+        Run(baseline, 0, pd.DataFrame({"step": [1]}), {1: np.ones((1, 2))}, rollouts, {1: np.ones((1, 2))}, options)
+        for baseline, options in (("grpo", {"std": True, "ddof": 0, "eps": 0.0}), ("ngrpo", {"best": 2.0}), ("corpo", {}))
+    ]
+    study = Study({0: rollouts}, runs, 0.0, [1], pd.DataFrame({"split": ["s"]}))
+    for run in runs:
+        (tmp_path / "metrics").mkdir(exist_ok=True)
+        append_jsonl(tmp_path / f"metrics/{run.name}.jsonl", {"step": 1})
+    write_study(study, [], "typed", tmp_path)
+    again, _ = read_study(tmp_path)
+    assert [again.options(name) for name in again.baselines] == [run.options for run in runs]
+    pair = Pair(Problem("q", Domain.code, "f", "t", ""), Candidate("1", True, "reference"), Candidate("2", False, "mutation"))
+    [shown] = examples(study, {"00000": pair})
+    found = {name: [row["advantages"][name] for row in shown["policies"][0]["rollouts"]] for name in study.baselines}
+    assert found["grpo"] == [-1.265, -0.632, 0.632, 1.265]  # over sqrt(2.5 / 4)
+    assert found["ngrpo"] == [-1.173, -0.754, 0.084, 0.503]  # mean 0.4, deviation sqrt(5.7 / 4) of the five
+    assert found["corpo"] == [-1.0, -0.5, 0.5, 1.0]

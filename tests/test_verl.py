@@ -50,6 +50,16 @@ def test_grpo_of_verl_is_ours_and_rewards_a_failure() -> None:
         assert done.batch["advantages"][3, 0] > 0
 
 
+@pytest.mark.parametrize("baseline", ["rloo", "opo", "reinforce_plus_plus_baseline"])
+def test_what_stays_verls_is_ours(baseline: str) -> None:
+    from verl.trainer.ppo.ray_trainer import compute_advantage
+
+    data = _batch(REWARDS, list("aaaabbbb"))
+    done = compute_advantage(data, adv_estimator=baseline)
+    ours = advantages(REWARDS, baseline, lengths_PG=data.batch["response_mask"].sum(1).view(2, 4))
+    torch.testing.assert_close(done.batch["advantages"][:, 0], ours.flatten(), check_dtype=False)
+
+
 def test_groups_of_any_size() -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 

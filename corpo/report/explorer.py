@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -23,7 +23,7 @@ def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
     return [
         {
             **_prompt(study.base, prompt_id, pairs[prompt_id]),
-            "policies": [{"name": name, "rollouts": _group(tables[name][prompt_id], study.baselines, study.threshold)} for name, _ in policies],
+            "policies": [{"name": name, "rollouts": _group(tables[name][prompt_id], study)} for name, _ in policies],
         }
         for prompt_id in chosen
     ]
@@ -52,13 +52,13 @@ def shown_pair(split: str, pair: Pair) -> dict[str, Any]:
     return {"split": split, "kind": str(pair.kind), "problem": problem.id, "family": problem.family, "statement": problem.statement, "candidates": sides}
 
 
-def _group(rollouts: pd.DataFrame, baselines: Sequence[str], threshold: float) -> list[dict[str, Any]]:
+def _group(rollouts: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
     """The first rollouts of a group; their advantages are relative to the whole group."""
     rewards_G = torch.tensor(rollouts["reward"].to_numpy())
     known = "tokens" in rollouts  # not in evaluations made before they were kept
     lengths_G = torch.tensor(rollouts["tokens"].to_numpy()) if known else torch.ones_like(rewards_G)
-    drawn = [name for name in baselines if known or not needs_lengths(name)]
-    by_baseline = {name: group_advantages(rewards_G, name, threshold=threshold, lengths_G=lengths_G).tolist() for name in drawn}
+    drawn = [name for name in study.baselines if known or not needs_lengths(name)]
+    by_baseline = {name: group_advantages(rewards_G, name, threshold=study.threshold, lengths_G=lengths_G, **study.options(name)).tolist() for name in drawn}
     shown = rollouts.head(ROLLOUTS)
     return [
         {

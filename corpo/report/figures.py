@@ -212,7 +212,7 @@ def distributions(study: Study, window: int = 5) -> Figure:
         for late in (False, True):
             steps = [(run.rewards[s], run.lengths[s]) for run in study.of(baseline) for s in _some_steps(run.rewards, late, window)]
             rewards_PG, lengths_PG = (torch.tensor(np.concatenate(part)) for part in zip(*steps, strict=True))
-            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold, lengths_PG=lengths_PG)
+            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold, lengths_PG=lengths_PG, **study.options(baseline))
             failed = (rewards_PG < study.threshold).flatten().numpy()
             at = 2 * column + late
             title = f"{NAMES.get(baseline, baseline)}, {'last' if late else 'first'} {window} steps"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class Run:
     rewards: dict[int, np.ndarray]  # step -> rewards_PG
     rollouts: pd.DataFrame  # one row a rollout of the evaluation
     lengths: dict[int, np.ndarray]  # step -> lengths_PG, tokens; nan in runs from before they were kept
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the baseline, as set
 
     @property
     def name(self) -> str:
@@ -73,6 +74,10 @@ class Study:
         """By seed, so that the runs of two baselines pair up."""
         return sorted((run for run in self.runs if run.baseline == baseline), key=lambda run: run.seed)
 
+    def options(self, baseline: str) -> Mapping[str, Any]:
+        """Those that its runs were trained with."""
+        return self.of(baseline)[0].options
+
     def curve(self, baseline: str, column: str) -> pd.DataFrame:
         """Steps x seeds of one metric, without steps at which it was not measured; empty where it never was."""
         curves = {run.seed: run.metrics.set_index("step")[column].astype(float) for run in self.of(baseline) if column in run.metrics}
@@ -110,7 +115,7 @@ def write_study(study: Study, examples: Sequence[dict[str, Any]], command: str, 
         steps = [_long(step, rewards_PG, run.lengths[step]) for step, rewards_PG in run.rewards.items()]
         _write(records / f"{run.name}-rewards.parquet", pd.concat(steps, ignore_index=True))
     write_text(records / "examples.json", json.dumps(list(examples), allow_nan=False) + "\n")
-    runs = [{"baseline": run.baseline, "seed": run.seed} for run in study.runs]
+    runs = [{"baseline": run.baseline, "seed": run.seed, "options": dict(run.options)} for run in study.runs]
     about = {"command": command, "threshold": study.threshold, "ks": list(study.ks), "bases": list(study.bases), "runs": runs}
     write_json(folder / STUDY, about)
 
@@ -145,10 +150,11 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
     records = folder / "records"
     with reading(folder / STUDY) as path:
         about = read_json(path)
-        runs_told = [(str(one["baseline"]), int(one["seed"])) for one in about["runs"]]
+        # records from before options were kept are all of default ones
+        runs_told = [(str(one["baseline"]), int(one["seed"]), dict(one.get("options", {}))) for one in about["runs"]]
         threshold, ks, seeds = float(about["threshold"]), list(about["ks"]), list(about["bases"])
     runs = []
-    for baseline, seed in runs_told:
+    for baseline, seed, options in runs_told:
         name = f"{baseline}-seed{seed}"
         columns = ["step", "prompt", "rollout", "reward", "tokens"]
         with reading(records / f"{name}-rewards.parquet") as path:
@@ -160,7 +166,7 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
         with reading(folder / "metrics" / f"{name}.jsonl") as path:
             metrics = pd.DataFrame(read_jsonl(path))
             metrics["step"]  # what all else hangs on
-        runs.append(Run(baseline, seed, metrics, rewards, _rollouts(records / f"{name}.parquet"), lengths))
+        runs.append(Run(baseline, seed, metrics, rewards, _rollouts(records / f"{name}.parquet"), lengths, options))
     bases = {int(seed): _rollouts(records / f"base-seed{seed}.parquet") for seed in seeds}
     with reading(records / "shortcuts.parquet") as path:
         shortcuts = pd.read_parquet(path)
