@@ -16,9 +16,11 @@ from scipy.stats import t, ttest_rel
 from corpo.baselines import advantages
 from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
 from corpo.report import claims, figures
+from corpo.report.ablation import measured
 from corpo.report.claims import FAILS, HOLDS, OUT_OF_DOMAIN, STATEMENTS, TESTS, UNDECIDED, Comparison, findings, points
 from corpo.report.compare import aggregates, difference, differences
 from corpo.report.records import Run, Study
+from corpo.report.runs import runs_markdown, runs_table
 from tests.command import run
 
 
@@ -156,6 +158,37 @@ def test_the_paper_s_ratio_is_of_sums_over_steps() -> None:
     early = [run.metrics.iloc[:5] for run in study.of("static")]
     expected = [np.log(metrics["negative_count"].sum() / metrics["positive_count"].sum()) for metrics in early]
     assert claims._below_one(study, "static") == pytest.approx(over_seeds(expected))
+
+
+def test_run_by_run_each_has_its_own_numbers() -> None:
+    """In whatever order runs came; what was never measured is empty."""
+    study = _study(3, 0.1)
+    table = runs_table(replace(study, runs=list(reversed(study.runs)))).set_index(["seed", "policy"])
+    assert list(table.index) == [(0, "base"), *((seed, name) for seed in range(3) for name in ("corpo", "static", "grpo"))]
+    for one in study.runs:
+        row, late = table.loc[(one.seed, one.baseline)], one.metrics.iloc[-5:]
+        assert row["failed_positive_most"] == one.metrics["failed_positive_fraction"].max()
+        assert row["count_ratio_last"] == pytest.approx(late["positive_count"].sum() / late["negative_count"].sum())
+        assert (row["kl"], row["validation"]) == (2.0 + one.seed / 100, one.metrics["validation/pass@1"].iloc[-1])
+        both = one.rollouts[one.rollouts["split"].isin(["code_first_correct", "code_second_correct"])]
+        assert row["code_exactly_one"] == pytest.approx(both["correct"].mean())
+        assert np.isnan(row["sum_ratio_first"]), "sums are not in these records"
+    shown = runs_markdown(table.reset_index()).splitlines()
+    assert len(shown) == 2 + 10
+    assert shown[2].startswith("| 0 | base | – |")
+
+
+def test_an_ablation_of_few_seeds_shows_each_of_them() -> None:
+    few, enough = measured(_study(2, 0.15)).set_index("baseline"), measured(_study(5, 0.15)).set_index("baseline")
+    assert np.isnan(few.loc["corpo", "out of domain: low"])
+    assert np.mean([float(points) for points in few.loc["corpo", "out of domain: by seed"].split()]) == pytest.approx(
+        few.loc["corpo", "out of domain: difference"], abs=0.06
+    )
+    gap = difference(_study(5, 0.15), "corpo", "grpo", OUT_OF_DOMAIN, 1)
+    assert gap is not None
+    assert enough.loc["corpo", "out of domain: low"] == pytest.approx(100 * gap.interval().low)
+    assert enough.loc["corpo", "out of domain: difference"] == pytest.approx(100 * gap.mean)
+    assert enough.loc["static", "failures rewarded"] == 0 < enough.loc["grpo", "failures rewarded"]
 
 
 def test_a_steady_gain_is_not_rough() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +12,56 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.files import read_json, write_atomically, write_text
 from corpo.markdown import table as markdown_table
-from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN, window
+from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.report.compare import REFERENCE, difference
 from corpo.report.figures import COLOURS, NAMES, styled
 from corpo.report.records import CONFIG, PROVENANCE, Study, reading
+from corpo.report.runs import signal_ratio, window
 from corpo.report.tables import mean_of
 
 MEASURED = "measured.csv"
 K = 1  # pass@k of small policies that toss coins says little at larger k
+SHOWN = f"95% intervals over seeds and problems, or, below {FEW_SEEDS} seeds, with each of them"
 GROUPS = {"in domain": IN_DOMAIN, "out of domain": OUT_OF_DOMAIN}
 
 
 def measured(study: Study) -> pd.DataFrame:
-    """One row a baseline (and the base): pass@1 in and out of domain in percent, difference to GRPO with its interval, failures rewarded, last N⁺/N⁻.
+    """One row a baseline (and the base): pass@1 in and out of domain in percent, its difference to GRPO, failures rewarded, last N⁺/N⁻.
 
-    Intervals are over seeds and problems; nan with a single seed.
+    Differences come with those of single seeds and, from `FEW_SEEDS` seeds on, an interval over seeds and problems.
     """
     rows = []
     for name in ("base", *study.baselines):
         row: dict[str, object] = {"baseline": name, "seeds": len(study.by_seed(name))}
         for what, splits in GROUPS.items():
-            row[what] = float(np.mean([np.mean([100 * mean_of(one, (split,), f"pass@{K}") for split in splits]) for one in study.by_seed(name)]))
-            gap = difference(study, name, REFERENCE, splits, K) if name not in ("base", REFERENCE) and REFERENCE in study.baselines else None
-            interval = gap.interval() if gap else (math.nan,) * 3
-            row |= {f"{what}: {part}": 100 * end for part, end in zip(("difference", "low", "high"), interval, strict=True)}
+            row[what] = float(_accuracy(study, name, splits).mean())
+            if name in ("base", REFERENCE) or REFERENCE not in study.baselines:
+                continue
+            by_seed = _accuracy(study, name, splits) - _accuracy(study, REFERENCE, splits)
+            row |= {f"{what}: difference": float(by_seed.mean()), f"{what}: by seed": " ".join(f"{points:+.1f}" for points in by_seed)}
+            if len(by_seed) >= FEW_SEEDS and (gap := difference(study, name, REFERENCE, splits, K)):
+                row |= {f"{what}: {end}": 100 * at for end, at in zip(("low", "high"), gap.interval()[1:], strict=True)}
         if name != "base":
             row["failures rewarded"] = float(window(study, name, "failed_positive_fraction", False).mean())
             row["clip active"] = float(window(study, name, "clip_active_fraction", False).mean())
-            row["last N⁺/N⁻"] = float(window(study, name, "count_ratio", True).mean())
+            row["last N⁺/N⁻"] = float(signal_ratio(study, name, "count", True).mean())
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).reindex(columns=_COLUMNS)
+
+
+_COLUMNS = [
+    *("baseline", "seeds", *GROUPS),
+    *(f"{what}: {part}" for what in GROUPS for part in ("difference", "low", "high", "by seed")),
+    *("failures rewarded", "clip active", "last N⁺/N⁻"),
+]
+
+
+def _accuracy(study: Study, policy: str, splits: Sequence[str]) -> np.ndarray:
+    """pass@1 in percent, the mean of some splits, by seed."""
+    return np.array([np.mean([100 * mean_of(one, (split,), f"pass@{K}") for split in splits]) for one in study.by_seed(policy)])
 
 
 @styled()
@@ -61,6 +79,8 @@ def ablation(table: pd.DataFrame) -> Figure:
         if baseline != REFERENCE:
             gap = "out of domain: {}".format
             axes[2].vlines(at, mine[gap("low")], mine[gap("high")], color=shade, linewidth=2, alpha=0.8)
+            for x, seeds in zip(at, mine[gap("by seed")].astype(str), strict=True):
+                axes[2].plot([x] * len(seeds.split()), [float(points) for points in seeds.split()], "_", color=shade, markersize=6, alpha=0.7)
             axes[2].plot(at, mine[gap("difference")], "o", color=shade, markersize=4, label=f"{label} - GRPO")
         axes[3].plot(at, 100 * mine["failures rewarded"], "o-", color=shade, label=label, markersize=4, linewidth=1)
     base = table[table["baseline"] == "base"].set_index("variant").loc[names]
@@ -68,7 +88,7 @@ def ablation(table: pd.DataFrame) -> Figure:
         one.plot(np.arange(len(names)), base[what], "_", color=COLOURS["base"], markersize=16, label="base")
         one.set(title=f"{what}, pass@{K}, %", ylim=(0, 100))
     axes[2].axhline(0, color="#333333", linewidth=0.8, linestyle=":")
-    axes[2].set(title=f"out of domain, pass@{K}, points")
+    axes[2].set(title=f"out of domain less GRPO, pass@{K}, points")
     axes[3].set(title="failures rewarded, first steps, %")
     for one in axes:
         one.set_xticks(range(len(names)), names, rotation=20 if max(map(len, names)) > 6 else 0)
@@ -86,7 +106,7 @@ def write_ablation(folder: Path) -> pd.DataFrame:
     Raises RecordsError where they are damaged.
     """
     with reading(folder / MEASURED) as path:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype={f"{what}: by seed": str for what in GROUPS})  # one seed alone would be a number
     with reading(folder / PROVENANCE) as path:
         commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
     figure = ablation(table)
@@ -109,7 +129,7 @@ def write_ablation(folder: Path) -> pd.DataFrame:
 
 ![{folder.name}](figures/ablation.png)
 
-pass@{K} in percent, mean over {int(table["seeds"].max())} seeds; differences with 95% intervals over seeds and problems; rewarded failures and groups with
+pass@{K} in percent, mean over {int(table["seeds"].max())} seeds; differences with {SHOWN}; rewarded failures and groups with
 the clip active in the first steps.
 
 {markdown_table(columns, rows)}
@@ -134,5 +154,6 @@ def summary(ablations: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _gap(row: Mapping[Any, Any], what: str) -> str:
-    gap, low, high = (row[f"{what}: {part}"] for part in ("difference", "low", "high"))
-    return "–" if math.isnan(gap) else f"{gap:+.1f}" if math.isnan(low) else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
+    """The mean with its interval or, of few seeds, with each of them."""
+    gap, low, high, by_seed = (row[f"{what}: {part}"] for part in ("difference", "low", "high", "by seed"))
+    return "–" if math.isnan(gap) else f"{gap:+.1f} ({by_seed})".replace(f" ({gap:+.1f})", "") if math.isnan(low) else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -21,9 +21,9 @@ import pandas as pd
 from corpo.evaluate.intervals import Estimate, over_seeds
 from corpo.report.compare import difference
 from corpo.report.records import Study
+from corpo.report.runs import EARLY, signal_ratio, window
 from corpo.report.tables import mean_of
 
-EARLY = 5  # steps, the first or the last ones
 VALIDATIONS = 3  # one alone is noisy
 ALIKE = 1e-9  # a standard error that rounding alone makes
 IN_DOMAIN = ("code_first_correct", "code_second_correct")
@@ -95,14 +95,6 @@ STATEMENTS = {
 # --- quantities -----------------------------------------------------------------------------------------------------------
 
 
-def window(study: Study, baseline: str, column: str, late: bool) -> np.ndarray:
-    """Mean over the first or last `EARLY` steps at which a metric was measured, by seed; nan where it never was."""
-    curve = study.curve(baseline, column)
-    if curve.empty:
-        return np.full(len(study.of(baseline)), np.nan)
-    return (curve.iloc[-EARLY:] if late else curve.iloc[:EARLY]).mean().to_numpy(dtype=float)
-
-
 def _log(values: np.ndarray) -> np.ndarray:
     """nan where there is none, as for a ratio of 0."""
     return np.log(np.where(values > 0, values, np.nan))
@@ -127,8 +119,7 @@ def _switches(study: Study) -> Estimate:
 
 
 def _log_ratio(study: Study, baseline: str, late: bool) -> np.ndarray:
-    """Of all positive advantages to all negative ones in the first or last steps, by seed."""
-    return _log(window(study, baseline, "positive_count", late)) - _log(window(study, baseline, "negative_count", late))
+    return np.log(signal_ratio(study, baseline, "count", late))
 
 
 def _below_one(study: Study, baseline: str) -> Estimate:

@@ -17,6 +17,7 @@ from corpo.report.claims import STATEMENTS, Finding
 from corpo.report.explorer import ROLLOUTS
 from corpo.report.published import section
 from corpo.report.records import PAGE
+from corpo.report.runs import EARLY
 
 _CAPTIONS = {
     "advantage_ratio": "Positive over negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
@@ -59,12 +60,15 @@ def claims_table(found: Sequence[Finding]) -> str:
     return markdown_table(("claim", "the paper", "quantity", "here", "of interest", "would have found", "verdict"), rows)
 
 
-def write_report(folder: Path, found: Sequence[Finding], figures: Sequence[str], facts: dict[str, Any], warned: Sequence[Mapping[str, Any]]) -> None:
-    """Write `report.md` beside the tables and figures that it embeds; `warned` are the warnings of training (`corpo.train.guard`), with their runs."""
+def write_report(folder: Path, found: Sequence[Finding], figures: Sequence[str], runs: str, facts: dict[str, Any], warned: Sequence[Mapping[str, Any]]) -> None:
+    """Write `report.md` beside the tables and figures that it embeds.
+
+    `runs` is the table of `corpo.report.runs`; `warned` are the warnings of training (`corpo.train.guard`), with their runs.
+    """
     tables = (folder / "table.md").read_text(encoding="utf-8")
-    columns = ["policy", "seed", "split", "candidate_accuracy", "better_accuracy", "ece", "brier", "unparseable", "exactly_one", "swap_consistency"]
-    summary = pd.read_csv(folder / "summary.csv")
-    details = summary[columns].round(3).astype(object).where(summary[columns].notna(), "–")
+    columns = ["candidate_accuracy", "better_accuracy", "ece", "brier", "unparseable", "exactly_one", "swap_consistency"]
+    summary = pd.read_csv(folder / "summary.csv").groupby(["policy", "split"], sort=False)[columns].mean().reset_index()
+    details = summary.round(3).astype(object).where(summary.notna(), "–")
     images = "\n\n".join(f"![{figure}](figures/{figure}.png)\n\n*{_CAPTIONS.get(figure, figure)}*" for figure in figures)
     provenance = markdown_table(("what", "value"), list(facts.items()))
     columns_warned = ("run", "step", "name", "text")
@@ -85,14 +89,21 @@ problems with all their pairs, within the families at hand: they say nothing abo
 ## Figures
 {images}
 
+## Run by run
+{runs}
+
+In percent but for ratios and KL (nats a rollout, at the end, on validation prompts). `passed`, `failures rewarded` and whatever is `first`: of rollouts in the
+first {EARLY} steps; `last`: of the last {EARLY}; `at most`: of any step. N and S: numbers and sums of positive and negative advantages.
+Then pass@1, on validation families at the end and on the splits, of both orders together.
+
 ## The published table, read again
 {section()}
 
 ## Accuracy, calibration and habits
-{markdown_table(columns, details.to_numpy().tolist())}
+{markdown_table(list(details.columns), details.to_numpy().tolist())}
 
-ECE over 10 equal-width bins of score/10. `exactly_one`: share of verdicts that call exactly one candidate correct. `swap_consistency`: share of pairs
-whose majority verdict is the same in both orders.
+Means over seeds (of each: `summary.csv`). ECE over 10 equal-width bins of score/10. `exactly_one`: share of verdicts that call exactly one candidate
+correct. `swap_consistency`: share of pairs whose majority verdict is the same in both orders.
 
 ## Warnings of training
 {warnings}

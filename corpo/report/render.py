@@ -17,6 +17,7 @@ from corpo.report.compare import write_comparisons
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
 from corpo.report.records import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
+from corpo.report.runs import write_runs
 from corpo.report.tables import wide, write_tables
 
 
@@ -42,12 +43,13 @@ def render_results(folder: Path) -> Rendered:
         config = path.read_text(encoding="utf-8")
     table = write_tables(study, folder)
     write_comparisons(study, folder)
+    runs = write_runs(study, folder)
     figures = write_figures(study, folder / "figures")
     found = findings(study)
     facts = facts_of(stages, command, list(dict.fromkeys(run.seed for run in study.runs)))
     warned = read_jsonl(folder / "metrics/warnings.jsonl")
     tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
-    write_report(folder, found, figures, facts, warned)
+    write_report(folder, found, figures, runs, facts, warned)
     write_page(folder, found, figures, tables, examples, facts, config, stages, warned)
     return Rendered(study, examples, tables, found, facts)
 
@@ -84,7 +86,7 @@ def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.Data
     changed = f"""
 ## What changes it
 
-Accuracy out of domain against GRPO, pass@{ablation.K} in points, with 95% intervals over seeds and problems that are not corrected for their number.
+Accuracy out of domain against GRPO, pass@{ablation.K} in points, with {ablation.SHOWN}; not corrected for their number.
 
 {ablation.summary(ablations)}
 """
