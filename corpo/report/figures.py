@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from corpo.baselines import advantages
 from corpo.evaluate.metrics import confidences
 from corpo.files import write_atomically
-from corpo.report import compare
+from corpo.report import compare, regrading
 from corpo.report.records import Study
 from corpo.report.tables import rows_of
 from corpo.task import Kind
@@ -129,6 +129,28 @@ def predicted_failed_positive(study: Study) -> Figure:
     right.plot([0, limit], [0, limit], color="#333333", linewidth=0.8, linestyle=":")
     right.set(title="every batch of every run", xlabel="predicted, prompts differ", ylabel="measured", xlim=(0, limit), ylim=(0, limit))
     right.legend(fontsize=7, loc="upper left")
+    return _laid_out(figure)
+
+
+@styled()
+def regraded(study: Study) -> Figure:
+    """Failures that the group mean rewards among the rollouts of the evaluation, if they were graded and grouped in other ways; bars span seeds."""
+    table = regrading.regraded(study)
+    figure, axes = plt.subplots(1, len(regrading.BY), figsize=(16, 3.4), sharey=True, width_ratios=(3, 3, 3.5, 6.5))
+    policies = ["base", *study.baselines]
+    for one, (by, title) in zip(axes, regrading.BY.items(), strict=True):
+        values = list(dict.fromkeys(table.loc[table["by"] == by, "value"]))
+        for policy, shift in zip(policies, np.linspace(-0.2, 0.2, len(policies)), strict=True):
+            mine = table[(table["by"] == by) & (table["policy"] == policy)].set_index("value").loc[values]
+            at = np.arange(len(values)) + shift
+            one.vlines(at, 100 * mine["least"], 100 * mine["most"], color=colour(study, policy), linewidth=1.5, alpha=0.5)
+            one.plot(at, 100 * mine["rewarded"], "o", markersize=3.5, color=colour(study, policy), label=NAMES.get(policy, policy))
+        names = [value.replace("_families", "").replace("_", "\n", 1).replace("_", " ") for value in values]
+        one.set_xticks(range(len(values)), names, fontsize=6.5 if by == "split" else None)
+        one.set(title=title)
+    axes[0].set_ylabel("failures above the group mean, %")
+    axes[0].set_ylim(bottom=-2)
+    axes[0].legend(fontsize=7, loc="upper left")
     return _laid_out(figure)
 
 
@@ -262,11 +284,11 @@ def calibration(study: Study) -> Figure:
     return _laid_out(figure)
 
 
-DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, learning, habits, differences, distributions, calibration, conservatism)
+DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, regraded, learning, habits, differences, distributions, calibration, conservatism)
 
 
 def _can_be_drawn(study: Study) -> list[Callable[[Study], Figure]]:
-    """Differences need GRPO and another baseline; predictions, rewards of a common unit; habits, runs that were validated on pairs of every kind."""
+    """Differences need GRPO and another baseline; predictions, a common unit; regrading, as many rollouts of each prompt; habits, validation on all kinds."""
     left_out: set[Callable[[Study], Figure]] = set()
     if compare.REFERENCE not in study.baselines or len(study.baselines) == 1:
         left_out.add(differences)
@@ -274,6 +296,8 @@ def _can_be_drawn(study: Study) -> list[Callable[[Study], Figure]]:
         left_out.add(predicted_failed_positive)
     if not any(f"validation/pass@1/{kind}" in run.metrics for run in study.runs for kind in Kind):
         left_out.add(habits)
+    if not regrading.can_be_regraded(study):
+        left_out.add(regraded)
     return [draw for draw in DRAWN if draw not in left_out]
 
 

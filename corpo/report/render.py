@@ -17,6 +17,7 @@ from corpo.report.compare import write_comparisons
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
 from corpo.report.records import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
+from corpo.report.regrading import write_regraded
 from corpo.report.runs import write_runs
 from corpo.report.tables import wide, write_tables
 
@@ -44,6 +45,7 @@ def render_results(folder: Path) -> Rendered:
     table = write_tables(study, folder)
     write_comparisons(study, folder)
     runs = write_runs(study, folder)
+    write_regraded(study, folder)
     figures = write_figures(study, folder / "figures")
     found = findings(study)
     facts = facts_of(stages, command, list(dict.fromkeys(run.seed for run in study.runs)))

@@ -1,0 +1,91 @@
+"""Rollouts of a study graded and grouped in other ways: which rewards, groups and prompts make the group mean reward failures?
+
+Nothing is trained: an ablation of the flaw alone, on all prompts that were evaluated. P prompts, N rollouts of each, G to a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from corpo.baselines import advantages, signal
+from corpo.files import write_text
+from corpo.report.records import Study
+from corpo.task import Fault, OrdinalReward, Verdict
+
+GROUP = 16  # where the group size is not what varies
+LEVELS, GROUPS = (2, 3, 5, 10), (2, 4, 8, 16, 32)
+SHARES = {"none": (-1.0, 0.0), "to 1/4": (0.0, 0.25), "to 1/2": (0.25, 0.5), "to 3/4": (0.5, 0.75), "more": (0.75, 1.0)}  # above the first, up to the second
+SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
+BY = {"levels": "levels of reward", "group": "rollouts in a group", "passed": "of the group passed", "split": "split"}
+
+
+def regraded(study: Study) -> pd.DataFrame:
+    """One row a policy and value of what varies (`BY`): share of failures above their group's mean; over seeds the mean, the least and the most."""
+    rows = []
+    for policy in ("base", *study.baselines):
+        tables = study.bases.values() if policy == "base" else [run.rollouts for run in study.of(policy)]
+        by_way: dict[tuple[str, str], list[float]] = {}
+        for one in tables:
+            for way, rewards_PG, threshold in _ways(one, study.threshold):
+                by_way.setdefault(way, []).append(_rewarded(rewards_PG, threshold))
+        for (by, value), shares in by_way.items():
+            found = pd.Series(shares).dropna()
+            told = {"by": by, "value": value, "policy": policy, "seeds": len(found)}
+            rows.append(told | {"rewarded": found.mean(), "least": found.min(), "most": found.max()})
+    return pd.DataFrame(rows)
+
+
+def _rewarded(rewards_PG: np.ndarray, threshold: float) -> float:
+    """Of failures, those with a positive advantage under the group mean; nan where there are none."""
+    rewards = torch.tensor(rewards_PG)
+    return signal(rewards, advantages(rewards, "grpo"), threshold)["failed_positive_fraction"] if len(rewards) else float("nan")
+
+
+def _ways(rollouts: pd.DataFrame, threshold: float) -> Iterator[tuple[tuple[str, str], np.ndarray, float]]:
+    """What varies and its value, rewards by group, and the R_min_correct that goes with them."""
+    rollouts = rollouts.sort_values("prompt_id", kind="stable")
+    by_prompt = lambda values: np.asarray(values).reshape(rollouts["prompt_id"].nunique(), -1)
+    rewards_PN, splits_P = by_prompt(rollouts["reward"].astype(float)), by_prompt(rollouts["split"])[:, 0]
+    most = rewards_PN.shape[1]
+    size = min(GROUP, most)
+    for levels, rewards_R in _graded(rollouts).items():
+        yield ("levels", str(levels)), _groups(by_prompt(rewards_R), size), 0.0
+    for group in GROUPS:
+        if group <= most:
+            yield ("group", str(group)), _groups(rewards_PN, group), threshold
+    rewards_PG = _groups(rewards_PN, size)
+    passed_P = (rewards_PG >= threshold).mean(axis=1)
+    for name, (above, up_to) in SHARES.items():
+        yield ("passed", name), rewards_PG[(passed_P > above) & (passed_P <= up_to)], threshold
+    for split in dict.fromkeys(rollouts["split"]):
+        yield ("split", split), _groups(rewards_PN[splits_P == split], size), threshold
+
+
+def _groups(rewards_PN: np.ndarray, size: int) -> np.ndarray:
+    """As many groups of that size as a prompt's rollouts make."""
+    return rewards_PN[:, : rewards_PN.shape[1] // size * size].reshape(-1, size)
+
+
+def _graded(rollouts: pd.DataFrame) -> dict[int, np.ndarray]:
+    """Every rollout's reward by number of levels, from the scores on record: each distinct verdict is graded once."""
+    said = rollouts[SCORES].fillna(0.0)
+    verdict_R = said.groupby(SCORES, sort=False).ngroup().to_numpy()
+    distinct = said.drop_duplicates().to_dict("records")
+    heard = [(Verdict(one["score_a"], one["score_b"]) if one["parsed"] else Fault.no_scores, (one["label_a"], one["label_b"])) for one in distinct]
+    return {levels: np.array([OrdinalReward(levels)(*one) for one in heard])[verdict_R] for levels in LEVELS}
+
+
+def can_be_regraded(study: Study) -> bool:
+    """Whether there are as many rollouts of every prompt."""
+    return all(one["prompt_id"].value_counts().nunique() == 1 for one in (*study.bases.values(), *(run.rollouts for run in study.runs)))
+
+
+def write_regraded(study: Study, folder: Path) -> None:
+    """`regraded.csv`, where the records allow it."""
+    if can_be_regraded(study):
+        write_text(folder / "regraded.csv", regraded(study).round(4).to_csv(index=False))
