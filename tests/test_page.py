@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from corpo.report.explorer import _group
+from corpo.report.records import Run, Study
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -69,6 +70,7 @@ def test_it_loads_without_a_word_and_filters(results: Path, browser: Any, width:
 
 
 def test_a_lone_rollout_has_no_advantage_over_its_mean() -> None:
-    rollout = {"response": "A: 10 B: 0", "score_a": 1.0, "score_b": 0.0, "parsed": True, "reward": 1.0, "correct": True, "tokens": 5}
-    [shown] = _group(pd.DataFrame([rollout]), ["grpo", "static"], 0.0)
+    rollout = pd.DataFrame([{"response": "A: 10 B: 0", "score_a": 1.0, "score_b": 0.0, "parsed": True, "reward": 1.0, "correct": True, "tokens": 5}])
+    runs = [Run(baseline, 0, pd.DataFrame(), {}, rollout, {}) for baseline in ("grpo", "static")]
+    [shown] = _group(rollout, Study({0: rollout}, runs, 0.0, [1], pd.DataFrame()))
     assert shown["advantages"] == {"grpo": 0.0, "static": 1.0}
