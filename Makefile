@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt requirements.txt
 reproduce: $(STAMP)  ## the main job: data, three baselines, evaluation, table, figures, report (15 to 25 minutes)
 	$(BIN)/python -m experiments.reproduce experiment=reproduce $(ARGS)
 
-study: $(STAMP)  ## three baselines x eight seeds, each with a warm start of its own (six hours)
+study: $(STAMP)  ## three baselines x eight seeds, each with a warm start of its own (five to six hours)
 	$(BIN)/python -m experiments.reproduce experiment=study $(ARGS)
 	$(BIN)/python -m experiments.readme experiment=study
 

@@ -1,6 +1,6 @@
 """Content-addressed stages: a folder named by a hash of what goes in. Done once, skipped ever after, worked on by one process at a time.
 
-`done.json` says when, where and how long; the wall time of a resumed stage counts from its last start.
+`done.json` says where and how long, without stages that ran within; the wall time of a resumed stage counts from its last start.
 """
 
 from __future__ import annotations
@@ -66,16 +66,39 @@ class Stage:
                 work(self.folder)
             ranks.wait_for(self.folder / "done.json")
             return self.folder
+        asked = time.time()
         with storage(self.folder), claimed(self.folder, self.title):
+            _not_of_the_outer(time.time() - asked)
             if self.done:  # by another process, while this one waited
                 return self.folder
             log.info("%s: in %s", self.title, self.folder)
             resumed = (self.folder / "spec.json").exists()
             write_json(self.folder / "spec.json", self.spec)
-            started = time.time()
-            work(self.folder)
-            write_json(self.folder / "done.json", {"wall_seconds": round(time.time() - started, 1), "resumed": resumed, **provenance()})
+            with _clock() as seconds:
+                work(self.folder)
+            write_json(self.folder / "done.json", {"wall_seconds": round(seconds(), 1), "resumed": resumed, **provenance()})
         return self.folder
+
+
+_within: list[float] = []  # seconds that each running stage spent on stages within it or on waiting for them, the outermost first
+
+
+@contextmanager
+def _clock() -> Iterator[Callable[[], float]]:
+    """Yields what tells how long it took, without the stages that ran within: an evaluation that trains first does not count that twice."""
+    started, taken = time.time(), 0.0
+    _within.append(0.0)
+    try:
+        yield lambda: taken
+    finally:
+        whole = time.time() - started
+        taken = whole - _within.pop()
+        _not_of_the_outer(whole)
+
+
+def _not_of_the_outer(seconds: float) -> None:
+    if _within:
+        _within[-1] += seconds
 
 
 def distinct(stages: Iterable[Stage]) -> list[Stage]:

@@ -34,8 +34,10 @@ def test_it_counts_as_by_hand() -> None:
     )
     assert first["reward"].round(12).tolist() == [-0.6, -0.8, 1.0, 1.0, -1.0, -1.0, -0.4, -0.6]
     study = Study({0: first}, [Run("grpo", 0, pd.DataFrame({"step": []}), {}, first, {})], 0.0, [1], pd.DataFrame())
-    table = regraded(study).set_index(["policy", "by", "value"])["rewarded"]
-    base = table["base"]
+    found = regraded(study).set_index(["policy", "by", "value"])
+    table, base = found["rewarded"], found["rewarded"]["base"]
+    assert found.loc[("base", "passed", "none"), "failures"] == 4
+    assert found.loc[("base", "passed", "to 1/2"), "failures"] == 2
     assert base["split", "split_0"] == 0, "half of the group passes: its mean is far above failures"
     assert base["split", "split_1"] == 0.5, "-0.4 and -0.6 lie above -0.75"
     assert base["passed", "none"] == 0.5

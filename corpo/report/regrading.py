@@ -25,17 +25,20 @@ BY = {"levels": "levels of reward", "group": "rollouts in a group", "passed": "o
 
 
 def regraded(study: Study) -> pd.DataFrame:
-    """One row a policy and value of what varies (`BY`): share of failures above their group's mean; over seeds the mean, the least and the most."""
+    """One row a policy and value of what varies (`BY`): share of failures above their group's mean; over seeds the mean, the least and the most.
+
+    `failures` is how many there are, a seed: most of them may lie in few groups.
+    """
     rows = []
     for policy in ("base", *study.baselines):
         tables = study.bases.values() if policy == "base" else [run.rollouts for run in study.of(policy)]
-        by_way: dict[tuple[str, str], list[float]] = {}
+        by_way: dict[tuple[str, str], list[tuple[float, int]]] = {}
         for one in tables:
             for way, rewards_PG, threshold in _ways(one, study.threshold):
-                by_way.setdefault(way, []).append(_rewarded(rewards_PG, threshold))
-        for (by, value), shares in by_way.items():
-            found = pd.Series(shares).dropna()
-            told = {"by": by, "value": value, "policy": policy, "seeds": len(found)}
+                by_way.setdefault(way, []).append((_rewarded(rewards_PG, threshold), int((rewards_PG < threshold).sum())))
+        for (by, value), pairs in by_way.items():
+            found = pd.Series([share for share, _ in pairs]).dropna()
+            told = {"by": by, "value": value, "policy": policy, "seeds": len(found), "failures": float(np.mean([count for _, count in pairs]))}
             rows.append(told | {"rewarded": found.mean(), "least": found.min(), "most": found.max()})
     return pd.DataFrame(rows)
 
