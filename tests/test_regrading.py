@@ -47,6 +47,12 @@ def test_it_counts_as_by_hand() -> None:
     assert base["group", "2"] == pytest.approx(2 / 6), "of -0.6 and -0.8 the better one, and of -0.4 and -0.6"
     assert base["levels", "2"] == 0
     assert ("levels", "3") in base.index
+    assert base["baseline", "grpo"] == base["group", "4"]
+    assert base["baseline", "rloo"] == base["group", "4"], "only longer"
+    assert base["baseline", "quantile"] == pytest.approx(2 / 6), "those above the second, -0.6 and -1"
+    assert (base["baseline"][["static", "corpo", "corpo_loo", "maxrl"]] == 0).all()
+    assert "opo" not in base["baseline"].index, "these records know no lengths"
+    assert "pass_at_k" not in base["baseline"].index, "whose k is 4, of groups of 4"
     assert ("group", "8") not in base.index
     assert (table["grpo"] == base)[~base.isna()].all()
     assert can_be_regraded(study)

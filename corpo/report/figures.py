@@ -134,23 +134,25 @@ def predicted_failed_positive(study: Study) -> Figure:
 
 @styled()
 def regraded(study: Study) -> Figure:
-    """Failures that the group mean rewards among the rollouts of the evaluation, if they were graded and grouped in other ways; bars span seeds."""
+    """Failures that the group mean, or another baseline, rewards among the evaluation's rollouts, graded and grouped in other ways; bars span seeds."""
     table = regrading.regraded(study)
-    figure, axes = plt.subplots(1, len(regrading.BY), figsize=(16, 3.4), sharey=True, width_ratios=(3, 3, 3.5, 6.5))
+    figure, axes = plt.subplot_mosaic("LLLLGGGGPPPP;SSSSSSBBBBBB", figsize=(13, 6.4), sharey=True)
     policies = ["base", *study.baselines]
-    for one, (by, title) in zip(axes, regrading.BY.items(), strict=True):
+    for by, title in regrading.BY.items():
+        one = axes[by[0].upper()]
         values = list(dict.fromkeys(table.loc[table["by"] == by, "value"]))
         for policy, shift in zip(policies, np.linspace(-0.2, 0.2, len(policies)), strict=True):
             mine = table[(table["by"] == by) & (table["policy"] == policy)].set_index("value").loc[values]
             at = np.arange(len(values)) + shift
             one.vlines(at, 100 * mine["least"], 100 * mine["most"], color=colour(study, policy), linewidth=1.5, alpha=0.5)
             one.plot(at, 100 * mine["rewarded"], "o", markersize=3.5, color=colour(study, policy), label=NAMES.get(policy, policy))
-        names = [value.replace("_families", "").replace("_", "\n", 1).replace("_", " ") for value in values]
-        one.set_xticks(range(len(values)), names, fontsize=6.5 if by == "split" else None)
+        names = [value.replace("_families", "").replace("_plus_plus", "++").replace("_", "\n", 1).replace("_", " ") for value in values]
+        one.set_xticks(range(len(values)), names, fontsize=6 if by in ("split", "baseline") else None)
         one.set(title=title)
-    axes[0].set_ylabel("failures above the group mean, %")
-    axes[0].set_ylim(bottom=-2)
-    axes[0].legend(fontsize=7, loc="upper left")
+    for first in "LS":
+        axes[first].set_ylabel("failures rewarded, %")
+    axes["L"].set_ylim(bottom=-2)
+    axes["L"].legend(fontsize=7, loc="upper left")
     return _laid_out(figure)
 
 

@@ -25,7 +25,8 @@ _CAPTIONS = {
     "predicted_failed_positive": "Failures that the group mean rewards, or would: predicted from how often each level occurs and how much prompts "
     "differ, against what happened. Nothing of how levels meet in groups is fitted. See docs/theory.md.",
     "regraded": "Failures that the group mean would reward among the rollouts of the evaluation, if they were graded in other levels or put in other groups, "
-    "by how much of a group passed, and by split: before training and after it. Bars span seeds. Nothing is trained for it (`regraded.csv`).",
+    "by how much of a group passed, and by split; and what other baselines would reward: before training and after it. Bars span seeds. Nothing is trained "
+    "for it (`regraded.csv`).",
     "learning": "Training-batch reward and pass@1 (5-step means), and pass@1 on validation families.",
     "habits": "pass@1 on validation pairs of every kind, by step; training has pairs of the first two kinds only. Dotted: a coin.",
     "differences": "Each baseline minus GRPO, same prompts: mean, 95% interval (over seeds and problems where there are several seeds), and single seeds.",

@@ -1,4 +1,4 @@
-"""Rollouts of a study graded and grouped in other ways: which rewards, groups and prompts make the group mean reward failures?
+"""Rollouts of a study graded and grouped in other ways: which rewards, groups, prompts and baselines reward failures?
 
 Nothing is trained: an ablation of the flaw alone, on all prompts that were evaluated. P prompts, N rollouts of each, G to a group.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from corpo.baselines import advantages, signal
+from corpo.baselines import BASELINES, advantages, check_baseline, needs_lengths, signal
 from corpo.files import write_text
 from corpo.report.records import Study
 from corpo.task import Fault, OrdinalReward, Verdict
@@ -21,11 +22,34 @@ GROUP = 16  # where the group size is not what varies
 LEVELS, GROUPS = (2, 3, 5, 10), (2, 4, 8, 16, 32)
 SHARES = {"none": (-1.0, 0.0), "to 1/4": (0.0, 0.25), "to 1/2": (0.25, 0.5), "to 3/4": (0.5, 0.75), "more": (0.75, 1.0)}  # above the first, up to the second
 SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
-BY = {"levels": "levels of reward", "group": "rollouts in a group", "passed": "of the group passed", "split": "split"}
+BY = {"levels": "levels of reward", "group": "rollouts in a group", "passed": "share of the group that passed", "split": "split", "baseline": "baseline"}
+
+
+class _Batch(NamedTuple):
+    """Of one evaluation as it would be under one value of what varies; without a baseline of its own it is GRPO's, the group mean."""
+
+    by: str
+    value: str
+    rewards_PG: np.ndarray
+    threshold: float
+    baseline: str = "grpo"
+    lengths_PG: np.ndarray | None = None
+
+    def failures(self) -> int:
+        return int((self.rewards_PG < self.threshold).sum())
+
+    def rewarded(self) -> float:
+        """Of failures, those with a positive advantage; nan where there are none."""
+        if not len(self.rewards_PG):
+            return float("nan")
+        rewards = torch.tensor(self.rewards_PG)
+        lengths = None if self.lengths_PG is None else torch.tensor(self.lengths_PG)
+        found = advantages(rewards, self.baseline, threshold=self.threshold, lengths_PG=lengths)
+        return signal(rewards, found, self.threshold)["failed_positive_fraction"]
 
 
 def regraded(study: Study) -> pd.DataFrame:
-    """One row a policy and value of what varies (`BY`): share of failures above their group's mean; over seeds the mean, the least and the most.
+    """One row a policy and value of what varies (`BY`): share of failures with a positive advantage; over seeds the mean, the least and the most.
 
     `failures` is how many there are, a seed: most of them may lie in few groups.
     """
@@ -34,8 +58,8 @@ def regraded(study: Study) -> pd.DataFrame:
         tables = study.bases.values() if policy == "base" else [run.rollouts for run in study.of(policy)]
         by_way: dict[tuple[str, str], list[tuple[float, int]]] = {}
         for one in tables:
-            for way, rewards_PG, threshold in _ways(one, study.threshold):
-                by_way.setdefault(way, []).append((_rewarded(rewards_PG, threshold), int((rewards_PG < threshold).sum())))
+            for batch in _batches(one, study.threshold):
+                by_way.setdefault((batch.by, batch.value), []).append((batch.rewarded(), batch.failures()))
         for (by, value), pairs in by_way.items():
             found = pd.Series([share for share, _ in pairs]).dropna()
             told = {"by": by, "value": value, "policy": policy, "seeds": len(found), "failures": float(np.mean([count for _, count in pairs]))}
@@ -43,30 +67,39 @@ def regraded(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _rewarded(rewards_PG: np.ndarray, threshold: float) -> float:
-    """Of failures, those with a positive advantage under the group mean; nan where there are none."""
-    rewards = torch.tensor(rewards_PG)
-    return signal(rewards, advantages(rewards, "grpo"), threshold)["failed_positive_fraction"] if len(rewards) else float("nan")
-
-
-def _ways(rollouts: pd.DataFrame, threshold: float) -> Iterator[tuple[tuple[str, str], np.ndarray, float]]:
-    """What varies and its value, rewards by group, and the R_min_correct that goes with them."""
+def _batches(rollouts: pd.DataFrame, threshold: float) -> Iterator[_Batch]:
     rollouts = rollouts.sort_values("prompt_id", kind="stable")
     by_prompt = lambda values: np.asarray(values).reshape(rollouts["prompt_id"].nunique(), -1)
     rewards_PN, splits_P = by_prompt(rollouts["reward"].astype(float)), by_prompt(rollouts["split"])[:, 0]
     most = rewards_PN.shape[1]
     size = min(GROUP, most)
     for levels, rewards_R in _graded(rollouts).items():
-        yield ("levels", str(levels)), _groups(by_prompt(rewards_R), size), 0.0
+        yield _Batch("levels", str(levels), _groups(by_prompt(rewards_R), size), 0.0)
     for group in GROUPS:
         if group <= most:
-            yield ("group", str(group)), _groups(rewards_PN, group), threshold
+            yield _Batch("group", str(group), _groups(rewards_PN, group), threshold)
     rewards_PG = _groups(rewards_PN, size)
     passed_P = (rewards_PG >= threshold).mean(axis=1)
     for name, (above, up_to) in SHARES.items():
-        yield ("passed", name), rewards_PG[(passed_P > above) & (passed_P <= up_to)], threshold
+        yield _Batch("passed", name, rewards_PG[(passed_P > above) & (passed_P <= up_to)], threshold)
     for split in dict.fromkeys(rollouts["split"]):
-        yield ("split", split), _groups(rewards_PN[splits_P == split], size), threshold
+        yield _Batch("split", split, _groups(rewards_PN[splits_P == split], size), threshold)
+    lengths_PG = _groups(by_prompt(rollouts["tokens"]), size) if "tokens" in rollouts else None
+    for baseline in _baselines(size, float(rewards_PG.max()), lengths_PG is not None):
+        yield _Batch("baseline", baseline, rewards_PG, threshold, baseline, lengths_PG)
+
+
+def _baselines(group: int, best: float, lengths: bool) -> list[str]:
+    """Those of this package that such groups and rewards suit, with their default options."""
+
+    def suits(name: str) -> bool:
+        try:
+            check_baseline(name, {}, group)
+        except ValueError:
+            return False
+        return (lengths or not needs_lengths(name)) and (name != "ngrpo" or best <= 1)
+
+    return [name for name, made in BASELINES.items() if made.__module__.startswith("corpo.") and suits(name)]
 
 
 def _groups(rewards_PN: np.ndarray, size: int) -> np.ndarray:
