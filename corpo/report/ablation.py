@@ -26,6 +26,7 @@ MEASURED = "measured.csv"
 K = 1  # pass@k of small policies that toss coins says little at larger k
 SHOWN = f"95% intervals over seeds and problems, or, below {FEW_SEEDS} seeds, with each of them"
 GROUPS = {"in domain": IN_DOMAIN, "out of domain": OUT_OF_DOMAIN}
+SPLITS = (*IN_DOMAIN, *OUT_OF_DOMAIN)
 
 
 def measured(study: Study) -> pd.DataFrame:
@@ -44,6 +45,7 @@ def measured(study: Study) -> pd.DataFrame:
             row |= {f"{what}: difference": float(by_seed.mean()), f"{what}: by seed": " ".join(f"{points:+.1f}" for points in by_seed)}
             if len(by_seed) >= FEW_SEEDS and (gap := difference(study, name, REFERENCE, splits, K)):
                 row |= {f"{what}: {end}": 100 * at for end, at in zip(("low", "high"), gap.interval()[1:], strict=True)}
+        row |= {split: float(_accuracy(study, name, (split,)).mean()) for split in SPLITS if split in study.splits}
         if name != "base":
             row["failures rewarded"] = float(window(study, name, "failed_positive_fraction", False).mean())
             row["clip active"] = float(window(study, name, "clip_active_fraction", False).mean())
@@ -55,7 +57,7 @@ def measured(study: Study) -> pd.DataFrame:
 _COLUMNS = [
     *("baseline", "seeds", *GROUPS),
     *(f"{what}: {part}" for what in GROUPS for part in ("difference", "low", "high", "by seed")),
-    *("failures rewarded", "clip active", "last N⁺/N⁻"),
+    *("failures rewarded", "clip active", "last N⁺/N⁻", *SPLITS),
 ]
 
 
@@ -124,6 +126,7 @@ def write_ablation(folder: Path) -> pd.DataFrame:
         )
         for row in table.to_dict("records")
     ]
+    by_split = [(row["variant"], row["baseline"], *(_shown(row[split]) for split in SPLITS)) for row in table.to_dict("records")]
     columns = ("variant", "baseline", "in domain", "out of domain", "in domain: to GRPO", "out of domain: to GRPO", "failures rewarded", "clip active")
     text = f"""# {folder.name}
 
@@ -133,6 +136,10 @@ pass@{K} in percent, mean over {int(table["seeds"].max())} seeds; differences wi
 the clip active in the first steps.
 
 {markdown_table(columns, rows)}
+
+By split:
+
+{markdown_table(("variant", "baseline", *(split.replace("_", " ") for split in SPLITS)), by_split)}
 
 Options of each variant: `{CONFIG}` under `study.variants`. Commits: {commits}; machine and wall times: `{PROVENANCE}`.
 """
@@ -151,6 +158,10 @@ def summary(ablations: Mapping[str, pd.DataFrame]) -> str:
             gaps = [_gap(by_baseline[name], "out of domain") if name in by_baseline else "–" for name in others]
             rows.append((f"[{ablation}]({ablation}/report.md)", variant, "–" if math.isnan(rewarded) else f"{rewarded:.1%}", *gaps))
     return markdown_table(("ablation", "variant", "failures that GRPO rewards", *(f"{NAMES.get(name, name)} - GRPO" for name in others)), rows)
+
+
+def _shown(percent: float) -> str:
+    return "–" if math.isnan(percent) else f"{percent:.1f}"
 
 
 def _gap(row: Mapping[Any, Any], what: str) -> str:
