@@ -10,13 +10,12 @@ import pytest
 
 from corpo.report.records import Run, Study, read_study
 from corpo.report.regrading import GROUP, can_be_regraded, regraded
+from corpo.task import Fault, OrdinalReward, Verdict
 from tests.command import ROOT
 
 
-def _rollouts(scores: list[list[tuple[float, float]]], labels: list[tuple[bool, bool]]) -> pd.DataFrame:
+def _rollouts(scores: list[list[tuple[float, float] | None]], labels: list[tuple[bool, bool]]) -> pd.DataFrame:
     """Prompts of one split each, with rewards of 10 levels for their scores; None for what could not be read."""
-    from corpo.task import Fault, OrdinalReward, Verdict
-
     rows = []
     for at, (mine, (a, b)) in enumerate(zip(scores, labels, strict=True)):
         for one in mine:

@@ -167,4 +167,8 @@ def _shown(percent: float) -> str:
 def _gap(row: Mapping[Any, Any], what: str) -> str:
     """The mean with its interval or, of few seeds, with each of them."""
     gap, low, high, by_seed = (row[f"{what}: {part}"] for part in ("difference", "low", "high", "by seed"))
-    return "–" if math.isnan(gap) else f"{gap:+.1f} ({by_seed})".replace(f" ({gap:+.1f})", "") if math.isnan(low) else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
+    if math.isnan(gap):
+        return "–"
+    if not math.isnan(low):
+        return f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{gap:+.1f} ({by_seed})" if " " in by_seed else f"{gap:+.1f}"

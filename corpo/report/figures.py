@@ -139,7 +139,7 @@ def regraded(study: Study) -> Figure:
     figure, axes = plt.subplot_mosaic("LLLLGGGGPPPP;SSSSSSBBBBBB", figsize=(13, 6.4), sharey=True)
     policies = ["base", *study.baselines]
     for by, title in regrading.BY.items():
-        one = axes[by[0].upper()]
+        one = axes[by[0].upper()]  # the letter of its panel above
         values = list(dict.fromkeys(table.loc[table["by"] == by, "value"]))
         for policy, shift in zip(policies, np.linspace(-0.2, 0.2, len(policies)), strict=True):
             mine = table[(table["by"] == by) & (table["policy"] == policy)].set_index("value").loc[values]

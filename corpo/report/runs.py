@@ -60,6 +60,7 @@ def runs_table(study: Study) -> pd.DataFrame:
 
 
 def _training(study: Study, baseline: str) -> dict[str, np.ndarray]:
+    # Of a metric that was not measured at every step, or (then nan) never.
     last_of = lambda column: _by_seed(study, baseline, study.curve(baseline, column).ffill().tail(1).sum(min_count=1))
     return {
         "passed": window(study, baseline, "pass_rate", late=False),
