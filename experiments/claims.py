@@ -21,7 +21,7 @@ def main() -> None:
     folders = sorted(path.parent.parent for path in results.glob(f"*/{STUDY}"))
     if not folders:
         sys.exit(f"corpo: {results}: no finished study in it; run python -m experiments.reproduce first")
-    from corpo.report.ablation import MEASURED, write_ablation
+    from corpo.report.ablation import MEASURED, write_ablation, write_overview
     from corpo.report.render import claims_page, render_results
 
     studies, ablations = {}, {}
@@ -35,6 +35,8 @@ def main() -> None:
         except RecordsError as error:
             print(f"corpo: {error}", file=sys.stderr)
             sys.exit(2)
+    if ablations:
+        write_overview(ablations, results)
     write_text(results / "claims.md", claims_page(studies, ablations))
     print(results / "claims.md")
 

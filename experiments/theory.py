@@ -11,9 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from corpo.files import write_atomically
 from corpo.markdown import table
-from corpo.report.figures import COLOURS, NAMES, predicted_failed_positive, styled
+from corpo.report.figures import COLOURS, NAMES, laid_out, predicted_failed_positive, save, styled
 from corpo.report.records import RecordsError, read_study
 from corpo.task import OrdinalReward
 from corpo.theory import dependence, expected_signal, partly_drawn, predictions, spread
@@ -47,9 +46,7 @@ def curves() -> Figure:
     ratio.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
     ratio.set(title="N⁺ / N⁻, expected (10 levels, G = 16)", xlabel="pass rate", yscale="log", ylim=(0.02, 50))
     ratio.legend(fontsize=8)
-    figure.tight_layout()
-    plt.close(figure)
-    return figure
+    return laid_out(figure)
 
 
 def ratios() -> str:
@@ -64,14 +61,10 @@ def ratios() -> str:
     return table(("pass rate", "baseline", "N⁺", "N⁻", "N⁺/N⁻", "ΣA⁺", "Σ\\|A⁻\\|", "ratio of sums", "failures rewarded"), rows)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    write_atomically(path, lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
-    print(path)
-
-
 def main() -> None:
     if not sys.argv[1:]:
-        _save(curves(), PICTURE)
+        save(curves(), PICTURE)
+        print(PICTURE)
         print(ratios())
         return
     folder = Path(sys.argv[1])
@@ -79,7 +72,7 @@ def main() -> None:
         study, _ = read_study(folder)
     except RecordsError as error:
         sys.exit(f"corpo: {error}")
-    _save(predicted_failed_positive(study), folder / "figures/predicted_failed_positive.png")
+    save(predicted_failed_positive(study), folder / f"figures/{predicted_failed_positive.__name__}.png")
     for run in study.runs:
         found = [one for one in predictions(run.rewards, study.threshold) if one.measured == one.measured]
         means = (float(np.mean([getattr(one, what) for one in found])) for what in ("measured", "varied", "alike"))

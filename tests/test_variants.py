@@ -89,6 +89,7 @@ def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path, tmp_
     for made in ("report.md", "figures/ablation.png"):
         assert (tmp_path / "ablated" / made).read_bytes() == (folder / made).read_bytes()
     assert "| [ablated](ablated/report.md) | high |" in (tmp_path / "claims.md").read_text()
+    assert (tmp_path / "ablations.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "ablated/provenance.json").write_text("{")
     assert "ablated/provenance.json" in run("claims", str(tmp_path), code=2).stderr
 

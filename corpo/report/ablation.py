@@ -13,16 +13,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from corpo.evaluate.intervals import FEW_SEEDS
-from corpo.files import read_json, write_atomically, write_text
+from corpo.files import read_json, write_text
 from corpo.markdown import table as markdown_table
 from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.report.compare import REFERENCE, difference
-from corpo.report.figures import COLOURS, NAMES, styled
+from corpo.report.figures import COLOURS, NAMES, laid_out, save, styled
 from corpo.report.records import CONFIG, PROVENANCE, Study, reading
 from corpo.report.runs import signal_ratio, window
 from corpo.report.tables import mean_of
 
 MEASURED = "measured.csv"
+OVERVIEW = "ablations.png"
 K = 1  # pass@k of small policies that toss coins says little at larger k
 SHOWN = f"95% intervals over seeds and problems, or, below {FEW_SEEDS} seeds, with each of them"
 GROUPS = {"in domain": IN_DOMAIN, "out of domain": OUT_OF_DOMAIN}
@@ -97,9 +98,7 @@ def ablation(table: pd.DataFrame) -> Figure:
         one.set_xlim(-0.5, len(names) - 0.5)
     axes[0].legend(fontsize=7)
     axes[2].legend(fontsize=7)
-    figure.tight_layout()
-    plt.close(figure)
-    return figure
+    return laid_out(figure)
 
 
 def write_ablation(folder: Path) -> pd.DataFrame:
@@ -111,8 +110,7 @@ def write_ablation(folder: Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype={f"{what}: by seed": str for what in GROUPS})  # one seed alone would be a number
     with reading(folder / PROVENANCE) as path:
         commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
-    figure = ablation(table)
-    write_atomically(folder / "figures/ablation.png", lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
+    save(ablation(table), folder / "figures/ablation.png")
     rows = [
         (
             row["variant"],
@@ -145,6 +143,47 @@ Options of each variant: `{CONFIG}` under `study.variants`. Commits: {commits}; 
 """
     write_text(folder / "report.md", text)
     return table
+
+
+@styled()
+def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
+    """Every variant of every ablation in a row: failures that GRPO rewards, and how far the others are from it, out of domain and in domain."""
+    table = pd.concat([one.assign(ablation=name) for name, one in ablations.items()])
+    labels = list(dict.fromkeys(zip(table["ablation"], table["variant"], strict=True)))
+    others = [name for name in dict.fromkeys(table["baseline"]) if name not in ("base", REFERENCE)]
+    figure, axes = plt.subplots(1, 3, figsize=(11, 1.2 + 0.22 * len(labels)), sharey=True, width_ratios=(1, 1.6, 1.6))
+    axes[2].sharex(axes[1])
+    places = {label: place for place, label in enumerate(labels)}
+    for baseline, shift in zip((REFERENCE, *others), (0.0, *np.linspace(-0.16, 0.16, len(others))), strict=True):
+        mine = table[table["baseline"] == baseline]
+        at = np.array([places[label] for label in zip(mine["ablation"], mine["variant"], strict=True)]) + shift
+        shade = COLOURS.get(baseline)
+        if baseline == REFERENCE:
+            axes[0].plot(100 * mine["failures rewarded"], at, "o", color=shade, markersize=5)
+            continue
+        for one, what in zip(axes[1:], reversed(GROUPS), strict=True):
+            one.hlines(at, mine[f"{what}: low"], mine[f"{what}: high"], color=shade, linewidth=2, alpha=0.6)
+            for y, seeds in zip(at, mine[f"{what}: by seed"].fillna("").astype(str), strict=True):
+                one.plot([float(points) for points in seeds.split()], [y] * len(seeds.split()), "|", color=shade, markersize=5, alpha=0.7)
+            one.plot(mine[f"{what}: difference"], at, "o", color=shade, markersize=4, label=NAMES.get(baseline, baseline))
+    for name in list(ablations)[1::2]:
+        rows = [place for (ablation, _), place in places.items() if ablation == name]
+        for one in axes:
+            one.axhspan(rows[0] - 0.5, rows[-1] + 0.5, color="#f4f4f4", zorder=0)
+    axes[0].set_yticks(range(len(labels)), [f"{name.removeprefix('ablate_')}: {variant}" for name, variant in labels])
+    axes[0].set(ylim=(len(labels) - 0.5, -0.5), title="failures that GRPO rewards, %", xlim=(-1, None))
+    for one, what in zip(axes[1:], reversed(GROUPS), strict=True):
+        one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
+        one.set(title=f"{what} less GRPO, pass@{K}, points")
+    widest = max(4.0, *(abs(end) for end in axes[1].get_xlim()))
+    axes[1].set_xlim(-widest, widest)
+    axes[1].legend(fontsize=7, loc="lower left")
+    return laid_out(figure)
+
+
+def write_overview(ablations: Mapping[str, pd.DataFrame], results: Path) -> None:
+    """`ablations.png`: all of them in one picture."""
+    save(overview(ablations), results / OVERVIEW)
 
 
 def summary(ablations: Mapping[str, pd.DataFrame]) -> str:

@@ -16,9 +16,9 @@ from corpo.data.build import LabelledProblem
 from corpo.data.floors import FLOORS, shortcut_floors
 from corpo.data.matching import TOKEN
 from corpo.data.pairs import is_evaluation
-from corpo.files import write_atomically, write_text
+from corpo.files import write_text
 from corpo.report.explorer import shown_pair
-from corpo.report.figures import styled
+from corpo.report.figures import laid_out, save, styled
 from corpo.report.page import render
 from corpo.task import Pair
 
@@ -28,8 +28,7 @@ _BARS = 8  # most frequent classes
 
 
 def write_sheet(path: Path, problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> None:
-    figure = sheet(problems, pairs)
-    write_atomically(path, lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
+    save(sheet(problems, pairs), path)
 
 
 @styled()
@@ -42,9 +41,7 @@ def sheet(problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]
     _lengths(axes[1][0], pairs)
     _splits(axes[1][1], pairs)
     _floors(axes[1][2], pairs)
-    figure.tight_layout()
-    plt.close(figure)
-    return figure
+    return laid_out(figure)
 
 
 def _origins(axes: Axes, problems: Sequence[LabelledProblem]) -> None:

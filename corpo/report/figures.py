@@ -53,6 +53,18 @@ def styled() -> Iterator[None]:
         yield
 
 
+def laid_out(figure: Figure) -> Figure:
+    """Ready to be returned, and not left for pyplot to show."""
+    figure.tight_layout()
+    plt.close(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As PNG, without the time or the program that would make its bytes differ."""
+    write_atomically(path, lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
+
+
 def colour(study: Study, name: str) -> str:
     """Of a baseline, or of "base": the same in every figure."""
     unknown = [b for b in study.baselines if b not in COLOURS]
@@ -86,7 +98,7 @@ def advantage_ratio(study: Study) -> Figure:
     axes[0].legend()
     axes[0].set_ylabel("ratio (log scale)")
     figure.suptitle("Positive against negative advantage signal (5-step mean)", x=0.01, ha="left")
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 @styled()
@@ -101,7 +113,7 @@ def failed_positive(study: Study) -> Figure:
     _draw_curve(axes[1], study, "clip_active_fraction", smooth=5)
     axes[1].set(title="groups whose mean is below R_min_correct", xlabel="step", ylabel="share of groups")
     axes[1].set_ylim(0, 1)
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 @styled()
@@ -129,7 +141,7 @@ def predicted_failed_positive(study: Study) -> Figure:
     right.plot([0, limit], [0, limit], color="#333333", linewidth=0.8, linestyle=":")
     right.set(title="every batch of every run", xlabel="predicted, prompts differ", ylabel="measured", xlim=(0, limit), ylim=(0, limit))
     right.legend(fontsize=7, loc="upper left")
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 @styled()
@@ -153,7 +165,7 @@ def regraded(study: Study) -> Figure:
         axes[first].set_ylabel("failures rewarded, %")
     axes["L"].set_ylim(bottom=-2)
     axes["L"].legend(fontsize=7, loc="upper left")
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def learning(study: Study) -> Figure:
@@ -177,7 +189,7 @@ def habits(study: Study) -> Figure:
         one.set(title=str(kind).replace("_", " "), xlabel="step", ylim=(0, 1))
     axes[0].set_ylabel("pass@1, validation families")
     axes[0].legend()
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 @styled()
@@ -203,7 +215,7 @@ def differences(study: Study) -> Figure:
         one.set(title=f"pass@{k}, points", yticks=range(len(rows)))
         one.set_yticklabels([row.replace("_", " ") for row in reversed(rows)])
     axes[0][0].legend(fontsize=8, ncols=len(others), loc="lower right", bbox_to_anchor=(1, 1))  # above: bars may reach anywhere
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def conservatism(study: Study) -> Figure:
@@ -225,7 +237,7 @@ def _row_of_curves(study: Study, *panels: tuple[str, str, int]) -> Figure:
         _draw_curve(one, study, column, smooth)
         one.set(title=title, xlabel="step")
     axes[0].legend()
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 @styled()
@@ -249,7 +261,7 @@ def distributions(study: Study, window: int = 5) -> Figure:
     axes[0][0].set_ylabel("share of rollouts")
     axes[1][0].set_ylabel("share of rollouts")
     axes[0][0].legend(loc="upper left", fontsize=8)
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def _some_steps(rewards: dict[int, np.ndarray], late: bool, window: int) -> Sequence[int]:
@@ -283,7 +295,7 @@ def calibration(study: Study) -> Figure:
         axes.plot(levels, shares, "o-", markersize=3.5, color=colour(study, name), label=NAMES.get(name, name))
     axes.set(title="Score calibration", xlabel="score / 10", ylabel="share of candidates that are correct", xlim=(-0.03, 1.03), ylim=(0, 1))
     axes.legend()
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, regraded, learning, habits, differences, distributions, calibration, conservatism)
@@ -316,12 +328,5 @@ def write_figures(study: Study, folder: Path) -> list[str]:
     """Every figure as PNG; returns their names."""
     drawn = _can_be_drawn(study)
     for draw in drawn:
-        figure = draw(study)
-        write_atomically(folder / f"{draw.__name__}.png", lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
+        save(draw(study), folder / f"{draw.__name__}.png")
     return [draw.__name__ for draw in drawn]
-
-
-def _laid_out(figure: Figure) -> Figure:
-    figure.tight_layout()
-    plt.close(figure)  # it is returned, not left for pyplot to show
-    return figure

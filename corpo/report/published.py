@@ -18,7 +18,7 @@ from scipy.stats import fisher_exact, nct, norm, t
 
 from corpo.evaluate.intervals import Interval, wilson
 from corpo.markdown import table as markdown_table
-from corpo.report.figures import COLOURS, NAMES, styled
+from corpo.report.figures import COLOURS, NAMES, laid_out, styled
 from corpo.report.tables import PUBLISHED, TITLES
 
 REFERENCE, OTHERS = "grpo", ("static", "corpo")
@@ -144,9 +144,7 @@ def published_intervals() -> Figure:
     right.plot([row.size for row in rows], range(len(rows)), "|", color="#333333", markersize=14, label="implied size")
     right.set(xscale="log", xlabel="problems a method for 80% power", title="what would settle each difference")
     right.legend(fontsize=8)
-    figure.tight_layout()
-    plt.close(figure)
-    return figure
+    return laid_out(figure)
 
 
 def by_size(most: int = 400) -> pd.DataFrame:

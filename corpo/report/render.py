@@ -90,6 +90,8 @@ def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.Data
 
 Accuracy out of domain against GRPO, pass@{ablation.K} in points, with {ablation.SHOWN}; not corrected for their number.
 
+![All ablations]({ablation.OVERVIEW})
+
 {ablation.summary(ablations)}
 """
     return f"""# The claims, tested
