@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from corpo.config import Config
 from corpo.files import write_json, write_text
-from corpo.report.records import CONFIG, PROVENANCE
+from corpo.report.records import CONFIG, PROVENANCE, VARIANTS
 from corpo.stages import Stage, distinct
 from experiments.app import app
 from experiments.report import dump, read_runs, records_of, results_folder, study_runs, study_stages
@@ -30,13 +28,14 @@ def run(config: Config) -> None:
 
 
 def write(config: Config) -> Path:
-    from corpo.report.ablation import MEASURED, measured, write_ablation
+    from corpo.report.ablation import write_ablation
+    from corpo.report.records import write_variants
 
     folder = results_folder(config)
-    table = pd.concat([measured(read_runs(variant, study_runs(variant))).assign(variant=name) for name, variant in variants(config).items()])
+    (folder / VARIANTS).unlink(missing_ok=True)  # written last, it says that all other records are of this ablation
     write_text(folder / CONFIG, dump(config))
     write_json(folder / PROVENANCE, records_of_variants(config))
-    write_text(folder / MEASURED, table.round(4).to_csv(index=False))
+    write_variants({name: read_runs(variant, study_runs(variant)) for name, variant in variants(config).items()}, folder)
     write_ablation(folder)
     return folder
 

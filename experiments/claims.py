@@ -1,6 +1,6 @@
 """What all studies and ablations say to the paper's claims, and every table and figure of theirs again: `python -m experiments.claims` (minutes).
 
-From what lies in `results/*/records` and `results/*/measured.csv` alone: nothing is trained or sampled.
+From what lies in `results/*/records` alone: nothing is trained or sampled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from corpo.files import write_text
 from corpo.progress import progress
-from corpo.report.records import STUDY, RecordsError
+from corpo.report.records import STUDY, VARIANTS, RecordsError
 from experiments.invocation import ROOT
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     folders = sorted(path.parent.parent for path in results.glob(f"*/{STUDY}"))
     if not folders:
         sys.exit(f"corpo: {results}: no finished study in it; run python -m experiments.reproduce first")
-    from corpo.report.ablation import MEASURED, write_ablation, write_overview
+    from corpo.report.ablation import write_ablation, write_overview
     from corpo.report.render import claims_page, render_results
 
     studies, ablations = {}, {}
@@ -30,8 +30,8 @@ def main() -> None:
             for folder in folders:
                 studies[folder.name] = render_results(folder)
                 advance(note=folder.name)
-            for path in sorted(results.glob(f"*/{MEASURED}")):
-                ablations[path.parent.name] = write_ablation(path.parent)
+            for path in sorted(results.glob(f"*/{VARIANTS}")):
+                ablations[path.parent.parent.name] = write_ablation(path.parent.parent)
         except RecordsError as error:
             print(f"corpo: {error}", file=sys.stderr)
             sys.exit(2)

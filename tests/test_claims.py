@@ -19,7 +19,7 @@ from corpo.report import claims, figures
 from corpo.report.ablation import measured
 from corpo.report.claims import FAILS, HOLDS, OUT_OF_DOMAIN, STATEMENTS, TESTS, UNDECIDED, Comparison, findings, points
 from corpo.report.compare import aggregates, difference, differences
-from corpo.report.records import Run, Study
+from corpo.report.records import RecordsError, Run, Study, read_variants, write_variants
 from corpo.report.runs import runs_markdown, runs_table
 from tests.command import run
 
@@ -189,6 +189,19 @@ def test_an_ablation_of_few_seeds_shows_each_of_them() -> None:
     assert enough.loc["corpo", "out of domain: low"] == pytest.approx(100 * gap.interval().low)
     assert enough.loc["corpo", "out of domain: difference"] == pytest.approx(100 * gap.mean)
     assert enough.loc["static", "failures rewarded"] == 0 < enough.loc["grpo", "failures rewarded"]
+
+
+def test_an_ablation_is_measured_alike_from_its_records(tmp_path: Path) -> None:
+    studies = {"more": _study(5, 0.15), "less": replace(_study(2, 0.0), threshold=0.2, ks=[1])}
+    write_variants(studies, tmp_path)
+    kept = read_variants(tmp_path)
+    assert list(kept) == ["more", "less"]
+    for variant, study in studies.items():
+        pd.testing.assert_frame_equal(measured(kept[variant]), measured(study))
+        assert (kept[variant].threshold, list(kept[variant].ks)) == (study.threshold, list(study.ks))
+    (tmp_path / "records/passed.parquet").write_bytes(b"cut off")
+    with pytest.raises(RecordsError, match=r"passed\.parquet: is damaged"):
+        read_variants(tmp_path)
 
 
 def test_a_steady_gain_is_not_rough() -> None:

@@ -81,12 +81,13 @@ def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path, tmp_
     assert "done before" in again
     assert (folder / "report.md").read_bytes() == before
 
+    drawn = ("measured.csv", "report.md", "figures/ablation.png")
     for kept in (folder, results):
         shutil.copytree(kept, tmp_path / kept.name)
-    for made in ("report.md", "figures/ablation.png"):
+    for made in drawn:
         (tmp_path / "ablated" / made).unlink()
     run("claims", str(tmp_path))
-    for made in ("report.md", "figures/ablation.png"):
+    for made in drawn:
         assert (tmp_path / "ablated" / made).read_bytes() == (folder / made).read_bytes()
     assert "| [ablated](ablated/report.md) | high |" in (tmp_path / "claims.md").read_text()
     assert (tmp_path / "ablations.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""One ablation: what every baseline reaches under every variant, as a table and a figure made from `measured.csv` alone."""
+"""One ablation: what every baseline reaches under every variant, as tables and figures made from its records alone."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from corpo.markdown import table as markdown_table
 from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.report.compare import REFERENCE, difference
 from corpo.report.figures import COLOURS, NAMES, laid_out, save, styled
-from corpo.report.records import CONFIG, PROVENANCE, Study, reading
+from corpo.report.records import CONFIG, PROVENANCE, Study, read_variants, reading
 from corpo.report.runs import signal_ratio, window
 from corpo.report.tables import mean_of
 
-MEASURED = "measured.csv"
 OVERVIEW = "ablations.png"
 K = 1  # pass@k of small policies that toss coins says little at larger k
 SHOWN = f"95% intervals over seeds and problems, or, below {FEW_SEEDS} seeds, with each of them"
@@ -102,12 +101,12 @@ def ablation(table: pd.DataFrame) -> Figure:
 
 
 def write_ablation(folder: Path) -> pd.DataFrame:
-    """`figures/ablation.png` and `report.md`, from `measured.csv`, which is returned, and the provenance beside it.
+    """`measured.csv`, `figures/ablation.png` and `report.md`, from the records and the provenance beside them; returns the table.
 
     Raises RecordsError where they are damaged.
     """
-    with reading(folder / MEASURED) as path:
-        table = pd.read_csv(path, dtype={f"{what}: by seed": str for what in GROUPS})  # one seed alone would be a number
+    table = pd.concat([measured(study).assign(variant=variant) for variant, study in read_variants(folder).items()], ignore_index=True).round(4)
+    write_text(folder / "measured.csv", table.to_csv(index=False))
     with reading(folder / PROVENANCE) as path:
         commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
     save(ablation(table), folder / "figures/ablation.png")

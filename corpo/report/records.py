@@ -21,6 +21,7 @@ from corpo.files import read_json, read_jsonl, write_atomically, write_json, wri
 
 # In a results folder. Of the records STUDY is written last, and of all the page.
 PROVENANCE, CONFIG, PAGE, STUDY = "provenance.json", "config.yaml", "report.html", "records/study.json"
+VARIANTS = "records/variants.json"  # of an ablation, in place of STUDY
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,51 @@ def _rollouts(path: Path) -> pd.DataFrame:
         if missing := [column for column in _NEEDED if column not in table]:
             raise ValueError(f"without the column {missing[0]!r}")
         return table
+
+
+_PASSED = ["split", "prompt_id", "pair_id", "problem_id", "family", "correct"]
+
+
+def write_variants(studies: Mapping[str, Study], folder: Path) -> None:
+    """An ablation's records, a study a variant: what passed, and metrics by step; no texts, scores or single rewards."""
+    passed, steps, about = [], [], {}
+    for variant, study in studies.items():
+        policies = [("base", seed, rollouts) for seed, rollouts in study.bases.items()]
+        policies += [(run.baseline, run.seed, run.rollouts) for run in study.runs]
+        passed += [rollouts[_PASSED].assign(variant=variant, policy=policy, seed=seed) for policy, seed, rollouts in policies]
+        steps += [run.metrics.assign(variant=variant, policy=run.baseline, seed=run.seed) for run in study.runs]
+        options = {baseline: dict(study.options(baseline)) for baseline in study.baselines}
+        about[variant] = {"threshold": study.threshold, "ks": list(study.ks), "baselines": options}
+    _write(folder / "records/passed.parquet", pd.concat(passed, ignore_index=True))
+    _write(folder / "records/steps.parquet", pd.concat(steps, ignore_index=True))
+    write_json(folder / VARIANTS, about)
+
+
+def read_variants(folder: Path) -> dict[str, Study]:
+    """What `write_variants` kept. Raises RecordsError where a file is missing or is not what it should be."""
+    with reading(folder / VARIANTS) as path:
+        about = read_json(path)
+        told = {str(variant): (float(one["threshold"]), list(one["ks"]), dict(one["baselines"])) for variant, one in about.items()}
+    passed, steps = _by_run(folder / "records/passed.parquet"), _by_run(folder / "records/steps.parquet")
+    studies = {}
+    with reading(folder / VARIANTS):
+        for variant in dict.fromkeys(of for of, _, _ in passed):
+            threshold, ks, options = told[variant]
+            bases = {seed: rollouts for (of, policy, seed), rollouts in passed.items() if (of, policy) == (variant, "base")}
+            runs = [
+                Run(policy, seed, metrics, {}, passed[variant, policy, seed], {}, options[policy])
+                for (of, policy, seed), metrics in steps.items()
+                if of == variant
+            ]
+            studies[variant] = Study(bases, runs, threshold, ks, pd.DataFrame())
+    return studies
+
+
+def _by_run(path: Path) -> dict[tuple[str, str, int], pd.DataFrame]:
+    """By variant, policy and seed, in the order written; without metrics that were not measured."""
+    with reading(path):
+        parts = [table.dropna(axis=1, how="all") for _, table in pd.read_parquet(path).groupby(["variant", "policy", "seed"], sort=False)]
+        return {(str(one["variant"].iloc[0]), str(one["policy"].iloc[0]), int(one["seed"].iloc[0])): one for one in parts}
 
 
 def newest_study(results: Path) -> Path:
