@@ -183,11 +183,14 @@ def _whole(error: BaseException) -> str:
 
 
 def _suggestion(text: str) -> str:
-    """Where no option has that name: those that end in it, else the one that is spelt most like it."""
+    """Where no option has that name: how to add it, if it may be, else those that end in it, else the one that is spelt most like it."""
     known = options(Config)
+    declared = set(known)
     known += dict.fromkeys(option.rpartition(".")[0] for option in known if "." in option)
     for key in re.findall(r"full_key: (\S+)|^(\S+): no such option|(?:Could not override|Key) '([^']+)'", text):
         name = "".join(key).split("[")[0]
+        if name.rpartition(".")[0] in declared:  # an option that holds names of the user's
+            return f" (with a + before it, as in +{name}=..., it is added)"
         same = [option for option in known if option.split(".")[-1] == name.split(".")[-1]]
         if name not in known and (close := same or difflib.get_close_matches(name, known, n=1) or _leaf_like(name, known)):
             return f" (did you mean {' or '.join(close)}?)"

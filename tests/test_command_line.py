@@ -18,6 +18,7 @@ BAD = {
     "unknown baseline name": (["baseline.name=reinforce"], "choose one of corpo, corpo_loo, grpo"),
     "unknown study baseline": (["study.baselines=[grpo,mean]"], "'mean' is unknown"),
     "unknown baseline option": (["baseline=static", "+baseline.options.std=true"], "no option 'std'"),
+    "baseline option that its file does not set": (["baseline=grpo", "baseline.options.std=true"], "as in +baseline.options.std=..., it is added"),
     "misspelt key": (["train.stpes=3"], "did you mean train.steps?"),
     "misspelt key, added": (["+train.stpes=3"], "train.stpes: no such option (did you mean train.steps?)"),
     "unknown key in a source": (["data=gsm8k", "+data.sources.gsm8k.pth=x"], "data.sources.gsm8k.pth: no such option"),
