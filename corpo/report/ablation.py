@@ -49,6 +49,7 @@ def measured(study: Study) -> pd.DataFrame:
         if name != "base":
             row["failures rewarded"] = float(window(study, name, "failed_positive_fraction", False).mean())
             row["clip active"] = float(window(study, name, "clip_active_fraction", False).mean())
+            row["silent at the end"] = float(window(study, name, "silent_group_fraction", True).mean())
             row["last N⁺/N⁻"] = float(signal_ratio(study, name, "count", True).mean())
         rows.append(row)
     return pd.DataFrame(rows).reindex(columns=_COLUMNS)
@@ -57,7 +58,7 @@ def measured(study: Study) -> pd.DataFrame:
 _COLUMNS = [
     *("baseline", "seeds", *GROUPS),
     *(f"{what}: {part}" for what in GROUPS for part in ("difference", "low", "high", "by seed")),
-    *("failures rewarded", "clip active", "last N⁺/N⁻", *SPLITS),
+    *("failures rewarded", "clip active", "silent at the end", "last N⁺/N⁻", *SPLITS),
 ]
 
 
@@ -110,27 +111,20 @@ def write_ablation(folder: Path) -> pd.DataFrame:
     with reading(folder / PROVENANCE) as path:
         commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
     save(ablation(table), folder / "figures/ablation.png")
+    told = table.to_dict("records")
+    columns = ("variant", "baseline", *GROUPS, *(f"{what}: to GRPO" for what in GROUPS), "failures rewarded", "clip active", "silent at the end")
     rows = [
-        (
-            row["variant"],
-            row["baseline"],
-            f"{row['in domain']:.1f}",
-            f"{row['out of domain']:.1f}",
-            _gap(row, "in domain"),
-            _gap(row, "out of domain"),
-            "–" if math.isnan(row["failures rewarded"]) else f"{row['failures rewarded']:.1%}",
-            "–" if math.isnan(row["clip active"]) else f"{row['clip active']:.0%}",
-        )
-        for row in table.to_dict("records")
+        (row["variant"], row["baseline"], *(_shown(row[what]) for what in GROUPS), *(_gap(row, what) for what in GROUPS))
+        + (_share(row["failures rewarded"], 1), _share(row["clip active"]), _share(row["silent at the end"]))
+        for row in told
     ]
-    by_split = [(row["variant"], row["baseline"], *(_shown(row[split]) for split in SPLITS)) for row in table.to_dict("records")]
-    columns = ("variant", "baseline", "in domain", "out of domain", "in domain: to GRPO", "out of domain: to GRPO", "failures rewarded", "clip active")
+    by_split = [(row["variant"], row["baseline"], *(_shown(row[split]) for split in SPLITS)) for row in told]
     text = f"""# {folder.name}
 
 ![{folder.name}](figures/ablation.png)
 
 pass@{K} in percent, mean over {int(table["seeds"].max())} seeds; differences with {SHOWN}; rewarded failures and groups with
-the clip active in the first steps.
+the clip active in the first steps, groups without signal in the last ones.
 
 {markdown_table(columns, rows)}
 
@@ -194,12 +188,16 @@ def summary(ablations: Mapping[str, pd.DataFrame]) -> str:
             by_baseline = {str(row["baseline"]): row for row in mine.to_dict("records")}
             rewarded = by_baseline.get(REFERENCE, {}).get("failures rewarded", math.nan)
             gaps = [_gap(by_baseline[name], "out of domain") if name in by_baseline else "–" for name in others]
-            rows.append((f"[{ablation}]({ablation}/report.md)", variant, "–" if math.isnan(rewarded) else f"{rewarded:.1%}", *gaps))
+            rows.append((f"[{ablation}]({ablation}/report.md)", variant, _share(rewarded, 1), *gaps))
     return markdown_table(("ablation", "variant", "failures that GRPO rewards", *(f"{NAMES.get(name, name)} - GRPO" for name in others)), rows)
 
 
 def _shown(percent: float) -> str:
     return "–" if math.isnan(percent) else f"{percent:.1f}"
+
+
+def _share(share: float, digits: int = 0) -> str:
+    return "–" if math.isnan(share) else f"{share:.{digits}%}"
 
 
 def _gap(row: Mapping[Any, Any], what: str) -> str:
