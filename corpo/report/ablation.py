@@ -112,10 +112,15 @@ def write_ablation(folder: Path) -> pd.DataFrame:
         commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
     save(ablation(table), folder / "figures/ablation.png")
     told = table.to_dict("records")
-    columns = ("variant", "baseline", *GROUPS, *(f"{what}: to GRPO" for what in GROUPS), "failures rewarded", "clip active", "silent at the end")
+    shares = {"failures rewarded": 1, "clip active": 0, "silent at the end": 0}  # and their digits
+    columns = ("variant", "baseline", *GROUPS, *(f"{what}: to GRPO" for what in GROUPS), *shares)
     rows = [
-        (row["variant"], row["baseline"], *(_shown(row[what]) for what in GROUPS), *(_gap(row, what) for what in GROUPS))
-        + (_share(row["failures rewarded"], 1), _share(row["clip active"]), _share(row["silent at the end"]))
+        [
+            *(row["variant"], row["baseline"]),
+            *(_shown(row[what]) for what in GROUPS),
+            *(_gap(row, what) for what in GROUPS),
+            *(_share(row[what], digits) for what, digits in shares.items()),
+        ]
         for row in told
     ]
     by_split = [(row["variant"], row["baseline"], *(_shown(row[split]) for split in SPLITS)) for row in told]
