@@ -17,7 +17,7 @@ from corpo.files import read_json, write_text
 from corpo.markdown import table as markdown_table
 from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.report.compare import REFERENCE, difference
-from corpo.report.figures import COLOURS, NAMES, laid_out, save, styled
+from corpo.report.figures import COLOURS, NAMES, colours, laid_out, save, styled
 from corpo.report.records import CONFIG, PROVENANCE, Study, read_variants, reading
 from corpo.report.runs import signal_ratio, window
 from corpo.report.tables import mean_of
@@ -76,7 +76,7 @@ def ablation(table: pd.DataFrame) -> Figure:
     shifts = dict(zip(baselines, np.linspace(-0.15, 0.15, len(baselines)) if len(baselines) > 1 else [0.0], strict=True))
     for baseline in baselines:
         mine = table[table["baseline"] == baseline].set_index("variant").loc[names]
-        at, shade, label = np.arange(len(names)) + shifts[baseline], COLOURS.get(baseline), NAMES.get(baseline, baseline)
+        at, shade, label = np.arange(len(names)) + shifts[baseline], colours(baselines)[baseline], NAMES.get(baseline, baseline)
         for one, what in zip(axes[:2], GROUPS, strict=True):
             one.plot(at, mine[what], "o-", color=shade, label=label, markersize=4, linewidth=1)
         if baseline != REFERENCE:
@@ -155,7 +155,7 @@ def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
     for baseline, shift in zip((REFERENCE, *others), (0.0, *np.linspace(-0.16, 0.16, len(others))), strict=True):
         mine = table[table["baseline"] == baseline]
         at = np.array([places[label] for label in zip(mine["ablation"], mine["variant"], strict=True)]) + shift
-        shade = COLOURS.get(baseline)
+        shade = colours(others)[baseline]
         if baseline == REFERENCE:
             axes[0].plot(100 * mine["failures rewarded"], at, "o", color=shade, markersize=5)
             continue

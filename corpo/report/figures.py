@@ -67,8 +67,13 @@ def save(figure: Figure, path: Path) -> None:
 
 def colour(study: Study, name: str) -> str:
     """Of a baseline, or of "base": the same in every figure."""
-    unknown = [b for b in study.baselines if b not in COLOURS]
-    return COLOURS.get(name) or _MORE[unknown.index(name) % len(_MORE)]
+    return colours(study.baselines)[name]
+
+
+def colours(baselines: Sequence[str]) -> dict[str, str]:
+    """Their own ones, and the base's; those that have none take turns."""
+    unknown = [name for name in baselines if name not in COLOURS]
+    return COLOURS | {name: _MORE[turn % len(_MORE)] for turn, name in enumerate(unknown)}
 
 
 def _draw_curve(axes: Axes, study: Study, column: str, smooth: int = 1) -> None:
