@@ -1,6 +1,7 @@
 """A finished study as the report reads it: metrics by step, rewards by step and rollouts of every run.
 
 `write_study` keeps it in a results folder with its metrics, small enough to be committed: of the rollouts' texts only some, as examples.
+`write_variants` keeps the studies of an ablation, in less.
 """
 
 from __future__ import annotations
