@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.stats import t, ttest_rel
 
-from corpo.baselines import advantages
+from corpo.baselines import BASELINES, advantages
 from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
 from corpo.report import claims, figures
 from corpo.report.ablation import measured
@@ -223,6 +223,34 @@ def test_rewards_without_a_common_unit_cost_one_figure_only() -> None:
     assert figures.predicted_failed_positive in figures._can_be_drawn(study)
     odd = [replace(run, rewards={step: rewards_PG + 0.0013 * (rewards_PG > 0.5) for step, rewards_PG in run.rewards.items()}) for run in study.runs]
     assert figures.predicted_failed_positive not in figures._can_be_drawn(replace(study, runs=odd))
+
+
+def test_a_scoreboard_shows_means_and_every_seed() -> None:
+    study = _study(3, 0.2)
+    rewarded, _, out_of_domain, *_ = figures.scoreboard(study).axes
+    shown = {
+        line.get_marker(): line.get_xdata() for line in out_of_domain.lines if len(line.get_ydata()) and line.get_ydata()[0] == study.baselines.index("corpo")
+    }
+    by_seed = [100 * run.rollouts[run.rollouts["split"].isin(OUT_OF_DOMAIN)]["correct"].mean() for run in study.of("corpo")]
+    assert list(shown["|"]) == pytest.approx(by_seed)
+    assert list(shown["o"]) == pytest.approx([np.mean(by_seed)])
+    assert max(float(np.max(line.get_xdata())) for line in rewarded.lines if line.get_ydata()[0] > 0) == 0, "all but GRPO reward no failure"
+    fewer = [replace(run, rollouts=run.rollouts[run.rollouts["split"] != OUT_OF_DOMAIN[0]]) for run in study.runs]
+    fewer_bases = {0: study.base[study.base["split"] != OUT_OF_DOMAIN[0]]}
+    assert figures.scoreboard not in figures._can_be_drawn(replace(study, bases=fewer_bases, runs=fewer))
+
+
+def test_of_many_baselines_each_has_its_colour_and_a_place_in_the_legend() -> None:
+    study = _study(2, 0.0)
+    ours = [name for name, made in BASELINES.items() if made.__module__.startswith("corpo.")]
+    many = replace(study, runs=[replace(run, baseline=name) for name in ours for run in study.of("grpo")])
+    assert len({figures.colour(many, name) for name in ("base", *ours)}) == len(ours) + 1
+    for draw in (figures.failed_positive, figures.differences, figures.conservatism):
+        figure = draw(many)
+        figure.canvas.draw()
+        [legend] = [one.get_legend() for one in figure.axes if one.get_legend()]
+        assert legend.get_window_extent().x0 > max(one.get_window_extent().x1 for one in figure.axes), "beside the panels"
+        assert legend.get_window_extent().x1 <= figure.get_window_extent().x1
 
 
 def test_differences_and_aggregates_agree_with_plain_means() -> None:

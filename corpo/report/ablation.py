@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from corpo.report.compare import REFERENCE, difference
 from corpo.report.figures import COLOURS, NAMES, colours, laid_out, save, styled
 from corpo.report.records import CONFIG, PROVENANCE, Study, read_variants, reading
 from corpo.report.runs import signal_ratio, window
-from corpo.report.tables import mean_of
+from corpo.report.tables import accuracy
 
 OVERVIEW = "ablations.png"
 K = 1  # pass@k of small policies that toss coins says little at larger k
@@ -38,14 +38,14 @@ def measured(study: Study) -> pd.DataFrame:
     for name in ("base", *study.baselines):
         row: dict[str, object] = {"baseline": name, "seeds": len(study.by_seed(name))}
         for what, splits in GROUPS.items():
-            row[what] = float(_accuracy(study, name, splits).mean())
+            row[what] = float(accuracy(study, name, splits, K).mean())
             if name in ("base", REFERENCE) or REFERENCE not in study.baselines:
                 continue
-            by_seed = _accuracy(study, name, splits) - _accuracy(study, REFERENCE, splits)
+            by_seed = accuracy(study, name, splits, K) - accuracy(study, REFERENCE, splits, K)
             row |= {f"{what}: difference": float(by_seed.mean()), f"{what}: by seed": " ".join(f"{points:+.1f}" for points in by_seed)}
             if len(by_seed) >= FEW_SEEDS and (gap := difference(study, name, REFERENCE, splits, K)):
                 row |= {f"{what}: {end}": 100 * at for end, at in zip(("low", "high"), gap.interval()[1:], strict=True)}
-        row |= {split: float(_accuracy(study, name, (split,)).mean()) for split in SPLITS if split in study.splits}
+        row |= {split: float(accuracy(study, name, (split,), K).mean()) for split in SPLITS if split in study.splits}
         if name != "base":
             row["failures rewarded"] = float(window(study, name, "failed_positive_fraction", False).mean())
             row["clip active"] = float(window(study, name, "clip_active_fraction", False).mean())
@@ -60,11 +60,6 @@ _COLUMNS = [
     *(f"{what}: {part}" for what in GROUPS for part in ("difference", "low", "high", "by seed")),
     *("failures rewarded", "clip active", "silent at the end", "last N⁺/N⁻", *SPLITS),
 ]
-
-
-def _accuracy(study: Study, policy: str, splits: Sequence[str]) -> np.ndarray:
-    """pass@1 in percent, the mean of some splits, by seed."""
-    return np.array([np.mean([100 * mean_of(one, (split,), f"pass@{K}") for split in splits]) for one in study.by_seed(policy)])
 
 
 @styled()

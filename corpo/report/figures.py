@@ -20,17 +20,24 @@ from corpo.baselines import advantages
 from corpo.evaluate.metrics import confidences
 from corpo.files import write_atomically
 from corpo.report import compare, regrading
+from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.report.records import Study
-from corpo.report.tables import rows_of
+from corpo.report.runs import EARLY, window
+from corpo.report.tables import accuracy, rows_of
 from corpo.task import Kind
 from corpo.theory import pooled, predictions
 
 # A notebook names a backend of its own. Loaded here and not with the first figure, for `styled` would undo its settings.
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
-NAMES = {"grpo": "GRPO", "static": "static", "corpo": "CoRPO", "base": "base"}
+NAMES = {
+    **{"base": "base", "grpo": "GRPO", "static": "static", "corpo": "CoRPO", "corpo_loo": "CoRPO loo", "rloo": "RLOO"},
+    **{"reinforce_plus_plus_baseline": "REINFORCE++", "opo": "OPO", "quantile": "QAE", "ngrpo": "NGRPO", "maxrl": "MaxRL", "pass_at_k": "pass@k"},
+    **{"positive_only": "positive only", "negative_only": "negative only"},
+}
 COLOURS = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868", "base": "#8c8c8c"}
-_MORE = ("#8172b3", "#ccb974", "#64b5cd", "#dd8452", "#937860", "#da8bc3")
+_MORE = ("#8172b3", "#ccb974", "#64b5cd", "#dd8452", "#937860", "#da8bc3", "#084081", "#8c2d04", "#bcbd22", "#222222", "#f0a3a3")
+MANY = 6  # baselines, above which a panel has no room for their names and bands
 _STYLE: Any = {
     "figure.dpi": 130,
     "font.size": 9,
@@ -77,7 +84,7 @@ def colours(baselines: Sequence[str]) -> dict[str, str]:
 
 
 def _draw_curve(axes: Axes, study: Study, column: str, smooth: int = 1) -> None:
-    """A line per baseline, its mean over seeds; the band spans the seeds."""
+    """A line per baseline, its mean over seeds; the band spans the seeds, where it would not hide other lines."""
     for baseline in study.baselines:
         curve = study.curve(baseline, column)
         if curve.empty:
@@ -85,8 +92,43 @@ def _draw_curve(axes: Axes, study: Study, column: str, smooth: int = 1) -> None:
         curve = curve.rolling(smooth, min_periods=1, center=True).mean()
         shade = colour(study, baseline)
         axes.plot(curve.index, curve.mean(axis=1), color=shade, label=NAMES.get(baseline, baseline), linewidth=1.8)
-        if curve.shape[1] > 1:
+        if curve.shape[1] > 1 and len(study.baselines) <= MANY:
             axes.fill_between(curve.index, curve.min(axis=1), curve.max(axis=1), color=shade, alpha=0.15, linewidth=0)
+
+
+def _legend(panels: Sequence[Axes], **how: Any) -> None:
+    """In the first panel; or, of many baselines, to the right of the last."""
+    handles, labels = panels[0].get_legend_handles_labels()
+    if len(labels) <= MANY:
+        panels[0].legend(**how)
+    else:
+        panels[-1].legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=7)
+
+
+@styled()
+def scoreboard(study: Study) -> Figure:
+    """Every baseline in a row: failures that it rewards early, accuracy in and out of domain, distance from the base; the mean and every seed."""
+    few, many = min(study.ks), max(study.ks)
+    panels: dict[str, Callable[[str], np.ndarray]] = {
+        "failures rewarded, first steps, %": lambda policy: 100 * window(study, policy, "failed_positive_fraction", False),
+        f"in domain, pass@{few}, %": lambda policy: accuracy(study, policy, IN_DOMAIN, few),
+        f"out of domain, pass@{few}, %": lambda policy: accuracy(study, policy, OUT_OF_DOMAIN, few),
+        f"out of domain, pass@{many}, %": lambda policy: accuracy(study, policy, OUT_OF_DOMAIN, many),
+        "KL from the base, nats": lambda policy: window(study, policy, "validation/kl_from_start", True),
+    }
+    figure, axes = plt.subplots(1, len(panels), figsize=(14, 1.1 + 0.26 * len(study.baselines)), sharey=True)
+    for one, (title, measure) in zip(axes, panels.items(), strict=True):
+        for place, baseline in enumerate(study.baselines):
+            by_seed, shade = measure(baseline), colour(study, baseline)
+            one.plot(by_seed, [place] * len(by_seed), "|", color=shade, markersize=7, alpha=0.7)
+            one.plot(by_seed.mean(), place, "o", color=shade, markersize=5)
+        if "pass@" in title:
+            one.axvline(measure("base").mean(), color=COLOURS["base"], linewidth=1, linestyle=":", label="base")
+        one.set_title(title, fontsize=9)
+    axes[0].set_yticks(range(len(study.baselines)), [NAMES.get(name, name) for name in study.baselines])
+    axes[0].set_ylim(len(study.baselines) - 0.5, -0.5)
+    axes[1].legend(fontsize=7)
+    return laid_out(figure)
 
 
 @styled()
@@ -100,7 +142,7 @@ def advantage_ratio(study: Study) -> Figure:
         one.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
         one.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
         one.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-    axes[0].legend()
+    _legend(axes)
     axes[0].set_ylabel("ratio (log scale)")
     figure.suptitle("Positive against negative advantage signal (5-step mean)", x=0.01, ha="left")
     return laid_out(figure)
@@ -114,7 +156,7 @@ def failed_positive(study: Study) -> Figure:
     axes[0].axhline(0.18, color="#333333", linewidth=0.8, linestyle=":", label="the paper's early batch: 18%")
     axes[0].set(title="failed rollouts with A > 0", xlabel="step", ylabel="share of failed rollouts")
     axes[0].set_ylim(-0.01, 1.3 * axes[0].get_ylim()[1])  # room for the legend
-    axes[0].legend(loc="upper right", ncols=2)
+    _legend(axes, loc="upper right", ncols=2)
     _draw_curve(axes[1], study, "clip_active_fraction", smooth=5)
     axes[1].set(title="groups whose mean is below R_min_correct", xlabel="step", ylabel="share of groups")
     axes[1].set_ylim(0, 1)
@@ -145,7 +187,7 @@ def predicted_failed_positive(study: Study) -> Figure:
     limit = 1.25 * max(right.get_xlim()[1], right.get_ylim()[1])
     right.plot([0, limit], [0, limit], color="#333333", linewidth=0.8, linestyle=":")
     right.set(title="every batch of every run", xlabel="predicted, prompts differ", ylabel="measured", xlim=(0, limit), ylim=(0, limit))
-    right.legend(fontsize=7, loc="upper left")
+    _legend([right], fontsize=7, loc="upper left")
     return laid_out(figure)
 
 
@@ -153,7 +195,7 @@ def predicted_failed_positive(study: Study) -> Figure:
 def regraded(study: Study) -> Figure:
     """Failures that the group mean, or another baseline, rewards among the evaluation's rollouts, graded and grouped in other ways; bars span seeds."""
     table = regrading.regraded(study)
-    figure, axes = plt.subplot_mosaic("LLLLGGGGPPPP;SSSSSSBBBBBB", figsize=(13, 6.4), sharey=True)
+    figure, axes = plt.subplot_mosaic("LLLLGGGGPPPP;SSSSSBBBBBBB", figsize=(13, 6.4), sharey=True)
     policies = ["base", *study.baselines]
     for by, title in regrading.BY.items():
         one = axes[by[0].upper()]  # the letter of its panel above
@@ -163,13 +205,16 @@ def regraded(study: Study) -> Figure:
             at = np.arange(len(values)) + shift
             one.vlines(at, 100 * mine["least"], 100 * mine["most"], color=colour(study, policy), linewidth=1.5, alpha=0.5)
             one.plot(at, 100 * mine["rewarded"], "o", markersize=3.5, color=colour(study, policy), label=NAMES.get(policy, policy))
-        names = [value.replace("_families", "").replace("_plus_plus", "++").replace("_", "\n", 1).replace("_", " ") for value in values]
-        one.set_xticks(range(len(values)), names, fontsize=6 if by in ("split", "baseline") else None)
+        names = [NAMES.get(value, value.replace("_families", "").replace("_", " ")) for value in values]
+        if by in ("split", "baseline"):
+            one.set_xticks(range(len(values)), [name.replace(" ", "\n", 1) for name in names], fontsize=6)
+        else:
+            one.set_xticks(range(len(values)), names)
         one.set(title=title)
     for first in "LS":
         axes[first].set_ylabel("failures rewarded, %")
     axes["L"].set_ylim(bottom=-2)
-    axes["L"].legend(fontsize=7, loc="upper left")
+    _legend([axes["L"], axes["P"]], fontsize=7, loc="upper left")
     return laid_out(figure)
 
 
@@ -193,7 +238,7 @@ def habits(study: Study) -> Figure:
         one.axhline(0.25, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=str(kind).replace("_", " "), xlabel="step", ylim=(0, 1))
     axes[0].set_ylabel("pass@1, validation families")
-    axes[0].legend()
+    _legend(axes)
     return laid_out(figure)
 
 
@@ -204,9 +249,10 @@ def differences(study: Study) -> Figure:
     others = [name for name in study.baselines if name != compare.REFERENCE]
     ks = list(dict.fromkeys((min(study.ks), max(study.ks))))
     rows = list(rows_of(study.splits))
-    figure, axes = plt.subplots(1, len(ks), figsize=(5.4 * len(ks), 0.5 + 0.36 * len(rows)), sharey=True, squeeze=False)
+    height, reach = (0.36, 0.2) if len(others) <= MANY else (0.06 * len(others), 0.4)
+    figure, axes = plt.subplots(1, len(ks), figsize=(5.4 * len(ks), 0.5 + height * len(rows)), sharey=True, squeeze=False)
     for one, k in zip(axes[0], ks, strict=True):
-        for shift, name in zip(np.linspace(0.2, -0.2, len(others)) if len(others) > 1 else [0.0], others, strict=True):
+        for shift, name in zip(np.linspace(reach, -reach, len(others)) if len(others) > 1 else [0.0], others, strict=True):
             mine = table[(table["baseline"] == name) & (table["k"] == k)].set_index("split").loc[rows]
             over_both = mine["both_low"].notna().all()
             low, high = (mine[f"both_{end}" if over_both else end].to_numpy() for end in ("low", "high"))
@@ -219,7 +265,7 @@ def differences(study: Study) -> Figure:
         one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=f"pass@{k}, points", yticks=range(len(rows)))
         one.set_yticklabels([row.replace("_", " ") for row in reversed(rows)])
-    axes[0][0].legend(fontsize=8, ncols=len(others), loc="lower right", bbox_to_anchor=(1, 1))  # above: bars may reach anywhere
+    _legend(axes[0], fontsize=8, ncols=len(others), loc="lower right", bbox_to_anchor=(1, 1))  # above: bars may reach anywhere
     return laid_out(figure)
 
 
@@ -241,37 +287,34 @@ def _row_of_curves(study: Study, *panels: tuple[str, str, int]) -> Figure:
     for one, (column, title, smooth) in zip(axes, panels, strict=True):
         _draw_curve(one, study, column, smooth)
         one.set(title=title, xlabel="step")
-    axes[0].legend()
+    _legend(axes)
     return laid_out(figure)
 
 
 @styled()
-def distributions(study: Study, window: int = 5) -> Figure:
-    """Rewards and advantages in the first and the last batches of every baseline, failed and correct rollouts apart."""
-    figure, axes = plt.subplots(2, 2 * len(study.baselines), figsize=(4.4 * len(study.baselines), 5.2), sharey="row", squeeze=False)
-    for column, baseline in enumerate(study.baselines):
-        for late in (False, True):
-            steps = [(run.rewards[s], run.lengths[s]) for run in study.of(baseline) for s in _some_steps(run.rewards, late, window)]
+def distributions(study: Study) -> Figure:
+    """Rewards and advantages in the first and the last batches of every baseline, a row each, failed and correct rollouts apart."""
+    figure, axes = plt.subplots(len(study.baselines), 4, figsize=(12, 0.5 + 2 * len(study.baselines)), sharey="row", squeeze=False)
+    for row, baseline in zip(axes, study.baselines, strict=True):
+        for at, late in enumerate((False, True)):
+            steps = [(run.rewards[s], run.lengths[s]) for run in study.of(baseline) for s in _some_steps(run.rewards, late)]
             rewards_PG, lengths_PG = (torch.tensor(np.concatenate(part)) for part in zip(*steps, strict=True))
             advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold, lengths_PG=lengths_PG, **study.options(baseline))
             failed = (rewards_PG < study.threshold).flatten().numpy()
-            at = 2 * column + late
-            title = f"{NAMES.get(baseline, baseline)}, {'last' if late else 'first'} {window} steps"
             reach = max(1.0, float(rewards_PG.abs().max())) * 1.05
-            _split_histogram(axes[0][at], rewards_PG.flatten().numpy(), failed, np.linspace(-reach, reach, 22), study.threshold)
+            _split_histogram(row[at], rewards_PG.flatten().numpy(), failed, np.linspace(-reach, reach, 22), study.threshold)
             limit = max(2.0, float(advantages_PG.abs().max()))
-            _split_histogram(axes[1][at], advantages_PG.flatten().numpy(), failed, np.linspace(-limit, limit, 41), 0.0)
-            axes[0][at].set(title=title, xlabel="reward")
-            axes[1][at].set(xlabel="advantage")
-    axes[0][0].set_ylabel("share of rollouts")
-    axes[1][0].set_ylabel("share of rollouts")
+            _split_histogram(row[2 + at], advantages_PG.flatten().numpy(), failed, np.linspace(-limit, limit, 41), 0.0)
+            for place, what in ((at, "rewards"), (2 + at, "advantages")):
+                axes[0][place].set_title(f"{what}, {'last' if late else 'first'} {EARLY} steps")
+        row[0].set_ylabel(f"{NAMES.get(baseline, baseline)}\nshare of rollouts")
     axes[0][0].legend(loc="upper left", fontsize=8)
     return laid_out(figure)
 
 
-def _some_steps(rewards: dict[int, np.ndarray], late: bool, window: int) -> Sequence[int]:
+def _some_steps(rewards: dict[int, np.ndarray], late: bool) -> Sequence[int]:
     steps = sorted(rewards)
-    return steps[-window:] if late else steps[:window]
+    return steps[-EARLY:] if late else steps[:EARLY]
 
 
 def _split_histogram(axes: Axes, values: np.ndarray, failed: np.ndarray, bins: np.ndarray, line: float) -> None:
@@ -299,16 +342,25 @@ def calibration(study: Study) -> Figure:
         shares = [labels[stated == level].mean() for level in levels]
         axes.plot(levels, shares, "o-", markersize=3.5, color=colour(study, name), label=NAMES.get(name, name))
     axes.set(title="Score calibration", xlabel="score / 10", ylabel="share of candidates that are correct", xlim=(-0.03, 1.03), ylim=(0, 1))
-    axes.legend()
+    _legend([axes])
     return laid_out(figure)
 
 
-DRAWN = (advantage_ratio, failed_positive, predicted_failed_positive, regraded, learning, habits, differences, distributions, calibration, conservatism)
+DRAWN = (
+    *(scoreboard, advantage_ratio, failed_positive, predicted_failed_positive, regraded),
+    *(learning, habits, differences, distributions, calibration, conservatism),
+)
 
 
 def _can_be_drawn(study: Study) -> list[Callable[[Study], Figure]]:
-    """Differences need GRPO and another baseline; predictions, a common unit; regrading, as many rollouts of each prompt; habits, validation on all kinds."""
+    """Not every study has what every figure needs.
+
+    A scoreboard needs the paper's splits; differences, GRPO and another baseline; predictions, a common unit; regrading, as many rollouts of each prompt;
+    habits, validation on all kinds.
+    """
     left_out: set[Callable[[Study], Figure]] = set()
+    if not {*IN_DOMAIN, *OUT_OF_DOMAIN} <= set(study.splits):
+        left_out.add(scoreboard)
     if compare.REFERENCE not in study.baselines or len(study.baselines) == 1:
         left_out.add(differences)
     if not all(_on_a_lattice(run.rewards, study.threshold) for run in study.runs):

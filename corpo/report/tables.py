@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from corpo.data.floors import FLOORS
@@ -102,6 +103,11 @@ def _shortcuts(study: Study, members: Sequence[str]) -> dict[str, float]:
 def mean_of(prompts: pd.DataFrame, splits: Sequence[str], column: str) -> float:
     """Mean of a column over the prompts of some splits."""
     return float(prompts[prompts["split"].isin(splits)][column].mean())
+
+
+def accuracy(study: Study, policy: str, splits: Sequence[str], k: int) -> np.ndarray:
+    """pass@k in percent, the mean of some splits, by seed; `policy` is "base" or a baseline."""
+    return np.array([np.mean([100 * mean_of(one, (split,), f"pass@{k}") for split in splits]) for one in study.by_seed(policy)])
 
 
 def wide(table: pd.DataFrame, k: int, plain: bool = False, replicates: bool = True) -> pd.DataFrame:
