@@ -22,7 +22,7 @@ from corpo.files import write_atomically
 from corpo.report import compare, regrading
 from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.report.records import Study
-from corpo.report.runs import EARLY, window
+from corpo.report.runs import EARLY, runs_table
 from corpo.report.tables import accuracy, rows_of
 from corpo.task import Kind
 from corpo.theory import pooled, predictions
@@ -109,12 +109,14 @@ def _legend(panels: Sequence[Axes], **how: Any) -> None:
 def scoreboard(study: Study) -> Figure:
     """Every baseline in a row: failures that it rewards early, accuracy in and out of domain, distance from the base; the mean and every seed."""
     few, many = min(study.ks), max(study.ks)
+    runs = runs_table(study)
+    of_runs = lambda policy, column: runs.loc[runs["policy"] == policy, column].to_numpy()
     panels: dict[str, Callable[[str], np.ndarray]] = {
-        "failures rewarded, first steps, %": lambda policy: 100 * window(study, policy, "failed_positive_fraction", False),
+        "failures rewarded, first steps, %": lambda policy: 100 * of_runs(policy, "failed_positive"),
         f"in domain, pass@{few}, %": lambda policy: accuracy(study, policy, IN_DOMAIN, few),
         f"out of domain, pass@{few}, %": lambda policy: accuracy(study, policy, OUT_OF_DOMAIN, few),
         f"out of domain, pass@{many}, %": lambda policy: accuracy(study, policy, OUT_OF_DOMAIN, many),
-        "KL from the base, nats": lambda policy: window(study, policy, "validation/kl_from_start", True),
+        "KL from the base, nats a rollout": lambda policy: of_runs(policy, "kl"),
     }
     figure, axes = plt.subplots(1, len(panels), figsize=(14, 1.1 + 0.26 * len(study.baselines)), sharey=True)
     for one, (title, measure) in zip(axes, panels.items(), strict=True):
