@@ -91,6 +91,12 @@ def check_baseline(baseline: str, options: dict[str, Any], group: int | None = N
         raise ValueError(f"baseline {baseline!r} fails on a group of {group}: {type(error).__name__}: {error}") from error
 
 
+def chosen_options(baseline: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that say something: those that are not the baseline's own defaults."""
+    parameters = inspect.signature(BASELINES[baseline]).parameters
+    return {option: value for option, value in options.items() if parameters[option].default != value}
+
+
 def needs_lengths(baseline: str) -> bool:
     return "lengths_PG" in inspect.signature(BASELINES[baseline]).parameters
 

@@ -141,11 +141,15 @@ def _train_minutes(config: Config) -> float:
 
 
 def train_stage(config: Config) -> Stage:
+    from corpo.baselines import chosen_options
+
+    baseline = config.baseline
     spec = {
         "data": data_stage(config).key,
         "model": model_spec(config, start_key(config)),
         "reward": asdict(config.reward),
-        "baseline": asdict(config.baseline),
+        # A default that is spelled out is the same run.
+        "baseline": {"name": baseline.name, "options": chosen_options(baseline.name, baseline.options)},
         "rollout": sampling_spec(config),
         "train": asdict(config.train),
         "seed": config.seed,

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from corpo.baselines import BASELINES, advantages, check_baseline, needs_lengths
+from corpo.baselines import BASELINES, advantages, check_baseline, chosen_options, needs_lengths
 from experiments.app import compose, validated
+from experiments.pipeline import train_stage
 from tests.command import ROOT
 
 MIXED = torch.tensor([[-1.0, -0.5, 0.5, 1.0]], dtype=torch.float64)
@@ -239,6 +240,14 @@ def test_every_choice_of_the_command_line_gives_advantages() -> None:
     dr_grpo = validated(compose(["baseline=dr_grpo"]))
     assert (dr_grpo.baseline.name, dr_grpo.baseline.options, dr_grpo.train.loss.aggregation) == ("grpo", {}, "constant")
     assert validated(compose(["baseline=rloo"])).train.loss.aggregation == "token_sum"
+
+
+def test_a_default_that_is_spelled_out_is_the_same_run() -> None:
+    key = {choice: train_stage(validated(compose(choice.split()))).key for choice in ("baseline=quantile", "baseline.name=quantile", "baseline.name=ngrpo")}
+    assert key["baseline=quantile"] == key["baseline.name=quantile"] != key["baseline.name=ngrpo"]
+    assert train_stage(validated(compose(["baseline=quantile", "baseline.options.share=0.5"]))).key != key["baseline=quantile"]
+    assert chosen_options("grpo", {"std": True, "ddof": 1, "eps": 1e-6}) == {"std": True}
+    assert chosen_options("quantile", {"std": False, "share": 0.4}) == {"std": False}
 
 
 def test_which_need_lengths() -> None:
