@@ -25,6 +25,7 @@ from corpo.stages import Stage, owner
 LOG, FAILED = "log.txt", "failed.json"  # of a job, in the folder of its last stage
 OBJECTIVE = "validation/pass@1"  # never an evaluation split
 REFRESH = 2.0  # seconds
+STOPPED = (130, 143)  # the exit codes of a job that was asked to stop, and left a checkpoint
 
 
 class JobFailed(HydraException):
@@ -45,8 +46,9 @@ def run_job(module: str, overrides: Sequence[str], stages: Sequence[Stage], wher
         (last / FAILED).unlink(missing_ok=True)
         with open(last / LOG, "a", encoding="utf-8") as log:
             code = subprocess.run([sys.executable, "-m", module, *overrides], cwd=where, stdout=log, stderr=log).returncode
-        if code:
+        if code and code not in STOPPED:
             write_json(last / FAILED, {"exit_code": code})
+        if code:
             raise JobFailed(f"{' '.join(overrides)}: exit code {code}; {last / LOG} says why")
     return _objective([stage.folder for stage in stages])
 

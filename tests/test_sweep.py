@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from corpo.config import Config
+from corpo.files import write_json
+from corpo.stages import Stage
+from experiments.sweep import JobFailed, note, run_job, status
 from tests.command import ROOT, command, run
 
 SIX = ["hydra/launcher=cores", "baseline=grpo,static,corpo", "seed=0,1", "train.steps=3"]
@@ -63,6 +67,17 @@ def test_a_failed_job_leaves_the_others_alone(where: list[str], tmp_path: Path, 
     assert "no idea" in Path(log).read_text()
     plugin.write_text(code.format("return rewards_PG - rewards_PG.amax(dim=1, keepdim=True)"))
     assert "2 done" in run("train", *arguments).stderr
+
+
+@pytest.mark.parametrize(("code", "state"), [(1, "failed"), (137, "failed"), (130, "stopped"), (143, "stopped")])
+def test_a_job_that_was_asked_to_stop_has_not_failed(code: int, state: str, tmp_path: Path) -> None:
+    stage = Stage("train", {"seed": 0}, tmp_path, "train", lambda: 1.0)
+    write_json(stage.folder / "spec.json", stage.spec)
+    (tmp_path / "ending.py").write_text(f"raise SystemExit({code})")
+    note(tmp_path / "sweep", ["seed=0"], Config(), [stage])
+    with pytest.raises(JobFailed, match=str(code)):
+        run_job("ending", ["seed=0"], [stage], tmp_path)
+    assert [job.state for job in status(tmp_path / "sweep")] == [state]
 
 
 def test_a_search_is_told_validation_accuracy_and_finds_its_trials_again(where: list[str], tmp_path: Path) -> None:
