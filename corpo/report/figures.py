@@ -209,7 +209,7 @@ def regraded(study: Study) -> Figure:
             one.plot(at, 100 * mine["rewarded"], "o", markersize=3.5, color=colour(study, policy), label=NAMES.get(policy, policy))
         names = [NAMES.get(value, value.replace("_families", "").replace("_", " ")) for value in values]
         if by in ("split", "baseline"):
-            one.set_xticks(range(len(values)), [name.replace(" ", "\n", 1) for name in names], fontsize=6)
+            one.set_xticks(range(len(values)), names, fontsize=7, rotation=20, ha="right", rotation_mode="anchor")
         else:
             one.set_xticks(range(len(values)), names)
         one.set(title=title)
@@ -264,6 +264,10 @@ def differences(study: Study) -> Figure:
             for row, where in zip(mine["by_seed"], at, strict=True):
                 seeds = [float(points) for points in row.split()]
                 one.plot(seeds, [where] * len(seeds), "|", color="#333333", markersize=5, alpha=0.6)
+        seen = 1.2 * max(abs(float(points)) for row in table.loc[table["k"] == k, "by_seed"] for points in row.split())
+        if seen:  # what two seeds leave open would flatten all that they show
+            left, right = one.get_xlim()
+            one.set_xlim(max(left, -seen), min(right, seen))
         one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=f"pass@{k}, points", yticks=range(len(rows)))
         one.set_yticklabels([row.replace("_", " ") for row in reversed(rows)])

@@ -31,7 +31,8 @@ _CAPTIONS = {
     "for it (`regraded.csv`).",
     "learning": "Training-batch reward and pass@1 (5-step means), and pass@1 on validation families.",
     "habits": "pass@1 on validation pairs of every kind, by step; training has pairs of the first two kinds only. Dotted: a coin.",
-    "differences": "Each baseline minus GRPO, same prompts: mean, 95% interval (over seeds and problems where there are several seeds), and single seeds.",
+    "differences": "Each baseline minus GRPO, same prompts: mean, 95% interval (over seeds and problems where there are several seeds; of few it may "
+    "go on beyond the frame), and single seeds.",
     "distributions": "Rewards and advantages of the first and last batches, failed rollouts in red, correct ones in green.",
     "calibration": "Score against the share of candidates with that score that are correct; levels with at least 50 candidates.",
     "conservatism": "Norms of gradients and weight updates, distance from the base, and entropy.",
