@@ -253,6 +253,17 @@ def test_of_many_baselines_each_has_its_colour_and_a_place_in_the_legend() -> No
         assert legend.get_window_extent().x1 <= figure.get_window_extent().x1
 
 
+@pytest.mark.parametrize(("seeds", "cut"), [(1, False), (2, True), (5, False)])
+def test_intervals_of_few_seeds_leave_the_frame_to_what_was_seen(seeds: int, cut: bool) -> None:
+    study = _study(seeds, 0.0)
+    panel = figures.differences(study).axes[0]
+    bars = max(float(np.abs(segment[:, 0]).max()) for lines in panel.collections for segment in lines.get_segments())
+    dots = max(float(np.abs(line.get_xdata()).max()) for line in panel.lines if line.get_marker() in ("o", "|"))
+    edge = max(map(abs, panel.get_xlim()))
+    assert dots < edge
+    assert (bars > edge) == cut
+
+
 def test_differences_and_aggregates_agree_with_plain_means() -> None:
     study = _study(5, 0.1)
     table = differences(study).set_index(["split", "baseline", "k"])

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from corpo.baselines import advantages
+from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.evaluate.metrics import confidences
 from corpo.files import write_atomically
 from corpo.report import compare, regrading
@@ -265,7 +266,7 @@ def differences(study: Study) -> Figure:
                 seeds = [float(points) for points in row.split()]
                 one.plot(seeds, [where] * len(seeds), "|", color="#333333", markersize=5, alpha=0.6)
         seen = 1.2 * max(abs(float(points)) for row in table.loc[table["k"] == k, "by_seed"] for points in row.split())
-        if seen:  # what two seeds leave open would flatten all that they show
+        if seen and 1 < len(study.of(compare.REFERENCE)) < FEW_SEEDS:  # what two seeds leave open would flatten all that they show
             left, right = one.get_xlim()
             one.set_xlim(max(left, -seen), min(right, seen))
         one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
