@@ -46,9 +46,9 @@ def run_job(module: str, overrides: Sequence[str], stages: Sequence[Stage], wher
         (last / FAILED).unlink(missing_ok=True)
         with open(last / LOG, "a", encoding="utf-8") as log:
             code = subprocess.run([sys.executable, "-m", module, *overrides], cwd=where, stdout=log, stderr=log).returncode
-        if code and code not in STOPPED:
-            write_json(last / FAILED, {"exit_code": code})
         if code:
+            if code not in STOPPED:
+                write_json(last / FAILED, {"exit_code": code})
             raise JobFailed(f"{' '.join(overrides)}: exit code {code}; {last / LOG} says why")
     return _objective([stage.folder for stage in stages])
 

@@ -253,6 +253,14 @@ def test_of_many_baselines_each_has_its_colour_and_a_place_in_the_legend() -> No
         assert legend.get_window_extent().x1 <= figure.get_window_extent().x1
 
 
+def test_a_figure_is_the_same_wherever_it_is_drawn(tmp_path: Path) -> None:
+    study = _study(2, 0.1)
+    figures.save(figures.scoreboard(study), tmp_path / "bare.png")
+    with figures.styled():
+        figures.save(figures.scoreboard(study), tmp_path / "styled.png")
+    assert (tmp_path / "bare.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
+
+
 @pytest.mark.parametrize(("seeds", "cut"), [(1, False), (2, True), (5, False)])
 def test_intervals_of_few_seeds_leave_the_frame_to_what_was_seen(seeds: int, cut: bool) -> None:
     study = _study(seeds, 0.0)

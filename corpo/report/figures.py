@@ -32,9 +32,20 @@ from corpo.theory import pooled, predictions
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
 NAMES = {
-    **{"base": "base", "grpo": "GRPO", "static": "static", "corpo": "CoRPO", "corpo_loo": "CoRPO loo", "rloo": "RLOO"},
-    **{"reinforce_plus_plus_baseline": "REINFORCE++", "opo": "OPO", "quantile": "QAE", "ngrpo": "NGRPO", "maxrl": "MaxRL", "pass_at_k": "pass@k"},
-    **{"positive_only": "positive only", "negative_only": "negative only"},
+    "base": "base",
+    "grpo": "GRPO",
+    "static": "static",
+    "corpo": "CoRPO",
+    "corpo_loo": "CoRPO loo",
+    "rloo": "RLOO",
+    "reinforce_plus_plus_baseline": "REINFORCE++",
+    "opo": "OPO",
+    "quantile": "QAE",
+    "ngrpo": "NGRPO",
+    "maxrl": "MaxRL",
+    "positive_only": "positive only",
+    "negative_only": "negative only",
+    "pass_at_k": "pass@k",
 }
 COLOURS = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868", "base": "#8c8c8c"}
 _MORE = ("#8172b3", "#ccb974", "#64b5cd", "#dd8452", "#937860", "#da8bc3", "#084081", "#8c2d04", "#bcbd22", "#222222", "#f0a3a3")
@@ -68,6 +79,7 @@ def laid_out(figure: Figure) -> Figure:
     return figure
 
 
+@styled()  # ticks are placed only now
 def save(figure: Figure, path: Path) -> None:
     """As PNG, without the time or the program that would make its bytes differ."""
     write_atomically(path, lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
@@ -354,8 +366,17 @@ def calibration(study: Study) -> Figure:
 
 
 DRAWN = (
-    *(scoreboard, advantage_ratio, failed_positive, predicted_failed_positive, regraded),
-    *(learning, habits, differences, distributions, calibration, conservatism),
+    scoreboard,
+    advantage_ratio,
+    failed_positive,
+    predicted_failed_positive,
+    regraded,
+    learning,
+    habits,
+    differences,
+    distributions,
+    calibration,
+    conservatism,
 )
 
 
@@ -387,7 +408,6 @@ def _on_a_lattice(rewards: dict[int, np.ndarray], threshold: float) -> bool:
     return True
 
 
-@styled()
 def write_figures(study: Study, folder: Path) -> list[str]:
     """Every figure as PNG; returns their names."""
     drawn = _can_be_drawn(study)

@@ -22,7 +22,8 @@ from corpo.report.runs import EARLY
 _CAPTIONS = {
     "scoreboard": "Every baseline at a glance: failures that get a positive advantage in the first steps, pass@k as means over splits, and the distance from "
     "the base at the end. Dots are means, ticks are seeds, the dotted line is the base.",
-    "advantage_ratio": "Positive over negative advantages by step; bands span seeds. The paper's figure. Mean-centred GRPO has a sum ratio of 1 by algebra.",
+    "advantage_ratio": "Positive over negative advantages by step; bands, of few baselines, span seeds. The paper's figure. "
+    "Mean-centred GRPO has a sum ratio of 1 by algebra.",
     "failed_positive": "Left: failed rollouts that get a positive advantage. Right: groups in which CoRPO's clip is active (for the others: would be).",
     "predicted_failed_positive": "Failures that the group mean rewards, or would: predicted from how often each level occurs and how much prompts "
     "differ, against what happened. Nothing of how levels meet in groups is fitted. See docs/theory.md.",
