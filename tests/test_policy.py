@@ -54,6 +54,24 @@ def _padded_logprobs(model: PreTrainedModel, rollouts: Rollouts, temperature: fl
     return torch.stack(rows).view(rollouts.completion_ids_PGT.shape)
 
 
+def test_on_two_threads_gradients_are_the_same_to_the_bit_every_time(engine: SharedPrefixEngine) -> None:
+    prompts, group, steps = 3, 16, 32
+    ids_PGT = torch.randint(3, 300, (prompts, group, steps), generator=torch.Generator().manual_seed(0))
+    mask_PGT = torch.ones_like(ids_PGT, dtype=torch.bool)
+    prompt_ids = [engine.tokenizer(text)["input_ids"] for text in TEXTS]
+    weight = engine.model.model.layers[-1].mlp.down_proj.weight
+    found: list[Tensor] = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(40):
+            logprobs_PGT, _ = group_logprobs(engine.model, prompt_ids, ids_PGT, mask_PGT)
+            found += torch.autograd.grad(logprobs_PGT.square().sum(), [weight])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(found[0], other) for other in found)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_packed_logprobs_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts, temperature: float) -> None:
     packed, entropy = group_logprobs(engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, temperature)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 from transformers import PreTrainedModel
 
 from corpo.policy.attention import Tree, use_tree_attention
@@ -67,7 +68,9 @@ def group_logprobs(
     )
     # A completion's first token is predicted by the prompt's last one, any other by the token packed before it.
     source_PN = torch.where(step_PN == 0, width - 1, width - 1 + torch.arange(longest, device=ids_PGT.device))
-    row_P1 = torch.arange(len(ids_PS), device=ids_PGT.device)[:, None]
-    logprobs_N, entropy_N = token_logprobs(hidden_PLH[row_P1, source_PN][real_PN], output_weight(model), token_PN[real_PN], temperature)
+    first_P1 = torch.arange(len(ids_PS), device=ids_PGT.device)[:, None] * hidden_PLH.shape[1]
+    # Looked up and not indexed: on several threads the gradient of an index adds what G rollouts take from one place in no fixed order.
+    hidden_NH = embedding((first_P1 + source_PN)[real_PN], hidden_PLH.flatten(0, 1))
+    logprobs_N, entropy_N = token_logprobs(hidden_NH, output_weight(model), token_PN[real_PN], temperature)
     zeros_PGT = torch.zeros(mask_PGT.shape, device=ids_PGT.device)
     return zeros_PGT.masked_scatter(mask_PGT, logprobs_N), zeros_PGT.masked_scatter(mask_PGT, entropy_N)  # packed in this order
