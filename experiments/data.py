@@ -8,15 +8,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from corpo.cli.hydra_app import app
 from corpo.config import Config
-from corpo.stages import Stage
-from experiments.app import app
-from experiments.datasets import CARD, PAGE, PAIRS, SHEET, build_data, data_stage, sample_stage
-from experiments.report import dump, records_of, results_folder
+from corpo.pipeline.data import CARD, PAGE, PAIRS, SHEET, build_data, data_stage, sample_stage
+from corpo.pipeline.stage import Stage
+from corpo.pipeline.study import dump, records_of, results_folder
 
 
 def stages(config: Config) -> list[Stage]:
-    from corpo.data.real import wants_samples
+    from corpo.data.build_sources import wants_samples
 
     return [*([sample_stage(config)] if config.data.sources and wants_samples(config.candidates) else []), data_stage(config)]
 
@@ -30,7 +30,7 @@ def run(config: Config) -> None:
 
 def write_card(config: Config, folder: Path) -> None:
     """`data_card.md` and `data_sheet.png`, with the configuration and the stages that made them."""
-    from corpo.files import write_json, write_text
+    from corpo.utils.files import write_json, write_text
 
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from corpo.cli.hydra_app import app
 from corpo.config import Config
 from corpo.data.store import DataError
 from corpo.evaluate.metrics import summarise
+from corpo.pipeline.data import evaluated_pairs
+from corpo.pipeline.models import model_path
+from corpo.pipeline.stage import Stage
+from corpo.pipeline.study import dump, records_of, results_folder
+from corpo.pipeline.train import ROLLOUTS, evaluate_policy, evaluate_stage, start_stages, train_stage
 from corpo.policy.load import ModelError
-from corpo.stages import Stage
-from experiments.app import app
+from corpo.utils.paths import command
 from experiments.data import write_card
-from experiments.datasets import evaluated_pairs
-from experiments.invocation import command
-from experiments.pipeline import ROLLOUTS, evaluate_policy, evaluate_stage, start_stages, train_stage
-from experiments.policies import model_path
-from experiments.report import dump, records_of, results_folder
 
 
 def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
@@ -62,13 +62,13 @@ def run(config: Config) -> None:
 
 def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     """`results/<name>/` of finished policies: table, card and sheet of the data, report and provenance."""
-    from corpo.data.floors import shortcut_floors
-    from corpo.files import write_json, write_text
-    from corpo.markdown import table
-    from corpo.report.compare import write_comparisons
-    from corpo.report.records import Run, Study
+    from corpo.analysis.compare import write_comparisons
+    from corpo.analysis.study import Run, Study
+    from corpo.evaluate.shortcut_floors import shortcut_floors
     from corpo.report.render import facts_of
     from corpo.report.tables import write_tables
+    from corpo.utils.files import write_json, write_text
+    from corpo.utils.markdown import table
 
     folder = results_folder(config)
     runs = [Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}) for name, rollouts in tables.items() if name != "base"]

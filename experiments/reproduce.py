@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from corpo import ranks
+from corpo.cli.hydra_app import app
 from corpo.config import Config
-from experiments.app import app
-from experiments.datasets import build_data
-from experiments.pipeline import evaluate_policy, train_policy
-from experiments.report import is_written, results_folder, study_bases, study_runs, study_stages, write_results
+from corpo.pipeline.data import build_data
+from corpo.pipeline.study import is_written, results_folder, study_bases, study_runs, study_stages, write_results
+from corpo.pipeline.train import evaluate_policy, train_policy
+from corpo.utils import ranks
 
 
 def run_study(config: Config) -> None:

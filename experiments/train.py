@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from corpo.cli.hydra_app import app
 from corpo.config import Config
-from experiments.app import app
-from experiments.pipeline import start_stages, train_policy, train_stage
+from corpo.pipeline.train import start_stages, train_policy, train_stage
 
 
 def run(config: Config) -> None:

@@ -5,10 +5,10 @@ The nano from nothing (half an hour on two cores), or a pretrained model taught 
 
 from __future__ import annotations
 
+from corpo.cli.hydra_app import app
 from corpo.config import Config
-from experiments.app import app
-from experiments.datasets import data_stage
-from experiments.pipeline import make_base_policy, warm_start_stage
+from corpo.pipeline.data import data_stage
+from corpo.pipeline.train import make_base_policy, warm_start_stage
 
 
 def run(config: Config) -> None:

@@ -28,10 +28,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from corpo.data.bank import select
-from corpo.data.build import Use, build
-from corpo.data.pairs import draw_pairs
-from corpo.data.sandbox import Sandbox
+from corpo.data.bank.selection import select
+from corpo.data.build_bank import Use, build
+from corpo.data.execution.sandbox import Sandbox
+from corpo.data.pairing.drawing import draw_pairs
 from corpo.report.figures import styled
 from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_response, render_prompt
 

@@ -28,10 +28,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, calibration, colour, distributions, learning, styled
-from corpo.report.records import newest_study, read_study
 from corpo.report.tables import TITLES
-from experiments.invocation import ROOT
+from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)

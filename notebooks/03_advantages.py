@@ -29,11 +29,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from corpo.baselines import advantages, register_baseline, signal
+from corpo.analysis.study import newest_study, read_study
+from corpo.baselines.paper import advantages, register_baseline, signal
 from corpo.report.figures import NAMES, advantage_ratio, colour, failed_positive, styled
-from corpo.report.records import newest_study, read_study
 from corpo.task import OrdinalReward
-from experiments.invocation import ROOT
+from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)

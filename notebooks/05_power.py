@@ -27,11 +27,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from corpo.analysis.published import OTHERS, by_size, possible_sizes, power_of, published_intervals, published_rows, reanalysis
+from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, styled
-from corpo.report.published import OTHERS, by_size, possible_sizes, power_of, published_intervals, published_rows, reanalysis
-from corpo.report.records import newest_study, read_study
 from corpo.report.tables import PUBLISHED, TITLES
-from experiments.invocation import ROOT
+from corpo.utils.paths import ROOT
 
 # %% [markdown]
 # ## Sizes

@@ -29,11 +29,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from corpo.analysis.study import newest_study, read_study
+from corpo.analysis.theory import Variation, as_floats, effective_reward, expected_signal, joint, make_levels, pass_rate_with_mean, pooled, predictions, spread
 from corpo.report.figures import NAMES, colour, predicted_failed_positive, styled
-from corpo.report.records import newest_study, read_study
 from corpo.task import OrdinalReward
-from corpo.theory import Variation, as_floats, effective_reward, expected_signal, joint, make_levels, pass_rate_with_mean, pooled, predictions, spread
-from experiments.invocation import ROOT
+from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)

@@ -10,8 +10,8 @@ import yaml
 from datasets import Dataset
 
 from corpo.data.store import pair_rows, write_rows
-from corpo.files import write_text
 from corpo.task import Pair, render_prompt
+from corpo.utils.files import write_text
 
 
 def conversation_rows(pairs: Iterable[tuple[str, Pair]], style: str) -> list[dict[str, Any]]:

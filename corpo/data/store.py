@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow.parquet
 from datasets import Dataset, Features
 
-from corpo.data.build import LabelledProblem, Use
-from corpo.files import write_atomically
+from corpo.data.build_bank import LabelledProblem, Use
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
+from corpo.utils.files import write_atomically
 
 _CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence", "claimed", "isolation")
 

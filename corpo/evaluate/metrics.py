@@ -1,4 +1,4 @@
-"""From rollouts to figures: one row per split. A rollout table has one row per rollout; see `corpo.evaluate.run`."""
+"""From rollouts to figures: one row per split. A rollout table has one row per rollout; see `corpo.evaluate.rollouts`."""
 
 from __future__ import annotations
 

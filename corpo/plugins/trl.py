@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from trl import GRPOTrainer
 
-from corpo.baselines import advantages, check_baseline, group_advantages, signal
+from corpo.baselines.paper import advantages, check_baseline, group_advantages, signal
 
 SIGNALS = ("pass_rate", "failed_positive_fraction", "clip_active_fraction", "silent_group_fraction", "count_ratio", "sum_ratio")
 
@@ -23,7 +23,7 @@ class CorpoTrainer(GRPOTrainer):
     """`GRPOTrainer` with another baseline.
 
     `threshold` is R_min_correct on the scale of the (weighted) sum of the reward functions: every failure must score below it, every success at or
-    above. `baseline` is any name registered in `corpo.baselines`, with its `options`. Logs the batch's signal under `signal/`.
+    above. `baseline` is any name registered in `corpo.baselines.paper`, with its `options`. Logs the batch's signal under `signal/`.
     Raises ValueError for TRL settings that would change the advantages once more.
     """
 

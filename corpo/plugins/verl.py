@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
 
-from corpo.baselines import BASELINES, group_advantages
+from corpo.baselines.paper import BASELINES, group_advantages
 from corpo.task import OrdinalReward, Verdict, parse_response
 
 

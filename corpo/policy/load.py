@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from corpo import ranks
 from corpo.config import ModelConfig
-from corpo.files import file_hash, hash_of
+from corpo.utils import ranks
+from corpo.utils.files import file_hash, hash_of
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: a plan and an error do without
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

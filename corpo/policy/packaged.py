@@ -10,9 +10,9 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from corpo import ranks
-from corpo.files import file_hash
 from corpo.policy.load import ModelError
+from corpo.utils import ranks
+from corpo.utils.files import file_hash
 
 PREFIX = "package:"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from corpo.baselines import group_advantages, needs_lengths
-from corpo.report.records import Study
+from corpo.analysis.study import Study
+from corpo.baselines.paper import group_advantages, needs_lengths
 from corpo.task import Pair
 
 PROMPTS, ROLLOUTS = 6, 8  # of a split, and of a prompt and policy: what a page can hold

@@ -16,17 +16,18 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from corpo.baselines import advantages
+from corpo.analysis import compare
+from corpo.analysis import regrade as regrading
+from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
+from corpo.analysis.runs import EARLY, runs_table
+from corpo.analysis.study import Study
+from corpo.analysis.theory import pooled, predictions
+from corpo.baselines.paper import advantages
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.evaluate.metrics import confidences
-from corpo.files import write_atomically
-from corpo.report import compare, regrading
-from corpo.report.claims import IN_DOMAIN, OUT_OF_DOMAIN
-from corpo.report.records import Study
-from corpo.report.runs import EARLY, runs_table
 from corpo.report.tables import accuracy, rows_of
 from corpo.task import Kind
-from corpo.theory import pooled, predictions
+from corpo.utils.files import write_atomically
 
 # A notebook names a backend of its own. Loaded here and not with the first figure, for `styled` would undo its settings.
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))

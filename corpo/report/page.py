@@ -11,13 +11,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from corpo.files import write_text
-from corpo.markdown import table as markdown_table
-from corpo.report.claims import STATEMENTS, Finding
+from corpo.analysis.claims import STATEMENTS, Finding
+from corpo.analysis.published import section
+from corpo.analysis.runs import EARLY
+from corpo.analysis.study import PAGE
 from corpo.report.explorer import ROLLOUTS
-from corpo.report.published import section
-from corpo.report.records import PAGE
-from corpo.report.runs import EARLY
+from corpo.utils.files import write_text
+from corpo.utils.markdown import table as markdown_table
 
 _CAPTIONS = {
     "scoreboard": "Every baseline at a glance: failures that get a positive advantage in the first steps, pass@k as means over splits, and the distance from "
@@ -41,7 +41,7 @@ _CAPTIONS = {
 
 
 CLAIMS_NOTE = (
-    "Tests are fixed in `corpo/report/claims.py`. Intervals cover new seeds, and new problems of the families at hand where accuracy on evaluation splits "
+    "Tests are fixed in `corpo/analysis/claims.py`. Intervals cover new seeds, and new problems of the families at hand where accuracy on evaluation splits "
     "is compared, and are corrected for the tests of their claim. *Holds*: estimated at the effect of interest or more, and the interval above zero (C1: "
     "above the effect of interest); *does not hold*: the interval below the effect of interest; else *undecided*. *Would have found* is the least effect "
     "that is found four times in five. Where less than the effect of interest is left to gain, nothing is decided (a rule that came with SmolLM2's "
@@ -70,7 +70,7 @@ def claims_table(found: Sequence[Finding]) -> str:
 def write_report(folder: Path, found: Sequence[Finding], figures: Sequence[str], runs: str, facts: dict[str, Any], warned: Sequence[Mapping[str, Any]]) -> None:
     """Write `report.md` beside the tables and figures that it embeds.
 
-    `runs` is the table of `corpo.report.runs`; `warned` are the warnings of training (`corpo.train.guard`), with their runs.
+    `runs` is the table of `corpo.analysis.runs`; `warned` are the warnings of training (`corpo.train.health`), with their runs.
     """
     tables = (folder / "table.md").read_text(encoding="utf-8")
     columns = ["candidate_accuracy", "better_accuracy", "ece", "brier", "unparseable", "exactly_one", "swap_consistency"]
@@ -159,6 +159,6 @@ def write_page(
 
 def render(template: str, examples: Sequence[Mapping[str, Any]], **values: Any) -> str:
     """A page of this folder that needs nothing beside it and no network; `examples` are what its script shows one by one."""
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined)
     told = json.dumps(examples, allow_nan=False).replace("<", "\\u003c")  # so that no text in it can end the script
     return environment.get_template(template).render(examples_json=told, **values)

@@ -9,17 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from corpo.files import read_json, read_jsonl
-from corpo.markdown import table as markdown_table
-from corpo.report import ablation
-from corpo.report.claims import AMENDED, STATEMENTS, Finding, findings
-from corpo.report.compare import write_comparisons
+from corpo.analysis import ablation
+from corpo.analysis.claims import AMENDED, STATEMENTS, Finding, findings
+from corpo.analysis.compare import write_comparisons
+from corpo.analysis.regrade import write_regraded
+from corpo.analysis.runs import write_runs
+from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
-from corpo.report.records import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
-from corpo.report.regrading import write_regraded
-from corpo.report.runs import write_runs
 from corpo.report.tables import wide, write_tables
+from corpo.utils.files import read_json, read_jsonl
+from corpo.utils.markdown import table as markdown_table
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from corpo.data.floors import FLOORS
-from corpo.data.pairs import EXTRA_SPLITS, MARK, SMALL, TABLE_SPLITS
+from corpo.analysis.study import Study
+from corpo.data.pairing.drawing import EXTRA_SPLITS, MARK, SMALL, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.evaluate.metrics import floors, summarise
-from corpo.files import write_text
-from corpo.markdown import table as markdown_table
-from corpo.report.records import Study
+from corpo.evaluate.shortcut_floors import FLOORS
 from corpo.task import Kind
+from corpo.utils.files import write_text
+from corpo.utils.markdown import table as markdown_table
 
 # arXiv 2511.04439v1: pass@16 in percent for GRPO, static, CoRPO; no intervals and no split sizes are given there.
 PUBLISHED = {

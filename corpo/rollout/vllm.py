@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpo import ranks
 from corpo.config import VllmConfig
 from corpo.policy.lora import merged
-from corpo.policy.tree import group_logprobs
+from corpo.policy.packing import group_logprobs
 from corpo.rollout.engine import EngineError, Rollouts
+from corpo.utils import ranks
 
 # Text as policies read and write it: of tokens drawn at random log-probs are so low that bf16 alone moves them by a tenth of a nat.
 PROBE = """Return the largest number of xs that is below k, or None.

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from corpo.files import file_hash, read_json, write_atomically, write_json
+from corpo.utils.files import file_hash, read_json, write_atomically, write_json
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpo.data.checks import Checks
+from corpo.data.execution.checks import Checks
 from corpo.data.store import DataError
 from corpo.task import Domain
 

@@ -1,0 +1,1 @@
+"""Suites of hostile programs, malformed inputs and kills."""

@@ -1,0 +1,1 @@
+"""Numbers about finished studies: comparisons, claims, theory. No figures are drawn here."""

@@ -1,0 +1,1 @@
+"""The method: from the rewards of a group to its advantages."""

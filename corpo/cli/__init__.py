@@ -1,0 +1,1 @@
+"""The `corpo` command line."""

@@ -1,0 +1,1 @@
+"""The embedded problem families and the selection of families for an experiment."""

@@ -1,0 +1,1 @@
+"""Candidate programs: extraction from text, normal form, mutation."""

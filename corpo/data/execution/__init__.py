@@ -1,0 +1,1 @@
+"""Run candidates in a sandbox and label them."""

@@ -1,0 +1,101 @@
+"""Labels from execution: a candidate is correct when every call gives the reference's value, of the same type."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from corpo.data.execution.sandbox import VERSION, Program, Sandbox
+from corpo.utils.files import append_jsonl, hash_of, read_jsonl, write_jsonl
+
+Calls = tuple[tuple[Any, ...], ...]
+Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the results wanted
+Advance = Callable[[int], None]
+_CHUNK = 480  # programs between two writes of the cache
+
+
+class LabelError(RuntimeError):
+    """A reference solution fails on its own tests."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What running a candidate showed. `error` is the first failure: "wrong answer", an exception's name, "timeout", ..."""
+
+    passed: int
+    total: int
+    error: str | None
+    failures: tuple[tuple[int, str], ...]  # (which call, what came of it), results as `Sandbox.run` gives them
+    isolation: str
+
+    @property
+    def correct(self) -> bool:
+        return self.passed == self.total
+
+
+class LabelCache:
+    """Results by content, appended to a JSONL file as chunks finish: a killed labelling goes on where it was. Several processes may share the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._threads, self._processes = threading.Lock(), FileLock(path.with_suffix(".lock"))
+        with self._processes:
+            records = read_jsonl(path)
+            write_jsonl(path, records)  # drops a last line that a kill cut short
+        self.known: dict[str, list[str]] = {record["key"]: record["results"] for record in records}
+
+    def add(self, key: str, results: Sequence[str]) -> None:
+        with self._threads, self._processes:
+            self.known[key] = list(results)
+            append_jsonl(self.path, {"key": key, "results": list(results)})
+
+
+def run_cached(programs: Sequence[Program], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None) -> list[tuple[str, ...]]:
+    """`sandbox.run`, each different program once, and none that the cache knows."""
+    keys = [hash_of([VERSION, p.source, repr(p.calls), p.mode, p.entry, sandbox.cpu_seconds, sandbox.isolation], 32) for p in programs]
+    known = dict(cache.known) if cache else {}
+    missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in known}
+    if advance:
+        advance(len(programs) - len(missing))
+    todo = list(missing.items())
+    for start in range(0, len(todo), _CHUNK):
+        chunk = todo[start : start + _CHUNK]
+        for (key, _), results in zip(chunk, sandbox.run([program for _, program in chunk], advance), strict=True):
+            known[key] = list(results)
+            if cache:
+                cache.add(key, results)
+    return [tuple(known[key]) for key in keys]
+
+
+def expected_outputs(
+    references: Sequence[tuple[str, Calls]], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
+) -> list[tuple[str, ...]]:
+    """The results of each reference on its calls. Raises LabelError where a reference gives no value."""
+    outputs = run_cached([Program(source, calls) for source, calls in references], sandbox, cache, advance)
+    for (source, calls), results in zip(references, outputs, strict=True):
+        for call, result in zip(calls, results, strict=True):
+            if not result.startswith("="):
+                raise LabelError(f"reference solution fails with {result[1:]} on f{call!r}:\n{source}")
+    return outputs
+
+
+def label_programs(jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None) -> list[Label]:
+    """A label for every (source, calls, expected results). Expected values are compared here and never enter the sandbox."""
+    outputs = run_cached([Program(source, calls) for source, calls, _ in jobs], sandbox, cache, advance)
+    return [compare(results, expected, str(sandbox.isolation)) for results, (_, _, expected) in zip(outputs, jobs, strict=True)]
+
+
+def compare(results: Sequence[str], expected: Sequence[str], isolation: str, agree: Callable[[str, str], bool] = operator.eq) -> Label:
+    failures = tuple((i, got) for i, (got, wanted) in enumerate(zip(results, expected, strict=True)) if not agree(got, wanted))
+    error = None
+    if failures:
+        first = failures[0][1]
+        error = "wrong answer" if first.startswith("=") else first[1:]
+    return Label(len(expected) - len(failures), len(expected), error, failures, isolation)

@@ -1,1 +1,0 @@
-"""The embedded bank: parametrised problems, several correct solutions each."""

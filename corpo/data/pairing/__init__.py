@@ -1,0 +1,1 @@
+"""Draw pairs of candidates and assign them to splits."""

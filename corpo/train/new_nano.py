@@ -1,0 +1,28 @@
+"""The nano before its warm start: tokenizer and model from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from corpo.config import NanoConfig
+from corpo.data.build_bank import LabelledProblem
+from corpo.policy.nano import new_model, train_tokenizer
+from corpo.train.demonstrations import Demonstrator
+from corpo.train.sft import is_dev
+
+_TOKENIZER_PAIRS = 3000  # pairs whose text the tokenizer is trained on
+
+
+def new_nano(
+    problems: Sequence[LabelledProblem], demonstrator: Demonstrator, nano: NanoConfig, dtype: str, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """An untrained nano with weights of `dtype`, and a tokenizer trained on demonstrations of `problems`."""
+    shown = [problem for problem in problems if not is_dev(problem)]
+    demonstrations = demonstrator.batch(shown, _TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))
+    tokenizer = train_tokenizer([d.prompt + d.response for d in demonstrations], nano.vocabulary)
+    torch.manual_seed(seed)
+    return new_model(nano, tokenizer).to(getattr(torch, dtype)), tokenizer

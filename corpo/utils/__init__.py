@@ -1,0 +1,1 @@
+"""Files, progress bars, signals and errors, used by every other package."""

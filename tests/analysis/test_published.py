@@ -1,0 +1,73 @@
+"""The published table, read again: numbers that were worked out before this code (and stand in the literature), and tests of the tests."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_1samp
+
+from corpo.analysis.published import OTHERS, by_size, possible_sizes, power_of, problems_needed, published_rows, reanalysis, section, seeds_needed
+from corpo.report.tables import PUBLISHED
+
+
+def test_the_smallest_sizes_and_their_counts() -> None:
+    rows = {row.split: row for row in published_rows()}
+    assert [row.size for row in rows.values()] == [101, 95, 50, 48, 87, 70]
+    assert rows["code_both_wrong"].counts == {"grpo": 25, "static": 32, "corpo": 28}
+    assert rows["code_both_correct"].counts == {"grpo": 43, "static": 45, "corpo": 46}
+    for split, row in rows.items():
+        for name, percent in PUBLISHED[split].items():
+            assert abs(100 * row.counts[name] / row.size - percent) <= 0.05 + 1e-9
+            interval = row.interval(name)
+            assert interval.low < percent / 100 < interval.high
+
+
+def test_no_difference_is_significant_at_those_sizes() -> None:
+    p = {(row.split, name): row.p_value(name) for row in published_rows() for name in OTHERS}
+    assert p["code_both_wrong", "corpo"] == pytest.approx(0.69, abs=0.005)
+    assert p["code_both_wrong", "static"] == pytest.approx(0.23, abs=0.005)
+    assert p["code_both_correct", "corpo"] == pytest.approx(0.44, abs=0.005)
+    assert min(value for key, value in p.items() if key != ("code_both_wrong", "static")) >= 0.25
+
+
+def test_a_tie_that_was_printed_down_decides_one_row() -> None:
+    percentages = list(PUBLISHED["code_both_correct"].values())
+    assert possible_sizes(percentages)[0] == 48
+    assert possible_sizes(percentages, ties=False)[0] == 335
+    found = by_size().set_index(["split", "baseline", "size"])["p"]
+    assert found["code_both_correct", "corpo", 335] < 0.01
+
+
+def test_problems_needed() -> None:
+    assert problems_needed(0.6, 0.5) == pytest.approx(388, abs=1)  # Fleiss's table, without continuity correction
+    assert problems_needed(0.5, 0.5) == math.inf
+    for first, second in ((0.56, 0.50), (0.958, 0.896)):
+        enough = int(problems_needed(first, second))
+        assert power_of(first, second, enough) == pytest.approx(0.8, abs=0.01)
+        rng = np.random.default_rng(0)
+        a, b = rng.binomial(enough, first, 20_000) / enough, rng.binomial(enough, second, 20_000) / enough
+        mean = (a + b) / 2
+        assert np.mean(np.abs(a - b) > 1.959964 * np.sqrt(2 * mean * (1 - mean) / enough)) == pytest.approx(0.8, abs=0.02)
+
+
+def test_seeds_needed() -> None:
+    seeds = int(seeds_needed(3.0, 4.0))
+    rng = np.random.default_rng(0)
+    for count, enough in ((seeds, True), (seeds - 1, False)):
+        found = np.mean(ttest_1samp(rng.normal(3.0, 4.0, (20_000, count)), 0, axis=1).pvalue < 0.05)
+        assert found == pytest.approx(0.8, abs=0.03)
+        assert bool(found > 0.795) == enough
+    assert seeds_needed(0.0, 4.0) == math.inf
+
+
+def test_the_table_and_the_section_say_so() -> None:
+    table = reanalysis(seed_deviation=5.0)
+    assert len(table) == 12
+    assert (table["p"] > 0.2).all()
+    assert (table["power"] < 0.35).all()
+    assert (table.loc[table["points"] == 0, ["problems", "seeds"]] == math.inf).all().all()
+    text = section()
+    assert "no difference to GRPO is significant\n(least p: 0.23)" in text
+    assert "corpo on code_both_correct from" in text

@@ -1,0 +1,113 @@
+"""Malformed input: one line that names what is wrong and what to do, exit code 2, no traceback, before any work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.robustness.malformed import (
+    CHECKPOINTS,
+    COMMANDS,
+    GOOD_ROW,
+    OPTIONS,
+    POLICIES,
+    RECORDS,
+    ROWS,
+    of_checkpoint,
+    of_command,
+    of_option,
+    of_policy,
+    of_records,
+    of_row,
+)
+from corpo.data.store import DataError, pairs_of, read_rows
+from corpo.task import Fault, Verdict, parse_response
+
+
+def _one_line(told: tuple[int, str], expected: str) -> None:
+    code, error = told
+    assert code == 2
+    assert error.startswith("corpo: ")
+    assert error.count("\n") == 1
+    assert expected in error
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_an_option(case: str) -> None:
+    overrides, expected = OPTIONS[case]
+    _one_line(of_option(overrides), expected)
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_row(case: str, tmp_path: Path) -> None:
+    row, expected = ROWS[case]
+    told = of_row(row, tmp_path)
+    _one_line(told, expected)
+    assert "mine.jsonl, row 2" in told[1]
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_a_command(case: str, tmp_path: Path) -> None:
+    arguments, expected = COMMANDS[case]
+    _one_line(of_command(arguments, tmp_path), expected)
+
+
+@pytest.mark.parametrize("case", POLICIES)
+def test_a_folder_of_a_policy(case: str, tmp_path: Path) -> None:
+    files, expected = POLICIES[case]
+    _one_line(of_policy(files, tmp_path), expected)
+
+
+@pytest.mark.parametrize("case", RECORDS)
+def test_a_study_s_records(case: str, tmp_path: Path) -> None:
+    file, content, expected = RECORDS[case]
+    _one_line(of_records(file, content, tmp_path), expected)
+
+
+@pytest.mark.parametrize("case", CHECKPOINTS)
+def test_a_damaged_checkpoint_is_passed_over(case: str, tmp_path: Path) -> None:
+    file, content, expected = CHECKPOINTS[case]
+    step, warning = of_checkpoint(file, content, tmp_path)
+    assert step == 1
+    assert expected in warning
+
+
+def _read(path: Path) -> None:
+    pairs_of(read_rows(path), str(path))
+
+
+@given(st.text() | st.from_regex(r"<think>.{0,9}</think> ?A: ?[0-9.]{0,6}[ ,;]*B: ?[0-9.]{0,6}"))
+def test_any_response_is_a_verdict_or_a_fault(text: str) -> None:
+    assert isinstance(parse_response(text), Verdict | Fault)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=2), max_leaves=3
+)
+
+
+@given(st.binary(max_size=60) | st.dictionaries(st.sampled_from([*GOOD_ROW, "kind"]), json_values).map(lambda d: json.dumps({**GOOD_ROW, **d}).encode()))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_file_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "any.jsonl"
+    path.write_bytes(data)
+    refused = ""
+    try:
+        _read(path)
+    except DataError as error:
+        refused = str(error)
+    assert not refused or (str(path) in refused and "\n" not in refused)
+
+
+keys = st.sampled_from(["train.steps", "train.lr", "name", "study.seeds", "data.isolation", "reward.threshold", "baseline.options", "nope", "rollout.stop"])
+
+
+@given(keys, st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_any_option_is_taken_or_refused(key: str, value: str) -> None:
+    code, error = of_option([f"{key}={value}"])
+    assert (code, error.count("\n")) in ((0, 0), (2, 1))

@@ -1,0 +1,143 @@
+"""The sandbox: right values and types, hostile programs contained, labels cached."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from corpo.data import sandbox as sandbox_module
+from corpo.data.execution.labelling import LabelCache, LabelError, compare, expected_outputs, label_programs, run_cached
+from corpo.data.execution.sandbox import Isolation, Program, Sandbox, SandboxError, available_isolation
+
+CALLS = ((1,), (2,))
+LEVELS = [Isolation.process] + ([Isolation.namespaces] if available_isolation() is Isolation.namespaces else [])
+
+
+def _run(*sources: str, isolation: Isolation | None = None, calls: tuple = CALLS) -> list[tuple[str, ...]]:
+    box = Sandbox(isolation=isolation, seconds=2.0, cpu_seconds=0.3)
+    return box.run([Program(source, calls) for source in sources])
+
+
+def test_values_keep_their_types() -> None:
+    source = "def f(x):\n    return [1, True, 'a', None, 1.5, (2,), {'k': [x]}][x]"
+    (found,) = _run(source, calls=tuple((i,) for i in range(7)))
+    assert found == ("=1", "=True", "='a'", "=None", "=1.5", "=(2,)", "={'k': [6]}")
+    assert compare(("=1",), ("=True",), "process").error == "wrong answer"
+
+
+HOSTILE = {
+    "endless loop": ("def f(x):\n    while True: pass", "!timeout"),
+    "sleep": ("import time\ndef f(x):\n    time.sleep(60)", "!timeout"),
+    "memory": ("def f(x):\n    return [0] * 10**10", "!MemoryError"),
+    "output flood": ("def f(x):\n    return 'a' * (1 << 21)", "!output limit"),
+    "huge structure": ("def f(x):\n    return [0] * 100000", "!not a value"),
+    "huge integer": ("def f(x):\n    return 1 << 100000", "!not a value"),
+    "recursion": ("def f(x):\n    return f(x)", "!RecursionError"),
+    "sys.exit": ("import sys\ndef f(x):\n    sys.exit(0)", "!SystemExit"),
+    "os._exit": ("import os\ndef f(x):\n    os._exit(0)", "!crash"),
+    "exit at import": ("raise SystemExit", "!SystemExit"),
+    "syntax": ("def f(x:", "!not a program"),
+    "no f": ("g = 1", "!not a program"),
+    "always equal": ("class E:\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return E()", "!not a value"),
+    "int in disguise": ("class I(int):\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return I(3)", "!not a value"),
+    "self-reference": ("def f(x):\n    a = []\n    a.append(a)\n    return a", "!not a value"),
+    "builtins patched": ("import builtins\nbuiltins.repr = lambda v: '99'\ndef f(x):\n    return x", None),
+    "ctypes crash": ("import ctypes\ndef f(x):\n    ctypes.string_at(0)", "!crash"),
+    "stdin": ("def f(x):\n    return input()", "!EOFError"),
+    "kill own group": ("import os\ndef f(x):\n    os.killpg(0, 9)", "!crash"),
+}
+
+
+@pytest.mark.parametrize("isolation", LEVELS)
+def test_hostile_programs_get_their_label_and_no_one_elses(isolation: Isolation) -> None:
+    honest = "def f(x):\n    return x + 1"
+    sources = [text for source, _ in HOSTILE.values() for text in (source, honest)]
+    found = _run(*sources, isolation=isolation)
+    for (name, (_, expected)), results, neighbour in zip(HOSTILE.items(), found[::2], found[1::2], strict=True):
+        assert neighbour == ("=2", "=3"), f"the program after {name!r} was affected"
+        if expected is not None:
+            assert set(results) == {expected}, name
+
+
+@pytest.mark.parametrize("isolation", LEVELS)
+def test_killing_the_worker_harms_only_the_killer(isolation: Isolation) -> None:
+    killer = "import os\nos.kill(os.getppid(), 9)\ndef f(x):\n    return 1"
+    honest = "def f(x):\n    return x"
+    found = _run(honest, killer, honest, isolation=isolation)
+    assert found[0] == found[2] == ("=1", "=2")
+
+
+@pytest.mark.parametrize("isolation", LEVELS)
+def test_nothing_is_left_behind(isolation: Isolation) -> None:
+    marker = f"corpo_{os.getpid()}_{isolation}"
+    source = (
+        "import os, sys\nif os.fork() == 0:\n    os.setsid()\n"
+        f"    os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(50)  # {marker}'])\n"
+        "def f(x):\n    return x"
+    )
+    assert _run(source, isolation=isolation) in ([("=1", "=2")], [("!BlockingIOError",) * 2])  # the second where the kernel filters system calls
+    time.sleep(0.2)
+    alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert not [line for line in alive.splitlines() if marker in line and "time.sleep(50)" in line]
+
+
+def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORPO_SECRET", "hush")
+    (found,) = _run("import os\ndef f(x):\n    return 'CORPO_SECRET' in os.environ")
+    assert found == ("=False", "=False")
+
+
+def test_calls_do_not_share_arguments() -> None:
+    (found,) = _run("def f(xs):\n    xs.append(1)\n    return len(xs)", calls=(([],), ([],)))
+    assert found == ("=1", "=1")
+
+
+def test_isolation_is_never_lowered_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_module, "available_isolation", lambda: Isolation.process)
+    with pytest.raises(SandboxError, match="isolation=process"):
+        Sandbox(isolation=Isolation.namespaces)
+    assert Sandbox().isolation is Isolation.process
+
+
+def test_results_are_cached_and_a_torn_line_is_done_again(tmp_path: Path) -> None:
+    box, path = Sandbox(), tmp_path / "labels.jsonl"
+    programs = [Program(f"def f(x):\n    return x + {i}", CALLS) for i in range(3)]
+    first = run_cached(programs, box, LabelCache(path))
+    path.write_text(path.read_text()[:-20])
+    again = LabelCache(path)
+    assert len(again.known) == 2
+    assert run_cached(programs, box, again) == first
+    assert len([json.loads(line) for line in path.read_text().splitlines()]) == 3
+
+
+def test_labels_and_references() -> None:
+    box = Sandbox()
+    reference = "def f(x):\n    return x * 2"
+    (expected,) = expected_outputs([(reference, CALLS)], box, None)
+    labels = label_programs([(reference, CALLS, expected), ("def f(x):\n    return x + 1", CALLS, expected)], box, None)
+    assert [label.correct for label in labels] == [True, False]
+    assert (labels[1].passed, labels[1].failures[0][0], labels[1].error) == (1, 1, "wrong answer")
+    with pytest.raises(LabelError, match="ZeroDivisionError"):
+        expected_outputs([("def f(x):\n    return 1 // 0", CALLS)], box, None)
+
+
+def _label_some(path: Path, worker: int) -> None:
+    for number in range(20):
+        LabelCache(path).add(f"{worker}-{number}", ["=1" * 2000])
+
+
+def test_processes_share_a_cache(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    workers = [multiprocessing.get_context("fork").Process(target=_label_some, args=(path, worker)) for worker in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert len(LabelCache(path).known) == 80

