@@ -18,13 +18,18 @@ from corpo.pipeline.study import dump, records_of, results_folder
 def stages(config: Config) -> list[Stage]:
     from corpo.data.build_sources import wants_samples
 
-    return [*([sample_stage(config)] if config.data.sources and wants_samples(config.candidates) else []), data_stage(config)]
+    return [
+        *([sample_stage(config)] if config.data.sources and wants_samples(config.candidates) else []),
+        data_stage(config),
+    ]
 
 
 def run(config: Config) -> None:
     folder = build_data(config)
     print(f"pairs: {folder / PAIRS}\ncard:  {folder / CARD}\nplots: {folder / SHEET}\nlook:  {folder / PAGE}")
-    if config.data.sources and not (results_folder(config) / "table.md").exists():  # whose provenance is about more than the data
+    if (
+        config.data.sources and not (results_folder(config) / "table.md").exists()
+    ):  # whose provenance is about more than the data
         write_card(config, results_folder(config))
 
 

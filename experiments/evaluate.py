@@ -15,14 +15,13 @@ import pandas as pd
 
 from corpo.cli.hydra_app import app
 from corpo.config import Config
-from corpo.data.store import DataError
 from corpo.evaluate.metrics import summarise
 from corpo.pipeline.data import evaluated_pairs
 from corpo.pipeline.models import model_path
 from corpo.pipeline.stage import Stage
 from corpo.pipeline.study import dump, records_of, results_folder
 from corpo.pipeline.train import ROLLOUTS, evaluate_policy, evaluate_stage, start_stages, train_stage
-from corpo.policy.load import ModelError
+from corpo.utils.errors import DataError, ModelError
 from corpo.utils.paths import command
 from experiments.data import write_card
 
@@ -35,14 +34,18 @@ def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
     for name, path in config.evaluate.policies.items():
         mine = replace(config, model=replace(config.model, path=path, warm_start=False))
         if not Path(model_path(mine)).is_dir():
-            raise ModelError(f"evaluate.policies.{name}={path}: no such folder; give the policy/ folder that training wrote")
+            raise ModelError(
+                f"evaluate.policies.{name}={path}: no such folder; give the policy/ folder that training wrote"
+            )
         named[name] = (mine, False)
     return {"base": (config, False), **named}
 
 
 def stages(config: Config) -> list[Stage]:
     if config.evaluate.policies and (results_folder(config) / "records").is_dir():
-        raise DataError(f"name={config.name}: {results_folder(config)} holds a study; give this evaluation a name of its own")
+        raise DataError(
+            f"name={config.name}: {results_folder(config)} holds a study; give this evaluation a name of its own"
+        )
     trained = [train_stage(one) for one, own in evaluations(config).values() if own]
     before = [stage for stage in start_stages(config) if stage.name != "data" or not config.data.file]
     return [*before, *trained, *(evaluate_stage(one, own) for one, own in evaluations(config).values())]
@@ -55,7 +58,11 @@ def run(config: Config) -> None:
         tables[name] = pd.read_parquet(folder / ROLLOUTS)
         summary = summarise(tables[name], config.evaluate.ks)
         print(f"\n{evaluate_stage(one, own).title}: {folder / ROLLOUTS}")
-        print(summary[["split", "prompts", *(f"pass@{k}" for k in config.evaluate.ks), "unparseable"]].round(3).to_string(index=False))
+        print(
+            summary[["split", "prompts", *(f"pass@{k}" for k in config.evaluate.ks), "unparseable"]]
+            .round(3)
+            .to_string(index=False)
+        )
     if config.evaluate.policies:
         print(f"\ntable: {write_evaluation(config, tables) / 'table.md'}")
 
@@ -71,7 +78,11 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     from corpo.utils.markdown import table
 
     folder = results_folder(config)
-    runs = [Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}) for name, rollouts in tables.items() if name != "base"]
+    runs = [
+        Run(name, config.seed, pd.DataFrame(), {}, rollouts, {})
+        for name, rollouts in tables.items()
+        if name != "base"
+    ]
     shortcuts = shortcut_floors(evaluated_pairs(config))
     study = Study({0: tables["base"]}, runs, config.reward.threshold, list(config.evaluate.ks), shortcuts)
     write_tables(study, folder, replicates=False)
@@ -83,7 +94,10 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     facts = facts_of(records, command("experiments.evaluate"), [config.seed])
     policies = [(name, one.model.path) for name, (one, _) in evaluations(config).items()]
     text = f"# {config.name}\n\nPolicies on {about} that they were not trained on.\n\n{(folder / 'table.md').read_text(encoding='utf-8')}\n"
-    write_text(folder / "report.md", f"{text}\n{table(('policy', 'folder'), policies)}\n\n{table(('what', 'value'), list(facts.items()))}\n")
+    write_text(
+        folder / "report.md",
+        f"{text}\n{table(('policy', 'folder'), policies)}\n\n{table(('what', 'value'), list(facts.items()))}\n",
+    )
     write_text(folder / "config.yaml", dump(config))
     write_json(folder / "provenance.json", records)
     return folder

@@ -5,7 +5,14 @@ from __future__ import annotations
 from corpo.cli.hydra_app import app
 from corpo.config import Config
 from corpo.pipeline.data import build_data
-from corpo.pipeline.study import is_written, results_folder, study_bases, study_runs, study_stages, write_results
+from corpo.pipeline.study import (
+    is_written,
+    results_folder,
+    study_bases,
+    study_runs,
+    study_stages,
+    write_results,
+)
 from corpo.pipeline.train import evaluate_policy, train_policy
 from corpo.utils import ranks
 

@@ -13,7 +13,10 @@ from corpo.pipeline.train import make_base_policy, warm_start_stage
 
 def run(config: Config) -> None:
     policy = make_base_policy(config) / "policy"
-    print(f"policy: {policy}" + ("" if config.model.warm_start else f" (copy it to data/nano_base, or pass model.path={policy})"))
+    print(
+        f"policy: {policy}"
+        + ("" if config.model.warm_start else f" (copy it to data/nano_base, or pass model.path={policy})")
+    )
 
 
 if __name__ == "__main__":

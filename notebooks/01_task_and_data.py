@@ -32,7 +32,7 @@ from corpo.data.bank.selection import select
 from corpo.data.build_bank import Use, build
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.drawing import draw_pairs
-from corpo.report.figures import styled
+from corpo.report.figures import figure_style
 from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_response, render_prompt
 
 # %% [markdown]
@@ -42,16 +42,28 @@ from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_respon
 
 # %%
 bank = select(code_families=6, math_families=1)
-problems = build(bank, {Use.evaluation, Use.train}, seed=0, mutants_per_solution=3, sandbox=Sandbox(), cache=None)
+problems = build(
+    bank, {Use.evaluation, Use.train}, seed=0, mutants_per_solution=3, sandbox=Sandbox(), cache=None
+)
 programs = pd.DataFrame(
     [
-        {"family": p.family, "problem": p.id, "made by": c.origin, "correct": c.correct, "passed": c.passed, "tests": c.total, "first failure": c.error}
+        {
+            "family": p.family,
+            "problem": p.id,
+            "made by": c.origin,
+            "correct": c.correct,
+            "passed": c.passed,
+            "tests": c.total,
+            "first failure": c.error,
+        }
         for p in problems
         if p.domain is Domain.code
         for c in p.candidates
     ]
 )
-print(f"{len(problems)} problems; {len(programs)} programs were run, {programs['correct'].mean():.0%} of them passed every test")
+print(
+    f"{len(problems)} problems; {len(programs)} programs were run, {programs['correct'].mean():.0%} of them passed every test"
+)
 programs.sample(8, random_state=0)
 
 # %% [markdown]
@@ -59,7 +71,9 @@ programs.sample(8, random_state=0)
 
 # %%
 mutants = programs[programs["made by"] != "reference"]
-mutants.groupby("made by")["correct"].agg(programs="size", correct="sum").sort_values("programs", ascending=False)
+mutants.groupby("made by")["correct"].agg(programs="size", correct="sum").sort_values(
+    "programs", ascending=False
+)
 
 # %% [markdown]
 # ## A pair
@@ -74,14 +88,18 @@ pair = pairs[Kind.first_correct]
 def numbered(candidate):
     """A candidate's lines with their numbers; the line that a mutation touched is marked."""
     lines = enumerate(candidate.text.splitlines(), start=1)
-    return "\n".join(f"{number:2d} {'▸' if number == candidate.line else ' '} {line}" for number, line in lines)
+    return "\n".join(
+        f"{number:2d} {'▸' if number == candidate.line else ' '} {line}" for number, line in lines
+    )
 
 
 display(Markdown(f"**Problem** (`{pair.problem.id}`): {pair.problem.statement}"))
 for name, candidate in zip("AB", (pair.a, pair.b), strict=True):
     verdict = "passes every test" if candidate.correct else f"fails: `{candidate.evidence}`"
     display(
-        Markdown(f"**{name}**, made by *{candidate.origin}*, {candidate.passed} of {candidate.total} tests, {verdict}\n```python\n{numbered(candidate)}\n```")
+        Markdown(
+            f"**{name}**, made by *{candidate.origin}*, {candidate.passed} of {candidate.total} tests, {verdict}\n```python\n{numbered(candidate)}\n```"
+        )
     )
 
 # %% [markdown]
@@ -114,12 +132,14 @@ for text in responses:
 # %%
 reward = OrdinalReward(levels=10)
 scores = np.arange(0, 10.01, 0.5)
-with styled():
+with figure_style():
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
     for one, kind in zip(axes, (Kind.first_correct, Kind.both_correct), strict=True):
         labels = pairs[kind].labels
         rewards = np.array([[reward(Verdict(a, b), labels) for a in scores] for b in scores])
-        image = one.imshow(rewards, origin="lower", extent=(-0.25, 10.25, -0.25, 10.25), cmap="RdYlGn", vmin=-1, vmax=1)
+        image = one.imshow(
+            rewards, origin="lower", extent=(-0.25, 10.25, -0.25, 10.25), cmap="RdYlGn", vmin=-1, vmax=1
+        )
         one.axhline(5, color="black", linewidth=0.6)
         one.axvline(5, color="black", linewidth=0.6)
         one.set(title=str(kind).replace("_", " "), xlabel="score of A", ylabel="score of B")

@@ -29,15 +29,19 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from corpo.analysis.study import newest_study, read_study
-from corpo.report.figures import NAMES, calibration, colour, distributions, learning, styled
+from corpo.report.figures import NAMES, calibration, colour, distributions, figure_style, learning
 from corpo.report.tables import TITLES
 from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)
-print(f"{folder.name}: {', '.join(run.name for run in study.runs)}; {study.base['prompt_id'].nunique()} prompts evaluated")
+print(
+    f"{folder.name}: {', '.join(run.name for run in study.runs)}; {study.base['prompt_id'].nunique()} prompts evaluated"
+)
 
-policies = {"base": pd.concat(study.bases.values())} | {name: pd.concat([run.rollouts for run in study.of(name)]) for name in study.baselines}
+policies = {"base": pd.concat(study.bases.values())} | {
+    name: pd.concat([run.rollouts for run in study.of(name)]) for name in study.baselines
+}
 
 
 # %% [markdown]
@@ -58,12 +62,20 @@ distributions(study)
 
 # %%
 levels = np.sort(np.unique(np.concatenate([rollouts["reward"] for rollouts in policies.values()])))
-with styled():
-    figure, axes = plt.subplots(2, int(np.ceil(len(study.splits) / 2)), figsize=(13, 5.4), sharex=True, sharey=True)
+with figure_style():
+    figure, axes = plt.subplots(
+        2, int(np.ceil(len(study.splits) / 2)), figsize=(13, 5.4), sharex=True, sharey=True
+    )
     for one, split in zip(axes.flat, study.splits, strict=False):
         for name, rollouts in policies.items():
             rewards = rollouts.loc[rollouts["split"] == split, "reward"]
-            one.step(levels, [(rewards >= level).mean() for level in levels], where="pre", color=colour(study, name), label=NAMES.get(name, name))
+            one.step(
+                levels,
+                [(rewards >= level).mean() for level in levels],
+                where="pre",
+                color=colour(study, name),
+                label=NAMES.get(name, name),
+            )
         one.axvline(study.threshold, color="#333333", linestyle="--", linewidth=0.8)
         one.set(title=TITLES.get(split, split), ylim=(0, 1.02))
     for one in axes[-1]:
@@ -79,10 +91,21 @@ with styled():
 # and *both wrong* those two are the wrong ones.
 
 # %%
-shown = [split for split in ("code_first_correct", "code_second_correct", "code_both_correct", "code_both_wrong") if split in study.splits] or study.splits[:4]
+shown = [
+    split
+    for split in ("code_first_correct", "code_second_correct", "code_both_correct", "code_both_wrong")
+    if split in study.splits
+] or study.splits[:4]
 edges = np.arange(-0.5, 11)
-with styled():
-    figure, axes = plt.subplots(len(policies), len(shown), figsize=(2.5 * len(shown), 2.4 * len(policies)), sharex=True, sharey=True, squeeze=False)
+with figure_style():
+    figure, axes = plt.subplots(
+        len(policies),
+        len(shown),
+        figsize=(2.5 * len(shown), 2.4 * len(policies)),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
     for row, (name, rollouts) in zip(axes, policies.items(), strict=True):
         for one, split in zip(row, shown, strict=True):
             mine = rollouts[(rollouts["split"] == split) & rollouts["parsed"]]
@@ -103,14 +126,20 @@ with styled():
 
 # %%
 habits = [
-    {"split": split, "policy": NAMES.get(name, name), "exactly one": ((mine["score_a"] > 5) != (mine["score_b"] > 5))[mine["parsed"]].mean()}
+    {
+        "split": split,
+        "policy": NAMES.get(name, name),
+        "exactly one": ((mine["score_a"] > 5) != (mine["score_b"] > 5))[mine["parsed"]].mean(),
+    }
     for name, rollouts in policies.items()
     for split, mine in rollouts.groupby("split", sort=False)
 ]
 for name, rollouts in policies.items():
     print(f"{NAMES.get(name, name)}: no verdict in {1 - rollouts['parsed'].mean():.1%} of rollouts")
 order = [NAMES.get(name, name) for name in policies]
-pd.DataFrame(habits).pivot(index="split", columns="policy", values="exactly one").loc[study.splits, order].style.format("{:.0%}")
+pd.DataFrame(habits).pivot(index="split", columns="policy", values="exactly one").loc[
+    study.splits, order
+].style.format("{:.0%}")
 
 # %% [markdown]
 # Whether a score means what it says:
@@ -131,7 +160,12 @@ def read(split, number=0, rollouts=2):
     one = by_split[split][number]
     parts = [f"### {TITLES.get(split, split)}\n{one['statement']}"]
     for name, candidate in zip("AB", one["candidates"], strict=True):
-        label = "correct" if candidate["correct"] else f"wrong, line {candidate['line']}" + (f": `{candidate['evidence']}`" if candidate["evidence"] else "")
+        label = (
+            "correct"
+            if candidate["correct"]
+            else f"wrong, line {candidate['line']}"
+            + (f": `{candidate['evidence']}`" if candidate["evidence"] else "")
+        )
         parts.append(f"**{name}** ({label})\n```python\n{candidate['text']}\n```")
     for policy in one["policies"]:
         for rollout in policy["rollouts"][:rollouts]:

@@ -32,13 +32,15 @@ from scipy.stats import norm
 from corpo.analysis.study import newest_study, read_study
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
 from corpo.evaluate.pass_at_k import pass_at_k
-from corpo.report.figures import NAMES, colour, styled
+from corpo.report.figures import NAMES, colour, figure_style
 from corpo.report.tables import PUBLISHED, TITLES, results_table, wide
 from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)
-print(f"{folder.name}: {', '.join(run.name for run in study.runs)}; {study.base['prompt_id'].nunique()} prompts evaluated")
+print(
+    f"{folder.name}: {', '.join(run.name for run in study.runs)}; {study.base['prompt_id'].nunique()} prompts evaluated"
+)
 
 k = max(study.ks)
 
@@ -48,14 +50,20 @@ k = max(study.ks)
 # tosses a coin for each candidate pass@16 is 99%: mind pass@1 beside it.
 
 # %%
-print({c: round(pass_at_k(32, c, 16), 3) for c in (0, 1, 2, 4, 8)}, "of 32;  a coin's pass@16:", round(1 - 0.75**16, 3))
+print(
+    {c: round(pass_at_k(32, c, 16), 3) for c in (0, 1, 2, 4, 8)},
+    "of 32;  a coin's pass@16:",
+    round(1 - 0.75**16, 3),
+)
 
 # %% [markdown]
 # ## The table, from rollouts
 
 # %%
 table = results_table(study)
-assert table.round(4).to_csv(index=False) == (folder / "table.csv").read_text()  # what the report says is what the rollouts say
+assert (
+    table.round(4).to_csv(index=False) == (folder / "table.csv").read_text()
+)  # what the report says is what the rollouts say
 wide(table, 1)
 
 # %%
@@ -72,9 +80,22 @@ for split in study.splits:
     prompts = study.prompts(study.baselines[-1])
     mine = prompts[prompts["split"] == split]
     values = mine["pass@1"].to_list()
-    clustered, alone = clustered_bootstrap(values, mine["problem_id"].to_list()), clustered_bootstrap(values, range(len(values)))
-    rows.append({"split": split, "prompts": len(mine), "problems": mine["problem_id"].nunique(), "pass@1": clustered.mean})
-    rows[-1] |= {"half width, by problem": (clustered.high - clustered.low) / 2, "half width, by prompt": (alone.high - alone.low) / 2}
+    clustered, alone = (
+        clustered_bootstrap(values, mine["problem_id"].to_list()),
+        clustered_bootstrap(values, range(len(values))),
+    )
+    rows.append(
+        {
+            "split": split,
+            "prompts": len(mine),
+            "problems": mine["problem_id"].nunique(),
+            "pass@1": clustered.mean,
+        }
+    )
+    rows[-1] |= {
+        "half width, by problem": (clustered.high - clustered.low) / 2,
+        "half width, by prompt": (alone.high - alone.low) / 2,
+    }
 pd.DataFrame(rows).set_index("split").round(3)
 
 # %% [markdown]
@@ -92,28 +113,49 @@ def difference(name, split):
     """Points of pass@1 over the reference: mean, 95% interval over problems."""
     mine = base["split"] == split
     other = study.prompts(name).set_index("prompt_id").loc[base.index]
-    return paired_difference(list(100 * other[mine]["pass@1"]), list(100 * base[mine]["pass@1"]), list(base[mine]["problem_id"]))[0]
+    return paired_difference(
+        list(100 * other[mine]["pass@1"]), list(100 * base[mine]["pass@1"]), list(base[mine]["problem_id"])
+    )[0]
 
 
 def of_seed(run, split):
     other = next(one for one in study.of(reference) if one.seed == run.seed).rollouts
-    return 100 * (run.rollouts.loc[run.rollouts["split"] == split, "correct"].mean() - other.loc[other["split"] == split, "correct"].mean())
+    return 100 * (
+        run.rollouts.loc[run.rollouts["split"] == split, "correct"].mean()
+        - other.loc[other["split"] == split, "correct"].mean()
+    )
 
 
 found = {(name, split): difference(name, split) for name in others for split in study.splits}
-with styled():
+with figure_style():
     figure, axes = plt.subplots(figsize=(8, 0.5 * len(study.splits) + 1))
     for offset, name in zip(np.linspace(-0.15, 0.15, len(others)), others, strict=True):
         for row, split in enumerate(study.splits):
             interval = found[name, split]
             label = NAMES.get(name, name) if row == 0 else None
-            axes.plot([interval.low, interval.high], [row + offset] * 2, color=colour(study, name), linewidth=2, label=label)
+            axes.plot(
+                [interval.low, interval.high],
+                [row + offset] * 2,
+                color=colour(study, name),
+                linewidth=2,
+                label=label,
+            )
             points = [of_seed(run, split) for run in study.of(name)]
-            axes.plot(points, [row + offset] * len(points), "o", markersize=4, color=colour(study, name), markeredgecolor="white")
+            axes.plot(
+                points,
+                [row + offset] * len(points),
+                "o",
+                markersize=4,
+                color=colour(study, name),
+                markeredgecolor="white",
+            )
     axes.axvline(0, color="#333333", linewidth=0.8)
     axes.set_yticks(range(len(study.splits)), [TITLES.get(split, split) for split in study.splits])
     axes.invert_yaxis()
-    axes.set(xlabel=f"points of pass@1 over {NAMES.get(reference, reference)}", title="Bars: 95% interval over problems. Dots: seeds")
+    axes.set(
+        xlabel=f"points of pass@1 over {NAMES.get(reference, reference)}",
+        title="Bars: 95% interval over problems. Dots: seeds",
+    )
     axes.legend()
 
 # %% [markdown]
@@ -137,7 +179,9 @@ for (name, split), interval in found.items():
             "problems": problems,
             "least difference, problems": factor * over_problems,
             "least difference, seeds": factor * over_seeds,
-            "paper's difference, pass@16": published[name] - published[reference] if published and name in published and reference in published else np.nan,
+            "paper's difference, pass@16": published[name] - published[reference]
+            if published and name in published and reference in published
+            else np.nan,
             "problems for 5 points": np.ceil(problems * (factor * over_problems / 5) ** 2),
         }
     )

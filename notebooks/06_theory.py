@@ -30,8 +30,19 @@ import numpy as np
 import pandas as pd
 
 from corpo.analysis.study import newest_study, read_study
-from corpo.analysis.theory import Variation, as_floats, effective_reward, expected_signal, joint, make_levels, pass_rate_with_mean, pooled, predictions, spread
-from corpo.report.figures import NAMES, colour, predicted_failed_positive, styled
+from corpo.analysis.theory import (
+    Variation,
+    as_floats,
+    effective_reward,
+    expected_signal,
+    joint,
+    make_levels,
+    pass_rate_with_mean,
+    pooled,
+    predictions,
+    spread,
+)
+from corpo.report.figures import NAMES, colour, figure_style, predicted_failed_positive
 from corpo.task import OrdinalReward
 from corpo.utils.paths import ROOT
 
@@ -44,11 +55,18 @@ print(f"{folder.name}: {', '.join(run.name for run in study.runs)}")
 # Three levels of failure and one of success, groups of two. A failure is rewarded when the other rollout failed lower: (1 − p)(1 − Σf²) / 2.
 
 # %%
-levels = make_levels([-1.0, -0.6, -0.2, 0.4], [Fraction(3, 10), Fraction(1, 10), Fraction(2, 5), Fraction(1, 5)], threshold=0.2)
+levels = make_levels(
+    [-1.0, -0.6, -0.2, 0.4], [Fraction(3, 10), Fraction(1, 10), Fraction(2, 5), Fraction(1, 5)], threshold=0.2
+)
 sums, probabilities = joint(levels, 2)
 rewarded = probabilities[(levels.steps_L[:, None] > sums) & levels.failed_L[:, None]].sum()
 shares = [Fraction(3, 8), Fraction(1, 8), Fraction(1, 2)]
-print("share of failures rewarded:", rewarded / Fraction(4, 5), "=", Fraction(4, 5) * (1 - sum(f * f for f in shares)) / 2)
+print(
+    "share of failures rewarded:",
+    rewarded / Fraction(4, 5),
+    "=",
+    Fraction(4, 5) * (1 - sum(f * f for f in shares)) / 2,
+)
 
 # %% [markdown]
 # ## The effective reward
@@ -59,11 +77,16 @@ print("share of failures rewarded:", rewarded / Fraction(4, 5), "=", Fraction(4,
 # %%
 ten = OrdinalReward(10)
 values = [*ten.failures, *ten.successes]
-with styled():
+with figure_style():
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
     for one, rate in zip(axes, (0.2, 0.6), strict=True):
         for name in ("grpo", "rloo", "static", "corpo", "corpo_loo"):
-            one.plot(values, effective_reward(spread(ten.failures, ten.successes, rate, 0.0), name, 4), ".-", label=NAMES.get(name, name))
+            one.plot(
+                values,
+                effective_reward(spread(ten.failures, ten.successes, rate, 0.0), name, 4),
+                ".-",
+                label=NAMES.get(name, name),
+            )
         one.axhline(0, color="#333333", linewidth=0.8)
         one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=f"pass rate {rate:.0%}, G = 4", xlabel="reward")
@@ -77,17 +100,30 @@ with styled():
 
 # %%
 concentrations = np.geomspace(0.3, 300, 25)
-with styled():
+with figure_style():
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
     for rate in (0.1, 0.3, 0.5, 0.7):
         some = spread(ten.failures, ten.successes, rate, 0.0)
         line = axes.plot(
             concentrations,
-            [expected_signal(some, "grpo", 16, Variation(c, 1e4, 1e4))["failed_positive_fraction"] for c in concentrations],
+            [
+                expected_signal(some, "grpo", 16, Variation(c, 1e4, 1e4))["failed_positive_fraction"]
+                for c in concentrations
+            ],
             label=f"pass rate {rate:.0%}",
         )
-        axes.axhline(expected_signal(some, "grpo", 16)["failed_positive_fraction"], color=line[0].get_color(), linewidth=0.8, linestyle=":")
-    axes.set(xscale="log", xlabel="concentration of the pass rate (dotted: prompts alike)", ylabel="failures rewarded", title="GRPO, 10 levels, G = 16")
+        axes.axhline(
+            expected_signal(some, "grpo", 16)["failed_positive_fraction"],
+            color=line[0].get_color(),
+            linewidth=0.8,
+            linestyle=":",
+        )
+    axes.set(
+        xscale="log",
+        xlabel="concentration of the pass rate (dotted: prompts alike)",
+        ylabel="failures rewarded",
+        title="GRPO, 10 levels, G = 16",
+    )
     axes.legend()
 
 # %% [markdown]
@@ -101,7 +137,9 @@ predicted_failed_positive(study)
 rows = []
 for run in study.runs:
     found = [one for one in predictions(run.rewards, study.threshold) if not np.isnan(one.measured)]
-    row = {"run": run.name} | {what: np.mean([getattr(one, what) for one in found]) for what in ("measured", "varied", "alike")}
+    row = {"run": run.name} | {
+        what: np.mean([getattr(one, what) for one in found]) for what in ("measured", "varied", "alike")
+    }
     row |= {"concentration of the pass rate": np.median([one.variation.pass_rate for one in found])}
     rows.append(row | {"inside 95%": np.mean([one.low <= one.measured <= one.high for one in found])})
 pd.DataFrame(rows).set_index("run").round(3)
@@ -112,11 +150,23 @@ pd.DataFrame(rows).set_index("run").round(3)
 
 # %%
 run = next((one for one in study.runs if one.baseline == "corpo"), study.runs[0])
-steps = sorted(step for step, rewards in run.rewards.items() if (rewards < study.threshold).any() and (rewards >= study.threshold).any())
+steps = sorted(
+    step
+    for step, rewards in run.rewards.items()
+    if (rewards < study.threshold).any() and (rewards >= study.threshold).any()
+)
 batches = [as_floats(pooled(run.rewards[step], study.threshold)) for step in steps]
-with styled():
+with figure_style():
     figure, axes = plt.subplots(figsize=(6.4, 3.2))
-    axes.plot(steps, [float(one.pass_rate) for one in batches], color=colour(study, run.baseline), label="pass rate")
-    axes.plot(steps, [pass_rate_with_mean(one, study.threshold) for one in batches], "--", color="#333333", label="CoRPO's switch")
+    axes.plot(
+        steps, [float(one.pass_rate) for one in batches], color=colour(study, run.baseline), label="pass rate"
+    )
+    axes.plot(
+        steps,
+        [pass_rate_with_mean(one, study.threshold) for one in batches],
+        "--",
+        color="#333333",
+        label="CoRPO's switch",
+    )
     axes.set(xlabel="step", ylim=(0, 1), title=f"{run.name}: preference-seeking above the dashed line")
     axes.legend()

@@ -13,8 +13,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["corpo.task", "corpo.data.store"]):
-    from corpo.data.store import DataError, pairs_of, read_rows
+    from corpo.data.store import pairs_of, read_rows
     from corpo.task import Fault, Verdict, parse_response
+    from corpo.utils.errors import DataError
 from benchmarks.robustness.malformed import GOOD_ROW
 
 MOST_SECONDS = 5  # of one input
@@ -22,7 +23,9 @@ MOST_SECONDS = 5  # of one input
 
 def response(data: bytes) -> None:
     verdict = parse_response(data.decode("utf-8", "replace"))
-    assert isinstance(verdict, Fault) or (isinstance(verdict, Verdict) and all(0 <= score <= 10 for score in verdict.scores))
+    assert isinstance(verdict, Fault) or (
+        isinstance(verdict, Verdict) and all(0 <= score <= 10 for score in verdict.scores)
+    )
 
 
 def pairs(data: bytes) -> None:
@@ -36,7 +39,10 @@ def pairs(data: bytes) -> None:
 
 
 SCRATCH = tempfile.TemporaryDirectory()
-TARGETS = {"response": (response, b"<think>A fine</think> A: 9.5 B: 0"), "pairs": (pairs, json.dumps(GOOD_ROW).encode())}
+TARGETS = {
+    "response": (response, b"<think>A fine</think> A: 9.5 B: 0"),
+    "pairs": (pairs, json.dumps(GOOD_ROW).encode()),
+}
 
 
 def main() -> None:

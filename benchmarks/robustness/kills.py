@@ -27,12 +27,22 @@ from corpo.pipeline.stage import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 # Sized so that every stage takes long enough to be met.
-OPTIONS = ("experiment=tiny", "model.warm_start=true", "warm_start.dev_pairs=4", "train.steps=20", "evaluate.group=64")
+OPTIONS = (
+    "experiment=tiny",
+    "model.warm_start=true",
+    "warm_start.dev_pairs=4",
+    "train.steps=20",
+    "evaluate.num_rollouts=64",
+)
 STAGES = ("data", "warm_start", "train", "evaluate", "report")
 SIGNALS = (signal.SIGKILL,) * 4 + (signal.SIGTERM, signal.SIGINT)
-ENDS = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130,)}  # exit codes; SIGTERM waits for the end of a step only where there are steps
+ENDS = {
+    signal.SIGKILL: (-9,),
+    signal.SIGTERM: (143, -15),
+    signal.SIGINT: (130,),
+}  # exit codes; SIGTERM waits for the end of a step only where there are steps
 LONGEST = 0.2  # of an undisturbed run's time: what a process may work before it is killed, drawn evenly; shorter than a stage, and the run stays in it
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
@@ -48,8 +58,23 @@ class Kill:
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "experiments.reproduce", *OPTIONS, f"outputs={folder}/outputs", f"results={folder}/results"]
-    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.reproduce",
+        *OPTIONS,
+        f"outputs={folder}/outputs",
+        f"results={folder}/results",
+    ]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def whole(folder: Path) -> tuple[dict[str, str], float]:
@@ -66,18 +91,36 @@ def whole(folder: Path) -> tuple[dict[str, str], float]:
 
 def fingerprints(folder: Path) -> dict[str, str]:
     """A hash of every file that a run leaves, by its path; of records without clocks and command, and without files that name times or places."""
-    told = ("provenance.json", "done.json", "owner.json", "config.yaml", "report.md", "report.html", "README.md", "lock", "labels.jsonl")
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in told and not path.name.startswith(".")]
+    told = (
+        "provenance.json",
+        "done.json",
+        "owner.json",
+        "config.yaml",
+        "report.md",
+        "report.html",
+        "README.md",
+        "lock",
+        "labels.jsonl",
+    )
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in told and not path.name.startswith(".")
+    ]
     return {str(path.relative_to(folder)): hashlib.sha256(_content(path)).hexdigest() for path in files}
 
 
 def _content(path: Path) -> bytes:
     if path.name == "study.json":
-        return json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "command"}).encode()
+        return json.dumps(
+            {key: value for key, value in json.loads(path.read_text()).items() if key != "command"}
+        ).encode()
     if path.suffix != ".jsonl":
         return path.read_bytes()
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return json.dumps([{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in rows]).encode()
+    return json.dumps(
+        [{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in rows]
+    ).encode()
 
 
 def stage_of(folder: Path) -> str:
@@ -89,7 +132,9 @@ def stage_of(folder: Path) -> str:
     return "report" if list(folder.glob("outputs/evaluate/*/done.json")) else "start"
 
 
-def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], longest: float, name: str) -> tuple[list[Kill], list[tuple[str, list[str]]]]:
+def disturbed(
+    folder: Path, points: int, rng: Random, wanted: dict[str, str], longest: float, name: str
+) -> tuple[list[Kill], list[tuple[str, list[str]]]]:
     """Kills of one run and its later lives, and of every life that came to its end the files that differ."""
     kills: list[Kill] = []
     ends: list[tuple[str, list[str]]] = []
@@ -109,13 +154,24 @@ def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], lo
                 if process.returncode:  # else the signal came when all was done
                     kills.append(Kill(f"{name}{life}", number.name, stage_of(folder), seconds))
                     if process.returncode not in ENDS[number]:
-                        raise SystemExit(f"{name}{life}: {number.name} during {kills[-1].stage} gave exit code {process.returncode}: {said[-2000:]}") from None
+                        raise SystemExit(
+                            f"{name}{life}: {number.name} during {kills[-1].stage} gave exit code {process.returncode}: {said[-2000:]}"
+                        ) from None
                     continue
         process.communicate()
         if process.returncode:
             raise SystemExit(f"{name}{life}: ended with {process.returncode} after {len(kills)} kills")
         found = fingerprints(folder)
-        ends.append((f"{name}{life}", [path for path in sorted(found.keys() | wanted.keys()) if found.get(path) != wanted.get(path)]))
+        ends.append(
+            (
+                f"{name}{life}",
+                [
+                    path
+                    for path in sorted(found.keys() | wanted.keys())
+                    if found.get(path) != wanted.get(path)
+                ],
+            )
+        )
         if len(kills) < points:
             shutil.rmtree(folder)
             life += 1
@@ -124,9 +180,19 @@ def disturbed(folder: Path, points: int, rng: Random, wanted: dict[str, str], lo
 
 def page(kills: list[Kill], ends: list[tuple[str, list[str]]], files: int, seconds: float, seed: int) -> str:
     by_stage = [(stage, sum(kill.stage == stage for kill in kills)) for stage in ("start", *STAGES)]
-    told = [(name, sum(kill.life == name for kill in kills), "identical" if not different else f"{len(different)} differ") for name, different in ends]
+    told = [
+        (
+            name,
+            sum(kill.life == name for kill in kills),
+            "identical" if not different else f"{len(different)} differ",
+        )
+        for name, different in ends
+    ]
     by_signal = [(one.name, sum(kill.signal == one.name for kill in kills)) for one in ENDS]
-    points = [(number, kill.life, kill.signal, kill.stage, f"{kill.seconds:.2f}") for number, kill in enumerate(kills, start=1)]
+    points = [
+        (number, kill.life, kill.signal, kill.stage, f"{kill.seconds:.2f}")
+        for number, kill in enumerate(kills, start=1)
+    ]
     facts = provenance()
     return f"""# Killed and gone on
 
@@ -146,7 +212,9 @@ Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}. `python -m ben
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--points", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -155,17 +223,25 @@ def main() -> None:
         root = Path(scratch)
         if not options.points:
             (first, _), (second, _) = pool.map(whole, [root / "first", root / "second"])
-            different = [path for path in sorted(first.keys() | second.keys()) if first.get(path) != second.get(path)]
+            different = [
+                path for path in sorted(first.keys() | second.keys()) if first.get(path) != second.get(path)
+            ]
             print(f"{len(first)} files, {len(different)} differ", *different, sep="\n")
             sys.exit(bool(different))
         wanted, lasted = whole(root / "whole")
         longest = LONGEST * lasted
         shares = (options.points // 2, options.points - options.points // 2)
         rngs = [Random(f"{options.seed}/{name}") for name in "ab"]
-        jobs = [pool.submit(disturbed, root / name, *of, wanted, longest, name) for name, of in zip("ab", zip(shares, rngs, strict=True), strict=True)]
+        jobs = [
+            pool.submit(disturbed, root / name, *of, wanted, longest, name)
+            for name, of in zip("ab", zip(shares, rngs, strict=True), strict=True)
+        ]
         found = [job.result() for job in jobs]
     kills, ends = [kill for some, _ in found for kill in some], [end for _, some in found for end in some]
-    write_text(ROOT / "results/robustness/kills.md", page(kills, ends, len(wanted), time.monotonic() - began, options.seed))
+    write_text(
+        ROOT / "results/robustness/kills.md",
+        page(kills, ends, len(wanted), time.monotonic() - began, options.seed),
+    )
     for name, different in ends:
         print(f"{name}: {different or 'identical'}")
     sys.exit(any(different for _, different in ends))

@@ -17,7 +17,7 @@ from pathlib import Path
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 # Options of the command line: name -> (overrides, what the message holds).
 OPTIONS: dict[str, tuple[list[str], str]] = {
@@ -72,7 +72,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "reward.options": (["+reward.options.x=1"], "does not take them"),
     "baseline.name": (["baseline.name=reinforce"], "choose one of"),
     "baseline.options": (["baseline=static", "+baseline.options.std=true"], "no option 'std'"),
-    "baseline alone": (["baseline=grpo", "train.group=1"], "group size 1"),
+    "baseline alone": (["baseline=grpo", "train.group_size=1"], "group size 1"),
     "study.baselines": (["study.baselines=[grpo,mean]"], "'mean' is unknown"),
     "study.baselines empty": (["study.baselines=[]"], "study.baselines=[]"),
     "study.baselines twice": (["study.baselines=[grpo,grpo]"], "study.baselines"),
@@ -82,19 +82,25 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "rollout.temperature": (["rollout.temperature=0"], "rollout.temperature=0"),
     "rollout.temperature inf": (["rollout.temperature=inf"], "rollout.temperature=inf"),
     "rollout.max_new_tokens": (["rollout.max_new_tokens=0"], "rollout.max_new_tokens=0"),
-    "rollout.rows": (["rollout.rows=0"], "rollout.rows=0"),
+    "rollout.max_rows": (["rollout.max_rows=0"], "rollout.max_rows=0"),
     "rollout.stop empty": (["rollout.stop=['']"], "rollout.stop"),
-    "rollout.vllm.memory": (["rollout.vllm.memory=0"], "rollout.vllm.memory=0"),
-    "rollout.vllm.memory above one": (["rollout.vllm.memory=2"], "rollout.vllm.memory=2"),
-    "rollout.vllm.context": (["rollout.vllm.context=0"], "rollout.vllm.context=0"),
+    "rollout.vllm.gpu_memory_utilization": (
+        ["rollout.vllm.gpu_memory_utilization=0"],
+        "rollout.vllm.gpu_memory_utilization=0",
+    ),
+    "rollout.vllm.gpu_memory_utilization above one": (
+        ["rollout.vllm.gpu_memory_utilization=2"],
+        "rollout.vllm.gpu_memory_utilization=2",
+    ),
+    "rollout.vllm.max_model_len": (["rollout.vllm.max_model_len=0"], "rollout.vllm.max_model_len=0"),
     "train.steps": (["train.steps=0"], "train.steps=0"),
-    "train.prompts odd": (["train.prompts=5"], "must be even"),
-    "train.group": (["train.group=0"], "train.group=0"),
+    "train.prompts_per_step odd": (["train.prompts_per_step=5"], "must be even"),
+    "train.group_size": (["train.group_size=0"], "train.group_size=0"),
     "train.lr": (["train.lr=-1"], "train.lr=-1"),
     "train.lr nan": (["train.lr=nan"], "train.lr=nan"),
     "train.lr inf": (["train.lr=inf"], "train.lr=inf"),
-    "train.clip": (["train.clip=0"], "train.clip=0"),
-    "train.warmup": (["train.warmup=0"], "train.warmup=0"),
+    "train.max_grad_norm": (["train.max_grad_norm=0"], "train.max_grad_norm=0"),
+    "train.warmup_steps": (["train.warmup_steps=0"], "train.warmup_steps=0"),
     "train.weight_decay": (["train.weight_decay=-1"], "train.weight_decay=-1"),
     "train.weight_decay nan": (["train.weight_decay=nan"], "train.weight_decay=nan"),
     "train.token_budget": (["train.token_budget=0"], "train.token_budget=0"),
@@ -106,13 +112,16 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "train.loss.ppo_clip": (["train.loss.ppo_clip=2"], "train.loss.ppo_clip=2"),
     "train.loss.kl": (["train.loss.kl=-1"], "train.loss.kl=-1"),
     "train.loss.kl nan": (["train.loss.kl=nan"], "train.loss.kl=nan"),
-    "train.loss.importance_cap": (["train.loss.importance_cap=0.5"], "train.loss.importance_cap=0.5"),
-    "two corrections": (["train.loss.importance_cap=2", "train.loss.ppo_clip=0.2"], "not both"),
-    "evaluate.group": (["evaluate.group=0", "evaluate.ks=[]"], "evaluate.group=0"),
-    "evaluate.ks above": (["evaluate.group=8"], "pass@16 needs"),
+    "train.loss.importance_ratio_cap": (
+        ["train.loss.importance_ratio_cap=0.5"],
+        "train.loss.importance_ratio_cap=0.5",
+    ),
+    "two corrections": (["train.loss.importance_ratio_cap=2", "train.loss.ppo_clip=0.2"], "not both"),
+    "evaluate.num_rollouts": (["evaluate.num_rollouts=0", "evaluate.ks=[]"], "evaluate.num_rollouts=0"),
+    "evaluate.ks above": (["evaluate.num_rollouts=8"], "pass@16 needs"),
     "evaluate.ks zero": (["evaluate.ks=[0]"], "pass@0 needs"),
     "evaluate.ks empty": (["evaluate.ks=[]"], "evaluate.ks=[]"),
-    "track.to": (["track.to=[mlflow]"], "choose of tensorboard, wandb"),
+    "track.trackers": (["track.trackers=[mlflow]"], "choose of tensorboard, wandb"),
     "track.wandb_mode": (["track.wandb_mode=maybe"], "offline, online"),
     "study.own_warm_starts": (["study.own_warm_starts=true"], "choose model=nano_new"),
     "study.lr": (["+study.lr.rloo=0.1"], "not among study.baselines"),
@@ -126,7 +135,14 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
 }
 
 _ROW = {
-    **{"split": "mine", "problem_id": "1", "domain": "code", "family": "f", "topic": "t", "statement": "Return 1."},
+    **{
+        "split": "mine",
+        "problem_id": "1",
+        "domain": "code",
+        "family": "f",
+        "topic": "t",
+        "statement": "Return 1.",
+    },
     **{"a_text": "return 1", "a_correct": True, "a_origin": "me", "a_line": 0},
     **{"b_text": "return 2", "b_correct": False, "b_origin": "me", "b_line": 0},
 }
@@ -160,7 +176,14 @@ ROWS: dict[str, tuple[object, str]] = {
 GOOD_ROW = _ROW
 
 # Arguments of the commands, in a folder with the files below: name -> (arguments after `corpo`, what the message holds).
-FILES = {"p.md": b"Return 1.", "a.py": b"def f(): return 1", "s.txt": b"1 + 1 = 2", "empty.py": b" \n", "cut.py": b"def f(:", "binary.py": b"\xff\xfe"}
+FILES = {
+    "p.md": b"Return 1.",
+    "a.py": b"def f(): return 1",
+    "s.txt": b"1 + 1 = 2",
+    "empty.py": b" \n",
+    "cut.py": b"def f(:",
+    "binary.py": b"\xff\xfe",
+}
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "unknown command": (["trian"], "no command 'trian'"),
     "unknown shell": (["completion", "fish"], "no completion for 'fish'"),
@@ -170,7 +193,10 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "verify: no text": (["verify", "p.md", "binary.py", "a.py"], "binary.py: cannot be read"),
     "verify: one of each": (["verify", "p.md", "a.py", "s.txt"], "not one of each"),
     "verify: no rollouts": (["verify", "p.md", "a.py", "a.py", "--rollouts", "0"], "--rollouts 0"),
-    "verify: an unknown option": (["verify", "p.md", "a.py", "a.py", "train.stpes=1"], "did you mean train.steps?"),
+    "verify: an unknown option": (
+        ["verify", "p.md", "a.py", "a.py", "train.stpes=1"],
+        "did you mean train.steps?",
+    ),
 }
 
 # Folders of a policy: name -> (their files, what the message holds).
@@ -178,8 +204,14 @@ POLICIES: dict[str, tuple[dict[str, bytes], str]] = {
     "an empty folder": ({}, "holds no *.safetensors"),
     "weights that are a pickle": ({"pytorch_model.bin": b"\x80\x04."}, "holds no *.safetensors"),
     "empty weights": ({"model.safetensors": b""}, "model.safetensors is damaged"),
-    "weights cut short": ({"model.safetensors": (200).to_bytes(8, "little") + b'{"x":'}, "model.safetensors is damaged"),
-    "weights that are text": ({"model.safetensors": b"version https://git-lfs.github.com/spec/v1"}, "model.safetensors is damaged"),
+    "weights cut short": (
+        {"model.safetensors": (200).to_bytes(8, "little") + b'{"x":'},
+        "model.safetensors is damaged",
+    ),
+    "weights that are text": (
+        {"model.safetensors": b"version https://git-lfs.github.com/spec/v1"},
+        "model.safetensors is damaged",
+    ),
 }
 
 _OTHER_TABLE = b"a Parquet file with other columns"
@@ -189,7 +221,11 @@ RECORDS: dict[str, tuple[str, bytes | None, str]] = {
     "study.json without runs": ("records/study.json", b"{}", "is damaged ('runs')"),
     "rollouts missing": ("records/grpo-seed0.parquet", None, "grpo-seed0.parquet: is not there"),
     "rollouts cut": ("records/grpo-seed0.parquet", b"PAR1", "grpo-seed0.parquet: is damaged"),
-    "rollouts that are text": ("records/base-seed0.parquet", b"version https://git-lfs.github.com/spec/v1\n", "base-seed0.parquet: is damaged"),
+    "rollouts that are text": (
+        "records/base-seed0.parquet",
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "base-seed0.parquet: is damaged",
+    ),
     "rewards cut": ("records/grpo-seed0-rewards.parquet", b"", "grpo-seed0-rewards.parquet: is damaged"),
     "a table of something else": ("records/base-seed0.parquet", _OTHER_TABLE, "without the column 'split'"),
     "provenance missing": ("provenance.json", None, "provenance.json: is not there"),
@@ -204,7 +240,11 @@ CHECKPOINTS: dict[str, tuple[str, bytes | None, str]] = {
     "weights missing": ("step-000002.safetensors", None, "step-000002.safetensors is damaged or incomplete"),
     "record cut": ("step-000002.json", b'{"step": 2', "step-000002.safetensors is damaged or incomplete"),
     "record empty": ("step-000002.json", b"", "step-000002.safetensors is damaged or incomplete"),
-    "record of something else": ("step-000002.json", b"[]", "step-000002.safetensors is damaged or incomplete"),
+    "record of something else": (
+        "step-000002.json",
+        b"[]",
+        "step-000002.safetensors is damaged or incomplete",
+    ),
 }
 
 
@@ -228,10 +268,14 @@ def of_option(overrides: list[str]) -> tuple[int, str]:
 def of_row(row: object, folder: Path) -> tuple[int, str]:
     """Of a file whose second row this is."""
     from corpo.cli.hydra_app import refuse
-    from corpo.data.store import DataError, pairs_of, read_rows
+    from corpo.data.store import pairs_of, read_rows
+    from corpo.utils.errors import DataError
 
     path = folder / "mine.jsonl"
-    path.write_text("\n".join([json.dumps(_ROW), row if isinstance(row, str) else json.dumps(row), json.dumps(_ROW)]) + "\n")
+    path.write_text(
+        "\n".join([json.dumps(_ROW), row if isinstance(row, str) else json.dumps(row), json.dumps(_ROW)])
+        + "\n"
+    )
 
     def read() -> None:
         try:
@@ -258,7 +302,8 @@ def of_command(arguments: list[str], folder: Path) -> tuple[int, str]:
 
 def of_policy(files: dict[str, bytes], folder: Path) -> tuple[int, str]:
     from corpo.cli.hydra_app import refuse
-    from corpo.policy.load import ModelError, policy_hash
+    from corpo.policy.load import policy_hash
+    from corpo.utils.errors import ModelError
 
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -281,12 +326,32 @@ def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str
     from corpo.pipeline import claims
     from corpo.utils.files import append_jsonl, write_json
 
-    row: dict[str, object] = {"split": "code_both_wrong", "prompt_id": "00000", "pair_id": "p", "problem_id": "q", "family": "f", "kind": "both_wrong"}
+    row: dict[str, object] = {
+        "split": "code_both_wrong",
+        "prompt_id": "00000",
+        "pair_id": "p",
+        "problem_id": "q",
+        "family": "f",
+        "kind": "both_wrong",
+    }
     row |= {"correct": True, "reward": 1.0}
-    shortcuts = pd.DataFrame({"split": ["code_both_wrong"], "prompts": [1], "problems": [1], "length": [0.0], "words": [0.5]})
+    shortcuts = pd.DataFrame(
+        {"split": ["code_both_wrong"], "prompts": [1], "problems": [1], "length": [0.0], "words": [0.5]}
+    )
     steps = {1: np.array([[-1.0, 1.0]])}
     mine = folder / "mine"
-    write_study(Study({0: pd.DataFrame([row])}, [Run("grpo", 0, pd.DataFrame(), steps, pd.DataFrame([row]), steps)], 0.0, [1], shortcuts), [], "", mine)
+    write_study(
+        Study(
+            {0: pd.DataFrame([row])},
+            [Run("grpo", 0, pd.DataFrame(), steps, pd.DataFrame([row]), steps)],
+            0.0,
+            [1],
+            shortcuts,
+        ),
+        [],
+        "",
+        mine,
+    )
     (mine / "metrics").mkdir()
     append_jsonl(mine / "metrics/grpo-seed0.jsonl", {"step": 1})
     write_json(mine / "provenance.json", {})
@@ -341,7 +406,9 @@ def main() -> None:
             sections["Rows of a file of pairs"].append((name, "", (code, text.replace(f"{folder}/", ""))))
     for name, (arguments, _) in COMMANDS.items():
         with tempfile.TemporaryDirectory() as folder:
-            sections["Commands and their files"].append((name, "corpo " + " ".join(arguments), of_command(arguments, Path(folder))))
+            sections["Commands and their files"].append(
+                (name, "corpo " + " ".join(arguments), of_command(arguments, Path(folder)))
+            )
     for name, (files, _) in POLICIES.items():
         with tempfile.TemporaryDirectory() as folder:
             code, text = of_policy(files, Path(folder))
@@ -349,19 +416,31 @@ def main() -> None:
     for name, (file, content, _) in RECORDS.items():
         with tempfile.TemporaryDirectory() as folder:
             code, text = of_records(file, content, Path(folder))
-            sections["Records of a study (`corpo claims`)"].append((name, "", (code, text.replace(folder, "results"))))
+            sections["Records of a study (`corpo claims`)"].append(
+                (name, "", (code, text.replace(folder, "results")))
+            )
     count = sum(map(len, sections.values()))
-    right = sum(code == 2 and text.count("\n") == 1 for rows in sections.values() for _, _, (code, text) in rows)
-    parts = [f"# Malformed input\n\n`python -m benchmarks.robustness.malformed`. {count} cases; {right} end with exit code 2 and one line, before any work."]
+    right = sum(
+        code == 2 and text.count("\n") == 1 for rows in sections.values() for _, _, (code, text) in rows
+    )
+    parts = [
+        f"# Malformed input\n\n`python -m benchmarks.robustness.malformed`. {count} cases; {right} end with exit code 2 and one line, before any work."
+    ]
     for title, rows in sections.items():
-        cells = [[name, f"`{given}`" if given else "", code, text.strip().replace("|", "\\|")] for name, given, (code, text) in rows]
+        cells = [
+            [name, f"`{given}`" if given else "", code, text.strip().replace("|", "\\|")]
+            for name, given, (code, text) in rows
+        ]
         parts.append(f"## {title}\n\n" + table(["what is wrong", "given", "exit code", "message"], cells))
     damaged = []
     for name, (file, content, _) in CHECKPOINTS.items():
         with tempfile.TemporaryDirectory() as folder:
             step, text = of_checkpoint(file, content, Path(folder))
             damaged.append([name, step, text.replace(f"{folder}/", "")])
-    parts.append("## Checkpoints, of two the newer damaged\n\n" + table(["what is wrong", "goes on from step", "warning"], damaged))
+    parts.append(
+        "## Checkpoints, of two the newer damaged\n\n"
+        + table(["what is wrong", "goes on from step", "warning"], damaged)
+    )
     path = ROOT / "results/robustness/malformed.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n\n".join(parts) + "\n")

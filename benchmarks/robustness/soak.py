@@ -16,11 +16,11 @@ import numpy as np
 from scipy.stats import linregress
 
 from corpo.pipeline.stage import provenance
-from corpo.report.figures import styled
+from corpo.report.figures import figure_style
 from corpo.utils.files import read_jsonl, write_text
 from corpo.utils.markdown import table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 OUT = ROOT / "results/robustness"
 LOOK = 0.5  # seconds between two looks
 SETTLED = 0.2  # share of the run after which caches are warm
@@ -42,7 +42,13 @@ def look(pid: int, began: float) -> Look | None:
     try:
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         files = len(os.listdir(f"/proc/{pid}/fd"))
-        return Look(time.monotonic() - began, int(status["VmRSS"].split()[0]) / 1024, files, int(status["Threads"]), len(in_session(pid)) - 1)
+        return Look(
+            time.monotonic() - began,
+            int(status["VmRSS"].split()[0]) / 1024,
+            files,
+            int(status["Threads"]),
+            len(in_session(pid)) - 1,
+        )
     except (OSError, KeyError):  # a process that is ending has no memory left to tell of
         return None
 
@@ -67,17 +73,36 @@ def main() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with tempfile.TemporaryDirectory(prefix="corpo-soak-") as scratch:
         options = ["experiment=tiny", f"outputs={scratch}/outputs", f"results={scratch}/results"]
-        subprocess.run([sys.executable, "-m", "experiments.data", *options], cwd=ROOT, env=environment, check=True, capture_output=True)
-        command = ["experiments.train", *options, f"train.steps={steps}", "train.checkpoint_every=50", "train.validate_every=50"]
+        subprocess.run(
+            [sys.executable, "-m", "experiments.data", *options],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
+        command = [
+            "experiments.train",
+            *options,
+            f"train.steps={steps}",
+            "train.checkpoint_every=50",
+            "train.validate_every=50",
+        ]
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         metrics: list[tuple[float, int]] = []  # seconds, steps done
         began, looks = time.monotonic(), []
         while process.poll() is None:
             if (seen := look(process.pid, began)) is not None:
                 looks.append(seen)
-                done = sum(len(read_jsonl(path)) for path in Path(scratch).glob("outputs/train/*/metrics.jsonl"))
+                done = sum(
+                    len(read_jsonl(path)) for path in Path(scratch).glob("outputs/train/*/metrics.jsonl")
+                )
                 metrics.append((seen.seconds, done))
             time.sleep(LOOK)
         left = len(in_session(process.pid))
@@ -95,14 +120,20 @@ def trained(looks: list[Look], metrics: list[tuple[float, int]], steps: int) -> 
     return np.array([done for done, _ in rows], dtype=float), np.array([memory for _, memory in rows])
 
 
-@styled()
+@figure_style()
 def draw(looks: list[Look], metrics: list[tuple[float, int]], steps: int) -> None:
     at, memory = trained(looks, metrics, steps)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
     left.plot(at, memory, color="#4c72b0", linewidth=1.4)
     left.set(title="Memory", xlabel="step", ylabel="MiB, resident", ylim=(0, 1.2 * memory.max()))
     for name, shade in (("files", "#c44e52"), ("threads", "#55a868"), ("processes", "#8c8c8c")):
-        right.plot([one.seconds for one in looks], [getattr(one, name) for one in looks], color=shade, label=name, linewidth=1.4)
+        right.plot(
+            [one.seconds for one in looks],
+            [getattr(one, name) for one in looks],
+            color=shade,
+            label=name,
+            linewidth=1.4,
+        )
     right.set(title="Open files, threads, other processes", xlabel="seconds")
     right.legend()
     figure.tight_layout()
@@ -119,9 +150,18 @@ def page(looks: list[Look], metrics: list[tuple[float, int]], steps: int, left: 
     rows = [
         ("memory at the first fifth's end, MiB", f"{memory[late][0]:.0f}"),
         ("memory in the end, MiB", f"{memory[-1]:.0f}"),
-        ("growth from there, MiB per 1,000 steps", f"{1000 * slope.slope:+.1f} ± {1000 * 1.96 * slope.stderr:.1f}"),
-        ("open files, least and most", f"{min(one.files for one in middle)}, {max(one.files for one in middle)}"),
-        ("threads, least and most", f"{min(one.threads for one in middle)}, {max(one.threads for one in middle)}"),
+        (
+            "growth from there, MiB per 1,000 steps",
+            f"{1000 * slope.slope:+.1f} ± {1000 * 1.96 * slope.stderr:.1f}",
+        ),
+        (
+            "open files, least and most",
+            f"{min(one.files for one in middle)}, {max(one.files for one in middle)}",
+        ),
+        (
+            "threads, least and most",
+            f"{min(one.threads for one in middle)}, {max(one.threads for one in middle)}",
+        ),
         ("other processes, most", str(max(one.processes for one in middle))),
         ("processes left when it had ended", str(left)),
     ]

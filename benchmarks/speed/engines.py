@@ -11,7 +11,7 @@ import time
 from corpo.cli.hydra_app import app
 from corpo.config import Config
 from corpo.pipeline.data import data_stage, split_pairs
-from corpo.pipeline.models import renderer, serving
+from corpo.pipeline.models import prompt_renderer, rollout_engine
 from corpo.pipeline.stage import Stage, provenance
 from corpo.pipeline.study import results_folder
 from corpo.pipeline.train import start_path, warm_start_stage
@@ -38,14 +38,14 @@ def run(config: Config) -> None:
     pairs = [pair for split, pair in split_pairs(config) if split == VALIDATION][:PROMPTS]
     path = start_path(config)
     model, tokenizer = load_policy(config.model, path)
-    render = renderer(config, tokenizer)
+    render = prompt_renderer(config, tokenizer)
     rows, rewards, spread = [], {}, {}
     for name in ("transformers", "vllm"):
         rollout = dataclasses.replace(config.rollout, engine=name)
-        with serving(dataclasses.replace(config, rollout=rollout), model, tokenizer, path) as engine:
-            engine.generate([render(pair) for pair in pairs[:2]], config.train.group, seed=1)
+        with rollout_engine(dataclasses.replace(config, rollout=rollout), model, tokenizer, path) as engine:
+            engine.generate([render(pair) for pair in pairs[:2]], config.train.group_size, seed=1)
             started = time.perf_counter()
-            rollouts = engine.generate([render(pair) for pair in pairs], config.train.group, seed=0)
+            rollouts = engine.generate([render(pair) for pair in pairs], config.train.group_size, seed=0)
             seconds = time.perf_counter() - started
         rewards_PG = judge(rollouts.texts_PG, pairs, config.reward.build()).rewards_PG
         rewards[name] = rewards_PG.mean(1).tolist()
@@ -53,7 +53,9 @@ def run(config: Config) -> None:
         for p in range(len(pairs)):
             part = rollouts.of([p]).to(model.device)
             with torch.no_grad():
-                own, _ = group_logprobs(model, part.prompt_ids, part.completion_ids_PGT, part.mask_PGT, config.rollout.temperature)
+                own, _ = group_logprobs(
+                    model, part.prompt_ids, part.completion_ids_PGT, part.mask_PGT, config.rollout.temperature
+                )
             gaps.append((own - part.logprobs_PGT)[part.mask_PGT].cpu())
         gap = torch.cat(gaps)
         clusters = [pair.problem.id for pair in pairs]
@@ -70,10 +72,18 @@ def run(config: Config) -> None:
             )
         )
     difference, _ = paired_difference(rewards["vllm"], rewards["transformers"], clusters)
-    header = ("engine", "mean distance, nats", "largest", "mean (trainer - engine)", "mean reward", "tokens a rollout", "tokens a second")
+    header = (
+        "engine",
+        "mean distance, nats",
+        "largest",
+        "mean (trainer - engine)",
+        "mean reward",
+        "tokens a rollout",
+        "tokens a second",
+    )
     text = f"""# Two engines, one policy
 
-{config.name}: {len(pairs)} validation prompts x {config.train.group} rollouts, temperature {config.rollout.temperature:g}, {config.model.dtype}.
+{config.name}: {len(pairs)} validation prompts x {config.train.group_size} rollouts, temperature {config.rollout.temperature:g}, {config.model.dtype}.
 Distances: log-probs of the sampled tokens as the engine gave them, from those that the trainer computes for the same tokens.
 
 {table(header, rows)}

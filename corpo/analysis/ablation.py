@@ -17,7 +17,7 @@ from corpo.analysis.compare import REFERENCE, difference
 from corpo.analysis.runs import signal_ratio, window
 from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_variants, reading
 from corpo.evaluate.intervals import FEW_SEEDS
-from corpo.report.figures import COLOURS, NAMES, colours, laid_out, save, styled
+from corpo.report.figures import COLOURS, NAMES, colours, figure_style, finish_figure, save
 from corpo.report.tables import accuracy
 from corpo.utils.files import read_json, write_text
 from corpo.utils.markdown import table as markdown_table
@@ -42,14 +42,24 @@ def measured(study: Study) -> pd.DataFrame:
             if name in ("base", REFERENCE) or REFERENCE not in study.baselines:
                 continue
             by_seed = accuracy(study, name, splits, K) - accuracy(study, REFERENCE, splits, K)
-            row |= {f"{what}: difference": float(by_seed.mean()), f"{what}: by seed": " ".join(f"{points:+.1f}" for points in by_seed)}
+            row |= {
+                f"{what}: difference": float(by_seed.mean()),
+                f"{what}: by seed": " ".join(f"{points:+.1f}" for points in by_seed),
+            }
             if len(by_seed) >= FEW_SEEDS and (gap := difference(study, name, REFERENCE, splits, K)):
-                row |= {f"{what}: {end}": 100 * at for end, at in zip(("low", "high"), gap.interval()[1:], strict=True)}
-        row |= {split: float(accuracy(study, name, (split,), K).mean()) for split in SPLITS if split in study.splits}
+                row |= {
+                    f"{what}: {end}": 100 * at
+                    for end, at in zip(("low", "high"), gap.interval()[1:], strict=True)
+                }
+        row |= {
+            split: float(accuracy(study, name, (split,), K).mean())
+            for split in SPLITS
+            if split in study.splits
+        }
         if name != "base":
             row["failures rewarded"] = float(window(study, name, "failed_positive_fraction", False).mean())
             row["clip active"] = float(window(study, name, "clip_active_fraction", False).mean())
-            row["silent at the end"] = float(window(study, name, "silent_group_fraction", True).mean())
+            row["silent at the end"] = float(window(study, name, "zero_advantage_fraction", True).mean())
             row["last N⁺/N⁻"] = float(signal_ratio(study, name, "count", True).mean())
         rows.append(row)
     return pd.DataFrame(rows).reindex(columns=_COLUMNS)
@@ -62,25 +72,40 @@ _COLUMNS = [
 ]
 
 
-@styled()
+@figure_style()
 def ablation(table: pd.DataFrame) -> Figure:
     """By variant: accuracy in and out of domain, differences to GRPO, and failures rewarded early."""
     names = list(dict.fromkeys(table["variant"]))
     baselines = [name for name in dict.fromkeys(table["baseline"]) if name != "base"]
     figure, axes = plt.subplots(1, 4, figsize=(15, 3.4))
-    shifts = dict(zip(baselines, np.linspace(-0.15, 0.15, len(baselines)) if len(baselines) > 1 else [0.0], strict=True))
+    shifts = dict(
+        zip(baselines, np.linspace(-0.15, 0.15, len(baselines)) if len(baselines) > 1 else [0.0], strict=True)
+    )
     for baseline in baselines:
         mine = table[table["baseline"] == baseline].set_index("variant").loc[names]
-        at, shade, label = np.arange(len(names)) + shifts[baseline], colours(baselines)[baseline], NAMES.get(baseline, baseline)
+        at, shade, label = (
+            np.arange(len(names)) + shifts[baseline],
+            colours(baselines)[baseline],
+            NAMES.get(baseline, baseline),
+        )
         for one, what in zip(axes[:2], GROUPS, strict=True):
             one.plot(at, mine[what], "o-", color=shade, label=label, markersize=4, linewidth=1)
         if baseline != REFERENCE:
             gap = "out of domain: {}".format
             axes[2].vlines(at, mine[gap("low")], mine[gap("high")], color=shade, linewidth=2, alpha=0.8)
             for x, seeds in zip(at, mine[gap("by seed")].astype(str), strict=True):
-                axes[2].plot([x] * len(seeds.split()), [float(points) for points in seeds.split()], "_", color=shade, markersize=6, alpha=0.7)
+                axes[2].plot(
+                    [x] * len(seeds.split()),
+                    [float(points) for points in seeds.split()],
+                    "_",
+                    color=shade,
+                    markersize=6,
+                    alpha=0.7,
+                )
             axes[2].plot(at, mine[gap("difference")], "o", color=shade, markersize=4, label=f"{label} - GRPO")
-        axes[3].plot(at, 100 * mine["failures rewarded"], "o-", color=shade, label=label, markersize=4, linewidth=1)
+        axes[3].plot(
+            at, 100 * mine["failures rewarded"], "o-", color=shade, label=label, markersize=4, linewidth=1
+        )
     base = table[table["baseline"] == "base"].set_index("variant").loc[names]
     for one, what in zip(axes[:2], GROUPS, strict=True):
         one.plot(np.arange(len(names)), base[what], "_", color=COLOURS["base"], markersize=16, label="base")
@@ -93,15 +118,18 @@ def ablation(table: pd.DataFrame) -> Figure:
         one.set_xlim(-0.5, len(names) - 0.5)
     axes[0].legend(fontsize=7)
     axes[2].legend(fontsize=7)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 def write_ablation(folder: Path) -> pd.DataFrame:
     """`measured.csv`, `figures/ablation.png` and `report.md`, from the records and the provenance beside them; returns the table.
 
-    Raises RecordsError where they are damaged.
+    Raises DataError where they are damaged.
     """
-    table = pd.concat([measured(study).assign(variant=variant) for variant, study in read_variants(folder).items()], ignore_index=True).round(4)
+    table = pd.concat(
+        [measured(study).assign(variant=variant) for variant, study in read_variants(folder).items()],
+        ignore_index=True,
+    ).round(4)
     write_text(folder / "measured.csv", table.to_csv(index=False))
     with reading(folder / PROVENANCE) as path:
         commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
@@ -138,18 +166,24 @@ Options of each variant: `{CONFIG}` under `study.variants`. Commits: {commits}; 
     return table
 
 
-@styled()
+@figure_style()
 def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
     """Every variant of every ablation in a row: failures that GRPO rewards, and how far the others are from it, out of domain and in domain."""
     table = pd.concat([one.assign(ablation=name) for name, one in ablations.items()])
     labels = list(dict.fromkeys(zip(table["ablation"], table["variant"], strict=True)))
     others = [name for name in dict.fromkeys(table["baseline"]) if name not in ("base", REFERENCE)]
-    figure, axes = plt.subplots(1, 3, figsize=(11, 1.2 + 0.22 * len(labels)), sharey=True, width_ratios=(1, 1.6, 1.6))
+    figure, axes = plt.subplots(
+        1, 3, figsize=(11, 1.2 + 0.22 * len(labels)), sharey=True, width_ratios=(1, 1.6, 1.6)
+    )
     axes[2].sharex(axes[1])
     places = {label: place for place, label in enumerate(labels)}
-    for baseline, shift in zip((REFERENCE, *others), (0.0, *np.linspace(-0.16, 0.16, len(others))), strict=True):
+    for baseline, shift in zip(
+        (REFERENCE, *others), (0.0, *np.linspace(-0.16, 0.16, len(others))), strict=True
+    ):
         mine = table[table["baseline"] == baseline]
-        at = np.array([places[label] for label in zip(mine["ablation"], mine["variant"], strict=True)]) + shift
+        at = (
+            np.array([places[label] for label in zip(mine["ablation"], mine["variant"], strict=True)]) + shift
+        )
         shade = colours(others)[baseline]
         if baseline == REFERENCE:
             axes[0].plot(100 * mine["failures rewarded"], at, "o", color=shade, markersize=5)
@@ -157,13 +191,29 @@ def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
         for one, what in zip(axes[1:], reversed(GROUPS), strict=True):
             one.hlines(at, mine[f"{what}: low"], mine[f"{what}: high"], color=shade, linewidth=2, alpha=0.6)
             for y, seeds in zip(at, mine[f"{what}: by seed"].fillna("").astype(str), strict=True):
-                one.plot([float(points) for points in seeds.split()], [y] * len(seeds.split()), "|", color=shade, markersize=5, alpha=0.7)
-            one.plot(mine[f"{what}: difference"], at, "o", color=shade, markersize=4, label=NAMES.get(baseline, baseline))
+                one.plot(
+                    [float(points) for points in seeds.split()],
+                    [y] * len(seeds.split()),
+                    "|",
+                    color=shade,
+                    markersize=5,
+                    alpha=0.7,
+                )
+            one.plot(
+                mine[f"{what}: difference"],
+                at,
+                "o",
+                color=shade,
+                markersize=4,
+                label=NAMES.get(baseline, baseline),
+            )
     for name in list(ablations)[1::2]:
         rows = [place for (ablation, _), place in places.items() if ablation == name]
         for one in axes:
             one.axhspan(rows[0] - 0.5, rows[-1] + 0.5, color="#f4f4f4", zorder=0)
-    axes[0].set_yticks(range(len(labels)), [f"{name.removeprefix('ablate_')}: {variant}" for name, variant in labels])
+    axes[0].set_yticks(
+        range(len(labels)), [f"{name.removeprefix('ablate_')}: {variant}" for name, variant in labels]
+    )
     axes[0].set(ylim=(len(labels) - 0.5, -0.5), title="failures that GRPO rewards, %", xlim=(-1, None))
     for one, what in zip(axes[1:], reversed(GROUPS), strict=True):
         one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
@@ -171,7 +221,7 @@ def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
     widest = max(4.0, *(abs(end) for end in axes[1].get_xlim()))
     axes[1].set_xlim(-widest, widest)
     axes[1].legend(fontsize=7, loc="lower left")
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 def write_overview(ablations: Mapping[str, pd.DataFrame], results: Path) -> None:
@@ -181,15 +231,32 @@ def write_overview(ablations: Mapping[str, pd.DataFrame], results: Path) -> None
 
 def summary(ablations: Mapping[str, pd.DataFrame]) -> str:
     """Every variant of every ablation in a row: failures that GRPO rewards, and what the other baselines gain on it out of domain."""
-    others = list(dict.fromkeys(name for table in ablations.values() for name in table["baseline"] if name not in ("base", REFERENCE)))
+    others = list(
+        dict.fromkeys(
+            name
+            for table in ablations.values()
+            for name in table["baseline"]
+            if name not in ("base", REFERENCE)
+        )
+    )
     rows = []
     for ablation, table in ablations.items():
         for variant, mine in table.groupby("variant", sort=False):
             by_baseline = {str(row["baseline"]): row for row in mine.to_dict("records")}
             rewarded = by_baseline.get(REFERENCE, {}).get("failures rewarded", math.nan)
-            gaps = [_gap(by_baseline[name], "out of domain") if name in by_baseline else "–" for name in others]
+            gaps = [
+                _gap(by_baseline[name], "out of domain") if name in by_baseline else "–" for name in others
+            ]
             rows.append((f"[{ablation}]({ablation}/report.md)", variant, _share(rewarded, 1), *gaps))
-    return markdown_table(("ablation", "variant", "failures that GRPO rewards", *(f"{NAMES.get(name, name)} - GRPO" for name in others)), rows)
+    return markdown_table(
+        (
+            "ablation",
+            "variant",
+            "failures that GRPO rewards",
+            *(f"{NAMES.get(name, name)} - GRPO" for name in others),
+        ),
+        rows,
+    )
 
 
 def _shown(percent: float) -> str:

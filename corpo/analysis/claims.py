@@ -51,7 +51,13 @@ def percent(share: float) -> str:
 
 def ratio(logarithm: float) -> str:
     most = 1000
-    return f">{most}" if logarithm > math.log(most) else f"<{1 / most}" if logarithm < -math.log(most) else f"{math.exp(logarithm):.2f}"
+    return (
+        f">{most}"
+        if logarithm > math.log(most)
+        else f"<{1 / most}"
+        if logarithm < -math.log(most)
+        else f"{math.exp(logarithm):.2f}"
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,9 @@ def _rewarded_failures(study: Study) -> Estimate:
 
 def _stalls(study: Study) -> Estimate | None:
     """How much more CoRPO gains than static from the three validations before to the last three."""
-    corpo, static = (study.curve(baseline, "validation/pass@1").to_numpy() for baseline in ("corpo", "static"))
+    corpo, static = (
+        study.curve(baseline, "validation/pass@1").to_numpy() for baseline in ("corpo", "static")
+    )
     if min(len(corpo), len(static)) < 2 * VALIDATIONS:
         return None
     gained = lambda curve: curve[-VALIDATIONS:].mean(0) - curve[-2 * VALIDATIONS : -VALIDATIONS].mean(0)
@@ -146,7 +154,9 @@ def _room(study: Study, baseline: str, splits: Sequence[str], k: int) -> float:
 
 def _smaller(study: Study, of: Callable[[pd.DataFrame], float]) -> Estimate:
     """The logarithm of GRPO's number over CoRPO's, by seed."""
-    grpo, corpo = (_log(np.array([of(run.metrics) for run in study.of(baseline)])) for baseline in ("grpo", "corpo"))
+    grpo, corpo = (
+        _log(np.array([of(run.metrics) for run in study.of(baseline)])) for baseline in ("grpo", "corpo")
+    )
     return over_seeds(grpo - corpo)
 
 
@@ -164,7 +174,11 @@ def _distance(metrics: pd.DataFrame) -> float:
 
 def _update_seconds(metrics: pd.DataFrame) -> float:
     """For each token that was learned from: policies write more or less, and groups without signal are left out."""
-    return float((metrics["update_seconds"] / metrics["tokens_mean"] / (1 - metrics["silent_group_fraction"])).median())
+    return float(
+        (
+            metrics["update_seconds"] / metrics["tokens_mean"] / (1 - metrics["zero_advantage_fraction"])
+        ).median()
+    )
 
 
 def _roughness(metrics: pd.DataFrame) -> float:
@@ -175,7 +189,10 @@ def _roughness(metrics: pd.DataFrame) -> float:
 
 def _steadier(study: Study) -> Estimate | None:
     """The logarithm of the spreads' ratio over seeds, by its large-sample error: rough for few seeds."""
-    ends = [study.curve(baseline, "validation/pass@1").iloc[-1].to_numpy(dtype=float) for baseline in ("grpo", "corpo")]
+    ends = [
+        study.curve(baseline, "validation/pass@1").iloc[-1].to_numpy(dtype=float)
+        for baseline in ("grpo", "corpo")
+    ]
     count = len(ends[0])
     if count < 3:
         return None
@@ -184,15 +201,60 @@ def _steadier(study: Study) -> Estimate | None:
 
 
 TESTS: tuple[Comparison | Guarantee, ...] = (
-    Comparison("C1", f"failures that GRPO rewards, first {EARLY} steps", percent, 0.05, ("grpo",), _rewarded_failures, above=0.05),
+    Comparison(
+        "C1",
+        f"failures that GRPO rewards, first {EARLY} steps",
+        percent,
+        0.05,
+        ("grpo",),
+        _rewarded_failures,
+        above=0.05,
+    ),
     Guarantee("C2", "static"),
-    Comparison("C2", f"validation pass@1, the last {VALIDATIONS} less the {VALIDATIONS} before, CoRPO - static", points, 0.02, ("static", "corpo"), _stalls),
+    Comparison(
+        "C2",
+        f"validation pass@1, the last {VALIDATIONS} less the {VALIDATIONS} before, CoRPO - static",
+        points,
+        0.02,
+        ("static", "corpo"),
+        _stalls,
+    ),
     Guarantee("C3", "corpo"),
-    Comparison("C3", f"groups with the clip active, first {EARLY} steps - last {EARLY}", points, 0.1, ("corpo",), _switches),
-    Comparison("C4", f"static: N⁻/N⁺ of the first {EARLY} steps", ratio, math.log(1.1), ("static",), partial(_below_one, baseline="static")),
-    Comparison("C4", f"CoRPO: N⁻/N⁺ of the first {EARLY} steps", ratio, math.log(1.1), ("corpo",), partial(_below_one, baseline="corpo")),
-    Comparison("C4", f"static: N⁺/N⁻ of the last {EARLY} steps over the first {EARLY}", ratio, math.log(2), ("static",), _rises),
-    Comparison("C4", "that rise, static's over CoRPO's", ratio, math.log(1.25), ("static", "corpo"), _settles),
+    Comparison(
+        "C3",
+        f"groups with the clip active, first {EARLY} steps - last {EARLY}",
+        points,
+        0.1,
+        ("corpo",),
+        _switches,
+    ),
+    Comparison(
+        "C4",
+        f"static: N⁻/N⁺ of the first {EARLY} steps",
+        ratio,
+        math.log(1.1),
+        ("static",),
+        partial(_below_one, baseline="static"),
+    ),
+    Comparison(
+        "C4",
+        f"CoRPO: N⁻/N⁺ of the first {EARLY} steps",
+        ratio,
+        math.log(1.1),
+        ("corpo",),
+        partial(_below_one, baseline="corpo"),
+    ),
+    Comparison(
+        "C4",
+        f"static: N⁺/N⁻ of the last {EARLY} steps over the first {EARLY}",
+        ratio,
+        math.log(2),
+        ("static",),
+        _rises,
+    ),
+    Comparison(
+        "C4", "that rise, static's over CoRPO's", ratio, math.log(1.25), ("static", "corpo"), _settles
+    ),
     *(
         Comparison(
             "C5",
@@ -218,13 +280,54 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
         )
         for k in (16, 1)
     ),
-    Comparison("C6", "update norm over learning rate, GRPO over CoRPO", ratio, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update)),
-    Comparison("C6", "gradient norm before clipping, GRPO over CoRPO", ratio, math.log(1.1), ("grpo", "corpo"), partial(_smaller, of=_gradient)),
-    Comparison("C6", "KL from the warm start at the end, GRPO over CoRPO", ratio, math.log(1.2), ("grpo", "corpo"), partial(_smaller, of=_distance)),
-    Comparison("C6", "spread of the last validation pass@1 over seeds, GRPO over CoRPO", ratio, math.log(1.25), ("grpo", "corpo"), _steadier),
-    Comparison("C6", "roughness of validation pass@1, GRPO over CoRPO", ratio, math.log(1.25), ("grpo", "corpo"), partial(_smaller, of=_roughness)),
     Comparison(
-        "C7", "seconds of an update a token, GRPO over CoRPO", ratio, math.log(1.05), ("grpo", "corpo"), partial(_smaller, of=_update_seconds), same=True
+        "C6",
+        "update norm over learning rate, GRPO over CoRPO",
+        ratio,
+        math.log(1.05),
+        ("grpo", "corpo"),
+        partial(_smaller, of=_update),
+    ),
+    Comparison(
+        "C6",
+        "gradient norm before clipping, GRPO over CoRPO",
+        ratio,
+        math.log(1.1),
+        ("grpo", "corpo"),
+        partial(_smaller, of=_gradient),
+    ),
+    Comparison(
+        "C6",
+        "KL from the warm start at the end, GRPO over CoRPO",
+        ratio,
+        math.log(1.2),
+        ("grpo", "corpo"),
+        partial(_smaller, of=_distance),
+    ),
+    Comparison(
+        "C6",
+        "spread of the last validation pass@1 over seeds, GRPO over CoRPO",
+        ratio,
+        math.log(1.25),
+        ("grpo", "corpo"),
+        _steadier,
+    ),
+    Comparison(
+        "C6",
+        "roughness of validation pass@1, GRPO over CoRPO",
+        ratio,
+        math.log(1.25),
+        ("grpo", "corpo"),
+        partial(_smaller, of=_roughness),
+    ),
+    Comparison(
+        "C7",
+        "seconds of an update a token, GRPO over CoRPO",
+        ratio,
+        math.log(1.05),
+        ("grpo", "corpo"),
+        partial(_smaller, of=_update_seconds),
+        same=True,
     ),
 )
 
@@ -247,7 +350,11 @@ class Finding:
 def findings(study: Study) -> list[Finding]:
     """Every test whose baselines were run, in order."""
     present = set(study.baselines)
-    return [_guaranteed(study, test) if isinstance(test, Guarantee) else _tested(study, test) for test in TESTS if set(test.needs) <= present]
+    return [
+        _guaranteed(study, test) if isinstance(test, Guarantee) else _tested(study, test)
+        for test in TESTS
+        if set(test.needs) <= present
+    ]
 
 
 def _family(test: Comparison) -> int:
@@ -260,27 +367,62 @@ def _tested(study: Study, test: Comparison) -> Finding:
     if estimate is None or not math.isfinite(estimate.mean):
         return Finding(test.claim, test.quantity, "not measured", least, "–", UNDECIDED)
     if not math.isfinite(estimate.error):
-        return Finding(test.claim, test.quantity, f"{tell(estimate.mean)} (one seed: no interval)", least, "–", UNDECIDED)
+        return Finding(
+            test.claim, test.quantity, f"{tell(estimate.mean)} (one seed: no interval)", least, "–", UNDECIDED
+        )
     if estimate.error < ALIKE:
-        return Finding(test.claim, test.quantity, f"{tell(estimate.mean)} (all seeds alike: no interval)", least, "–", UNDECIDED)
+        return Finding(
+            test.claim,
+            test.quantity,
+            f"{tell(estimate.mean)} (all seeds alike: no interval)",
+            least,
+            "–",
+            UNDECIDED,
+        )
     level = 1 - 0.05 / _family(test)
     interval = estimate.interval(level)
     if test.same:
         apart = interval.low > test.least or interval.high < -test.least
         verdict = FAILS if apart else HOLDS if max(-interval.low, interval.high) < test.least else UNDECIDED
     else:
-        verdict = FAILS if interval.high < test.least else HOLDS if interval.low > test.above and estimate.mean >= test.least else UNDECIDED
+        verdict = (
+            FAILS
+            if interval.high < test.least
+            else HOLDS
+            if interval.low > test.above and estimate.mean >= test.least
+            else UNDECIDED
+        )
     shown = f"{tell(estimate.mean)} [{tell(interval.low)}, {tell(interval.high)}]"
     if test.room and (left := test.room(study)) < test.least:
-        return Finding(test.claim, test.quantity, f"{shown}; at the ceiling: only {tell(left)} is left to gain", least, "–", UNDECIDED)
-    found = f"within {tell(estimate.provable(level))}" if test.same else tell(test.above + estimate.detectable(level))
+        return Finding(
+            test.claim,
+            test.quantity,
+            f"{shown}; at the ceiling: only {tell(left)} is left to gain",
+            least,
+            "–",
+            UNDECIDED,
+        )
+    found = (
+        f"within {tell(estimate.provable(level))}"
+        if test.same
+        else tell(test.above + estimate.detectable(level))
+    )
     return Finding(test.claim, test.quantity, shown, least, found, verdict)
 
 
 def _guaranteed(study: Study, test: Guarantee) -> Finding:
     runs = study.of(test.baseline)
-    failed = sum(int((rewards_PG < study.threshold).sum()) for run in runs for rewards_PG in run.rewards.values())
+    failed = sum(
+        int((rewards_PG < study.threshold).sum()) for run in runs for rewards_PG in run.rewards.values()
+    )
     broken = sum(int((run.metrics["failed_positive_fraction"] > 0).sum()) for run in runs)
     steps = sum(len(run.metrics) for run in runs)
     shown = f"{broken} of {steps} batches ({failed:,} failures in all)"
-    return Finding(test.claim, f"{test.baseline}: batches in which a failure is rewarded", shown, "none", "any", FAILS if broken else HOLDS)
+    return Finding(
+        test.claim,
+        f"{test.baseline}: batches in which a failure is rewarded",
+        shown,
+        "none",
+        "any",
+        FAILS if broken else HOLDS,
+    )

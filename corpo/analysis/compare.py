@@ -25,9 +25,14 @@ def difference(study: Study, first: str, second: str, splits: Sequence[str], k: 
         return None
     both = []
     for baseline in (first, second):
-        tables = [table[table["split"].isin(splits)].set_index("prompt_id").sort_index() for table in study.by_seed(baseline)]
+        tables = [
+            table[table["split"].isin(splits)].set_index("prompt_id").sort_index()
+            for table in study.by_seed(baseline)
+        ]
         both.append(np.stack([table[f"pass@{k}"].to_numpy() for table in tables]))
-    return over_seeds_and_problems(both[0] - both[1], tables[0]["split"].to_list(), tables[0]["problem_id"].to_list())
+    return over_seeds_and_problems(
+        both[0] - both[1], tables[0]["split"].to_list(), tables[0]["problem_id"].to_list()
+    )
 
 
 def differences(study: Study) -> pd.DataFrame:
@@ -48,13 +53,34 @@ def differences(study: Study) -> pd.DataFrame:
             mine = reference["split"].isin(members)
             for k in dict.fromkeys((min(study.ks), max(study.ks))):
                 column = f"pass@{k}"
-                interval, p = paired_difference(list(100 * other[mine][column]), list(100 * reference[mine][column]), list(reference[mine]["problem_id"]))
-                by_seed = [100 * float(mean_of(one, members, column) - mean_of(two, members, column)) for one, two in seeds]
+                interval, p = paired_difference(
+                    list(100 * other[mine][column]),
+                    list(100 * reference[mine][column]),
+                    list(reference[mine]["problem_id"]),
+                )
+                by_seed = [
+                    100 * float(mean_of(one, members, column) - mean_of(two, members, column))
+                    for one, two in seeds
+                ]
                 both = difference(study, baseline, REFERENCE, members, k) if len(seeds) > 1 else None
-                low, high = (100 * end for end in both.interval()[1:]) if both else (float("nan"), float("nan"))
+                low, high = (
+                    (100 * end for end in both.interval()[1:]) if both else (float("nan"), float("nan"))
+                )
                 rows.append(
-                    {"split": split, "baseline": baseline, "k": k, "points": interval.mean, "low": interval.low, "high": interval.high, "p": p}
-                    | {"both_low": low, "both_high": high, "by_seed": " ".join(f"{points:+.1f}" for points in by_seed)}
+                    {
+                        "split": split,
+                        "baseline": baseline,
+                        "k": k,
+                        "points": interval.mean,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "p": p,
+                    }
+                    | {
+                        "both_low": low,
+                        "both_high": high,
+                        "by_seed": " ".join(f"{points:+.1f}" for points in by_seed),
+                    }
                 )
     return pd.DataFrame(rows)
 
@@ -68,14 +94,36 @@ def aggregates(study: Study) -> pd.DataFrame:
     splits = [split for split in TABLE_SPLITS if split in study.splits]
     rows = []
     for k in dict.fromkeys((min(study.ks), max(study.ks))):
-        scores = {name: np.array([[100 * mean_of(one, (split,), f"pass@{k}") for split in splits] for one in study.by_seed(name)]) for name in study.baselines}
+        scores = {
+            name: np.array(
+                [
+                    [100 * mean_of(one, (split,), f"pass@{k}") for split in splits]
+                    for one in study.by_seed(name)
+                ]
+            )
+            for name in study.baselines
+        }
         for name, scores_SM in scores.items():
             other_SM = scores.get(REFERENCE) if name != REFERENCE else None
-            row: dict[str, object] = {"baseline": name, "k": k, "seeds": len(scores_SM), **_middle_and_wins(scores_SM, other_SM)}
+            row: dict[str, object] = {
+                "baseline": name,
+                "k": k,
+                "seeds": len(scores_SM),
+                **_middle_and_wins(scores_SM, other_SM),
+            }
             if len(scores_SM) >= FEW_SEEDS:
                 picks = np.random.default_rng(0).integers(0, len(scores_SM), size=(DRAWS, len(scores_SM)))
-                drawn = pd.DataFrame([_middle_and_wins(scores_SM[pick], None if other_SM is None else other_SM[pick]) for pick in picks])
-                row |= {f"{what}_{end}": drawn[what].quantile(at) for what in drawn for end, at in (("low", 0.025), ("high", 0.975))}
+                drawn = pd.DataFrame(
+                    [
+                        _middle_and_wins(scores_SM[pick], None if other_SM is None else other_SM[pick])
+                        for pick in picks
+                    ]
+                )
+                row |= {
+                    f"{what}_{end}": drawn[what].quantile(at)
+                    for what in drawn
+                    for end, at in (("low", 0.025), ("high", 0.975))
+                }
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -86,7 +134,10 @@ def _middle_and_wins(scores_SM: np.ndarray, other_SM: np.ndarray | None) -> dict
     if other_SM is None:
         return middle
     won_SSM = np.heaviside(scores_SM[:, None] - other_SM[None], 0.5)
-    return middle | {"better": float(won_SSM.mean()), "better_paired": float(np.heaviside(scores_SM - other_SM, 0.5).mean())}
+    return middle | {
+        "better": float(won_SSM.mean()),
+        "better_paired": float(np.heaviside(scores_SM - other_SM, 0.5).mean()),
+    }
 
 
 def write_comparisons(study: Study, folder: Path) -> None:

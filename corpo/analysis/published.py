@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from scipy.stats import fisher_exact, nct, norm, t
 
 from corpo.evaluate.intervals import Interval, wilson
-from corpo.report.figures import COLOURS, NAMES, laid_out, styled
+from corpo.report.figures import COLOURS, NAMES, figure_style, finish_figure
 from corpo.report.tables import PUBLISHED, TITLES
 from corpo.utils.markdown import table as markdown_table
 
@@ -52,7 +52,9 @@ def possible_sizes(percentages: Sequence[float], most: int = 500, ties: bool = T
     """
     error = lambda n, percent: abs(100 * round(n * percent / 100) / n - percent)
     slack = 1e-9 if ties else -1e-9
-    return [n for n in range(1, most + 1) if all(error(n, percent) <= 0.05 + slack for percent in percentages)]
+    return [
+        n for n in range(1, most + 1) if all(error(n, percent) <= 0.05 + slack for percent in percentages)
+    ]
 
 
 def row_of_size(split: str, size: int) -> Row:
@@ -61,7 +63,10 @@ def row_of_size(split: str, size: int) -> Row:
 
 def published_rows() -> list[Row]:
     """Every row of the table at its smallest possible size."""
-    return [row_of_size(split, possible_sizes(list(percentages.values()))[0]) for split, percentages in PUBLISHED.items()]
+    return [
+        row_of_size(split, possible_sizes(list(percentages.values()))[0])
+        for split, percentages in PUBLISHED.items()
+    ]
 
 
 def problems_needed(first: float, second: float, power: float = 0.8, level: float = 0.05) -> float:
@@ -74,7 +79,9 @@ def problems_needed(first: float, second: float, power: float = 0.8, level: floa
         return math.inf
     z_level, z_power = norm.ppf(1 - level / 2), norm.ppf(power)
     mean = (first + second) / 2
-    spread = z_level * math.sqrt(2 * mean * (1 - mean)) + z_power * math.sqrt(first * (1 - first) + second * (1 - second))
+    spread = z_level * math.sqrt(2 * mean * (1 - mean)) + z_power * math.sqrt(
+        first * (1 - first) + second * (1 - second)
+    )
     return math.ceil((spread / (first - second)) ** 2)
 
 
@@ -83,10 +90,15 @@ def power_of(first: float, second: float, problems: int, level: float = 0.05) ->
     mean = (first + second) / 2
     error = math.sqrt((first * (1 - first) + second * (1 - second)) / problems)
     critical = norm.ppf(1 - level / 2) * math.sqrt(2 * mean * (1 - mean) / problems)
-    return float(norm.sf((critical - abs(first - second)) / error) + norm.cdf((-critical - abs(first - second)) / error))
+    return float(
+        norm.sf((critical - abs(first - second)) / error)
+        + norm.cdf((-critical - abs(first - second)) / error)
+    )
 
 
-def seeds_needed(difference: float, seed_deviation: float, power: float = 0.8, level: float = 0.05, most: int = 10_000) -> float:
+def seeds_needed(
+    difference: float, seed_deviation: float, power: float = 0.8, level: float = 0.05, most: int = 10_000
+) -> float:
     """Seeds of each method, so that a two-sided paired t test over seeds finds the difference; both in points, inf without a difference.
 
     `seed_deviation` is that of a seed's difference between the methods, whatever the number of problems. Exact, by the noncentral t.
@@ -118,11 +130,14 @@ def reanalysis(seed_deviation: float | None = None) -> pd.DataFrame:
                 "power": power_of(share, reference, row.size) if share != reference else 0.05,
                 "problems": problems_needed(share, reference),
             }
-            rows.append(found | ({"seeds": seeds_needed(row.points(baseline), seed_deviation)} if seed_deviation else {}))
+            rows.append(
+                found
+                | ({"seeds": seeds_needed(row.points(baseline), seed_deviation)} if seed_deviation else {})
+            )
     return pd.DataFrame(rows)
 
 
-@styled()
+@figure_style()
 def published_intervals() -> Figure:
     """The published table with Wilson intervals at the implied sizes; and how many problems each difference would take."""
     rows = published_rows()
@@ -130,8 +145,21 @@ def published_intervals() -> Figure:
     for offset, name in zip((-0.2, 0.0, 0.2), (REFERENCE, *OTHERS), strict=True):
         for at, row in enumerate(rows):
             interval = row.interval(name)
-            left.plot([100 * interval.low, 100 * interval.high], [at + offset] * 2, color=COLOURS[name], linewidth=2, label=NAMES[name] if at == 0 else None)
-            left.plot(100 * interval.mean, at + offset, "o", color=COLOURS[name], markersize=4, markeredgecolor="white")
+            left.plot(
+                [100 * interval.low, 100 * interval.high],
+                [at + offset] * 2,
+                color=COLOURS[name],
+                linewidth=2,
+                label=NAMES[name] if at == 0 else None,
+            )
+            left.plot(
+                100 * interval.mean,
+                at + offset,
+                "o",
+                color=COLOURS[name],
+                markersize=4,
+                markeredgecolor="white",
+            )
     left.set_yticks(range(len(rows)), [f"{TITLES[row.split]}\nn = {row.size}, implied" for row in rows])
     left.invert_yaxis()
     left.set(xlabel="pass@16, %", title="published, with 95% Wilson intervals")
@@ -140,11 +168,26 @@ def published_intervals() -> Figure:
     for offset, name in zip((-0.1, 0.1), OTHERS, strict=True):
         needed = table[table["baseline"] == name]["problems"].to_numpy()
         finite = np.isfinite(needed)
-        right.plot(needed[finite], np.flatnonzero(finite) + offset, "o", color=COLOURS[name], label=f"{NAMES[name]} against GRPO")
-    right.plot([row.size for row in rows], range(len(rows)), "|", color="#333333", markersize=14, label="implied size")
-    right.set(xscale="log", xlabel="problems a method for 80% power", title="what would settle each difference")
+        right.plot(
+            needed[finite],
+            np.flatnonzero(finite) + offset,
+            "o",
+            color=COLOURS[name],
+            label=f"{NAMES[name]} against GRPO",
+        )
+    right.plot(
+        [row.size for row in rows],
+        range(len(rows)),
+        "|",
+        color="#333333",
+        markersize=14,
+        label="implied size",
+    )
+    right.set(
+        xscale="log", xlabel="problems a method for 80% power", title="what would settle each difference"
+    )
     right.legend(fontsize=8)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 def by_size(most: int = 400) -> pd.DataFrame:
@@ -153,7 +196,10 @@ def by_size(most: int = 400) -> pd.DataFrame:
     for split, percentages in PUBLISHED.items():
         for size in possible_sizes(list(percentages.values()), most):
             row = row_of_size(split, size)
-            rows += [{"split": split, "baseline": baseline, "size": size, "p": row.p_value(baseline)} for baseline in OTHERS]
+            rows += [
+                {"split": split, "baseline": baseline, "size": size, "p": row.p_value(baseline)}
+                for baseline in OTHERS
+            ]
     return pd.DataFrame(rows)
 
 
@@ -163,7 +209,8 @@ def section() -> str:
     needed = table["problems"][np.isfinite(table["problems"])]
     first = sizes[sizes["p"] < 0.05].sort_values("size")
     larger = ", ".join(
-        f"{row['baseline']} on {row['split']} from {row['size']} problems" for row in first.drop_duplicates(["split", "baseline"]).to_dict("records")
+        f"{row['baseline']} on {row['split']} from {row['size']} problems"
+        for row in first.drop_duplicates(["split", "baseline"]).to_dict("records")
     )
     shown = table.assign(problems=table["problems"].map(lambda n: f"{n:,.0f}" if math.isfinite(n) else "–"))
     rows = [

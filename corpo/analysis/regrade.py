@@ -14,15 +14,27 @@ import pandas as pd
 import torch
 
 from corpo.analysis.study import Study
-from corpo.baselines.paper import BASELINES, advantages, check_baseline, needs_lengths, signal
+from corpo.baselines import BASELINES, advantage_stats, advantages, check_baseline, needs_lengths
 from corpo.task import Fault, OrdinalReward, Verdict
 from corpo.utils.files import write_text
 
 GROUP = 16  # where the group size is not what varies
 LEVELS, GROUPS = (2, 3, 5, 10), (2, 4, 8, 16, 32)
-SHARES = {"none": (-1.0, 0.0), "to 1/4": (0.0, 0.25), "to 1/2": (0.25, 0.5), "to 3/4": (0.5, 0.75), "more": (0.75, 1.0)}  # above the first, up to the second
+SHARES = {
+    "none": (-1.0, 0.0),
+    "to 1/4": (0.0, 0.25),
+    "to 1/2": (0.25, 0.5),
+    "to 3/4": (0.5, 0.75),
+    "more": (0.75, 1.0),
+}  # above the first, up to the second
 SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
-BY = {"levels": "levels of reward", "group": "rollouts in a group", "passed": "share of the group that passed", "split": "split", "baseline": "baseline"}
+BY = {
+    "levels": "levels of reward",
+    "group": "rollouts in a group",
+    "passed": "share of the group that passed",
+    "split": "split",
+    "baseline": "baseline",
+}
 
 
 class _Batch(NamedTuple):
@@ -45,7 +57,7 @@ class _Batch(NamedTuple):
         rewards = torch.tensor(self.rewards_PG)
         lengths = None if self.lengths_PG is None else torch.tensor(self.lengths_PG)
         found = advantages(rewards, self.baseline, threshold=self.threshold, lengths_PG=lengths)
-        return signal(rewards, found, self.threshold)["failed_positive_fraction"]
+        return advantage_stats(rewards, found, self.threshold)["failed_positive_fraction"]
 
 
 def regraded(study: Study) -> pd.DataFrame:
@@ -62,7 +74,13 @@ def regraded(study: Study) -> pd.DataFrame:
                 by_way.setdefault((batch.by, batch.value), []).append((batch.rewarded(), batch.failures()))
         for (by, value), pairs in by_way.items():
             found = pd.Series([share for share, _ in pairs]).dropna()
-            told = {"by": by, "value": value, "policy": policy, "seeds": len(found), "failures": float(np.mean([count for _, count in pairs]))}
+            told = {
+                "by": by,
+                "value": value,
+                "policy": policy,
+                "seeds": len(found),
+                "failures": float(np.mean([count for _, count in pairs])),
+            }
             rows.append(told | {"rewarded": found.mean(), "least": found.min(), "most": found.max()})
     return pd.DataFrame(rows)
 
@@ -112,13 +130,22 @@ def _graded(rollouts: pd.DataFrame) -> dict[int, np.ndarray]:
     said = rollouts[SCORES].fillna(0.0)
     verdict_R = said.groupby(SCORES, sort=False).ngroup().to_numpy()
     distinct = said.drop_duplicates().to_dict("records")
-    heard = [(Verdict(one["score_a"], one["score_b"]) if one["parsed"] else Fault.no_scores, (one["label_a"], one["label_b"])) for one in distinct]
+    heard = [
+        (
+            Verdict(one["score_a"], one["score_b"]) if one["parsed"] else Fault.no_scores,
+            (one["label_a"], one["label_b"]),
+        )
+        for one in distinct
+    ]
     return {levels: np.array([OrdinalReward(levels)(*one) for one in heard])[verdict_R] for levels in LEVELS}
 
 
 def can_be_regraded(study: Study) -> bool:
     """Whether there are as many rollouts of every prompt."""
-    return all(one["prompt_id"].value_counts().nunique() == 1 for one in (*study.bases.values(), *(run.rollouts for run in study.runs)))
+    return all(
+        one["prompt_id"].value_counts().nunique() == 1
+        for one in (*study.bases.values(), *(run.rollouts for run in study.runs))
+    )
 
 
 def write_regraded(study: Study, folder: Path) -> None:

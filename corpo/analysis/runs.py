@@ -18,7 +18,7 @@ EARLY = 5  # steps, and as many at the end: the paper's early batch, less noisy
 
 _percent: Callable[[float], str] = lambda share: f"{100 * share:.0f}"
 _ratio: Callable[[float], str] = lambda value: f"{value:.2f}"
-_LOOKS: dict[str, tuple[str, Callable[[float], str]]] = {
+RUN_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "passed": ("passed", _percent),
     "failed_positive": ("failures rewarded", _percent),
     "failed_positive_most": ("at most", _percent),
@@ -50,24 +50,36 @@ def _by_seed(study: Study, baseline: str, values: pd.Series) -> np.ndarray:
 
 
 def runs_table(study: Study) -> pd.DataFrame:
-    """One row a base or run, by seed: of training what `_LOOKS` names, and pass@1 of the paper's splits. Shares, not percent."""
+    """One row a base or run, by seed: of training what `RUN_COLUMNS` names, and pass@1 of the paper's splits. Shares, not percent."""
     parts = [_accuracies(study, "base").assign(seed=list(study.bases), policy="base")]
     for baseline in study.baselines:
         seeds = [run.seed for run in study.of(baseline)]
-        parts.append(_accuracies(study, baseline).assign(seed=seeds, policy=baseline, **_training(study, baseline)))
+        parts.append(
+            _accuracies(study, baseline).assign(seed=seeds, policy=baseline, **_training(study, baseline))
+        )
     table = pd.concat(parts).sort_values("seed", kind="stable", ignore_index=True)
-    return table[["seed", "policy", *_LOOKS, *(column for column in parts[0] if column not in ("seed", "policy"))]]
+    return table[
+        ["seed", "policy", *RUN_COLUMNS, *(column for column in parts[0] if column not in ("seed", "policy"))]
+    ]
 
 
 def _training(study: Study, baseline: str) -> dict[str, np.ndarray]:
     # Of a metric that was not measured at every step, or (then nan) never.
-    last_of = lambda column: _by_seed(study, baseline, study.curve(baseline, column).ffill().tail(1).sum(min_count=1))
+    last_of = lambda column: _by_seed(
+        study, baseline, study.curve(baseline, column).ffill().tail(1).sum(min_count=1)
+    )
     return {
         "passed": window(study, baseline, "pass_rate", late=False),
         "failed_positive": window(study, baseline, "failed_positive_fraction", late=False),
-        "failed_positive_most": _by_seed(study, baseline, study.curve(baseline, "failed_positive_fraction").max()),
+        "failed_positive_most": _by_seed(
+            study, baseline, study.curve(baseline, "failed_positive_fraction").max()
+        ),
         **{f"clip_{at}": window(study, baseline, "clip_active_fraction", late) for at, late in _ENDS},
-        **{f"{what}_ratio_{at}": signal_ratio(study, baseline, what, late) for what in ("count", "sum") for at, late in _ENDS},
+        **{
+            f"{what}_ratio_{at}": signal_ratio(study, baseline, what, late)
+            for what in ("count", "sum")
+            for at, late in _ENDS
+        },
         "validation": last_of("validation/pass@1"),
         "kl": last_of("validation/kl_from_start"),
     }
@@ -82,13 +94,19 @@ def _accuracies(study: Study, policy: str) -> pd.DataFrame:
     parts = {split for members in rows.values() if len(members) > 1 for split in members}
     tables = study.by_seed(policy)
     column = f"pass@{min(study.ks)}"
-    return pd.DataFrame({split: [mean_of(table, members, column) for table in tables] for split, members in rows.items() if split not in parts})
+    return pd.DataFrame(
+        {
+            split: [mean_of(table, members, column) for table in tables]
+            for split, members in rows.items()
+            if split not in parts
+        }
+    )
 
 
 def runs_markdown(table: pd.DataFrame) -> str:
     """The table of a report, in percent."""
-    splits = [column for column in table.columns if column not in ("seed", "policy", *_LOOKS)]
-    looks = {**_LOOKS, **{split: (split.replace("_", " "), _percent) for split in splits}}
+    splits = [column for column in table.columns if column not in ("seed", "policy", *RUN_COLUMNS)]
+    looks = {**RUN_COLUMNS, **{split: (split.replace("_", " "), _percent) for split in splits}}
     shown = lambda row: ("–" if np.isnan(row[name]) else show(row[name]) for name, (_, show) in looks.items())
     rows = [[row["seed"], row["policy"], *shown(row)] for row in table.to_dict("records")]
     return markdown_table(["seed", "policy", *(title for title, _ in looks.values())], rows)

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from corpo.evaluate.metrics import by_prompt
+from corpo.utils.errors import DataError
 from corpo.utils.files import read_json, read_jsonl, write_atomically, write_json, write_text
 
 # In a results folder. Of the records STUDY is written last, and of all the page.
@@ -46,17 +47,26 @@ class Run:
 class Study:
     """All runs of one experiment and what they start from."""
 
-    bases: Mapping[int, pd.DataFrame]  # rollouts of the policy that all start from; or, by seed, of the one that a seed starts from
+    bases: Mapping[
+        int, pd.DataFrame
+    ]  # rollouts of the policy that all start from; or, by seed, of the one that a seed starts from
     runs: Sequence[Run]
     threshold: float
     ks: Sequence[int]
-    shortcuts: pd.DataFrame  # one row a split, what judges reach that understand nothing (`corpo.evaluate.shortcut_floors`)
+    shortcuts: (
+        pd.DataFrame
+    )  # one row a split, what judges reach that understand nothing (`corpo.evaluate.shortcut_floors`)
 
     def __post_init__(self) -> None:
         """Baselines are compared seed by seed. Raises ValueError where one lacks a seed that another has."""
         had = {(run.baseline, run.seed) for run in self.runs}
         seeds = sorted({seed for _, seed in had})
-        if missing := [f"{baseline}-seed{seed}" for baseline in self.baselines for seed in seeds if (baseline, seed) not in had]:
+        if missing := [
+            f"{baseline}-seed{seed}"
+            for baseline in self.baselines
+            for seed in seeds
+            if (baseline, seed) not in had
+        ]:
             raise ValueError(f"without {', '.join(missing)}: every baseline needs the same seeds")
 
     @property
@@ -82,7 +92,11 @@ class Study:
 
     def curve(self, baseline: str, column: str) -> pd.DataFrame:
         """Steps x seeds of one metric, without steps at which it was not measured; empty where it never was."""
-        curves = {run.seed: run.metrics.set_index("step")[column].astype(float) for run in self.of(baseline) if column in run.metrics}
+        curves = {
+            run.seed: run.metrics.set_index("step")[column].astype(float)
+            for run in self.of(baseline)
+            if column in run.metrics
+        }
         return pd.DataFrame(curves).dropna(how="all")
 
     def by_seed(self, policy: str) -> list[pd.DataFrame]:
@@ -91,8 +105,13 @@ class Study:
 
     @cached_property
     def _by_seed(self) -> dict[str, list[pd.DataFrame]]:
-        policies = {"base": list(self.bases.values()), **{name: [run.rollouts for run in self.of(name)] for name in self.baselines}}
-        return {policy: [by_prompt(one, self.ks) for one in rollouts] for policy, rollouts in policies.items()}
+        policies = {
+            "base": list(self.bases.values()),
+            **{name: [run.rollouts for run in self.of(name)] for name in self.baselines},
+        }
+        return {
+            policy: [by_prompt(one, self.ks) for one in rollouts] for policy, rollouts in policies.items()
+        }
 
     def prompts(self, policy: str) -> pd.DataFrame:
         """One row a prompt, pass@k averaged over seeds; `policy` is "base" or a baseline."""
@@ -100,7 +119,12 @@ class Study:
         both = pd.concat(tables)
         columns = [f"pass@{k}" for k in self.ks]
         means = both.groupby("prompt_id")[columns].mean()
-        return tables[0].set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]].join(means).reset_index()
+        return (
+            tables[0]
+            .set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]]
+            .join(means)
+            .reset_index()
+        )
 
 
 def write_study(study: Study, examples: Sequence[dict[str, Any]], command: str, folder: Path) -> None:
@@ -118,42 +142,56 @@ def write_study(study: Study, examples: Sequence[dict[str, Any]], command: str, 
         _write(records / f"{run.name}-rewards.parquet", pd.concat(steps, ignore_index=True))
     write_text(records / "examples.json", json.dumps(list(examples), allow_nan=False) + "\n")
     runs = [{"baseline": run.baseline, "seed": run.seed, "options": dict(run.options)} for run in study.runs]
-    about = {"command": command, "threshold": study.threshold, "ks": list(study.ks), "bases": list(study.bases), "runs": runs}
+    about = {
+        "command": command,
+        "threshold": study.threshold,
+        "ks": list(study.ks),
+        "bases": list(study.bases),
+        "runs": runs,
+    }
     write_json(folder / STUDY, about)
 
 
 def _long(step: int, rewards_PG: np.ndarray, lengths_PG: np.ndarray) -> pd.DataFrame:
     """One row a rollout of a step."""
     prompts, rollouts = (axis.ravel() for axis in np.indices(rewards_PG.shape))
-    return pd.DataFrame({"step": step, "prompt": prompts, "rollout": rollouts, "reward": rewards_PG.ravel(), "tokens": lengths_PG.ravel()})
+    return pd.DataFrame(
+        {
+            "step": step,
+            "prompt": prompts,
+            "rollout": rollouts,
+            "reward": rewards_PG.ravel(),
+            "tokens": lengths_PG.ravel(),
+        }
+    )
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, lambda beside: table.to_parquet(beside, compression="zstd", index=False))
 
 
-class RecordsError(ValueError):
-    """A study's records cannot be read: the message names the file and says what to do."""
-
-
 @contextmanager
 def reading(path: Path) -> Iterator[Path]:
-    """Turns whatever goes wrong with a file of a results folder into RecordsError."""
+    """Turns whatever goes wrong with a file of a results folder into DataError."""
     try:
         yield path
     except (OSError, ValueError, KeyError, TypeError) as error:
         told = (str(error) or type(error).__name__).splitlines()[0]
         reason = "is not there" if isinstance(error, FileNotFoundError) else f"is damaged ({told})"
-        raise RecordsError(f"{path}: {reason}; restore it, or run the study again (its command is in report.md)") from error
+        raise DataError(
+            f"{path}: {reason}; restore it, or run the study again (its command is in report.md)"
+        ) from error
 
 
 def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
-    """What `write_study` kept: the study and its examples. Raises RecordsError where a file is missing or is not what it should be."""
+    """What `write_study` kept: the study and its examples. Raises DataError where a file is missing or is not what it should be."""
     records = folder / "records"
     with reading(folder / STUDY) as path:
         about = read_json(path)
         # records from before options were kept are all of default ones
-        runs_told = [(str(one["baseline"]), int(one["seed"]), dict(one.get("options", {}))) for one in about["runs"]]
+        runs_told = [
+            (str(one["baseline"]), int(one["seed"]), dict(one.get("options", {}))) for one in about["runs"]
+        ]
         threshold, ks, seeds = float(about["threshold"]), list(about["ks"]), list(about["bases"])
     runs = []
     for baseline, seed, options in runs_told:
@@ -162,13 +200,18 @@ def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
         with reading(records / f"{name}-rewards.parquet") as path:
             steps = pd.read_parquet(path).reindex(columns=columns).groupby("step")
             rewards, lengths = (
-                {int(str(step)): table.pivot(index="prompt", columns="rollout", values=column).to_numpy() for step, table in steps}
+                {
+                    int(str(step)): table.pivot(index="prompt", columns="rollout", values=column).to_numpy()
+                    for step, table in steps
+                }
                 for column in ("reward", "tokens")
             )
         with reading(folder / "metrics" / f"{name}.jsonl") as path:
             metrics = pd.DataFrame(read_jsonl(path))
             metrics["step"]  # what all else hangs on
-        runs.append(Run(baseline, seed, metrics, rewards, _rollouts(records / f"{name}.parquet"), lengths, options))
+        runs.append(
+            Run(baseline, seed, metrics, rewards, _rollouts(records / f"{name}.parquet"), lengths, options)
+        )
     bases = {int(seed): _rollouts(records / f"base-seed{seed}.parquet") for seed in seeds}
     with reading(records / "shortcuts.parquet") as path:
         shortcuts = pd.read_parquet(path)
@@ -198,8 +241,13 @@ def write_variants(studies: Mapping[str, Study], folder: Path) -> None:
     for variant, study in studies.items():
         policies = [("base", seed, rollouts) for seed, rollouts in study.bases.items()]
         policies += [(run.baseline, run.seed, run.rollouts) for run in study.runs]
-        passed += [rollouts[_PASSED].assign(variant=variant, policy=policy, seed=seed) for policy, seed, rollouts in policies]
-        steps += [run.metrics.assign(variant=variant, policy=run.baseline, seed=run.seed) for run in study.runs]
+        passed += [
+            rollouts[_PASSED].assign(variant=variant, policy=policy, seed=seed)
+            for policy, seed, rollouts in policies
+        ]
+        steps += [
+            run.metrics.assign(variant=variant, policy=run.baseline, seed=run.seed) for run in study.runs
+        ]
         options = {baseline: dict(study.options(baseline)) for baseline in study.baselines}
         about[variant] = {"threshold": study.threshold, "ks": list(study.ks), "baselines": options}
     _write(folder / "records/passed.parquet", pd.concat(passed, ignore_index=True))
@@ -208,16 +256,23 @@ def write_variants(studies: Mapping[str, Study], folder: Path) -> None:
 
 
 def read_variants(folder: Path) -> dict[str, Study]:
-    """What `write_variants` kept. Raises RecordsError where a file is missing or is not what it should be."""
+    """What `write_variants` kept. Raises DataError where a file is missing or is not what it should be."""
     with reading(folder / VARIANTS) as path:
         about = read_json(path)
-        told = {str(variant): (float(one["threshold"]), list(one["ks"]), dict(one["baselines"])) for variant, one in about.items()}
+        told = {
+            str(variant): (float(one["threshold"]), list(one["ks"]), dict(one["baselines"]))
+            for variant, one in about.items()
+        }
     passed, steps = _by_run(folder / "records/passed.parquet"), _by_run(folder / "records/steps.parquet")
     studies = {}
     with reading(folder / VARIANTS):
         for variant in dict.fromkeys(of for of, _, _ in passed):
             threshold, ks, options = told[variant]
-            bases = {seed: rollouts for (of, policy, seed), rollouts in passed.items() if (of, policy) == (variant, "base")}
+            bases = {
+                seed: rollouts
+                for (of, policy, seed), rollouts in passed.items()
+                if (of, policy) == (variant, "base")
+            }
             runs = [
                 Run(policy, seed, metrics, {}, passed[variant, policy, seed], {}, options[policy])
                 for (of, policy, seed), metrics in steps.items()
@@ -230,8 +285,14 @@ def read_variants(folder: Path) -> dict[str, Study]:
 def _by_run(path: Path) -> dict[tuple[str, str, int], pd.DataFrame]:
     """By variant, policy and seed, in the order written; without metrics that were not measured."""
     with reading(path):
-        parts = [table.dropna(axis=1, how="all") for _, table in pd.read_parquet(path).groupby(["variant", "policy", "seed"], sort=False)]
-        return {(str(one["variant"].iloc[0]), str(one["policy"].iloc[0]), int(one["seed"].iloc[0])): one for one in parts}
+        parts = [
+            table.dropna(axis=1, how="all")
+            for _, table in pd.read_parquet(path).groupby(["variant", "policy", "seed"], sort=False)
+        ]
+        return {
+            (str(one["variant"].iloc[0]), str(one["policy"].iloc[0]), int(one["seed"].iloc[0])): one
+            for one in parts
+        }
 
 
 def newest_study(results: Path) -> Path:

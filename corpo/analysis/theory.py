@@ -19,7 +19,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln, gammaln
 from scipy.stats import norm
 
-LARGEST_DENOMINATOR, MOST_STEPS = 1000, 2000  # of rewards as fractions, and from the lowest to the highest in units
+LARGEST_DENOMINATOR, MOST_STEPS = (
+    1000,
+    2000,
+)  # of rewards as fractions, and from the lowest to the highest in units
 CONCENTRATIONS = (0.1, 1e4)  # searched: prompts that hardly share a level, and prompts that are all alike
 
 
@@ -74,7 +77,9 @@ def make_levels(values: Sequence[float], probabilities: Sequence[Any], threshold
     common = math.gcd(*(int(part * finest) for part in [*parts, limit])) or 1
     unit = Fraction(common, finest)
     if parts[-1] - parts[0] > MOST_STEPS * unit:
-        raise ValueError(f"rewards from {values[order[0]]:g} to {values[order[-1]]:g}: no unit of at least 1/{MOST_STEPS} of that range fits them all")
+        raise ValueError(
+            f"rewards from {values[order[0]]:g} to {values[order[-1]]:g}: no unit of at least 1/{MOST_STEPS} of that range fits them all"
+        )
     steps_L = np.array([int(part / unit) for part in parts])
     chosen = [probabilities[at] for at in order]
     probabilities_L = np.array(chosen, dtype=object if isinstance(chosen[0], Fraction) else np.float64)
@@ -85,14 +90,18 @@ def make_levels(values: Sequence[float], probabilities: Sequence[Any], threshold
 
 def spread(failures: Sequence[float], successes: Sequence[float], pass_rate: Any, threshold: float) -> Levels:
     """Failures and successes each spread evenly over their levels; exact where `pass_rate` is a Fraction."""
-    probabilities = [(1 - pass_rate) / len(failures)] * len(failures) + [pass_rate / len(successes)] * len(successes)
+    probabilities = [(1 - pass_rate) / len(failures)] * len(failures) + [pass_rate / len(successes)] * len(
+        successes
+    )
     return make_levels([*failures, *successes], probabilities, threshold)
 
 
 def pooled(rewards_PG: np.ndarray, threshold: float) -> Levels:
     """The levels of a batch with their exact shares."""
     values, counts = np.unique(rewards_PG, return_counts=True)
-    return make_levels(values.tolist(), [Fraction(int(count), rewards_PG.size) for count in counts], threshold)
+    return make_levels(
+        values.tolist(), [Fraction(int(count), rewards_PG.size) for count in counts], threshold
+    )
 
 
 def as_floats(levels: Levels) -> Levels:
@@ -112,7 +121,12 @@ def joint(levels: Levels, group: int, variation: Variation | None = None) -> tup
         one = np.zeros(int(levels.steps_L[-1] - levels.steps_L[0]) + 1, dtype=levels.probabilities_L.dtype)
         one[levels.steps_L - levels.steps_L[0]] = levels.probabilities_L
         return sums_M, levels.probabilities_L[:, None] * _power(one, group - 1)
-    return sums_M, np.stack([_varied_sum(as_floats(levels), own, group - 1, variation, width) for own in range(len(levels.steps_L))])
+    return sums_M, np.stack(
+        [
+            _varied_sum(as_floats(levels), own, group - 1, variation, width)
+            for own in range(len(levels.steps_L))
+        ]
+    )
 
 
 def _power(one: np.ndarray, exponent: int) -> np.ndarray:
@@ -134,7 +148,9 @@ def _varied_sum(levels: Levels, own: int, count: int, variation: Variation, widt
     tables, sides = [], []
     for concentration, which_L in ((variation.failures, failed_L), (variation.successes, ~failed_L)):
         q_L = levels.probabilities_L[which_L]
-        alpha_L = concentration * q_L / max(q_L.sum(), np.finfo(float).tiny) + (np.flatnonzero(which_L) == own)
+        alpha_L = concentration * q_L / max(q_L.sum(), np.finfo(float).tiny) + (
+            np.flatnonzero(which_L) == own
+        )
         tables.append(_draws_and_sums(alpha_L, offsets_L[which_L], count, width))
         sides.append(variation.pass_rate * q_L.sum() + float(which_L[own]))
     total_M = np.zeros(width)
@@ -198,8 +214,10 @@ BASELINES: dict[str, Exact] = {
 }
 
 
-def expected_signal(levels: Levels, baseline: str, group: int, variation: Variation | None = None) -> dict[str, float]:
-    """What `corpo.baselines.paper.signal` measures, expected: by the same names, counts and sums per group, ratios and shares of expectations."""
+def expected_signal(
+    levels: Levels, baseline: str, group: int, variation: Variation | None = None
+) -> dict[str, float]:
+    """What `corpo.baselines.signal` measures, expected: by the same names, counts and sums per group, ratios and shares of expectations."""
     sums_M, p_LM = joint(levels, group, variation)
     numerator_LM, denominator = BASELINES[baseline](levels.steps_L[:, None], sums_M, group, levels.threshold)
     scale = levels.unit / denominator
@@ -209,14 +227,24 @@ def expected_signal(levels: Levels, baseline: str, group: int, variation: Variat
     out = {
         "reward_mean": levels.mean,
         "pass_rate": float(levels.pass_rate),
-        "failed_positive_fraction": ratio(p_LM[(numerator_LM > 0) & failed_L1].sum(), p_LM[levels.failed_L].sum()),
-        "clip_active_fraction": float(p_LM[levels.steps_L[:, None] + sums_M < group * levels.threshold].sum()),
-        "silent_group_fraction": float(_all_alike(levels, group, variation)[above_L == 0].sum()),
+        "failed_positive_fraction": ratio(
+            p_LM[(numerator_LM > 0) & failed_L1].sum(), p_LM[levels.failed_L].sum()
+        ),
+        "clip_active_fraction": float(
+            p_LM[levels.steps_L[:, None] + sums_M < group * levels.threshold].sum()
+        ),
+        "zero_advantage_fraction": float(_all_alike(levels, group, variation)[above_L == 0].sum()),
     }
-    for suffix, chosen_L1 in (("", np.ones_like(failed_L1)), ("_correct", ~failed_L1), ("_failed", failed_L1)):
+    for suffix, chosen_L1 in (
+        ("", np.ones_like(failed_L1)),
+        ("_correct", ~failed_L1),
+        ("_failed", failed_L1),
+    ):
         up_LM, down_LM = (numerator_LM > 0) & chosen_L1, (numerator_LM < 0) & chosen_L1
         up, down = group * p_LM[up_LM].sum(), group * p_LM[down_LM].sum()
-        up_sum, down_sum = (group * scale * abs((p_LM[where] * numerator_LM[where]).sum()) for where in (up_LM, down_LM))
+        up_sum, down_sum = (
+            group * scale * abs((p_LM[where] * numerator_LM[where]).sum()) for where in (up_LM, down_LM)
+        )
         out |= {
             f"positive_count{suffix}": float(up),
             f"negative_count{suffix}": float(down),
@@ -259,7 +287,9 @@ def failed_positive_normal(levels: Levels, group: int) -> float:
 
 def clip_active_normal(levels: Levels, group: int) -> float:
     """The central limit for the probability that the group's mean is below R_min_correct: the switch is sigma / sqrt(G) wide."""
-    return float(norm.cdf((levels.threshold * float(levels.unit) - levels.mean) * math.sqrt(group) / levels.deviation))
+    return float(
+        norm.cdf((levels.threshold * float(levels.unit) - levels.mean) * math.sqrt(group) / levels.deviation)
+    )
 
 
 def pass_rate_with_mean(levels: Levels, mean: float) -> float:
@@ -268,7 +298,10 @@ def pass_rate_with_mean(levels: Levels, mean: float) -> float:
     With R_min_correct it is where CoRPO turns to preference; with the best failure's reward, where large groups stop rewarding failures.
     """
     values_L, q_L = levels.steps_L * float(levels.unit), levels.probabilities_L.astype(float)
-    low, high = (float((q_L * values_L)[which].sum() / q_L[which].sum()) for which in (levels.failed_L, ~levels.failed_L))
+    low, high = (
+        float((q_L * values_L)[which].sum() / q_L[which].sum())
+        for which in (levels.failed_L, ~levels.failed_L)
+    )
     return (mean - low) / (high - low)
 
 
@@ -297,7 +330,9 @@ def fit_concentration(counts_PL: np.ndarray) -> float:
 def fit_variation(counts_PL: np.ndarray, failed_L: np.ndarray) -> Variation:
     """Each of the three by itself, for the likelihood is their product."""
     sides_P2 = np.stack([counts_PL[:, failed_L].sum(axis=1), counts_PL[:, ~failed_L].sum(axis=1)], axis=1)
-    return Variation(*(fit_concentration(one) for one in (sides_P2, counts_PL[:, failed_L], counts_PL[:, ~failed_L])))
+    return Variation(
+        *(fit_concentration(one) for one in (sides_P2, counts_PL[:, failed_L], counts_PL[:, ~failed_L]))
+    )
 
 
 @dataclass(frozen=True)
@@ -313,20 +348,41 @@ class Prediction:
     variation: Variation
 
 
-def predictions(rewards: Mapping[int, np.ndarray], threshold: float, draws: int = 200, seed: int = 0) -> list[Prediction]:
+def predictions(
+    rewards: Mapping[int, np.ndarray], threshold: float, draws: int = 200, seed: int = 0
+) -> list[Prediction]:
     """One a step, from rewards_PG by step. How levels meet in groups is predicted; the levels' shares and how much prompts differ are the batch's own."""
-    return [_predict(step, rewards[step], threshold, draws, np.random.default_rng([seed, step])) for step in sorted(rewards)]
+    return [
+        _predict(step, rewards[step], threshold, draws, np.random.default_rng([seed, step]))
+        for step in sorted(rewards)
+    ]
 
 
-def _predict(step: int, rewards_PG: np.ndarray, threshold: float, draws: int, rng: np.random.Generator) -> Prediction:
+def _predict(
+    step: int, rewards_PG: np.ndarray, threshold: float, draws: int, rng: np.random.Generator
+) -> Prediction:
     levels, index_PG, variation = _fitted(rewards_PG, threshold)
     prompts, group = rewards_PG.shape
-    alike, varied = (expected_signal(levels, "grpo", group, one)["failed_positive_fraction"] for one in (None, variation))
+    alike, varied = (
+        expected_signal(levels, "grpo", group, one)["failed_positive_fraction"] for one in (None, variation)
+    )
     q_DPL = draw_prompts(levels, variation, (draws, prompts), rng)
     drawn_DPG = (rng.random((draws, prompts, group, 1)) > q_DPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
     shares_D = _failed_positive(levels, drawn_DPG)
-    low, high = np.quantile(shares_D[~np.isnan(shares_D)], [0.025, 0.975]) if not np.isnan(shares_D).all() else (math.nan, math.nan)
-    return Prediction(step, float(_failed_positive(levels, index_PG[None])[0]), alike, varied, float(low), float(high), variation)
+    low, high = (
+        np.quantile(shares_D[~np.isnan(shares_D)], [0.025, 0.975])
+        if not np.isnan(shares_D).all()
+        else (math.nan, math.nan)
+    )
+    return Prediction(
+        step,
+        float(_failed_positive(levels, index_PG[None])[0]),
+        alike,
+        varied,
+        float(low),
+        float(high),
+        variation,
+    )
 
 
 def _fitted(rewards_PG: np.ndarray, threshold: float) -> tuple[Levels, np.ndarray, Variation]:
@@ -337,7 +393,9 @@ def _fitted(rewards_PG: np.ndarray, threshold: float) -> tuple[Levels, np.ndarra
     return levels, index_PG, fit_variation(counts_PL, levels.failed_L)
 
 
-def partly_drawn(rewards_PG: np.ndarray, threshold: float, draws: int = 50, seed: int = 0) -> tuple[float, float]:
+def partly_drawn(
+    rewards_PG: np.ndarray, threshold: float, draws: int = 50, seed: int = 0
+) -> tuple[float, float]:
     """The predicted share where a part of what happened is kept: how many of each group failed; that, and at which levels. The rest is drawn from the fit.
 
     What the first changes is the fault of the law of pass rates, what the second adds that of failures' levels, and what then is left that of
@@ -349,7 +407,10 @@ def partly_drawn(rewards_PG: np.ndarray, threshold: float, draws: int = 50, seed
         return math.nan, math.nan
     size = (draws, *rewards_PG.shape)
     drawn = {}
-    for failed, which_L, concentration in ((True, levels.failed_L, variation.failures), (False, ~levels.failed_L, variation.successes)):
+    for failed, which_L, concentration in (
+        (True, levels.failed_L, variation.failures),
+        (False, ~levels.failed_L, variation.successes),
+    ):
         if which_L.any():
             shares_DPL = _shares(levels, which_L, concentration, size[:2], rng)
             at_DPG = (rng.random((*size, 1)) > shares_DPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
@@ -359,7 +420,9 @@ def partly_drawn(rewards_PG: np.ndarray, threshold: float, draws: int = 50, seed
     return of(drawn[True]), of(index_PG)
 
 
-def _shares(levels: Levels, which_L: np.ndarray, concentration: float, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def _shares(
+    levels: Levels, which_L: np.ndarray, concentration: float, size: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
     """Of prompts that differ so, the shares of the levels of one side, failures or successes."""
     q_L = levels.probabilities_L.astype(float)[which_L]
     return rng.dirichlet(concentration * q_L / q_L.sum(), size)
@@ -369,17 +432,33 @@ def dependence(rewards_PG: np.ndarray, threshold: float) -> float:
     """Correlation over prompts of the pass rate with the mean reward of failures, which `Variation` takes as 0; nan where either is the same for all."""
     failed_PG = rewards_PG < threshold
     mixed_P = failed_PG.any(axis=1) & ~failed_PG.all(axis=1)
-    passed_P, level_P = (~failed_PG).mean(axis=1)[mixed_P], np.ma.masked_where(~failed_PG, rewards_PG).mean(axis=1)[mixed_P]
-    return float(np.corrcoef(passed_P, level_P)[0, 1]) if mixed_P.any() and np.ptp(passed_P) and np.ptp(level_P) else math.nan
+    passed_P, level_P = (
+        (~failed_PG).mean(axis=1)[mixed_P],
+        np.ma.masked_where(~failed_PG, rewards_PG).mean(axis=1)[mixed_P],
+    )
+    return (
+        float(np.corrcoef(passed_P, level_P)[0, 1])
+        if mixed_P.any() and np.ptp(passed_P) and np.ptp(level_P)
+        else math.nan
+    )
 
 
-def draw_prompts(levels: Levels, variation: Variation, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def draw_prompts(
+    levels: Levels, variation: Variation, size: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
     """Level probabilities (*size, L) of prompts that differ so."""
     q_L, failed_L = levels.probabilities_L.astype(float), levels.failed_L
     drawn = np.zeros((*size, len(q_L)))
     failing = q_L[failed_L].sum()
-    chance = rng.beta(variation.pass_rate * failing, variation.pass_rate * (1 - failing), size) if 0 < failing < 1 else np.full(size, failing)
-    for which_L, concentration, side in ((failed_L, variation.failures, chance), (~failed_L, variation.successes, 1 - chance)):
+    chance = (
+        rng.beta(variation.pass_rate * failing, variation.pass_rate * (1 - failing), size)
+        if 0 < failing < 1
+        else np.full(size, failing)
+    )
+    for which_L, concentration, side in (
+        (failed_L, variation.failures, chance),
+        (~failed_L, variation.successes, 1 - chance),
+    ):
         if which_L.any():
             drawn[..., which_L] = side[..., None] * _shares(levels, which_L, concentration, size, rng)
     return drawn
@@ -391,4 +470,6 @@ def _failed_positive(levels: Levels, index_DPG: np.ndarray) -> np.ndarray:
     failed_DPG = steps_DPG < levels.threshold
     positive_DPG = steps_DPG.shape[2] * steps_DPG > steps_DPG.sum(axis=2, keepdims=True)
     failed_D = failed_DPG.sum(axis=(1, 2))
-    return np.where(failed_D, (positive_DPG & failed_DPG).sum(axis=(1, 2)) / np.maximum(failed_D, 1), math.nan)
+    return np.where(
+        failed_D, (positive_DPG & failed_DPG).sum(axis=(1, 2)) / np.maximum(failed_D, 1), math.nan
+    )

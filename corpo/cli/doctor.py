@@ -59,9 +59,16 @@ def _version(distribution: str) -> str | None:
 
 def _python() -> list[Check]:
     names = ("torch", "transformers", "datasets", "hydra-core")
-    found = [Check(name, _version(name) or "missing", "ok" if _version(name) else "needed", "make setup") for name in names]
+    found = [
+        Check(name, _version(name) or "missing", "ok" if _version(name) else "needed", "make setup")
+        for name in names
+    ]
     python = ".".join(map(str, sys.version_info[:3]))
-    return [Check("corpo", f"commit {commit()}"), Check("python", python, "ok" if sys.version_info >= (3, 11) else "needed", "Python 3.11 or later"), *found]
+    return [
+        Check("corpo", f"commit {commit()}"),
+        Check("python", python, "ok" if sys.version_info >= (3, 11) else "needed", "Python 3.11 or later"),
+        *found,
+    ]
 
 
 def _devices() -> list[Check]:
@@ -69,18 +76,33 @@ def _devices() -> list[Check]:
 
     from corpo.policy.load import multiplies_bfloat16
 
-    flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split() if Path("/proc/cpuinfo").exists() else []
+    flags = (
+        Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
+        if Path("/proc/cpuinfo").exists()
+        else []
+    )
     fast = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     cpu = f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {' '.join(fast) or 'no AVX2'}"
     bf16 = multiplies_bfloat16()
-    slow = "" if bf16 else "no instructions for bfloat16: of models other than the nano, take model.dtype=float32"
-    gpus = [f"{torch.cuda.get_device_name(at)}, {torch.cuda.get_device_properties(at).total_memory / 2**30:.0f} GiB" for at in range(torch.cuda.device_count())]
+    slow = (
+        ""
+        if bf16
+        else "no instructions for bfloat16: of models other than the nano, take model.dtype=float32"
+    )
+    gpus = [
+        f"{torch.cuda.get_device_name(at)}, {torch.cuda.get_device_properties(at).total_memory / 2**30:.0f} GiB"
+        for at in range(torch.cuda.device_count())
+    ]
     none = Check("GPU", "none", "optional", "everything runs without; experiment=paper needs 8 of 80 GiB")
-    return [Check("CPU", cpu, "ok" if bf16 else "optional", slow), *([Check("GPU", gpu) for gpu in gpus] or [none])]
+    return [
+        Check("CPU", cpu, "ok" if bf16 else "optional", slow),
+        *([Check("GPU", gpu) for gpu in gpus] or [none]),
+    ]
 
 
 def _sandbox() -> Check:
-    from corpo.data.execution.sandbox import Isolation, Sandbox, SandboxError
+    from corpo.data.execution.sandbox import Isolation, Sandbox
+    from corpo.utils.errors import SandboxError
 
     try:
         level = Sandbox().isolation
@@ -88,16 +110,27 @@ def _sandbox() -> Check:
         return Check("sandbox", str(error), "needed", "candidate programs cannot be executed")
     if level is Isolation.namespaces:
         return Check("sandbox", "namespaces: programs see no network, no other process, no file of yours")
-    return Check("sandbox", "process limits only", "optional", "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1) to isolate programs fully")
+    return Check(
+        "sandbox",
+        "process limits only",
+        "optional",
+        "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1) to isolate programs fully",
+    )
 
 
 def _disk() -> Check:
     free = shutil.disk_usage(ROOT).free / 2**30
-    return Check("disk", f"{free:.0f} GiB free", "ok" if free > 5 else "needed", "a study of the nano takes 1 GiB, one of SmolLM2 about 20")
+    return Check(
+        "disk",
+        f"{free:.0f} GiB free",
+        "ok" if free > 5 else "needed",
+        "a study of the nano takes 1 GiB, one of SmolLM2 about 20",
+    )
 
 
 def _base() -> Check:
-    from corpo.policy.load import ModelError, policy_hash
+    from corpo.policy.load import policy_hash
+    from corpo.utils.errors import ModelError
 
     try:
         return Check("base policy", f"{ModelConfig.path}, {policy_hash(str(ROOT / ModelConfig.path))}")
@@ -123,7 +156,12 @@ def main() -> None:
     marks = {"ok": "[green]✓", "optional": "[yellow]–", "needed": "[red]✗"}
     every = checks()
     for check in every:
-        table.add_row(marks[check.state], check.name, escape(check.found), escape(check.advice) if check.state != "ok" else "")
+        table.add_row(
+            marks[check.state],
+            check.name,
+            escape(check.found),
+            escape(check.advice) if check.state != "ok" else "",
+        )
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     sys.exit(1 if any(check.state == "needed" for check in every) else 0)
 

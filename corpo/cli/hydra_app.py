@@ -32,7 +32,9 @@ from corpo.pipeline.variants import variants
 from corpo.utils import ranks
 from corpo.utils.paths import CONF, ROOT
 
-os.environ.setdefault("TQDM_DISABLE", "1")  # other libraries' bars for loading a file; ours show what takes long
+os.environ.setdefault(
+    "TQDM_DISABLE", "1"
+)  # other libraries' bars for loading a file; ours show what takes long
 
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -44,7 +46,10 @@ def app(run: Callable[[Config], None], stages: Callable[[Config], Sequence[Stage
     """
     arguments = sys.argv[1:]
     sweep = None
-    if not any(argument in ("--help", "-h", "--hydra-help", "--version", "--info", "-i", "--cfg", "-c") for argument in arguments):
+    if not any(
+        argument in ("--help", "-h", "--hydra-help", "--version", "--info", "-i", "--cfg", "-c")
+        for argument in arguments
+    ):
         jobs = checked(arguments)
         try:
             if _is_sweep(arguments) and any(config.dry_run for _, config in jobs):
@@ -107,26 +112,36 @@ def validated(composed: DictConfig) -> Config:
         except ModuleNotFoundError as error:
             if error.name != module.split(".")[0]:
                 raise
-            raise ValueError(f"plugins=[{module}]: no module of that name; put it into this folder or on PYTHONPATH") from None
+            raise ValueError(
+                f"plugins=[{module}]: no module of that name; put it into this folder or on PYTHONPATH"
+            ) from None
     try:
         config: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         raise (error.__cause__ if isinstance(error.__cause__, ValueError) else error) from None
     for option in _unknown(config):
         raise ValueError(f"{option}: no such option")
-    from corpo.baselines.paper import check_baseline
+    from corpo.baselines import check_baseline
 
     for one in (config, *(variants(config).values() if config.study.variants else ())):
         for name in (one.baseline.name, *one.study.baselines):
-            check_baseline(name, one.baseline.options if name == one.baseline.name else {}, one.train.group)
-    if config.train.prompts % ranks.size():
-        raise ValueError(f"train.prompts={config.train.prompts}: must be a multiple of the {ranks.size()} processes that torchrun started")
+            check_baseline(
+                name, one.baseline.options if name == one.baseline.name else {}, one.train.group_size
+            )
+    if config.train.prompts_per_step % ranks.world_size():
+        raise ValueError(
+            f"train.prompts_per_step={config.train.prompts_per_step}: must be a multiple of the {ranks.world_size()} processes that torchrun started"
+        )
     return config
 
 
 def _unknown(config: Any, prefix: str = "") -> Iterator[str]:
     """What `+name=value` has put where the schema has no such field: OmegaConf makes it an attribute, which nobody would read."""
-    known = {field.name for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else set(config)
+    known = (
+        {field.name for field in dataclasses.fields(config)}
+        if dataclasses.is_dataclass(config)
+        else set(config)
+    )
     for name, value in (config if isinstance(config, dict) else vars(config)).items():
         if name not in known:
             yield f"{prefix}{name}"
@@ -153,20 +168,29 @@ def _jobs(arguments: list[str]) -> list[list[str]]:
 
 
 def _errors_for_users() -> list[type[Exception]]:
-    from corpo.data.execution.labelling import LabelError
-    from corpo.data.execution.sandbox import SandboxError
-    from corpo.data.store import DataError
-    from corpo.policy.load import ModelError
-    from corpo.rollout import EngineError
-    from corpo.train.health import NumberError
-    from corpo.utils.files import StorageError
+    from corpo.utils.errors import (
+        DataError,
+        EngineError,
+        ModelError,
+        NonFiniteError,
+        SandboxError,
+        StorageError,
+    )
 
-    return [DataError, EngineError, LabelError, ModelError, NumberError, SandboxError, StorageError]
+    return [DataError, EngineError, DataError, ModelError, NonFiniteError, SandboxError, StorageError]
 
 
 def refuse(error: BaseException) -> Any:
     lines = [line.strip() for line in _whole(error).splitlines() if line.strip()]
-    idle = ("full_key", "object_type", "reference_type", "To append", "Set the env", "Config search path", "provider=")  # Hydra's talk of itself
+    idle = (
+        "full_key",
+        "object_type",
+        "reference_type",
+        "To append",
+        "Set the env",
+        "Config search path",
+        "provider=",
+    )  # Hydra's talk of itself
     text = " ".join(line for line in lines if not line.startswith(idle))
     print(f"corpo: {text}{_suggestion(_whole(error))}", file=sys.stderr)
     sys.exit(2)
@@ -187,12 +211,16 @@ def _suggestion(text: str) -> str:
     known = options(Config)
     declared = set(known)
     known += dict.fromkeys(option.rpartition(".")[0] for option in known if "." in option)
-    for key in re.findall(r"full_key: (\S+)|^(\S+): no such option|(?:Could not override|Key) '([^']+)'", text):
+    for key in re.findall(
+        r"full_key: (\S+)|^(\S+): no such option|(?:Could not override|Key) '([^']+)'", text
+    ):
         name = "".join(key).split("[")[0]
         if name.rpartition(".")[0] in declared:  # an option that holds names of the user's
             return f" (with a + before it, as in +{name}=..., it is added)"
         same = [option for option in known if option.split(".")[-1] == name.split(".")[-1]]
-        if name not in known and (close := same or difflib.get_close_matches(name, known, n=1) or _leaf_like(name, known)):
+        if name not in known and (
+            close := same or difflib.get_close_matches(name, known, n=1) or _leaf_like(name, known)
+        ):
             return f" (did you mean {' or '.join(close)}?)"
     return ""
 

@@ -21,7 +21,10 @@ COMMANDS = {
     "tune": ("tune", "every baseline at every variant, judged on validation alone"),
     "ablate": ("ablate", "every baseline under every variant, trained and evaluated: a table and a figure"),
     "merge": ("merge", "parts of one study, run apart, as one study"),
-    "claims": ("claims", "what all studies in results/ say to the paper's claims; their tables and figures again"),
+    "claims": (
+        "claims",
+        "what all studies in results/ say to the paper's claims; their tables and figures again",
+    ),
     "track": ("track", "mirror a finished study in TensorBoard or Weights & Biases"),
     "engines": ("engines", "compare the two rollout engines"),
     "export": ("export", "write the pairs for verl and TRL"),
@@ -68,8 +71,14 @@ def completion(shell: str) -> str:
     if shell not in ("bash", "zsh"):
         print(f"corpo: no completion for {shell!r}; choose bash or zsh", file=sys.stderr)
         sys.exit(2)
-    groups = [f"{path.parent.relative_to(CONF)}={path.stem}" for path in sorted(Path(CONF).rglob("*.yaml")) if path.parent != Path(CONF)]
-    script = _BASH.format(commands=" ".join(COMMANDS), words=" ".join([*groups, *(f"{key}=" for key in options(Config))]))
+    groups = [
+        f"{path.parent.relative_to(CONF)}={path.stem}"
+        for path in sorted(Path(CONF).rglob("*.yaml"))
+        if path.parent != Path(CONF)
+    ]
+    script = _BASH.format(
+        commands=" ".join(COMMANDS), words=" ".join([*groups, *(f"{key}=" for key in options(Config))])
+    )
     return ("autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else "") + script
 
 
@@ -78,7 +87,11 @@ def options(config: Any, prefix: str = "") -> list[str]:
     names: list[str] = []
     for field in dataclasses.fields(config):
         inner = field.default_factory
-        names += options(inner, f"{prefix}{field.name}.") if dataclasses.is_dataclass(inner) else [f"{prefix}{field.name}"]
+        names += (
+            options(inner, f"{prefix}{field.name}.")
+            if dataclasses.is_dataclass(inner)
+            else [f"{prefix}{field.name}"]
+        )
     return names
 
 

@@ -9,7 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from corpo.policy.load import ModelError, policy_hash
+from corpo.policy.load import policy_hash
+from corpo.utils.errors import ModelError
 
 
 def kind_of(folder: Path) -> str:
@@ -18,7 +19,9 @@ def kind_of(folder: Path) -> str:
     if kind == "model":
         policy_hash(str(folder))
     if not (folder / "README.md").is_file():
-        raise ModelError(f"{folder}: no card; give the policy/ folder that training wrote, or the hub/ folder that corpo export wrote")
+        raise ModelError(
+            f"{folder}: no card; give the policy/ folder that training wrote, or the hub/ folder that corpo export wrote"
+        )
     return kind
 
 
@@ -28,7 +31,9 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="corpo push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="corpo push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("repository")
     parser.add_argument("--public", action="store_true", help="anyone may see it (default: private)")
@@ -42,7 +47,11 @@ def main() -> None:
         print(f"corpo: {error}", file=sys.stderr)
         sys.exit(2)
     names = [str(path.relative_to(options.folder)) for path in files]
-    print(f"a {kind}:", *(f"{path.stat().st_size:>12,}  {name}" for path, name in zip(files, names, strict=True)), sep="\n")
+    print(
+        f"a {kind}:",
+        *(f"{path.stat().st_size:>12,}  {name}" for path, name in zip(files, names, strict=True)),
+        sep="\n",
+    )
     if options.dry_run:
         return
     from huggingface_hub import HfApi
@@ -51,7 +60,11 @@ def main() -> None:
     api = HfApi()
     try:
         api.create_repo(options.repository, repo_type=kind, private=not options.public, exist_ok=True)
-        print(api.upload_folder(repo_id=options.repository, repo_type=kind, folder_path=options.folder, allow_patterns=names))
+        print(
+            api.upload_folder(
+                repo_id=options.repository, repo_type=kind, folder_path=options.folder, allow_patterns=names
+            )
+        )
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:
         print(f"corpo: {options.repository}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
         sys.exit(2)

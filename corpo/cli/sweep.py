@@ -34,7 +34,11 @@ class JobFailed(HydraException):
 
 def note(sweep: Path, overrides: Sequence[str], config: Config, stages: Sequence[Stage]) -> None:
     """Let the table know of a job."""
-    record = {"overrides": list(overrides), "folders": [str(stage.folder) for stage in stages], "steps": config.train.steps}
+    record = {
+        "overrides": list(overrides),
+        "folders": [str(stage.folder) for stage in stages],
+        "steps": config.train.steps,
+    }
     write_json(sweep / f"{hash_of(list(overrides))}.json", record)
 
 
@@ -45,7 +49,9 @@ def run_job(module: str, overrides: Sequence[str], stages: Sequence[Stage], wher
         last.mkdir(parents=True, exist_ok=True)
         (last / FAILED).unlink(missing_ok=True)
         with open(last / LOG, "a", encoding="utf-8") as log:
-            code = subprocess.run([sys.executable, "-m", module, *overrides], cwd=where, stdout=log, stderr=log).returncode
+            code = subprocess.run(
+                [sys.executable, "-m", module, *overrides], cwd=where, stdout=log, stderr=log
+            ).returncode
         if code:
             if code not in STOPPED:
                 write_json(last / FAILED, {"exit_code": code})
@@ -81,7 +87,10 @@ def status(sweep: Path) -> list[Status]:
     """Of every job, in the order of their overrides."""
     notes = [read_json(path) for path in sweep.glob("*.json")]
     varied = _varied([record["overrides"] for record in notes])
-    return [_status(" ".join(o for o in record["overrides"] if o in varied), record) for record in sorted(notes, key=lambda record: record["overrides"])]
+    return [
+        _status(" ".join(o for o in record["overrides"] if o in varied), record)
+        for record in sorted(notes, key=lambda record: record["overrides"])
+    ]
 
 
 def _varied(jobs: Sequence[Sequence[str]]) -> set[str]:
@@ -93,7 +102,10 @@ def _varied(jobs: Sequence[Sequence[str]]) -> set[str]:
 def _status(name: str, record: dict[str, object]) -> Status:
     folders = [Path(folder) for folder in record["folders"]]  # type: ignore[attr-defined]
     done = sum((folder / "done.json").exists() for folder in folders)
-    best = max((value for folder in folders if folder.parent.name == "train" for value in _curve(folder)), default=None)
+    best = max(
+        (value for folder in folders if folder.parent.name == "train" for value in _curve(folder)),
+        default=None,
+    )
     if done == len(folders):
         return Status(name, "done", "", None, best)
     if (folders[-1] / FAILED).exists():
@@ -101,13 +113,19 @@ def _status(name: str, record: dict[str, object]) -> Status:
     now = next(folder for folder in folders if not (folder / "done.json").exists())
     stage = f"{now.parent.name}, {done} of {len(folders)} stages done"
     if owner(now) is None:
-        return Status(name, "stopped" if now.exists() and (now / "spec.json").exists() else "waiting", stage, None, best)
+        return Status(
+            name, "stopped" if now.exists() and (now / "spec.json").exists() else "waiting", stage, None, best
+        )
     metrics = read_jsonl(now / "metrics.jsonl") if now.parent.name == "train" else []
     if not metrics:
         return Status(name, "running", stage, None, best)
     steps = int(str(record["steps"]))
     recent = metrics[-10:]
-    left = (steps - metrics[-1]["step"]) * sum(one["rollout_seconds"] + one["update_seconds"] for one in recent) / len(recent)
+    left = (
+        (steps - metrics[-1]["step"])
+        * sum(one["rollout_seconds"] + one["update_seconds"] for one in recent)
+        / len(recent)
+    )
     return Status(name, "running", f"step {metrics[-1]['step']} of {steps}", left, best)
 
 
@@ -123,7 +141,13 @@ def table(jobs: Sequence[Status]) -> Table:
         drawn.add_column(column, justify="right" if column in ("left", f"best {OBJECTIVE}") else "left")
     for job in jobs:
         left = f"{int(job.left) // 60}:{int(job.left) % 60:02d}" if job.left is not None else ""
-        drawn.add_row(job.name, f"[{_COLOURS[job.state]}]{job.state}", job.detail, left, f"{job.best:.3f}" if job.best is not None else "")
+        drawn.add_row(
+            job.name,
+            f"[{_COLOURS[job.state]}]{job.state}",
+            job.detail,
+            left,
+            f"{job.best:.3f}" if job.best is not None else "",
+        )
     return drawn
 
 

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from corpo.cli.hydra_app import compose, refuse, validated
-from corpo.pipeline.models import model_path, renderer, serving
+from corpo.pipeline.models import model_path, prompt_renderer, rollout_engine
 
 if TYPE_CHECKING:
     from corpo.config import Config
@@ -46,7 +46,10 @@ def judgement(texts: Sequence[str]) -> Judgement | None:
     scores = [verdict.scores for _, verdict in read]
     mean = tuple(sum(side) / len(side) for side in zip(*scores, strict=True))
     share = tuple(sum(score > CUT for score in side) / len(side) for side in zip(*scores, strict=True))
-    nearest = min(range(len(read)), key=lambda at: sum((score - centre) ** 2 for score, centre in zip(scores[at], mean, strict=True)))
+    nearest = min(
+        range(len(read)),
+        key=lambda at: sum((score - centre) ** 2 for score, centre in zip(scores[at], mean, strict=True)),
+    )
     return Judgement((mean[0], mean[1]), (share[0], share[1]), read[nearest][0], len(read), len(texts))
 
 
@@ -86,20 +89,32 @@ def judge_pair(config: Config, pair: Pair, rollouts: int) -> Judgement | None:
     disable_progress_bar()  # an answer is a few lines
     path = model_path(config)
     model, tokenizer = load_policy(config.model, path)
-    prompt = renderer(config, tokenizer)(pair)
+    prompt = prompt_renderer(config, tokenizer)(pair)
     room = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
     if (length := len(tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])) > room:
-        raise ValueError(f"problem and programs are {length} tokens, and {config.model.path} has room for {room}; shorten them or take another policy")
-    with serving(config, model, tokenizer, path) as engine:
+        raise ValueError(
+            f"problem and programs are {length} tokens, and {config.model.path} has room for {room}; shorten them or take another policy"
+        )
+    with rollout_engine(config, model, tokenizer, path) as engine:
         return judgement(engine.generate([prompt], rollouts, config.seed).texts_PG[0])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="corpo verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="corpo verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("problem", "a", "b"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help="options as in training, such as model=smollm2_135m")
-    parser.add_argument("--policy", help="a folder that training wrote (default: the shipped base, which knows the shipped families only)")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OPTION=VALUE",
+        help="options as in training, such as model=smollm2_135m",
+    )
+    parser.add_argument(
+        "--policy",
+        help="a folder that training wrote (default: the shipped base, which knows the shipped families only)",
+    )
     parser.add_argument("--rollouts", type=int, default=16)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -107,23 +122,49 @@ def main() -> None:
         if options.rollouts < 1:
             raise ValueError(f"--rollouts {options.rollouts}: must be at least 1")
         pair = read_pair(options.problem, options.a, options.b)
-        config = validated(compose([*options.overrides, *([f"model.path={options.policy}"] if options.policy else [])]))
+        config = validated(
+            compose([*options.overrides, *([f"model.path={options.policy}"] if options.policy else [])])
+        )
         said = judge_pair(config, pair, options.rollouts)
     except (HydraException, OmegaConfBaseException, ValueError, RuntimeError) as error:
         refuse(error)
     if said is None:
-        print(f"corpo: none of {options.rollouts} responses is a verdict; is {config.model.path} trained for this task?", file=sys.stderr)
+        print(
+            f"corpo: none of {options.rollouts} responses is a verdict; is {config.model.path} trained for this task?",
+            file=sys.stderr,
+        )
         sys.exit(3)
     correct = [share > 0.5 for share in said.called_correct]
     if options.json:
         sides = {
-            name: {"file": str(path), "confidence": round(mean, 3), "called_correct": share, "correct": verdict}
-            for name, path, mean, share, verdict in zip("ab", (options.a, options.b), said.confidence, said.called_correct, correct, strict=True)
+            name: {
+                "file": str(path),
+                "confidence": round(mean, 3),
+                "called_correct": share,
+                "correct": verdict,
+            }
+            for name, path, mean, share, verdict in zip(
+                "ab", (options.a, options.b), said.confidence, said.called_correct, correct, strict=True
+            )
         }
-        print(json.dumps({**sides, "rationale": said.response, "verdicts": said.verdicts, "rollouts": said.rollouts, "policy": config.model.path}))
+        print(
+            json.dumps(
+                {
+                    **sides,
+                    "rationale": said.response,
+                    "verdicts": said.verdicts,
+                    "rollouts": said.rollouts,
+                    "policy": config.model.path,
+                }
+            )
+        )
     else:
-        for path, mean, share, verdict in zip((options.a, options.b), said.confidence, said.called_correct, correct, strict=True):
-            print(f"{path}: {'correct' if verdict else 'wrong'}, confidence {mean:.1f} of 10, called correct by {share:.0%} of {said.verdicts} verdicts")
+        for path, mean, share, verdict in zip(
+            (options.a, options.b), said.confidence, said.called_correct, correct, strict=True
+        ):
+            print(
+                f"{path}: {'correct' if verdict else 'wrong'}, confidence {mean:.1f} of 10, called correct by {share:.0%} of {said.verdicts} verdicts"
+            )
         print(f"rationale: {said.response}")
     sys.exit(0 if all(correct) else 1)
 

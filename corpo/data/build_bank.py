@@ -12,7 +12,13 @@ from random import Random
 
 from corpo.data.bank.base import CodeFamily, MathFamily, fill
 from corpo.data.bank.selection import Bank, Role
-from corpo.data.candidates.mutate import program_mutants, read_answer, solution_mutants, work_out, write_solution
+from corpo.data.candidates.mutate import (
+    program_mutants,
+    read_answer,
+    solution_mutants,
+    work_out,
+    write_solution,
+)
 from corpo.data.execution.labelling import Job, Label, LabelCache, expected_outputs, label_programs
 from corpo.data.execution.sandbox import Sandbox
 from corpo.task import Candidate, Domain
@@ -55,9 +61,21 @@ _MATH_PROBLEMS = {Use.evaluation: 30, Use.warm_start: 160}
 _MOST_CODE_PROBLEMS = {Use.evaluation: 12, Use.train: 14, Use.validation: 12, Use.warm_start: 24}
 
 
-def build(bank: Bank, uses: set[Use], seed: int, mutants_per_solution: int, sandbox: Sandbox, cache: LabelCache | None) -> list[LabelledProblem]:
-    """Every problem of the wanted uses with its candidates labelled. Raises LabelError where a family is at odds with itself."""
-    problems = [p for family in bank.code for p in _code_problems(family, bank.roles[family.name], seed, mutants_per_solution) if p.use in uses]
+def build(
+    bank: Bank,
+    uses: set[Use],
+    seed: int,
+    mutants_per_solution: int,
+    sandbox: Sandbox,
+    cache: LabelCache | None,
+) -> list[LabelledProblem]:
+    """Every problem of the wanted uses with its candidates labelled. Raises DataError where a family is at odds with itself."""
+    problems = [
+        p
+        for family in bank.code
+        for p in _code_problems(family, bank.roles[family.name], seed, mutants_per_solution)
+        if p.use in uses
+    ]
     math = [p for family in bank.math for p in _math_problems(family, seed) if p.use in uses]
     return [*_labelled(problems, seed, bank, sandbox, cache), *math]
 
@@ -74,7 +92,9 @@ def _uses(family: CodeFamily, role: Role, seed: int) -> list[tuple[dict[str, obj
     return out
 
 
-def _code_problems(family: CodeFamily, role: Role, seed: int, mutants_per_solution: int) -> list[LabelledProblem]:
+def _code_problems(
+    family: CodeFamily, role: Role, seed: int, mutants_per_solution: int
+) -> list[LabelledProblem]:
     """Unlabelled problems: references first, then a sample of the mutants of each reference."""
     problems = []
     for params, use in _uses(family, role, seed):
@@ -85,9 +105,15 @@ def _code_problems(family: CodeFamily, role: Role, seed: int, mutants_per_soluti
         for reference in references:
             mutants = program_mutants(reference)
             for mutant in rng.sample(mutants, min(mutants_per_solution, len(mutants))):
-                candidates.setdefault(mutant.text, Candidate(mutant.text, False, mutant.mutation, mutant.line))
+                candidates.setdefault(
+                    mutant.text, Candidate(mutant.text, False, mutant.mutation, mutant.line)
+                )
         statements = tuple(fill(statement, params) for statement in family.statements)
-        problems.append(LabelledProblem(identity, Domain.code, family.name, family.topic, use, statements, tuple(candidates.values())))
+        problems.append(
+            LabelledProblem(
+                identity, Domain.code, family.name, family.topic, use, statements, tuple(candidates.values())
+            )
+        )
     return problems
 
 
@@ -104,12 +130,16 @@ def problem_calls(family: CodeFamily, params: dict[str, object], seed: int) -> t
     return (*family.edges, *(family.inputs(rng, params) for _ in range(RANDOM_TESTS)))
 
 
-def _labelled(problems: list[LabelledProblem], seed: int, bank: Bank, sandbox: Sandbox, cache: LabelCache | None) -> list[LabelledProblem]:
+def _labelled(
+    problems: list[LabelledProblem], seed: int, bank: Bank, sandbox: Sandbox, cache: LabelCache | None
+) -> list[LabelledProblem]:
     params_of = {_identity(f.name, p): (f, p) for f in bank.code for p in f.all_params()}
     jobs, expected_of = [], {}
     references = [(p.candidates[0].text, problem_calls(*params_of[p.id], seed)) for p in problems]
     with progress("expected outputs", len(references)) as advance:
-        for problem, outputs in zip(problems, expected_outputs(references, sandbox, cache, advance), strict=True):
+        for problem, outputs in zip(
+            problems, expected_outputs(references, sandbox, cache, advance), strict=True
+        ):
             expected_of[problem.id] = outputs
     for problem, (_, calls) in zip(problems, references, strict=True):
         jobs += [(candidate.text, calls, expected_of[problem.id]) for candidate in problem.candidates]
@@ -164,14 +194,25 @@ def _math_problems(family: MathFamily, seed: int) -> list[LabelledProblem]:
             candidates.setdefault(write_solution(work_out(steps, values)), Candidate("", False, "reference"))
         for steps in family.solutions:
             for mutant in solution_mutants(steps, values, mutants_rng):
-                candidates.setdefault(mutant.text, Candidate("", False, mutant.mutation, mutant.line, evidence=mutant.evidence))
+                candidates.setdefault(
+                    mutant.text, Candidate("", False, mutant.mutation, mutant.line, evidence=mutant.evidence)
+                )
         checked = tuple(_checked(replace(c, text=text), answer) for text, c in candidates.items())
         statements = tuple(fill(statement, values) for statement in family.statements)
-        problems.append(LabelledProblem(identity, Domain.math, family.name, family.topic, use, statements, checked))
+        problems.append(
+            LabelledProblem(identity, Domain.math, family.name, family.topic, use, statements, checked)
+        )
     return problems
 
 
 def _checked(candidate: Candidate, answer: int) -> Candidate:
     correct = read_answer(candidate.text) == answer
     evidence = "" if correct else candidate.evidence
-    return replace(candidate, correct=correct, passed=int(correct), total=1, error=None if correct else "wrong answer", evidence=evidence)
+    return replace(
+        candidate,
+        correct=correct,
+        passed=int(correct),
+        total=1,
+        error=None if correct else "wrong answer",
+        evidence=evidence,
+    )

@@ -28,11 +28,15 @@ def conversation_rows(pairs: Iterable[tuple[str, Pair]], style: str) -> list[dic
     ]
 
 
-def write_hub_folder(folder: Path, pairs: Sequence[tuple[str, Pair]], card: str, licences: Sequence[str]) -> None:
+def write_hub_folder(
+    folder: Path, pairs: Sequence[tuple[str, Pair]], card: str, licences: Sequence[str]
+) -> None:
     """`README.md`, the card under the hub's front matter, and `data/<split>.parquet`: what `load_dataset` reads and `corpo push` uploads."""
     splits = list(dict.fromkeys(split for split, _ in pairs))
     rows = pair_rows(pairs)
-    types = Dataset.from_list(rows).features  # of all rows: a column that is empty in one split has the others' type
+    types = Dataset.from_list(
+        rows
+    ).features  # of all rows: a column that is empty in one split has the others' type
     for split in splits:
         write_rows(folder / f"data/{split}.parquet", [row for row in rows if row["split"] == split], types)
     files = [{"split": split, "path": f"data/{split}.parquet"} for split in splits]
@@ -48,4 +52,8 @@ def write_hub_folder(folder: Path, pairs: Sequence[tuple[str, Pair]], card: str,
 def _licence(licences: Sequence[str]) -> str:
     """The hub's name of the one licence that all sources have, else "other": the card lists them."""
     [name, *more] = dict.fromkeys(licences)
-    return "other" if more else {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC BY 4.0": "cc-by-4.0"}.get(name, "other")
+    return (
+        "other"
+        if more
+        else {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC BY 4.0": "cc-by-4.0"}.get(name, "other")
+    )

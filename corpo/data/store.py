@@ -13,13 +13,21 @@ from datasets import Dataset, Features
 
 from corpo.data.build_bank import LabelledProblem, Use
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
+from corpo.utils.errors import DataError
 from corpo.utils.files import write_atomically
 
-_CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence", "claimed", "isolation")
-
-
-class DataError(ValueError):
-    """A data file is not what it should be: the message names file, row and field."""
+_CANDIDATE_FIELDS = (
+    "text",
+    "correct",
+    "origin",
+    "line",
+    "passed",
+    "total",
+    "error",
+    "evidence",
+    "claimed",
+    "isolation",
+)
 
 
 def content_hash(rows: Iterable[dict[str, Any]]) -> str:
@@ -88,7 +96,11 @@ def pair_rows(pairs: Iterable[tuple[str, Pair]]) -> list[dict[str, Any]]:
 
 _PAIR_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("split", "problem_id", "domain", "family", "topic", "statement"), str),
-    **{f"{side}_{field}": kind for side in "ab" for field, kind in (("text", str), ("correct", bool), ("origin", str), ("line", int))},
+    **{
+        f"{side}_{field}": kind
+        for side in "ab"
+        for field, kind in (("text", str), ("correct", bool), ("origin", str), ("line", int))
+    },
 }
 
 
@@ -98,29 +110,48 @@ def pairs_of(rows: Sequence[dict[str, Any]], where: str) -> list[tuple[str, Pair
     for number, row in enumerate(rows, start=1):
         for field, kind in _PAIR_TYPES.items():
             if field not in row:
-                raise DataError(f"{where}, row {number}: field {field!r} is missing; every row needs {', '.join(_PAIR_TYPES)}")
+                raise DataError(
+                    f"{where}, row {number}: field {field!r} is missing; every row needs {', '.join(_PAIR_TYPES)}"
+                )
             if not isinstance(row[field], kind) or (kind is int and isinstance(row[field], bool)):
-                raise DataError(f"{where}, row {number}: field {field!r} is {row[field]!r}, expected {getattr(kind, '__name__', kind)}")
+                raise DataError(
+                    f"{where}, row {number}: field {field!r} is {row[field]!r}, expected {getattr(kind, '__name__', kind)}"
+                )
         for field in ("statement", "a_text", "b_text"):
             if not row[field].strip():
                 raise DataError(f"{where}, row {number}: field {field!r} is empty; give its text")
         for field in ("a_line", "b_line"):
             if row[field] < 0:
-                raise DataError(f"{where}, row {number}: field {field!r} is {row[field]}; give the line that is wrong, from 1, or 0 for none")
+                raise DataError(
+                    f"{where}, row {number}: field {field!r} is {row[field]}; give the line that is wrong, from 1, or 0 for none"
+                )
         if row["domain"] not in list(Domain):
-            raise DataError(f"{where}, row {number}: field 'domain' is {row['domain']!r}; choose {' or '.join(Domain)}")
-        problem = Problem(row["problem_id"], Domain(row["domain"]), row["family"], row["topic"], row["statement"])
-        a, b = (Candidate(**{field: row[f"{side}_{field}"] for field in _CANDIDATE_FIELDS if f"{side}_{field}" in row}) for side in "ab")
+            raise DataError(
+                f"{where}, row {number}: field 'domain' is {row['domain']!r}; choose {' or '.join(Domain)}"
+            )
+        problem = Problem(
+            row["problem_id"], Domain(row["domain"]), row["family"], row["topic"], row["statement"]
+        )
+        a, b = (
+            Candidate(
+                **{field: row[f"{side}_{field}"] for field in _CANDIDATE_FIELDS if f"{side}_{field}" in row}
+            )
+            for side in "ab"
+        )
         pair = Pair(problem, a, b)
         if "kind" in row and row["kind"] != Kind(pair.kind):
-            raise DataError(f"{where}, row {number}: field 'kind' is {row['kind']!r}, but the labels make it {pair.kind}")
+            raise DataError(
+                f"{where}, row {number}: field 'kind' is {row['kind']!r}, but the labels make it {pair.kind}"
+            )
         pairs.append((row["split"], pair))
     return pairs
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], types: Features | None = None) -> None:
     """As Parquet; `types` of the columns are those of the rows, unless given."""
-    write_atomically(path, lambda beside: Dataset.from_list(list(rows), features=types).to_parquet(str(beside)))
+    write_atomically(
+        path, lambda beside: Dataset.from_list(list(rows), features=types).to_parquet(str(beside))
+    )
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -132,12 +163,16 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); give a JSONL file in UTF-8, or Parquet") from None
+            raise DataError(
+                f"{path}: cannot be read ({error}); give a JSONL file in UTF-8, or Parquet"
+            ) from None
         for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}, row {number}: not JSON ({error}); write one JSON object a line") from None
+                raise DataError(
+                    f"{path}, row {number}: not JSON ({error}); write one JSON object a line"
+                ) from None
             if not isinstance(row, dict):
                 raise DataError(f"{path}, row {number}: expected a JSON object, found {type(row).__name__}")
             rows.append(row)
@@ -145,4 +180,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         return list(pyarrow.parquet.read_table(path).to_pylist())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); delete it and build the data again") from None
+        raise DataError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); delete it and build the data again"
+        ) from None

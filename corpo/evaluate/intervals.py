@@ -21,7 +21,9 @@ class Interval(NamedTuple):
     high: float
 
 
-def clustered_bootstrap(values: Sequence[float], clusters: Sequence[object], draws: int = 2000, seed: int = 0, level: float = 0.95) -> Interval:
+def clustered_bootstrap(
+    values: Sequence[float], clusters: Sequence[object], draws: int = 2000, seed: int = 0, level: float = 0.95
+) -> Interval:
     """Mean of `values` with a percentile interval that resamples whole clusters (a problem with its pairs and their two orders)."""
     means = _resampled_means(np.asarray(values, dtype=float), clusters, draws, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
@@ -29,7 +31,12 @@ def clustered_bootstrap(values: Sequence[float], clusters: Sequence[object], dra
 
 
 def paired_difference(
-    first: Sequence[float], second: Sequence[float], clusters: Sequence[object], draws: int = 2000, seed: int = 0, level: float = 0.95
+    first: Sequence[float],
+    second: Sequence[float],
+    clusters: Sequence[object],
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> tuple[Interval, float]:
     """Mean of first - second over the same items, its clustered interval, and a two-sided bootstrap p value."""
     difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
@@ -41,7 +48,9 @@ def paired_difference(
 
 def _resampled_means(values: np.ndarray, clusters: Sequence[object], draws: int, seed: int) -> np.ndarray:
     if len(values) == 0 or len(values) != len(clusters):
-        raise ValueError(f"{len(values)} values for {len(clusters)} cluster names: need one each, and at least one")
+        raise ValueError(
+            f"{len(values)} values for {len(clusters)} cluster names: need one each, and at least one"
+        )
     _, index = np.unique(np.asarray([str(cluster) for cluster in clusters]), return_inverse=True)
     sums, counts = np.bincount(index, weights=values), np.bincount(index)
     picks = np.random.default_rng(seed).integers(0, len(sums), size=(draws, len(sums)))
@@ -85,17 +94,26 @@ def over_seeds(values: Sequence[float] | np.ndarray) -> Estimate:
     """The mean of one number a seed. No number but an error of nan for a single seed."""
     values_S = np.asarray(values, dtype=float)
     count = len(values_S)
-    return Estimate(float(values_S.mean()), float(values_S.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan"), max(count - 1, 1))
+    return Estimate(
+        float(values_S.mean()),
+        float(values_S.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan"),
+        max(count - 1, 1),
+    )
 
 
-def over_seeds_and_problems(values_SN: np.ndarray, strata: Sequence[object], clusters: Sequence[object]) -> Estimate:
+def over_seeds_and_problems(
+    values_SN: np.ndarray, strata: Sequence[object], clusters: Sequence[object]
+) -> Estimate:
     """The mean over strata of items measured with every seed, for new seeds and new problems alike; each stratum (a split) weighs the same.
 
     Its variance is that of the seeds' means plus that of the problems' (`clusters` of items) around their stratum; both hold the interaction, which
     so counts twice: a little conservative. Degrees of freedom by Satterthwaite; with fewer than `FEW_SEEDS` seeds at most those of the seeds.
     Cameron, Gelbach and Miller (2011) give the two-way idea.
     """
-    stratum_N, cluster_N = (np.unique(np.asarray([str(name) for name in names]), return_inverse=True)[1] for names in (strata, clusters))
+    stratum_N, cluster_N = (
+        np.unique(np.asarray([str(name) for name in names]), return_inverse=True)[1]
+        for names in (strata, clusters)
+    )
     sizes = np.bincount(stratum_N)
     weights_N = 1 / (len(sizes) * sizes[stratum_N])
     seeds = over_seeds(values_SN @ weights_N)
@@ -107,4 +125,6 @@ def over_seeds_and_problems(values_SN: np.ndarray, strata: Sequence[object], clu
     by_seed = seeds.error**2
     variance = by_seed + by_problem
     df = variance**2 / (by_seed**2 / seeds.df + by_problem**2 / (count - 1)) if variance > 0 else seeds.df
-    return Estimate(seeds.mean, float(np.sqrt(variance)), float(min(df, seeds.df) if len(values_SN) < FEW_SEEDS else df))
+    return Estimate(
+        seeds.mean, float(np.sqrt(variance)), float(min(df, seeds.df) if len(values_SN) < FEW_SEEDS else df)
+    )

@@ -22,7 +22,9 @@ def by_prompt(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
     names = {column: (column, "first") for column in ("split", "pair_id", "problem_id", "family")}
     table = grouped.agg(**names, n=("correct", "size"), c=("correct", "sum"))
     for k in ks:
-        table[f"pass@{k}"] = [pass_at_k(int(n), int(c), k) for n, c in zip(table["n"], table["c"], strict=True)]
+        table[f"pass@{k}"] = [
+            pass_at_k(int(n), int(c), k) for n, c in zip(table["n"], table["c"], strict=True)
+        ]
     return table.reset_index()
 
 
@@ -32,10 +34,19 @@ def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
     rows = []
     for split, group in rollouts.groupby("split", sort=False):
         mine = prompts[prompts["split"] == split]
-        row: dict[str, object] = {"split": split, "prompts": len(mine), "pairs": mine["pair_id"].nunique(), "problems": mine["problem_id"].nunique()}
+        row: dict[str, object] = {
+            "split": split,
+            "prompts": len(mine),
+            "pairs": mine["pair_id"].nunique(),
+            "problems": mine["problem_id"].nunique(),
+        }
         for k in ks:
             interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["problem_id"].to_list())
-            row |= {f"pass@{k}": interval.mean, f"pass@{k}_low": interval.low, f"pass@{k}_high": interval.high}
+            row |= {
+                f"pass@{k}": interval.mean,
+                f"pass@{k}_low": interval.low,
+                f"pass@{k}_high": interval.high,
+            }
         kind = Kind(str(group["kind"].iloc[0]))
         row |= {f"floor_{name}": value for name, value in floors(kind).items()}
         row |= {
@@ -58,7 +69,12 @@ def floors(kind: Kind) -> dict[str, float]:
 
 def candidate_accuracy(rollouts: pd.DataFrame) -> float:
     """Share of candidates whose score is on their label's side of the cut; unparseable counts as wrong."""
-    right = [((rollouts[f"score_{side}"] > CUT) == rollouts[f"label_{side}"]) & (rollouts[f"score_{side}"] != CUT) & rollouts["parsed"] for side in "ab"]
+    right = [
+        ((rollouts[f"score_{side}"] > CUT) == rollouts[f"label_{side}"])
+        & (rollouts[f"score_{side}"] != CUT)
+        & rollouts["parsed"]
+        for side in "ab"
+    ]
     return float(np.mean([r.mean() for r in right]))
 
 
@@ -84,7 +100,10 @@ def ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> 
     if len(labels) == 0:
         return float("nan")
     which = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = [abs(probabilities[which == b].mean() - labels[which == b].mean()) * (which == b).mean() for b in np.unique(which)]
+    gaps = [
+        abs(probabilities[which == b].mean() - labels[which == b].mean()) * (which == b).mean()
+        for b in np.unique(which)
+    ]
     return float(sum(gaps))
 
 
@@ -96,7 +115,11 @@ def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def exactly_one(rollouts: pd.DataFrame) -> float:
     """Share of parsed verdicts that call exactly one candidate correct: the habit that in-domain training rewards."""
     parsed = rollouts[rollouts["parsed"]]
-    return float(((parsed["score_a"] > CUT) != (parsed["score_b"] > CUT)).mean()) if len(parsed) else float("nan")
+    return (
+        float(((parsed["score_a"] > CUT) != (parsed["score_b"] > CUT)).mean())
+        if len(parsed)
+        else float("nan")
+    )
 
 
 def swap_consistency(rollouts: pd.DataFrame) -> float:
@@ -111,6 +134,11 @@ def swap_consistency(rollouts: pd.DataFrame) -> float:
             calls[str(pair), bool(swapped)] = {"unparsed": bool(swapped)}  # equals the call of no other order
             continue
         first, second = (group["score_a"] > CUT).mean() > 0.5, (group["score_b"] > CUT).mean() > 0.5
-        calls[str(pair), bool(swapped)] = {"one": second if swapped else first, "two": first if swapped else second}
+        calls[str(pair), bool(swapped)] = {
+            "one": second if swapped else first,
+            "two": first if swapped else second,
+        }
     both = [pair for pair, swapped in calls if not swapped and (pair, True) in calls]
-    return float(np.mean([calls[pair, False] == calls[pair, True] for pair in both])) if both else float("nan")
+    return (
+        float(np.mean([calls[pair, False] == calls[pair, True] for pair in both])) if both else float("nan")
+    )

@@ -35,37 +35,71 @@ def roll_out(
     Kept in `folder` part by part, and gone on with from there. A prompt that does not fit the model gets empty responses, which fail.
     """
     prompts = [render(pair) for _, pair in pairs]
-    by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))  # an engine pads neighbours little
-    parts = {folder / f"part-{start:06d}.parquet": by_length[start : start + PART] for start in range(0, len(prompts), PART)}
-    with progress(title, len(prompts), sum(len(numbers) for path, numbers in parts.items() if path.exists())) as advance:
+    by_length = sorted(
+        range(len(prompts)), key=lambda number: len(prompts[number])
+    )  # an engine pads neighbours little
+    parts = {
+        folder / f"part-{start:06d}.parquet": by_length[start : start + PART]
+        for start in range(0, len(prompts), PART)
+    }
+    with progress(
+        title, len(prompts), sum(len(numbers) for path, numbers in parts.items() if path.exists())
+    ) as advance:
         for path, numbers in parts.items():
             if not path.exists():
                 answers_PG = _answers(engine, prompts, numbers, fits, group, seed, advance)
-                write_atomically(path, _table(numbers, [pairs[number] for number in numbers], answers_PG, reward).to_parquet)
+                write_atomically(
+                    path,
+                    _table(numbers, [pairs[number] for number in numbers], answers_PG, reward).to_parquet,
+                )
     if too_long := sum(not fits(prompt) for prompt in prompts):
-        log.warning("%s: %d of %d prompts are too long for the model and count as failed", title, too_long, len(prompts))
-    return pd.concat([pd.read_parquet(path) for path in parts]).sort_values(["prompt_id", "rollout"], ignore_index=True)
+        log.warning(
+            "%s: %d of %d prompts are too long for the model and count as failed",
+            title,
+            too_long,
+            len(prompts),
+        )
+    return pd.concat([pd.read_parquet(path) for path in parts]).sort_values(
+        ["prompt_id", "rollout"], ignore_index=True
+    )
 
 
 def _answers(
-    engine: RolloutEngine, prompts: Sequence[str], numbers: Sequence[int], fits: Callable[[str], bool], group: int, seed: int, advance: Advance
+    engine: RolloutEngine,
+    prompts: Sequence[str],
+    numbers: Sequence[int],
+    fits: Callable[[str], bool],
+    group: int,
+    seed: int,
+    advance: Advance,
 ) -> list[list[tuple[str, int]]]:
     """A group of responses with their tokens for each of some prompts, by number; empty ones where the prompt does not fit."""
     asked = [number for number in numbers if fits(prompts[number])]
     answers = {}
     if asked:
         rollouts = engine.generate([prompts[number] for number in asked], group, seed, asked, advance)
-        for number, texts, lengths in zip(asked, rollouts.texts_PG, rollouts.lengths_PG.tolist(), strict=True):
+        for number, texts, lengths in zip(
+            asked, rollouts.texts_PG, rollouts.lengths_PG.tolist(), strict=True
+        ):
             answers[number] = list(zip(texts, lengths, strict=True))
     advance(len(numbers) - len(asked))
     return [answers.get(number, [("", 0)] * group) for number in numbers]
 
 
-def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], answers_PG: list[list[tuple[str, int]]], reward: Reward) -> pd.DataFrame:
-    judged = judge([[text for text, _ in answers] for answers in answers_PG], [pair for _, pair in pairs], reward)
+def _table(
+    numbers: Sequence[int],
+    pairs: Sequence[tuple[str, Pair]],
+    answers_PG: list[list[tuple[str, int]]],
+    reward: Reward,
+) -> pd.DataFrame:
+    judged = judge(
+        [[text for text, _ in answers] for answers in answers_PG], [pair for _, pair in pairs], reward
+    )
     rows = []
     for at, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
-        for g, (verdict, (text, tokens)) in enumerate(zip(judged.verdicts_PG[at], answers_PG[at], strict=True)):
+        for g, (verdict, (text, tokens)) in enumerate(
+            zip(judged.verdicts_PG[at], answers_PG[at], strict=True)
+        ):
             rows.append(
                 {
                     "split": split,
@@ -80,7 +114,7 @@ def _table(numbers: Sequence[int], pairs: Sequence[tuple[str, Pair]], answers_PG
                     "score_a": verdict.score_a if isinstance(verdict, Verdict) else float("nan"),
                     "score_b": verdict.score_b if isinstance(verdict, Verdict) else float("nan"),
                     "parsed": isinstance(verdict, Verdict),
-                    "correct": isinstance(verdict, Verdict) and verdict.correct(pair.labels),
+                    "correct": isinstance(verdict, Verdict) and verdict.is_correct(pair.labels),
                     "reward": float(judged.rewards_PG[at, g]),
                     "rollout": g,
                     "tokens": tokens,

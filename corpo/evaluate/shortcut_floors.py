@@ -27,7 +27,10 @@ def shortcut_floors(pairs: Sequence[tuple[str, Pair]]) -> pd.DataFrame:
 
     A verdict is right when both of its calls are. nan where a domain has fewer than two problems or only one label.
     """
-    rows = [(split, p.problem.domain.value, p.problem.id, p.a.text, p.b.text, p.a.correct, p.b.correct) for split, p in pairs]
+    rows = [
+        (split, p.problem.domain.value, p.problem.id, p.a.text, p.b.text, p.a.correct, p.b.correct)
+        for split, p in pairs
+    ]
     frame = pd.DataFrame(rows, columns=["split", "domain", "problem", "a", "b", "right_a", "right_b"])
     if frame.empty:
         return pd.DataFrame(columns=["split", "prompts", "problems", *FLOORS])
@@ -48,7 +51,9 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
             called["length"][judge] = _by_length(frame.iloc[learn], frame.iloc[judge])
             called["words"][judge] = _by_words(frame.iloc[learn], frame.iloc[judge])
     for name, calls in called.items():
-        frame = frame.assign(**{name: np.where(np.isnan(calls).any(axis=1), np.nan, (calls == right).all(axis=1))})
+        frame = frame.assign(
+            **{name: np.where(np.isnan(calls).any(axis=1), np.nan, (calls == right).all(axis=1))}
+        )
     return frame
 
 
@@ -62,13 +67,22 @@ def _by_length(learn: pd.DataFrame, judge: pd.DataFrame) -> np.ndarray:
 
 
 def _by_words(learn: pd.DataFrame, judge: pd.DataFrame) -> np.ndarray:
-    known = pd.concat([learn[["a", "right_a"]].set_axis(["text", "right"], axis=1), learn[["b", "right_b"]].set_axis(["text", "right"], axis=1)])
+    known = pd.concat(
+        [
+            learn[["a", "right_a"]].set_axis(["text", "right"], axis=1),
+            learn[["b", "right_b"]].set_axis(["text", "right"], axis=1),
+        ]
+    )
     known = known.drop_duplicates()
     if known["right"].nunique() < 2:
         return np.full((len(judge), 2), np.nan)
     counts = CountVectorizer(token_pattern=TOKEN.pattern, lowercase=False, min_df=2, max_features=20_000)
     try:
-        model = LogisticRegression(class_weight="balanced", max_iter=2000).fit(np.log1p(counts.fit_transform(known["text"])), known["right"])
+        model = LogisticRegression(class_weight="balanced", max_iter=2000).fit(
+            np.log1p(counts.fit_transform(known["text"])), known["right"]
+        )
     except ValueError:  # not one token is in two programs
         return np.full((len(judge), 2), np.nan)
-    return np.stack([model.predict(np.log1p(counts.transform(judge[side]))) for side in "ab"], axis=1).astype(float)
+    return np.stack([model.predict(np.log1p(counts.transform(judge[side]))) for side in "ab"], axis=1).astype(
+        float
+    )

@@ -32,16 +32,24 @@ def write(config: Config) -> Path:
     from corpo.analysis.study import write_variants
 
     folder = results_folder(config)
-    (folder / VARIANTS).unlink(missing_ok=True)  # written last, it says that all other records are of this ablation
+    (folder / VARIANTS).unlink(
+        missing_ok=True
+    )  # written last, it says that all other records are of this ablation
     write_text(folder / CONFIG, dump(config))
     write_json(folder / PROVENANCE, records_of_variants(config))
-    write_variants({name: read_runs(variant, study_runs(variant)) for name, variant in variants(config).items()}, folder)
+    write_variants(
+        {name: read_runs(variant, study_runs(variant)) for name, variant in variants(config).items()}, folder
+    )
     write_ablation(folder)
     return folder
 
 
 def records_of_variants(config: Config) -> dict[str, dict[str, object]]:
-    return {f"{name}: {title}": record for name, variant in variants(config).items() for title, record in records_of(study_stages(variant)).items()}
+    return {
+        f"{name}: {title}": record
+        for name, variant in variants(config).items()
+        for title, record in records_of(study_stages(variant)).items()
+    }
 
 
 if __name__ == "__main__":

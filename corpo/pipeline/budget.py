@@ -50,7 +50,7 @@ def step_budget(config: Config, model_config: PretrainedConfig) -> Budget:
     parameters = sum(p.numel() for p in model.parameters())
     learning = _adapter_parameters(model, train.lora.rank) if train.lora.rank else parameters
     size = 4 if config.model.dtype == "float32" else 2
-    group_tokens = plan.prompt_tokens + train.group * rollout.max_new_tokens
+    group_tokens = plan.prompt_tokens + train.group_size * rollout.max_new_tokens
     micro_batch = max(train.token_budget, group_tokens)
     fixed, a_layer = _kept_per_token(model_config, size)
     layers = model_config.num_hidden_layers
@@ -63,24 +63,45 @@ def step_budget(config: Config, model_config: PretrainedConfig) -> Budget:
         "gradients": size * learning / plan.devices,
         "optimiser: master weights and two moments, float32": 12 * learning / plan.devices,
         "activations of a micro-batch": activations,
-        "attention scores and logits, a block at a time": 3 * 4 * attention.BLOCK + 2.5 * head.CHUNK_BYTES + head.KEPT_BYTES,
+        "attention scores and logits, a block at a time": 3 * 4 * attention.BLOCK
+        + 2.5 * head.CHUNK_BYTES
+        + head.KEPT_BYTES,
     }
     if rollout.engine == "vllm":
-        parts["vLLM: weights and KV cache" + (" (asleep in training)" if rollout.vllm.sleep else "")] = (
-            0.0 if rollout.vllm.sleep else rollout.vllm.memory * plan.memory_gib * 2**30
+        parts[
+            "vLLM: weights and KV cache" + (" (asleep in training)" if rollout.vllm.enable_sleep_mode else "")
+        ] = (
+            0.0
+            if rollout.vllm.enable_sleep_mode
+            else rollout.vllm.gpu_memory_utilization * plan.memory_gib * 2**30
         )
     else:
         kv_heads = getattr(model_config, "num_key_value_heads", model_config.num_attention_heads)
-        a_token = 2 * layers * kv_heads * (getattr(model_config, "head_dim", None) or model_config.hidden_size // model_config.num_attention_heads) * size
-        parts["KV cache of rollouts"] = a_token * rollout.rows * (plan.prompt_tokens / train.group + rollout.max_new_tokens)
+        a_token = (
+            2
+            * layers
+            * kv_heads
+            * (
+                getattr(model_config, "head_dim", None)
+                or model_config.hidden_size // model_config.num_attention_heads
+            )
+            * size
+        )
+        parts["KV cache of rollouts"] = (
+            a_token * rollout.max_rows * (plan.prompt_tokens / train.group_size + rollout.max_new_tokens)
+        )
         if plan.devices > 1:
             parts["whole weights to sample from"] = size * parameters
     if train.loss.kl:
         parts["reference policy"] = size * parameters
-    training_tokens = train.prompts * group_tokens
-    rollout_tokens = train.prompts * train.group * rollout.max_new_tokens
-    flops = (8 if train.gradient_checkpointing else 6) * parameters * training_tokens + 2 * parameters * rollout_tokens / DECODING
-    return Budget(parts, parameters, training_tokens, rollout_tokens, flops / (plan.teraflops * 1e12 * plan.devices))
+    training_tokens = train.prompts_per_step * group_tokens
+    rollout_tokens = train.prompts_per_step * train.group_size * rollout.max_new_tokens
+    flops = (
+        8 if train.gradient_checkpointing else 6
+    ) * parameters * training_tokens + 2 * parameters * rollout_tokens / DECODING
+    return Budget(
+        parts, parameters, training_tokens, rollout_tokens, flops / (plan.teraflops * 1e12 * plan.devices)
+    )
 
 
 def parameter_count(model_config: PretrainedConfig) -> int:
@@ -119,12 +140,20 @@ def _kept(model_config: PretrainedConfig, layers: int, device: str = "meta") -> 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage._cdata not in weights:
-            kept[storage._cdata] = (tensor, storage.nbytes())  # holding the tensor keeps its storage's address its own
+            kept[storage._cdata] = (
+                tensor,
+                storage.nbytes(),
+            )  # holding the tensor keeps its storage's address its own
         return tensor
 
     ids = torch.zeros(1, _SAMPLE, dtype=torch.long, device=device)
     at = torch.arange(_SAMPLE - 1, device=device)[None]  # behind a prompt of one token
     tree = attention.Tree(at[None], at[None] >= 0, at, at >= 0)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        hidden_states(model, input_ids=ids, attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device), tree=tree)
+        hidden_states(
+            model,
+            input_ids=ids,
+            attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),
+            tree=tree,
+        )
     return sum(size for _, size in kept.values())

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from corpo.analysis.study import STUDY, VARIANTS, RecordsError
+from corpo.analysis.study import STUDY, VARIANTS
+from corpo.utils.errors import DataError
 from corpo.utils.files import write_text
 from corpo.utils.paths import ROOT
 from corpo.utils.progress import progress
@@ -32,7 +33,7 @@ def main() -> None:
                 advance(note=folder.name)
             for path in sorted(results.glob(f"*/{VARIANTS}")):
                 ablations[path.parent.parent.name] = write_ablation(path.parent.parent)
-        except RecordsError as error:
+        except DataError as error:
             print(f"corpo: {error}", file=sys.stderr)
             sys.exit(2)
     if ablations:

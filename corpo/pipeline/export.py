@@ -20,12 +20,21 @@ def run(config: Config) -> None:
     pairs = split_pairs(config)
     folder = data_stage(config).folder
     for name in (TRAIN, VALIDATION, "evaluation"):
-        mine = [(split, pair) for split, pair in pairs if (split == name if name != "evaluation" else is_evaluation(split))]
+        mine = [
+            (split, pair)
+            for split, pair in pairs
+            if (split == name if name != "evaluation" else is_evaluation(split))
+        ]
         if mine:
             path = folder / f"conversations-{config.model.style}/{name}.parquet"
             write_rows(path, conversation_rows(mine, config.model.style))
             print(f"{name}: {path}")
-    write_hub_folder(folder / "hub", pairs, (folder / CARD).read_text(encoding="utf-8"), list(licences(config.data).values()) or ["MIT"])
+    write_hub_folder(
+        folder / "hub",
+        pairs,
+        (folder / CARD).read_text(encoding="utf-8"),
+        list(licences(config.data).values()) or ["MIT"],
+    )
     print(f"hub: {folder / 'hub'}")
 
 

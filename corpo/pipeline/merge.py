@@ -16,14 +16,22 @@ from typing import Any
 
 import yaml
 
-from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, RecordsError, Study, read_study, reading, write_study
+from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading, write_study
+from corpo.utils.errors import DataError
 from corpo.utils.files import read_json, read_jsonl, write_json, write_jsonl, write_text
 
-_APART = ("name", "seed", "outputs", "results", "track", "budget")  # what parts may differ in, beside their study's seeds and baselines
+_APART = (
+    "name",
+    "seed",
+    "outputs",
+    "results",
+    "track",
+    "budget",
+)  # what parts may differ in, beside their study's seeds and baselines
 
 
 def merge(parts: Sequence[Path], folder: Path) -> None:
-    """Write the study of all parts. Raises RecordsError where they are not parts of one: of other options or data, or with a run twice."""
+    """Write the study of all parts. Raises DataError where they are not parts of one: of other options or data, or with a run twice."""
     studies: list[Study] = []
     examples: list[list[dict[str, Any]]] = []
     configs: list[dict[str, Any]] = []
@@ -36,31 +44,46 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
             configs.append(yaml.safe_load(path.read_text(encoding="utf-8")))
         with reading(part / PROVENANCE) as path:
             mine = read_json(path)
-        if other := [title for title, record in mine.items() if title in stages and stages[title]["key"] != record["key"]]:
-            raise RecordsError(f"{part / PROVENANCE}: {other[0]} is not the one of {parts[0]}; merge parts that ran on the same data and base")
+        if other := [
+            title
+            for title, record in mine.items()
+            if title in stages and stages[title]["key"] != record["key"]
+        ]:
+            raise DataError(
+                f"{part / PROVENANCE}: {other[0]} is not the one of {parts[0]}; merge parts that ran on the same data and base"
+            )
         if changed := _changed(configs[0], configs[-1]):
-            raise RecordsError(f"{part / CONFIG}: {changed} is not as in {parts[0]}; merge parts of one configuration")
+            raise DataError(
+                f"{part / CONFIG}: {changed} is not as in {parts[0]}; merge parts of one configuration"
+            )
         stages |= mine
-    runs = sorted((run for study in studies for run in study.runs), key=lambda run: run.seed)  # stable: baselines in their order
+    runs = sorted(
+        (run for study in studies for run in study.runs), key=lambda run: run.seed
+    )  # stable: baselines in their order
     names = [run.name for run in runs]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise RecordsError(f"{twice[0]} is in two of the parts; leave one out")
+        raise DataError(f"{twice[0]} is in two of the parts; leave one out")
     bases = {seed: base for study in studies for seed, base in study.bases.items()}
     try:
         whole = replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
     except ValueError as error:
-        raise RecordsError(f"{', '.join(map(str, parts))}: together {error}; give all parts at once") from error
+        raise DataError(f"{', '.join(map(str, parts))}: together {error}; give all parts at once") from error
     commands = dict.fromkeys(read_json(part / STUDY)["command"] for part in parts)
     (folder / "metrics").mkdir(parents=True, exist_ok=True)
     for part, study in zip(parts, studies, strict=True):
         for run in study.runs:
             _copy(part / f"metrics/{run.name}.jsonl", folder / f"metrics/{run.name}.jsonl")
-    write_jsonl(folder / "metrics/warnings.jsonl", (record for part in parts for record in read_jsonl(part / "metrics/warnings.jsonl")))
+    write_jsonl(
+        folder / "metrics/warnings.jsonl",
+        (record for part in parts for record in read_jsonl(part / "metrics/warnings.jsonl")),
+    )
     with reading(parts[0] / "data_card.md") as card:
         _copy(card, folder / card.name)
     write_text(folder / CONFIG, yaml.safe_dump(_joined(configs[0], whole, folder.name), sort_keys=False))
     write_json(folder / PROVENANCE, stages)
-    write_study(whole, examples[0], "` and `".join(commands), folder)  # last: a merge that was killed can be repeated
+    write_study(
+        whole, examples[0], "` and `".join(commands), folder
+    )  # last: a merge that was killed can be repeated
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -77,11 +100,17 @@ def _changed(one: dict[str, Any], other: dict[str, Any]) -> str | None:
 
 def _joined(config: dict[str, Any], study: Study, name: str) -> dict[str, Any]:
     seeds = list(dict.fromkeys(run.seed for run in study.runs))
-    return {**config, "name": name, "study": {**config["study"], "seeds": seeds, "baselines": study.baselines}}
+    return {
+        **config,
+        "name": name,
+        "study": {**config["study"], "seeds": seeds, "baselines": study.baselines},
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="corpo merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="corpo merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("parts", type=Path, nargs="+", metavar="PART")
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     options = parser.parse_args()
@@ -89,7 +118,7 @@ def main() -> None:
 
     try:
         merge(options.parts, options.folder)
-    except RecordsError as error:
+    except DataError as error:
         print(f"corpo: {error}", file=sys.stderr)
         sys.exit(2)
     render_results(options.folder)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.config import NEW, Config, ModelConfig
-from corpo.policy.load import ModelError, policy_hash
+from corpo.policy.load import policy_hash
+from corpo.utils.errors import ModelError
 from corpo.utils.paths import ROOT
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
@@ -38,14 +39,19 @@ def model_hash(config: Config) -> str:
     try:
         return policy_hash(model_path(config))
     except ModelError:
-        if config.dry_run and not Path(model_path(config)).is_dir():  # a plan can be made for a model that is still to be fetched
+        if (
+            config.dry_run and not Path(model_path(config)).is_dir()
+        ):  # a plan can be made for a model that is still to be fetched
             return config.model.path
         raise
 
 
 def model_spec(config: Config, policy: str) -> dict[str, object]:
     """A policy and how it is asked, for the key of a stage."""
-    return {"policy": policy, **{key: getattr(config.model, key) for key in ("dtype", "style", "chat_template")}}
+    return {
+        "policy": policy,
+        **{key: getattr(config.model, key) for key in ("dtype", "style", "chat_template")},
+    }
 
 
 def sampling_spec(config: Config) -> dict[str, object]:
@@ -54,7 +60,9 @@ def sampling_spec(config: Config) -> dict[str, object]:
 
 
 @contextmanager
-def serving(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> Iterator[RolloutEngine]:
+def rollout_engine(
+    config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str
+) -> Iterator[RolloutEngine]:
     """The engine that the config names, for a model that was loaded from `path`; closed at the end, for memory has room for one."""
     engine = _make_engine(config, model, tokenizer, path)
     try:
@@ -63,26 +71,38 @@ def serving(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokeniz
         engine.close()
 
 
-def _make_engine(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str) -> RolloutEngine:
+def _make_engine(
+    config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str
+) -> RolloutEngine:
     rollout = config.rollout
     if rollout.engine == "vllm":
         from corpo.rollout.vllm import VllmEngine
 
-        return VllmEngine(model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm, rollout.stop)
+        return VllmEngine(
+            model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm, rollout.stop
+        )
     from corpo.rollout.hf import SharedPrefixEngine
 
-    return SharedPrefixEngine(model, tokenizer, rollout.max_new_tokens, rollout.temperature, rollout.rows, rollout.stop)
+    return SharedPrefixEngine(
+        model, tokenizer, rollout.max_new_tokens, rollout.temperature, rollout.max_rows, rollout.stop
+    )
 
 
-def renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
+def prompt_renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
     """How the config's model is asked about a pair."""
     from corpo.task import chat_prompt, render_prompt
 
     style = config.model.style
-    return (lambda pair: chat_prompt(pair, tokenizer, style)) if config.model.chat_template else (lambda pair: render_prompt(pair, style))
+    return (
+        (lambda pair: chat_prompt(pair, tokenizer, style))
+        if config.model.chat_template
+        else (lambda pair: render_prompt(pair, style))
+    )
 
 
-def fitting(config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bool]:
+def fits_context(
+    config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> Callable[[str], bool]:
     """Whether a prompt leaves the model room for a whole completion."""
     room = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
     return lambda prompt: len(tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"]) <= room
@@ -105,5 +125,8 @@ def estimated_minutes(config: Config, learned_rows: int, rollouts: int) -> float
     model = model_architecture(config)
     if model is None:
         return math.nan
-    tokens = 6 * learned_rows * config.budget.prompt_tokens + 2 * rollouts * config.rollout.max_new_tokens / DECODING
+    tokens = (
+        6 * learned_rows * config.budget.prompt_tokens
+        + 2 * rollouts * config.rollout.max_new_tokens / DECODING
+    )
     return tokens * parameter_count(model) / (config.budget.teraflops * 1e12 * 60)

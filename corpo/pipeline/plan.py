@@ -22,7 +22,9 @@ def plan(config: Config, stages: Sequence[Stage]) -> str:
     lines = [yaml.safe_dump(asdict(config), sort_keys=False)]
     model = model_architecture(config)
     if model is None:
-        lines.append(f"{config.model.path}: not on this machine, so no budget; give its sizes as model.architecture\n")
+        lines.append(
+            f"{config.model.path}: not on this machine, so no budget; give its sizes as model.architecture\n"
+        )
     else:
         from corpo.pipeline.budget import step_budget
 
@@ -38,10 +40,14 @@ def plan(config: Config, stages: Sequence[Stage]) -> str:
 def budget_text(config: Config, budget: Budget) -> str:
     """Memory by part, tokens and time, a line each."""
     plan, gib = config.budget, 2**30
-    lines = [f"A training step of {budget.parameters:,} parameters, on each of {plan.devices} device{'s' * (plan.devices > 1)}:"]
+    lines = [
+        f"A training step of {budget.parameters:,} parameters, on each of {plan.devices} device{'s' * (plan.devices > 1)}:"
+    ]
     lines += [f"  {size / gib:8.2f} GiB  {part}" for part, size in budget.parts.items()]
     verdict = "fits" if budget.memory <= plan.memory_gib * gib else "DOES NOT FIT"
-    lines.append(f"  {budget.memory / gib:8.2f} GiB  in all, at most: {verdict} into budget.memory_gib={plan.memory_gib:g}")
+    lines.append(
+        f"  {budget.memory / gib:8.2f} GiB  in all, at most: {verdict} into budget.memory_gib={plan.memory_gib:g}"
+    )
     lines.append(
         f"  {budget.training_tokens:,} tokens to learn from and {budget.rollout_tokens:,} to sample a step, at most; about {budget.step_seconds:.3g} s "
         f"at budget.teraflops={plan.teraflops:g} a device\n"

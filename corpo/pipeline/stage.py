@@ -76,11 +76,16 @@ class Stage:
             write_json(self.folder / "spec.json", self.spec)
             with _clock() as seconds:
                 work(self.folder)
-            write_json(self.folder / "done.json", {"wall_seconds": round(seconds(), 1), "resumed": resumed, **provenance()})
+            write_json(
+                self.folder / "done.json",
+                {"wall_seconds": round(seconds(), 1), "resumed": resumed, **provenance()},
+            )
         return self.folder
 
 
-_within: list[float] = []  # seconds that each running stage spent on stages within it or on waiting for them, the outermost first
+_within: list[
+    float
+] = []  # seconds that each running stage spent on stages within it or on waiting for them, the outermost first
 
 
 @contextmanager
@@ -161,8 +166,12 @@ def commit() -> str:
     """The checkout's commit, marked where tracked files differ from it; "unknown" outside a checkout."""
     here = Path(__file__).parent
     try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True).stdout
+        head = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+changes" if changed else "")

@@ -16,19 +16,27 @@ from corpo.cli.hydra_app import app
 from corpo.config import Config
 from corpo.pipeline.data import CARD, data_stage, evaluated_pairs
 from corpo.pipeline.stage import Stage, distinct
-from corpo.pipeline.train import ROLLOUTS, evaluate_stage, mirrors_of, start_stages, train_stage
+from corpo.pipeline.train import ROLLOUTS, evaluate_stage, start_stages, trackers_of, train_stage
 from corpo.utils.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
 from corpo.utils.paths import ROOT, command
 
 
 def study_bases(config: Config) -> list[Config]:
     """One config a policy that runs start from: the one of all seeds, or one a seed."""
-    return [replace(config, seed=seed) for seed in config.study.seeds] if config.study.own_warm_starts else [config]
+    return (
+        [replace(config, seed=seed) for seed in config.study.seeds]
+        if config.study.own_warm_starts
+        else [config]
+    )
 
 
 def study_runs(config: Config) -> list[Config]:
     """One config a run: every baseline of the study with every seed."""
-    return [_for_baseline(replace(config, seed=seed), name) for seed in config.study.seeds for name in config.study.baselines]
+    return [
+        _for_baseline(replace(config, seed=seed), name)
+        for seed in config.study.seeds
+        for name in config.study.baselines
+    ]
 
 
 def _for_baseline(config: Config, name: str) -> Config:
@@ -39,8 +47,19 @@ def _for_baseline(config: Config, name: str) -> Config:
 
 
 def study_stages(config: Config) -> list[Stage]:
-    before = [stage for base in study_bases(config) for stage in (*start_stages(base), evaluate_stage(base, trained=False))]
-    return distinct(before + [stage for one in study_runs(config) for stage in (train_stage(one), evaluate_stage(one, trained=True))])
+    before = [
+        stage
+        for base in study_bases(config)
+        for stage in (*start_stages(base), evaluate_stage(base, trained=False))
+    ]
+    return distinct(
+        before
+        + [
+            stage
+            for one in study_runs(config)
+            for stage in (train_stage(one), evaluate_stage(one, trained=True))
+        ]
+    )
 
 
 def results_folder(config: Config) -> Path:
@@ -52,7 +71,9 @@ def is_written(config: Config) -> bool:
     folder = results_folder(config)
     if not all((folder / name).exists() for name in (PROVENANCE, CONFIG, PAGE)):
         return False
-    return read_json(folder / PROVENANCE) == records_of(study_stages(config)) and (folder / CONFIG).read_text(encoding="utf-8") == dump(config)
+    return read_json(folder / PROVENANCE) == records_of(study_stages(config)) and (folder / CONFIG).read_text(
+        encoding="utf-8"
+    ) == dump(config)
 
 
 def records_of(stages: Sequence[Stage]) -> dict[str, dict[str, object]]:
@@ -67,16 +88,16 @@ def dump(config: Config) -> str:
 def write_results(config: Config, runs: Sequence[Config]) -> Path:
     """Everything that `results/<name>/` holds: first the records of finished stages, then what is made of them."""
     from corpo.report.render import render_results
-    from corpo.report.track_study import mirror_study
+    from corpo.report.track_study import track_study
 
     folder = results_folder(config)
     (folder / PAGE).unlink(missing_ok=True)  # it is written last, and says that all else is there
     gather(config, runs, folder)
     rendered = render_results(folder)
-    if config.track.to:
-        mirrors = mirrors_of(config, "study", hash_of(records_of(study_stages(config))))
-        mirror_study(rendered.study, mirrors, rendered.tables, rendered.examples)
-        mirrors.close()
+    if config.track.trackers:
+        trackers = trackers_of(config, "study", hash_of(records_of(study_stages(config))))
+        track_study(rendered.study, trackers, rendered.tables, rendered.examples)
+        trackers.close()
     return folder
 
 
@@ -91,8 +112,14 @@ def gather(config: Config, runs: Sequence[Config], folder: Path) -> None:
     (folder / STUDY).unlink(missing_ok=True)  # written last, it says that all other records are of this study
     (folder / "metrics").mkdir(parents=True, exist_ok=True)
     for one, trained in zip(runs, study.runs, strict=True):
-        shutil.copyfile(train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl")
-    warned = [{"run": trained.name, **record} for one, trained in zip(runs, study.runs, strict=True) for record in _warnings(one)]
+        shutil.copyfile(
+            train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl"
+        )
+    warned = [
+        {"run": trained.name, **record}
+        for one, trained in zip(runs, study.runs, strict=True)
+        for record in _warnings(one)
+    ]
     write_jsonl(folder / "metrics/warnings.jsonl", warned)
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
     write_text(folder / CONFIG, dump(config))
@@ -105,7 +132,13 @@ def read_runs(config: Config, runs: Sequence[Config]) -> Study:
     from corpo.evaluate.shortcut_floors import shortcut_floors
 
     bases = {base.seed: _rollouts(base, trained=False) for base in study_bases(config)}
-    return Study(bases, [_run(one) for one in runs], config.reward.threshold, list(config.evaluate.ks), shortcut_floors(evaluated_pairs(config)))
+    return Study(
+        bases,
+        [_run(one) for one in runs],
+        config.reward.threshold,
+        list(config.evaluate.ks),
+        shortcut_floors(evaluated_pairs(config)),
+    )
 
 
 def _rollouts(config: Config, trained: bool) -> pd.DataFrame:
@@ -116,9 +149,20 @@ def _run(config: Config) -> Run:
     folder = train_stage(config).folder
     groups = read_jsonl(folder / "groups.jsonl")
     rewards = {record["step"]: np.array(record["rewards"]) for record in groups}
-    lengths = {record["step"]: np.array(record.get("lengths", np.full_like(rewards[record["step"]], np.nan))) for record in groups}
+    lengths = {
+        record["step"]: np.array(record.get("lengths", np.full_like(rewards[record["step"]], np.nan)))
+        for record in groups
+    }
     metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
-    return Run(config.baseline.name, config.seed, metrics, rewards, _rollouts(config, trained=True), lengths, config.baseline.options)
+    return Run(
+        config.baseline.name,
+        config.seed,
+        metrics,
+        rewards,
+        _rollouts(config, trained=True),
+        lengths,
+        config.baseline.options,
+    )
 
 
 def _warnings(config: Config) -> list[dict[str, object]]:
@@ -130,7 +174,9 @@ def require(stages: Sequence[Stage]) -> None:
     """Stop with one line unless all of them are done."""
     missing = [stage.title for stage in stages if not stage.done]
     if missing:
-        raise SystemExit(f"corpo: not finished yet: {', '.join(missing)}; run python -m experiments.reproduce with the same options first")
+        raise SystemExit(
+            f"corpo: not finished yet: {', '.join(missing)}; run python -m experiments.reproduce with the same options first"
+        )
 
 
 def run(config: Config) -> None:

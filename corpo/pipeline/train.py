@@ -14,16 +14,16 @@ from corpo.config import NEW, Config, TrackConfig, WarmStartConfig
 from corpo.pipeline.data import data_stage, evaluated_key, evaluated_pairs, labelled_problems, split_pairs
 from corpo.pipeline.models import (
     estimated_minutes,
-    fitting,
+    fits_context,
     is_nano,
     model_architecture,
     model_hash,
     model_path,
     model_spec,
     outputs,
-    renderer,
+    prompt_renderer,
+    rollout_engine,
     sampling_spec,
-    serving,
 )
 from corpo.pipeline.stage import Stage, provenance
 from corpo.policy.load import load_policy
@@ -32,7 +32,7 @@ from corpo.utils.files import read_jsonl, write_json, write_text
 from corpo.utils.paths import command
 
 if TYPE_CHECKING:
-    from corpo.report.trackers import Mirrors
+    from corpo.report.trackers import Trackers
 
 log = logging.getLogger(__name__)
 PROBLEMS, ROLLOUTS = "problems.parquet", "rollouts.parquet"
@@ -45,12 +45,27 @@ WARM_START_MINUTES, LEARNED, EVALUATED = 23, 10_000, 40_000
 
 def warm_start_stage(config: Config) -> Stage:
     """Of the nano from nothing, or of the configured model where that wants one."""
-    taught_by = _warm_start(config)
-    made_of = {"model": model_spec(config, model_hash(config))} if _teaches_a_model(config) else {"nano": asdict(config.nano), "dtype": config.model.dtype}
-    spec = {"data": data_stage(config).key, **made_of, "max_new_tokens": config.rollout.max_new_tokens, "warm_start": asdict(taught_by)}
-    rows = 2 * taught_by.pairs * taught_by.steps
+    sft_config = _warm_start(config)
+    cache_spec = (
+        {"model": model_spec(config, model_hash(config))}
+        if _teaches_a_model(config)
+        else {"nano": asdict(config.nano), "dtype": config.model.dtype}
+    )
+    spec = {
+        "data": data_stage(config).key,
+        **cache_spec,
+        "max_new_tokens": config.rollout.max_new_tokens,
+        "warm_start": asdict(sft_config),
+    }
+    rows = 2 * sft_config.pairs * sft_config.steps
     title = "warm start" + _of_seed(config)
-    return Stage("warm_start", spec, outputs(config), title, lambda: estimated_minutes(config, rows, 0) if _teaches_a_model(config) else WARM_START_MINUTES)
+    return Stage(
+        "warm_start",
+        spec,
+        outputs(config),
+        title,
+        lambda: estimated_minutes(config, rows, 0) if _teaches_a_model(config) else WARM_START_MINUTES,
+    )
 
 
 def _teaches_a_model(config: Config) -> bool:
@@ -82,7 +97,9 @@ def _make_base_policy(config: Config, folder: Path) -> None:
     from corpo.train.new_nano import new_nano
     from corpo.train.sft import warm_start
 
-    evaluated = {c.text for split, pair in split_pairs(config) if is_evaluation(split) for c in (pair.a, pair.b)}
+    evaluated = {
+        c.text for split, pair in split_pairs(config) if is_evaluation(split) for c in (pair.a, pair.b)
+    }
     problems = without_programs(labelled_problems(config, {Use.warm_start}), evaluated)
     rows = problem_rows(problems)
     write_rows(folder / PROBLEMS, rows)
@@ -95,17 +112,23 @@ def _make_base_policy(config: Config, folder: Path) -> None:
         "math_families": names(bank.math),
         **warm_start_stage(config).spec,
     }
-    taught_by = _warm_start(config)
-    teach = partial(Demonstrator, rationale=taught_by.rationale, math_share=taught_by.math_share)
+    sft_config = _warm_start(config)
+    teach = partial(Demonstrator, rationale=sft_config.rationale, math_share=sft_config.math_share)
     if _teaches_a_model(config):
         model, tokenizer = load_policy(config.model, model_path(config))
-        demonstrator = teach(renderer(config, tokenizer))
+        demonstrator = teach(prompt_renderer(config, tokenizer))
     else:
         demonstrator = teach(render_prompt)
-        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, taught_by.seed)
+        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, sft_config.seed)
     started = time.time()
-    curve = warm_start(model, tokenizer, problems, demonstrator, taught_by, config.rollout.max_new_tokens, folder)
-    record |= {"warm_start_seconds": round(time.time() - started, 1), "parameters": model.num_parameters(), "curve": curve}
+    curve = warm_start(
+        model, tokenizer, problems, demonstrator, sft_config, config.rollout.max_new_tokens, folder
+    )
+    record |= {
+        "warm_start_seconds": round(time.time() - started, 1),
+        "parameters": model.num_parameters(),
+        "curve": curve,
+    }
     model.save_pretrained(folder / "policy")
     tokenizer.save_pretrained(folder / "policy")
     write_json(folder / "policy/provenance.json", record)
@@ -133,7 +156,7 @@ def start_path(config: Config) -> str:
 
 def _train_minutes(config: Config) -> float:
     if is_nano(config):
-        return config.train.steps * config.train.prompts * config.train.group / LEARNED
+        return config.train.steps * config.train.prompts_per_step * config.train.group_size / LEARNED
     from corpo.pipeline.budget import step_budget
 
     model = model_architecture(config)
@@ -141,7 +164,7 @@ def _train_minutes(config: Config) -> float:
 
 
 def train_stage(config: Config) -> Stage:
-    from corpo.baselines.paper import chosen_options
+    from corpo.baselines import non_default_options
 
     baseline = config.baseline
     spec = {
@@ -149,12 +172,18 @@ def train_stage(config: Config) -> Stage:
         "model": model_spec(config, start_key(config)),
         "reward": asdict(config.reward),
         # A default that is spelled out is the same run.
-        "baseline": {"name": baseline.name, "options": chosen_options(baseline.name, baseline.options)},
+        "baseline": {"name": baseline.name, "options": non_default_options(baseline.name, baseline.options)},
         "rollout": sampling_spec(config),
         "train": asdict(config.train),
         "seed": config.seed,
     }
-    return Stage("train", spec, outputs(config), f"train {config.baseline.name} seed {config.seed}", lambda: _train_minutes(config))
+    return Stage(
+        "train",
+        spec,
+        outputs(config),
+        f"train {config.baseline.name} seed {config.seed}",
+        lambda: _train_minutes(config),
+    )
 
 
 def train_policy(config: Config) -> Path:
@@ -165,27 +194,40 @@ def train_policy(config: Config) -> Path:
 def _train_policy(config: Config, folder: Path) -> None:
     import torch
 
-    from corpo.data.pairing.drawing import TRAIN, VALIDATION, WATCHED, is_evaluation
-    from corpo.data.store import DataError
+    from corpo.data.pairing.drawing import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
     from corpo.report.model_card import model_card
-    from corpo.train.distributed import join
-    from corpo.train.rl import Learner
+    from corpo.train.distributed import init_distributed
+    from corpo.train.rl import PolicyGradientTrainer
+    from corpo.utils.errors import DataError
 
-    join()
+    init_distributed()
     pairs = split_pairs(config)
     torch.manual_seed(config.seed)
     path = start_path(config)
     # Of several processes each holds the weights whole only for its engine; vLLM copies them from main memory.
-    model, tokenizer = load_policy(config.model, path, "cpu" if ranks.size() > 1 and config.rollout.engine == "vllm" else None)
-    render, fits = renderer(config, tokenizer), fitting(config, model, tokenizer)
-    fitting_pairs = [(split, pair) for split, pair in pairs if not is_evaluation(split) and all(fits(render(one)) for one in (pair, pair.swapped()))]
+    model, tokenizer = load_policy(
+        config.model, path, "cpu" if ranks.world_size() > 1 and config.rollout.engine == "vllm" else None
+    )
+    render, fits = prompt_renderer(config, tokenizer), fits_context(config, model, tokenizer)
+    fitting_pairs = [
+        (split, pair)
+        for split, pair in pairs
+        if not is_evaluation(split) and all(fits(render(one)) for one in (pair, pair.swapped()))
+    ]
     if left_out := sum(not is_evaluation(split) for split, _ in pairs) - len(fitting_pairs):
-        log.warning("%d training or validation pairs are longer than the model's context and are left out", left_out)
-    train, validation, *watched = ([pair for split, pair in fitting_pairs if split == name] for name in (TRAIN, VALIDATION, *WATCHED.values()))
+        log.warning(
+            "%d training or validation pairs are longer than the model's context and are left out", left_out
+        )
+    train, validation, *watched = (
+        [pair for split, pair in fitting_pairs if split == name]
+        for name in (TRAIN, VALIDATION, *MONITORED_SPLITS.values())
+    )
     if not train or not validation:
-        raise DataError("data: no pairs to train on or none to validate with; set data.sources.*.evaluation below 1, or give more problems")
-    with serving(config, model, tokenizer, path) as engine:
-        learner = Learner(
+        raise DataError(
+            "data: no pairs to train on or none to validate with; set data.sources.*.evaluation below 1, or give more problems"
+        )
+    with rollout_engine(config, model, tokenizer, path) as engine:
+        learner = PolicyGradientTrainer(
             model,
             tokenizer,
             engine,
@@ -197,22 +239,38 @@ def _train_policy(config: Config, folder: Path) -> None:
             config.seed,
             config.rollout.temperature,
         )
-        mirrors = mirrors_of(config, f"{config.baseline.name}-seed{config.seed}", train_stage(config).key)
+        trackers = trackers_of(config, f"{config.baseline.name}-seed{config.seed}", train_stage(config).key)
         prompts = config.train.validation_prompts
-        shown = [*validation[:prompts], *(pair for pairs_of_kind in watched for pair in pairs_of_kind[: max(2, prompts // 2)])]
-        learner.train(train, shown, folder, mirrors.step)
-        mirrors.close()
+        shown = [
+            *validation[:prompts],
+            *(pair for pairs_of_kind in watched for pair in pairs_of_kind[: max(2, prompts // 2)]),
+        ]
+        learner.train(train, shown, folder, trackers.step)
+        trackers.close()
         learner.save(folder / "policy")
     if ranks.rank() == 0:
-        card = model_card(config, start_key(config), data_stage(config).key, read_jsonl(folder / "metrics.jsonl"), provenance())
+        card = model_card(
+            config,
+            start_key(config),
+            data_stage(config).key,
+            read_jsonl(folder / "metrics.jsonl"),
+            provenance(),
+        )
         write_text(folder / "policy/README.md", card)
 
 
-def mirrors_of(config: Config, name: str, key: str) -> Mirrors:
+def trackers_of(config: Config, name: str, key: str) -> Trackers:
     """Where people look at a run of this experiment, if anywhere."""
-    from corpo.report.trackers import Mirrors
+    from corpo.report.trackers import Trackers
 
-    return Mirrors(config.track if ranks.rank() == 0 else TrackConfig(), outputs(config) / "tracking", config.name, name, key, asdict(config))
+    return Trackers(
+        config.track if ranks.rank() == 0 else TrackConfig(),
+        outputs(config) / "tracking",
+        config.name,
+        name,
+        key,
+        asdict(config),
+    )
 
 
 # --- evaluation ---------------------------------------------------------------------------------------------------------
@@ -226,12 +284,24 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
         "data": evaluated_key(config),
         "reward": asdict(config.reward),
         "rollout": sampling_spec(config),
-        "evaluate": {"group": config.evaluate.group, "seed": config.evaluate.seed},
+        "evaluate": {"group": config.evaluate.num_rollouts, "seed": config.evaluate.seed},
     }
-    name = next((name for name, path in config.evaluate.policies.items() if path == config.model.path), "base")
-    title = f"evaluate {config.baseline.name} seed {config.seed}" if trained else f"evaluate {name}{_of_seed(config)}"
-    rollouts = 10 * config.data.pairs_per_split * config.evaluate.group
-    return Stage("evaluate", spec, outputs(config), title, lambda: rollouts / EVALUATED if is_nano(config) else estimated_minutes(config, 0, rollouts))
+    name = next(
+        (name for name, path in config.evaluate.policies.items() if path == config.model.path), "base"
+    )
+    title = (
+        f"evaluate {config.baseline.name} seed {config.seed}"
+        if trained
+        else f"evaluate {name}{_of_seed(config)}"
+    )
+    rollouts = 10 * config.data.pairs_per_split * config.evaluate.num_rollouts
+    return Stage(
+        "evaluate",
+        spec,
+        outputs(config),
+        title,
+        lambda: rollouts / EVALUATED if is_nano(config) else estimated_minutes(config, 0, rollouts),
+    )
 
 
 def evaluate_policy(config: Config, trained: bool) -> Path:
@@ -247,9 +317,23 @@ def _evaluate_policy(config: Config, trained: bool, folder: Path) -> None:
     path = str(train_policy(config) / "policy") if trained else start_path(config)
     model, tokenizer = load_policy(config.model, path)
     title = evaluate_stage(config, trained).title
-    render, fits, evaluate = renderer(config, tokenizer), fitting(config, model, tokenizer), config.evaluate
-    with serving(config, model, tokenizer, path) as engine:
-        rollouts = roll_out(pairs, engine, render, fits, config.reward.build(), evaluate.group, evaluate.seed, folder, title)
+    render, fits, evaluate = (
+        prompt_renderer(config, tokenizer),
+        fits_context(config, model, tokenizer),
+        config.evaluate,
+    )
+    with rollout_engine(config, model, tokenizer, path) as engine:
+        rollouts = roll_out(
+            pairs,
+            engine,
+            render,
+            fits,
+            config.reward.build(),
+            evaluate.num_rollouts,
+            evaluate.seed,
+            folder,
+            title,
+        )
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
     for part in folder.glob("part-*.parquet"):
         part.unlink()

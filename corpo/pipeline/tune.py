@@ -37,8 +37,19 @@ def scores(config: Config) -> pd.DataFrame:
     """One row a run: variant, baseline, seed, score."""
     rows = []
     for name, one in runs(config):
-        measured = [record[SCORE] for record in read_jsonl(train_stage(one).folder / "metrics.jsonl") if SCORE in record]
-        rows.append({"baseline": one.baseline.name, "variant": name, "seed": one.seed, "score": sum(measured[-LAST:]) / len(measured[-LAST:])})
+        measured = [
+            record[SCORE]
+            for record in read_jsonl(train_stage(one).folder / "metrics.jsonl")
+            if SCORE in record
+        ]
+        rows.append(
+            {
+                "baseline": one.baseline.name,
+                "variant": name,
+                "seed": one.seed,
+                "score": sum(measured[-LAST:]) / len(measured[-LAST:]),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -78,7 +89,11 @@ def run(config: Config) -> None:
     write_text(folder / "report.md", page(config, found, best))
     write_text(folder / CONFIG, dump(config))
     write_json(folder / "chosen.json", best)
-    records = {f"{name}: {title}": record for name, one in runs(config) for title, record in records_of([train_stage(one)]).items()}
+    records = {
+        f"{name}: {title}": record
+        for name, one in runs(config)
+        for title, record in records_of([train_stage(one)]).items()
+    }
     write_json(folder / PROVENANCE, records)
     print("\n".join(f"{baseline}: {name}" for baseline, name in best.items()), folder / "report.md", sep="\n")
 

@@ -12,7 +12,9 @@ from corpo.config import Config
 def variants(config: Config) -> dict[str, Config]:
     """One config a variant, in order. Raises ValueError where an option is unknown or refuses its value."""
     if not config.study.variants:
-        raise SystemExit("corpo: study.variants: there are none; choose an experiment that has some, such as experiment=tune_lr or experiment=ablate_levels")
+        raise SystemExit(
+            "corpo: study.variants: there are none; choose an experiment that has some, such as experiment=tune_lr or experiment=ablate_levels"
+        )
     made = {}
     for name, options in config.study.variants.items():
         try:
@@ -34,4 +36,6 @@ def with_options(config: Any, options: Mapping[str, Any]) -> Any:
     for name in [*own, *parts]:
         if name not in known or (name in parts and not is_dataclass(getattr(config, name))):
             raise ValueError(f"no option {name!r}; choose one of {', '.join(sorted(known))}")
-    return replace(config, **own, **{part: with_options(getattr(config, part), inner) for part, inner in parts.items()})
+    return replace(
+        config, **own, **{part: with_options(getattr(config, part), inner) for part, inner in parts.items()}
+    )

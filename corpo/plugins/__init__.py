@@ -1,1 +1,1 @@
-"""CoRPO inside other people's trainers, thin over `corpo.baselines.paper`."""
+"""CoRPO inside other people's trainers, thin over `corpo.baselines`."""

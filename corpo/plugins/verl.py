@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
 
-from corpo.baselines.paper import BASELINES, group_advantages
+from corpo.baselines import BASELINES, group_advantages
 from corpo.task import OrdinalReward, Verdict, parse_response
 
 
-def compute_advantages(baseline: str, token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray) -> tuple[Tensor, Tensor]:
+def compute_advantages(
+    baseline: str, token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray
+) -> tuple[Tensor, Tensor]:
     """Advantages and returns (B, T), alike: each rollout's advantage on its response tokens. `index` (B,) names the prompt of each row.
 
     A group may have any size: verl drops rollouts on the way; one too small for its baseline gets 0. So each is a batch of its own, which only matters
@@ -29,14 +31,18 @@ def compute_advantages(baseline: str, token_level_rewards: Tensor, response_mask
     advantages_B = torch.zeros_like(margins_B)
     for prompt in dict.fromkeys(index.tolist()):
         group = torch.from_numpy(np.flatnonzero(index == prompt)).to(margins_B.device)
-        advantages_B[group] = group_advantages(margins_B[group], baseline, threshold=0.0, lengths_G=lengths_B[group])
+        advantages_B[group] = group_advantages(
+            margins_B[group], baseline, threshold=0.0, lengths_G=lengths_B[group]
+        )
     advantages_BT = advantages_B[:, None] * response_mask
     return advantages_BT, advantages_BT
 
 
 def _register(baseline: str) -> None:
     @register_adv_est(baseline)
-    def estimator(token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray, config: Any = None, **_: Any) -> tuple[Tensor, Tensor]:
+    def estimator(
+        token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray, config: Any = None, **_: Any
+    ) -> tuple[Tensor, Tensor]:
         return compute_advantages(baseline, token_level_rewards, response_mask, index)
 
 
@@ -46,7 +52,13 @@ for _name in BASELINES:
 
 
 def compute_score(
-    data_source: str, solution_str: str, ground_truth: Mapping[str, bool], extra_info: Any = None, levels: int = 10, threshold: float = 0.0, **_: Any
+    data_source: str,
+    solution_str: str,
+    ground_truth: Mapping[str, bool],
+    extra_info: Any = None,
+    levels: int = 10,
+    threshold: float = 0.0,
+    **_: Any,
 ) -> dict[str, float]:
     """The ordinal reward of one response as a margin over R_min_correct; `custom_reward_function` of verl."""
     verdict = parse_response(solution_str)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from corpo.config import ModelConfig
 from corpo.utils import ranks
+from corpo.utils.errors import ModelError
 from corpo.utils.files import file_hash, hash_of
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: a plan and an error do without
@@ -18,10 +19,6 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: a plan and a
 
 
 log = logging.getLogger(__name__)
-
-
-class ModelError(RuntimeError):
-    """A model cannot be had."""
 
 
 def accelerator() -> str:
@@ -38,7 +35,9 @@ def multiplies_bfloat16() -> bool:
     return torch.cuda.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def load_policy(config: ModelConfig, path: str | None = None, device: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_policy(
+    config: ModelConfig, path: str | None = None, device: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer of `path` (by default `config.path`), from safetensors only, no remote code. Raises ModelError.
 
     On this process's accelerator, unless another `device` is asked for.
@@ -49,11 +48,16 @@ def load_policy(config: ModelConfig, path: str | None = None, device: str | None
     where = path or config.path
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
-        model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, config.dtype), use_safetensors=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            where, dtype=getattr(torch, config.dtype), use_safetensors=True
+        )
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(where, error) from None
     if config.dtype == "bfloat16" and not multiplies_bfloat16():
-        log.warning("%s: this CPU has no instructions for bfloat16; model.dtype=float32 is many times faster on it", where)
+        log.warning(
+            "%s: this CPU has no instructions for bfloat16; model.dtype=float32 is many times faster on it",
+            where,
+        )
     return model.to(device or accelerator()), tokenizer
 
 
@@ -63,7 +67,9 @@ def _unloadable(path: str, error: Exception) -> ModelError:
     from huggingface_hub import is_offline_mode
 
     if not Path(path).exists() and is_offline_mode():
-        return ModelError(f"model.path={path}: no such folder, and no hub is asked (HF_HUB_OFFLINE=1) nor has it in its cache; {remedy}")
+        return ModelError(
+            f"model.path={path}: no such folder, and no hub is asked (HF_HUB_OFFLINE=1) nor has it in its cache; {remedy}"
+        )
     reason = textwrap.shorten(str(error), 200, placeholder=" ...")
     return ModelError(f"model.path={path}: cannot be loaded ({reason}); {remedy}")
 
@@ -89,5 +95,7 @@ def policy_hash(path: str) -> str:
             with safe_open(file, "np"):
                 pass
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"model.path={path}: {file.name} is damaged ({error}); copy or make the policy again") from None
+            raise ModelError(
+                f"model.path={path}: {file.name} is damaged ({error}); copy or make the policy again"
+            ) from None
     return hash_of([file_hash(file) for file in weights])

@@ -19,9 +19,15 @@ KEPT_BYTES = 2**28  # of logits in the model's dtype, from the forward to the ba
 def output_weight(model: PreTrainedModel) -> Tensor:
     """The matrix from hidden states to logits, (V, H). Raises ValueError where logits are more than a product with it."""
     head = model.get_output_embeddings()
-    odd = [name for name in ("final_logit_softcapping", "logit_scale", "logits_scaling") if getattr(model.config, name, None)]
+    odd = [
+        name
+        for name in ("final_logit_softcapping", "logit_scale", "logits_scaling")
+        if getattr(model.config, name, None)
+    ]
     if head is None or getattr(head, "bias", None) is not None or odd:
-        raise ValueError(f"{type(model).__name__}: its logits are not a plain product with the output embeddings ({', '.join(odd) or 'bias'})")
+        raise ValueError(
+            f"{type(model).__name__}: its logits are not a plain product with the output embeddings ({', '.join(odd) or 'bias'})"
+        )
     weight: Tensor = head.weight
     return weight
 
@@ -32,7 +38,9 @@ def hidden_states(model: PreTrainedModel, **inputs: Any) -> Tensor:
     return hidden_BLH
 
 
-def token_logprobs(hidden_NH: Tensor, weight_VH: Tensor, ids_N: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+def token_logprobs(
+    hidden_NH: Tensor, weight_VH: Tensor, ids_N: Tensor, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Log-probability of each token and entropy of its distribution, both float32 (N,), differentiable in both inputs."""
     logprobs_N, entropy_N = _TokenLogprobs.apply(hidden_NH, weight_VH, ids_N, temperature)
     return logprobs_N, entropy_N
@@ -40,7 +48,9 @@ def token_logprobs(hidden_NH: Tensor, weight_VH: Tensor, ids_N: Tensor, temperat
 
 class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, ids_N: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, ids_N: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
         logprobs_N = torch.empty(len(ids_N), device=hidden_NH.device)
         entropy_N = torch.empty_like(logprobs_N)
         buffers = _buffers(hidden_NH, weight_VH)
@@ -49,7 +59,9 @@ class _TokenLogprobs(torch.autograd.Function):
         for chunk in _chunks(hidden_NH, weight_VH):
             hidden_CH = hidden_NH[chunk]
             room -= len(hidden_CH) * len(weight_VH) * hidden_NH.element_size()
-            logits_CV = torch.mm(hidden_CH, weight_VH.T, out=None if room >= 0 else buffers[0][: len(hidden_CH)])
+            logits_CV = torch.mm(
+                hidden_CH, weight_VH.T, out=None if room >= 0 else buffers[0][: len(hidden_CH)]
+            )
             if room >= 0:
                 ctx.kept.append(logits_CV)
             logp_CV, p_CV = _distributions(logits_CV, temperature, buffers)
@@ -70,7 +82,11 @@ class _TokenLogprobs(torch.autograd.Function):
         for number, chunk in enumerate(_chunks(hidden_NH, weight_VH)):
             hidden_CH = hidden_NH[chunk]
             again = number >= len(ctx.kept)
-            logits_CV = torch.mm(hidden_CH, weight_VH.T, out=buffers[0][: len(hidden_CH)]) if again else ctx.kept[number]
+            logits_CV = (
+                torch.mm(hidden_CH, weight_VH.T, out=buffers[0][: len(hidden_CH)])
+                if again
+                else ctx.kept[number]
+            )
             logp_CV, p_CV = _distributions(logits_CV, ctx.temperature, buffers)
             # d log p_k / d z_j = [j = k] - p_j and d entropy / d z_j = -p_j (log p_j + entropy)
             slope_C1 = -d_logprobs_N[chunk, None]
@@ -102,10 +118,16 @@ def _chunk(hidden_NH: Tensor, weight_VH: Tensor) -> int:
 def _buffers(hidden_NH: Tensor, weight_VH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Logits in the model's dtype, log-probs and probabilities in float32: made once, for fresh pages cost more than the arithmetic."""
     shape = (_chunk(hidden_NH, weight_VH), len(weight_VH))
-    return hidden_NH.new_empty(shape), hidden_NH.new_empty(shape, dtype=torch.float32), hidden_NH.new_empty(shape, dtype=torch.float32)
+    return (
+        hidden_NH.new_empty(shape),
+        hidden_NH.new_empty(shape, dtype=torch.float32),
+        hidden_NH.new_empty(shape, dtype=torch.float32),
+    )
 
 
-def _distributions(logits_CV: Tensor, temperature: float, buffers: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _distributions(
+    logits_CV: Tensor, temperature: float, buffers: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
     """Log-probabilities and probabilities of every next token, (C, V), in the buffers."""
     _, logp_CV, p_CV = (buffer[: len(logits_CV)] for buffer in buffers)
     p_CV.copy_(logits_CV)

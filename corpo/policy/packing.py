@@ -44,7 +44,11 @@ def prompt_mask(mask_PS: Tensor) -> Tensor:
 
 
 def group_logprobs(
-    model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], ids_PGT: Tensor, mask_PGT: Tensor, temperature: float = 1.0
+    model: PreTrainedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    ids_PGT: Tensor,
+    mask_PGT: Tensor,
+    temperature: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of every completion token and entropy of its distribution, both (P, G, T), at the sampling temperature.
 
@@ -73,4 +77,6 @@ def group_logprobs(
     hidden_NH = embedding((first_P1 + source_PN)[real_PN], hidden_PLH.flatten(0, 1))
     logprobs_N, entropy_N = token_logprobs(hidden_NH, output_weight(model), token_PN[real_PN], temperature)
     zeros_PGT = torch.zeros(mask_PGT.shape, device=ids_PGT.device)
-    return zeros_PGT.masked_scatter(mask_PGT, logprobs_N), zeros_PGT.masked_scatter(mask_PGT, entropy_N)  # packed in this order
+    return zeros_PGT.masked_scatter(mask_PGT, logprobs_N), zeros_PGT.masked_scatter(
+        mask_PGT, entropy_N
+    )  # packed in this order

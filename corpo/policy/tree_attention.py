@@ -78,14 +78,26 @@ def _forward(
         return out, None
     assert attention_mask is not None
     if getattr(module, "sliding_window", None) or options.get("softcap") or options.get("dropout"):
-        raise ValueError(f"{type(module).__name__}: sliding windows, soft caps and dropout are not supported in grouped attention")
+        raise ValueError(
+            f"{type(module).__name__}: sliding windows, soft caps and dropout are not supported in grouped attention"
+        )
     if decoding is not None:
-        return decoding.layers[module.layer_idx].attend(query, attention_mask[:, :, -1], options["scaling"]), None
+        return decoding.layers[module.layer_idx].attend(
+            query, attention_mask[:, :, -1], options["scaling"]
+        ), None
     width = attention_mask.shape[-1]
     prompt, _ = sdpa_attention_forward(
-        module, query[:, :, :width], key[:, :, :width], value[:, :, :width], attention_mask, scaling=options["scaling"], is_causal=False
+        module,
+        query[:, :, :width],
+        key[:, :, :width],
+        value[:, :, :width],
+        attention_mask,
+        scaling=options["scaling"],
+        is_causal=False,
     )
-    completions = _Completions.apply(query[:, :, width:], key, value, attention_mask[:, :, -1], tree, options["scaling"])
+    completions = _Completions.apply(
+        query[:, :, width:], key, value, attention_mask[:, :, -1], tree, options["scaling"]
+    )
     return torch.cat([prompt, completions], dim=1), None
 
 
@@ -97,7 +109,9 @@ class _Completions(torch.autograd.Function):
     """What the completions' queries see: query (P, H, N, D), key and value (P, h, S + N, D), mask (P, 1, S) -> (P, N, H, D)."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask_P1S: Tensor, tree: Tree, scaling: float) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask_P1S: Tensor, tree: Tree, scaling: float
+    ) -> Tensor:
         parts = _Parts(query, key, value, mask_P1S, tree, scaling)
         out_PhGTRD = torch.empty_like(parts.query_PhGTRD)
         for block in parts.blocks():
@@ -115,7 +129,9 @@ class _Completions(torch.autograd.Function):
         tree = ctx.tree
         parts = _Parts(query, key, value, mask_P1S, tree, ctx.scaling)
         width = mask_P1S.shape[-1]
-        d_out_PhGTRD = parts.by_rollout(grads[0].transpose(1, 2), tree.at_PGT) * tree.real_PGT[:, None, :, :, None, None]
+        d_out_PhGTRD = (
+            parts.by_rollout(grads[0].transpose(1, 2), tree.at_PGT) * tree.real_PGT[:, None, :, :, None, None]
+        )
         d_query_PhGTRD = torch.empty_like(d_out_PhGTRD)
         d_key_PhSD, d_value_PhSD = torch.zeros_like(parts.key_PhSD), torch.zeros_like(parts.key_PhSD)
         d_own_key, d_own_value = torch.empty_like(parts.own_key_PhGKD), torch.empty_like(parts.own_key_PhGKD)
@@ -126,7 +142,11 @@ class _Completions(torch.autograd.Function):
             d_value_PhSD += p_prompt.mT @ d_prompt
             d_own_value[:, :, block] = p_own.mT @ d_own
             s_prompt, s_own = parts.d_scores(
-                p_prompt, p_own, d_prompt @ parts.value_PhSD.mT, d_own @ parts.own_value_PhGKD[:, :, block].mT, d_out_PhGTRD[:, :, block].shape
+                p_prompt,
+                p_own,
+                d_prompt @ parts.value_PhSD.mT,
+                d_own @ parts.own_value_PhGKD[:, :, block].mT,
+                d_out_PhGTRD[:, :, block].shape,
             )
             d_query = d_query_PhGTRD[:, :, block]
             d_query.copy_((s_prompt @ parts.key_PhSD).view(d_query.shape))
@@ -136,14 +156,19 @@ class _Completions(torch.autograd.Function):
         d_query = parts.packed(d_query_PhGTRD) * tree.real_PN[:, :, None, None]
         d_key, d_value = torch.zeros_like(key), torch.zeros_like(value)
         d_key[:, :, :width], d_value[:, :, :width] = d_key_PhSD, d_value_PhSD
-        d_key[:, :, width:], d_value[:, :, width:] = parts.packed_keys(d_own_key), parts.packed_keys(d_own_value)
+        d_key[:, :, width:], d_value[:, :, width:] = (
+            parts.packed_keys(d_own_key),
+            parts.packed_keys(d_own_value),
+        )
         return d_query.transpose(1, 2), d_key, d_value, None, None, None
 
 
 class _Parts:
     """Queries by rollout, keys and values of the prompt and of each rollout; scores of both in one softmax."""
 
-    def __init__(self, query: Tensor, key: Tensor, value: Tensor, mask_P1S: Tensor, tree: Tree, scaling: float) -> None:
+    def __init__(
+        self, query: Tensor, key: Tensor, value: Tensor, mask_P1S: Tensor, tree: Tree, scaling: float
+    ) -> None:
         width = mask_P1S.shape[-1]
         self.tree, self.scaling, self.heads = tree, scaling, key.shape[1]
         self.hidden_P11S = ~mask_P1S[:, None]
@@ -159,12 +184,18 @@ class _Parts:
         prompts, group, steps = index_PGT.shape
         row = torch.arange(prompts, device=index_PGT.device)[:, None]
         picked = tokens_PHLD.transpose(1, 2)[row, index_PGT.flatten(1)]
-        return picked.view(prompts, group, steps, self.heads, -1, picked.shape[-1]).permute(0, 3, 1, 2, 4, 5).contiguous()
+        return (
+            picked.view(prompts, group, steps, self.heads, -1, picked.shape[-1])
+            .permute(0, 3, 1, 2, 4, 5)
+            .contiguous()
+        )
 
     def packed(self, by_rollout_PhGTRD: Tensor) -> Tensor:
         """(P, h, G, T, R, D) -> (P, N, H, D)."""
         prompts, heads, group, steps, repeat, size = by_rollout_PhGTRD.shape
-        flat = by_rollout_PhGTRD.permute(0, 2, 3, 1, 4, 5).reshape(prompts, group * steps, heads * repeat, size)
+        flat = by_rollout_PhGTRD.permute(0, 2, 3, 1, 4, 5).reshape(
+            prompts, group * steps, heads * repeat, size
+        )
         return flat[torch.arange(prompts, device=flat.device)[:, None], self.tree.slot_PN]
 
     def packed_keys(self, own_PhGKD: Tensor) -> Tensor:
@@ -192,12 +223,18 @@ class _Parts:
         scores_PhgrW = torch.empty(prompts, heads, group, rows, width + steps, device=q_own.device)
         to_prompt = (q_prompt @ self.key_PhSD.mT).masked_fill_(self.hidden_P11S, float("-inf"))
         scores_PhgrW[..., :width] = to_prompt.view(prompts, heads, group, rows, width)
-        to_own = (q_own @ self.own_key_PhGKD[:, :, block].mT).view(prompts, heads, group, steps, -1, steps).masked_fill_(self.later_T1K, float("-inf"))
+        to_own = (
+            (q_own @ self.own_key_PhGKD[:, :, block].mT)
+            .view(prompts, heads, group, steps, -1, steps)
+            .masked_fill_(self.later_T1K, float("-inf"))
+        )
         scores_PhgrW[..., width:] = to_own.view(prompts, heads, group, rows, steps)
         p_PhgrW = torch.softmax(scores_PhgrW.mul_(self.scaling), dim=-1).to(q_own.dtype)
         return p_PhgrW[..., :width].flatten(2, 3), p_PhgrW[..., width:].contiguous()
 
-    def d_scores(self, p_prompt: Tensor, p_own: Tensor, d_p_prompt: Tensor, d_p_own: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
+    def d_scores(
+        self, p_prompt: Tensor, p_own: Tensor, d_p_prompt: Tensor, d_p_own: Tensor, shape: torch.Size
+    ) -> tuple[Tensor, Tensor]:
         """Back through the softmax of both parts."""
         prompts, heads, group, steps, repeat, _ = shape
         as_rows = lambda part: part.view(prompts, heads, group, steps * repeat, -1)

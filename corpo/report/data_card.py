@@ -9,7 +9,7 @@ from statistics import median
 from corpo.data.bank.selection import Bank
 from corpo.data.build_bank import RANDOM_TESTS, LabelledProblem
 from corpo.data.build_sources import RealData
-from corpo.data.pairing.drawing import MARK, SMALL, TRAIN, is_evaluation
+from corpo.data.pairing.drawing import SMALL_SPLIT, SMALL_SPLIT_MARK, TRAIN, is_evaluation
 from corpo.data.pairing.matching import TOKEN
 from corpo.data.store import content_hash, pair_rows
 from corpo.evaluate.shortcut_floors import shortcut_floors
@@ -25,7 +25,11 @@ understand nothing: what they reach, style gives away. A coin reaches 25%, "exac
 def _other_kinds(pairs: Sequence[tuple[str, Pair]]) -> str:
     """Of training pairs, those that have another number of correct candidates."""
     kinds = Counter(pair.kind for split, pair in pairs if split == TRAIN)
-    others = [f"{kinds[kind] / kinds.total():.0%} {kind.replace('_', ' ')}" for kind in (Kind.both_wrong, Kind.both_correct) if kinds[kind]]
+    others = [
+        f"{kinds[kind] / kinds.total():.0%} {kind.replace('_', ' ')}"
+        for kind in (Kind.both_wrong, Kind.both_correct)
+        if kinds[kind]
+    ]
     return f" ({' and '.join(others)} besides in training)" if others else ""
 
 
@@ -37,7 +41,10 @@ def bank_card(bank: Bank, problems: Sequence[LabelledProblem], pairs: Sequence[t
     total, equivalent = sum(mutants.values()), sum(n for (_, correct), n in mutants.items() if correct)
     families = Counter((p.family, split) for split, pair in pairs for p in [pair.problem])
     splits = sorted({split for split, _ in pairs})
-    roles = {**{name: str(role) for name, role in bank.roles.items()}, **{family.name: "math, held out" for family in bank.math}}
+    roles = {
+        **{name: str(role) for name, role in bank.roles.items()},
+        **{family.name: "math, held out" for family in bank.math},
+    }
     return f"""# Data card
 
 Built from the embedded bank: {len(bank.code)} code and {len(bank.math)} math families, {len(problems)} problems,
@@ -102,7 +109,7 @@ problem's tests in a sandbox ({_isolation(problems)}), a worked solution's from 
 
 ## Splits
 Every pair comes in both orders (pairs: unordered). Of a problem's candidates those were paired first that are alike in length and words and whose wrong side
-gives a wrong answer rather than crashing. {MARK}: fewer than {SMALL} problems.
+gives a wrong answer rather than crashing. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 
 {_splits(made.pairs, "sources")}
 
@@ -137,12 +144,25 @@ def _splits(pairs: Sequence[tuple[str, Pair]], families: str) -> str:
         mine = [pair for name, pair in pairs if name == split]
         problems = len({p.problem.id for p in mine})
         tokens = [len(TOKEN.findall(text)) for p in mine for text in (p.a.text, p.b.text)]
-        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(Counter(str(pair.kind) for pair in mine).items()))
-        mark = f" {MARK}" if is_evaluation(split) and problems < SMALL else ""
-        rows.append(
-            (split + mark, len(mine), len({p.id for p in mine}), problems, len({p.problem.family for p in mine}), f"{median(tokens):g}, {max(tokens)}", kinds)
+        kinds = ", ".join(
+            f"{kind} {count}" for kind, count in sorted(Counter(str(pair.kind) for pair in mine).items())
         )
-    return table(("split", "prompts", "pairs", "problems", families, "tokens of a candidate: median, most", "kinds"), rows)
+        mark = f" {SMALL_SPLIT_MARK}" if is_evaluation(split) and problems < SMALL_SPLIT else ""
+        rows.append(
+            (
+                split + mark,
+                len(mine),
+                len({p.id for p in mine}),
+                problems,
+                len({p.problem.family for p in mine}),
+                f"{median(tokens):g}, {max(tokens)}",
+                kinds,
+            )
+        )
+    return table(
+        ("split", "prompts", "pairs", "problems", families, "tokens of a candidate: median, most", "kinds"),
+        rows,
+    )
 
 
 def _floors(pairs: Sequence[tuple[str, Pair]]) -> str:
@@ -151,7 +171,10 @@ def _floors(pairs: Sequence[tuple[str, Pair]]) -> str:
         return "No split evaluates."
     floors = shortcut_floors(evaluation)
     percent = lambda value: "–" if value != value else f"{100 * value:.0f}%"
-    rows = [(row["split"], row["prompts"], percent(row["length"]), percent(row["words"])) for row in floors.to_dict("records")]
+    rows = [
+        (row["split"], row["prompts"], percent(row["length"]), percent(row["words"]))
+        for row in floors.to_dict("records")
+    ]
     return f"{_FLOORS}\n\n{table(('split', 'prompts', 'length', 'words'), rows)}"
 
 
@@ -161,7 +184,11 @@ def _errors(problems: Sequence[LabelledProblem]) -> str:
 
 
 def _topics(topics: Counter[str]) -> str:
-    return f"\n## Difficulty and subject\n{table(('topic', 'problems'), sorted(topics.items()))}\n" if topics else ""
+    return (
+        f"\n## Difficulty and subject\n{table(('topic', 'problems'), sorted(topics.items()))}\n"
+        if topics
+        else ""
+    )
 
 
 def _names(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from corpo.data.pairing.drawing import is_evaluation
 from corpo.data.pairing.matching import TOKEN
 from corpo.evaluate.shortcut_floors import FLOORS, shortcut_floors
 from corpo.report.explorer import shown_pair
-from corpo.report.figures import laid_out, save, styled
+from corpo.report.figures import figure_style, finish_figure, save
 from corpo.report.page import render
 from corpo.task import Pair
 from corpo.utils.files import write_text
@@ -31,7 +31,7 @@ def write_sheet(path: Path, problems: Sequence[LabelledProblem], pairs: Sequence
     save(sheet(problems, pairs), path)
 
 
-@styled()
+@figure_style()
 def sheet(problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> Figure:
     """Who wrote the candidates, how wrong ones fail, how long they are, how many pairs there are, and what style gives away."""
     figure, axes = plt.subplots(2, 3, figsize=(15, 8))
@@ -41,12 +41,14 @@ def sheet(problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]
     _lengths(axes[1][0], pairs)
     _splits(axes[1][1], pairs)
     _floors(axes[1][2], pairs)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 def _origins(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
     counts = Counter((c.origin, c.correct) for p in problems for c in p.candidates)
-    names = [name for name, _ in Counter(c.origin for p in problems for c in p.candidates).most_common(_BARS)][::-1]
+    names = [
+        name for name, _ in Counter(c.origin for p in problems for c in p.candidates).most_common(_BARS)
+    ][::-1]
     left = np.array([counts[name, True] for name in names])
     axes.barh(names, left, color=CORRECT, label="correct")
     axes.barh(names, [counts[name, False] for name in names], left=left, color=WRONG, label="wrong")
@@ -68,13 +70,27 @@ def _near_misses(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
 
 def _lengths(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     """Of exactly-one-correct pairs: there a length that tells would help."""
-    lengths = [(len(TOKEN.findall(c.text)), c.correct) for _, p in pairs if p.a.correct is not p.b.correct for c in (p.a, p.b)]
+    lengths = [
+        (len(TOKEN.findall(c.text)), c.correct)
+        for _, p in pairs
+        if p.a.correct is not p.b.correct
+        for c in (p.a, p.b)
+    ]
     if lengths:
         bins = list(np.linspace(0, np.quantile([length for length, _ in lengths], 0.99) + 1, 31))
         for label, shade, name in ((True, CORRECT, "correct"), (False, WRONG, "wrong")):
-            axes.hist([length for length, correct in lengths if correct is label], bins=bins, histtype="step", linewidth=1.6, color=shade, label=name)
+            axes.hist(
+                [length for length, correct in lengths if correct is label],
+                bins=bins,
+                histtype="step",
+                linewidth=1.6,
+                color=shade,
+                label=name,
+            )
         axes.legend()
-    axes.set(title="Length, where exactly one is correct", xlabel="tokens (words and signs)", ylabel="candidates")
+    axes.set(
+        title="Length, where exactly one is correct", xlabel="tokens (words and signs)", ylabel="candidates"
+    )
 
 
 def _splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
@@ -83,7 +99,9 @@ def _splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     problems = {name: {p.problem.id for split, p in pairs if split == name} for name in names}
     at = np.arange(len(names))
     axes.barh(at + 0.2, [len(units[name]) for name in names], height=0.38, color="#4c72b0", label="pairs")
-    axes.barh(at - 0.2, [len(problems[name]) for name in names], height=0.38, color="#8c8c8c", label="problems")
+    axes.barh(
+        at - 0.2, [len(problems[name]) for name in names], height=0.38, color="#8c8c8c", label="problems"
+    )
     axes.set_yticks(at, [name.replace("_", " ") for name in names])
     axes.set(title="Splits", xlabel="pairs (unordered), problems")
     _legend_below(axes)
@@ -110,7 +128,10 @@ def write_page(path: Path, sheet: Path, pairs: Sequence[tuple[str, Pair]]) -> No
     """One file that needs nothing beside it."""
     chosen = []
     for split in dict.fromkeys(name for name, _ in pairs):
-        mine = sorted((pair for name, pair in pairs if name == split), key=lambda pair: (pair.problem.family, pair.problem.id, pair.id))
+        mine = sorted(
+            (pair for name, pair in pairs if name == split),
+            key=lambda pair: (pair.problem.family, pair.problem.id, pair.id),
+        )
         count = min(_SHOWN, len(mine))
         chosen += [shown_pair(split, mine[at * len(mine) // count]) for at in range(count)]
     picture = base64.b64encode(sheet.read_bytes()).decode()

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from corpo.analysis.study import Study
-from corpo.baselines.paper import group_advantages, needs_lengths
+from corpo.baselines import group_advantages, needs_lengths
 from corpo.task import Pair
 
 PROMPTS, ROLLOUTS = 6, 8  # of a split, and of a prompt and policy: what a page can hold
@@ -18,12 +18,24 @@ PROMPTS, ROLLOUTS = 6, 8  # of a split, and of a prompt and policy: what a page 
 def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
     """One record a prompt, `PROMPTS` of each split spread over its families; `pairs` by prompt id."""
     chosen = _spread(study.base)
-    policies = [("base", study.base), *((f"{run.baseline}, seed {run.seed}", run.rollouts) for run in study.runs if run.seed == study.runs[0].seed)]
-    tables = {name: dict(list(rollouts[rollouts["prompt_id"].isin(chosen)].groupby("prompt_id"))) for name, rollouts in policies}
+    policies = [
+        ("base", study.base),
+        *(
+            (f"{run.baseline}, seed {run.seed}", run.rollouts)
+            for run in study.runs
+            if run.seed == study.runs[0].seed
+        ),
+    ]
+    tables = {
+        name: dict(list(rollouts[rollouts["prompt_id"].isin(chosen)].groupby("prompt_id")))
+        for name, rollouts in policies
+    }
     return [
         {
             **_prompt(study.base, prompt_id, pairs[prompt_id]),
-            "policies": [{"name": name, "rollouts": _group(tables[name][prompt_id], study)} for name, _ in policies],
+            "policies": [
+                {"name": name, "rollouts": _group(tables[name][prompt_id], study)} for name, _ in policies
+            ],
         }
         for prompt_id in chosen
     ]
@@ -49,7 +61,14 @@ def shown_pair(split: str, pair: Pair) -> dict[str, Any]:
     told = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence")
     sides = [{field: getattr(candidate, field) for field in told} for candidate in (pair.a, pair.b)]
     problem = pair.problem
-    return {"split": split, "kind": str(pair.kind), "problem": problem.id, "family": problem.family, "statement": problem.statement, "candidates": sides}
+    return {
+        "split": split,
+        "kind": str(pair.kind),
+        "problem": problem.id,
+        "family": problem.family,
+        "statement": problem.statement,
+        "candidates": sides,
+    }
 
 
 def _group(rollouts: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
@@ -58,7 +77,12 @@ def _group(rollouts: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
     known = "tokens" in rollouts  # not in evaluations made before they were kept
     lengths_G = torch.tensor(rollouts["tokens"].to_numpy()) if known else torch.ones_like(rewards_G)
     drawn = [name for name in study.baselines if known or not needs_lengths(name)]
-    by_baseline = {name: group_advantages(rewards_G, name, threshold=study.threshold, lengths_G=lengths_G, **study.options(name)).tolist() for name in drawn}
+    by_baseline = {
+        name: group_advantages(
+            rewards_G, name, threshold=study.threshold, lengths_G=lengths_G, **study.options(name)
+        ).tolist()
+        for name in drawn
+    }
     shown = rollouts.head(ROLLOUTS)
     return [
         {

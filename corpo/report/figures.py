@@ -22,7 +22,7 @@ from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.runs import EARLY, runs_table
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled, predictions
-from corpo.baselines.paper import advantages
+from corpo.baselines import advantages
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.evaluate.metrics import confidences
 from corpo.report.tables import accuracy, rows_of
@@ -49,7 +49,19 @@ NAMES = {
     "pass_at_k": "pass@k",
 }
 COLOURS = {"grpo": "#c44e52", "static": "#4c72b0", "corpo": "#55a868", "base": "#8c8c8c"}
-_MORE = ("#8172b3", "#ccb974", "#64b5cd", "#dd8452", "#937860", "#da8bc3", "#084081", "#8c2d04", "#bcbd22", "#222222", "#f0a3a3")
+_MORE = (
+    "#8172b3",
+    "#ccb974",
+    "#64b5cd",
+    "#dd8452",
+    "#937860",
+    "#da8bc3",
+    "#084081",
+    "#8c2d04",
+    "#bcbd22",
+    "#222222",
+    "#f0a3a3",
+)
 MANY = 6  # baselines, above which a panel has no room for their names and bands
 _STYLE: Any = {
     "figure.dpi": 130,
@@ -67,20 +79,20 @@ _STYLE: Any = {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     """The look of every figure, for those drawn elsewhere too."""
     with plt.rc_context(_STYLE):
         yield
 
 
-def laid_out(figure: Figure) -> Figure:
+def finish_figure(figure: Figure) -> Figure:
     """Ready to be returned, and not left for pyplot to show."""
     figure.tight_layout()
     plt.close(figure)
     return figure
 
 
-@styled()  # ticks are placed only now
+@figure_style()  # ticks are placed only now
 def save(figure: Figure, path: Path) -> None:
     """As PNG, without the time or the program that would make its bytes differ."""
     write_atomically(path, lambda beside: figure.savefig(beside, format="png", metadata={"Software": None}))
@@ -105,9 +117,13 @@ def _draw_curve(axes: Axes, study: Study, column: str, smooth: int = 1) -> None:
             continue
         curve = curve.rolling(smooth, min_periods=1, center=True).mean()
         shade = colour(study, baseline)
-        axes.plot(curve.index, curve.mean(axis=1), color=shade, label=NAMES.get(baseline, baseline), linewidth=1.8)
+        axes.plot(
+            curve.index, curve.mean(axis=1), color=shade, label=NAMES.get(baseline, baseline), linewidth=1.8
+        )
         if curve.shape[1] > 1 and len(study.baselines) <= MANY:
-            axes.fill_between(curve.index, curve.min(axis=1), curve.max(axis=1), color=shade, alpha=0.15, linewidth=0)
+            axes.fill_between(
+                curve.index, curve.min(axis=1), curve.max(axis=1), color=shade, alpha=0.15, linewidth=0
+            )
 
 
 def _legend(panels: Sequence[Axes], **how: Any) -> None:
@@ -119,7 +135,7 @@ def _legend(panels: Sequence[Axes], **how: Any) -> None:
         panels[-1].legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=7)
 
 
-@styled()
+@figure_style()
 def scoreboard(study: Study) -> Figure:
     """Every baseline in a row: failures that it rewards early, accuracy in and out of domain, distance from the base; the mean and every seed."""
     few, many = min(study.ks), max(study.ks)
@@ -139,19 +155,26 @@ def scoreboard(study: Study) -> Figure:
             one.plot(by_seed, [place] * len(by_seed), "|", color=shade, markersize=7, alpha=0.7)
             one.plot(by_seed.mean(), place, "o", color=shade, markersize=5)
         if "pass@" in title:
-            one.axvline(measure("base").mean(), color=COLOURS["base"], linewidth=1, linestyle=":", label="base")
+            one.axvline(
+                measure("base").mean(), color=COLOURS["base"], linewidth=1, linestyle=":", label="base"
+            )
         one.set_title(title, fontsize=9)
     axes[0].set_yticks(range(len(study.baselines)), [NAMES.get(name, name) for name in study.baselines])
     axes[0].set_ylim(len(study.baselines) - 0.5, -0.5)
     axes[1].legend(fontsize=7)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
-@styled()
+@figure_style()
 def advantage_ratio(study: Study) -> Figure:
     """The paper's figure: positive over negative advantage signal through training, by counts and by sums."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True)
-    for one, column, title in zip(axes, ("count_ratio", "sum_ratio"), ("counts: N⁺ / N⁻", "sums: ΣA⁺ / Σ|A⁻|  (GRPO is 1 by algebra)"), strict=True):
+    for one, column, title in zip(
+        axes,
+        ("count_ratio", "sum_ratio"),
+        ("counts: N⁺ / N⁻", "sums: ΣA⁺ / Σ|A⁻|  (GRPO is 1 by algebra)"),
+        strict=True,
+    ):
         _draw_curve(one, study, column, smooth=5)
         one.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=title, xlabel="step", yscale="log")
@@ -161,10 +184,10 @@ def advantage_ratio(study: Study) -> Figure:
     _legend(axes)
     axes[0].set_ylabel("ratio (log scale)")
     figure.suptitle("Positive against negative advantage signal (5-step mean)", x=0.01, ha="left")
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
-@styled()
+@figure_style()
 def failed_positive(study: Study) -> Figure:
     """Share of failed rollouts that are rewarded: the flaw (C1) and the guarantee (C2, C3)."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True)
@@ -176,10 +199,10 @@ def failed_positive(study: Study) -> Figure:
     _draw_curve(axes[1], study, "clip_active_fraction", smooth=5)
     axes[1].set(title="groups whose mean is below R_min_correct", xlabel="step", ylabel="share of groups")
     axes[1].set_ylim(0, 1)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
-@styled()
+@figure_style()
 def predicted_failed_positive(study: Study) -> Figure:
     """Failures that the group mean would reward, predicted from each batch's levels alone, against what happened (docs/theory.md)."""
     found = {run.name: predictions(run.rewards, study.threshold) for run in study.runs}
@@ -188,26 +211,63 @@ def predicted_failed_positive(study: Study) -> Figure:
     mine = found[shown.name]
     steps = [one.step for one in mine]
     shade = colour(study, shown.baseline)
-    left.fill_between(steps, [one.low for one in mine], [one.high for one in mine], color=shade, alpha=0.15, linewidth=0, label="95% of such batches")
-    left.plot(steps, [one.varied for one in mine], color=shade, linewidth=1.8, label="predicted, prompts differ")
-    left.plot(steps, [one.alike for one in mine], color="#8c8c8c", linewidth=1.2, linestyle="--", label="predicted, prompts alike")
+    left.fill_between(
+        steps,
+        [one.low for one in mine],
+        [one.high for one in mine],
+        color=shade,
+        alpha=0.15,
+        linewidth=0,
+        label="95% of such batches",
+    )
+    left.plot(
+        steps, [one.varied for one in mine], color=shade, linewidth=1.8, label="predicted, prompts differ"
+    )
+    left.plot(
+        steps,
+        [one.alike for one in mine],
+        color="#8c8c8c",
+        linewidth=1.2,
+        linestyle="--",
+        label="predicted, prompts alike",
+    )
     left.plot(steps, [one.measured for one in mine], ".", color="#333333", markersize=4, label="measured")
-    left.set(title=f"{shown.name}: failed rollouts above the group mean", xlabel="step", ylabel="share of failed rollouts")
+    left.set(
+        title=f"{shown.name}: failed rollouts above the group mean",
+        xlabel="step",
+        ylabel="share of failed rollouts",
+    )
     left.set_ylim(0, 1.25 * left.get_ylim()[1])  # room for the legend
     left.legend(fontsize=7, ncols=2, loc="upper center")
     for baseline in study.baselines:
-        points = [one for run in study.of(baseline) for one in found[run.name] if not math.isnan(one.measured)]
+        points = [
+            one for run in study.of(baseline) for one in found[run.name] if not math.isnan(one.measured)
+        ]
         inside = np.mean([one.low <= one.measured <= one.high for one in points])
         label = f"{NAMES.get(baseline, baseline)}: {inside:.0%} inside"
-        right.plot([one.varied for one in points], [one.measured for one in points], ".", markersize=3, alpha=0.6, color=colour(study, baseline), label=label)
+        right.plot(
+            [one.varied for one in points],
+            [one.measured for one in points],
+            ".",
+            markersize=3,
+            alpha=0.6,
+            color=colour(study, baseline),
+            label=label,
+        )
     limit = 1.25 * max(right.get_xlim()[1], right.get_ylim()[1])
     right.plot([0, limit], [0, limit], color="#333333", linewidth=0.8, linestyle=":")
-    right.set(title="every batch of every run", xlabel="predicted, prompts differ", ylabel="measured", xlim=(0, limit), ylim=(0, limit))
+    right.set(
+        title="every batch of every run",
+        xlabel="predicted, prompts differ",
+        ylabel="measured",
+        xlim=(0, limit),
+        ylim=(0, limit),
+    )
     _legend([right], fontsize=7, loc="upper left")
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
-@styled()
+@figure_style()
 def regraded(study: Study) -> Figure:
     """Failures that the group mean, or another baseline, rewards among the evaluation's rollouts, graded and grouped in other ways; bars span seeds."""
     table = regrading.regraded(study)
@@ -219,11 +279,27 @@ def regraded(study: Study) -> Figure:
         for policy, shift in zip(policies, np.linspace(-0.2, 0.2, len(policies)), strict=True):
             mine = table[(table["by"] == by) & (table["policy"] == policy)].set_index("value").loc[values]
             at = np.arange(len(values)) + shift
-            one.vlines(at, 100 * mine["least"], 100 * mine["most"], color=colour(study, policy), linewidth=1.5, alpha=0.5)
-            one.plot(at, 100 * mine["rewarded"], "o", markersize=3.5, color=colour(study, policy), label=NAMES.get(policy, policy))
+            one.vlines(
+                at,
+                100 * mine["least"],
+                100 * mine["most"],
+                color=colour(study, policy),
+                linewidth=1.5,
+                alpha=0.5,
+            )
+            one.plot(
+                at,
+                100 * mine["rewarded"],
+                "o",
+                markersize=3.5,
+                color=colour(study, policy),
+                label=NAMES.get(policy, policy),
+            )
         names = [NAMES.get(value, value.replace("_families", "").replace("_", " ")) for value in values]
         if by in ("split", "baseline"):
-            one.set_xticks(range(len(values)), names, fontsize=7, rotation=20, ha="right", rotation_mode="anchor")
+            one.set_xticks(
+                range(len(values)), names, fontsize=7, rotation=20, ha="right", rotation_mode="anchor"
+            )
         else:
             one.set_xticks(range(len(values)), names)
         one.set(title=title)
@@ -231,7 +307,7 @@ def regraded(study: Study) -> Figure:
         axes[first].set_ylabel("failures rewarded, %")
     axes["L"].set_ylim(bottom=-2)
     _legend([axes["L"], axes["P"]], fontsize=7, loc="upper left")
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 def learning(study: Study) -> Figure:
@@ -244,7 +320,7 @@ def learning(study: Study) -> Figure:
     )
 
 
-@styled()
+@figure_style()
 def habits(study: Study) -> Figure:
     """Validation pairs of every kind through training: what is learned of a position, and of "exactly one is correct"."""
     kinds = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kind.both_correct)
@@ -255,10 +331,10 @@ def habits(study: Study) -> Figure:
         one.set(title=str(kind).replace("_", " "), xlabel="step", ylim=(0, 1))
     axes[0].set_ylabel("pass@1, validation families")
     _legend(axes)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
-@styled()
+@figure_style()
 def differences(study: Study) -> Figure:
     """Every baseline against GRPO on each row of the table: 95% intervals over seeds and problems where there are several seeds, else over problems."""
     table = compare.differences(study)
@@ -266,27 +342,44 @@ def differences(study: Study) -> Figure:
     ks = list(dict.fromkeys((min(study.ks), max(study.ks))))
     rows = list(rows_of(study.splits))
     height, reach = (0.36, 0.2) if len(others) <= MANY else (0.06 * len(others), 0.4)
-    figure, axes = plt.subplots(1, len(ks), figsize=(5.4 * len(ks), 0.5 + height * len(rows)), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(ks), figsize=(5.4 * len(ks), 0.5 + height * len(rows)), sharey=True, squeeze=False
+    )
     for one, k in zip(axes[0], ks, strict=True):
-        for shift, name in zip(np.linspace(reach, -reach, len(others)) if len(others) > 1 else [0.0], others, strict=True):
+        for shift, name in zip(
+            np.linspace(reach, -reach, len(others)) if len(others) > 1 else [0.0], others, strict=True
+        ):
             mine = table[(table["baseline"] == name) & (table["k"] == k)].set_index("split").loc[rows]
             over_both = mine["both_low"].notna().all()
             low, high = (mine[f"both_{end}" if over_both else end].to_numpy() for end in ("low", "high"))
             at = np.arange(len(rows))[::-1] + shift
             one.hlines(at, low, high, color=colour(study, name), linewidth=2, alpha=0.8)
-            one.plot(mine["points"], at, "o", color=colour(study, name), markersize=4, label=f"{NAMES.get(name, name)} - GRPO")
+            one.plot(
+                mine["points"],
+                at,
+                "o",
+                color=colour(study, name),
+                markersize=4,
+                label=f"{NAMES.get(name, name)} - GRPO",
+            )
             for row, where in zip(mine["by_seed"], at, strict=True):
                 seeds = [float(points) for points in row.split()]
                 one.plot(seeds, [where] * len(seeds), "|", color="#333333", markersize=5, alpha=0.6)
-        seen = 1.2 * max(abs(float(points)) for row in table.loc[table["k"] == k, "by_seed"] for points in row.split())
-        if seen and 1 < len(study.of(compare.REFERENCE)) < FEW_SEEDS:  # what two seeds leave open would flatten all that they show
+        seen = 1.2 * max(
+            abs(float(points)) for row in table.loc[table["k"] == k, "by_seed"] for points in row.split()
+        )
+        if (
+            seen and 1 < len(study.of(compare.REFERENCE)) < FEW_SEEDS
+        ):  # what two seeds leave open would flatten all that they show
             left, right = one.get_xlim()
             one.set_xlim(max(left, -seen), min(right, seen))
         one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
         one.set(title=f"pass@{k}, points", yticks=range(len(rows)))
         one.set_yticklabels([row.replace("_", " ") for row in reversed(rows)])
-    _legend(axes[0], fontsize=8, ncols=len(others), loc="lower right", bbox_to_anchor=(1, 1))  # above: bars may reach anywhere
-    return laid_out(figure)
+    _legend(
+        axes[0], fontsize=8, ncols=len(others), loc="lower right", bbox_to_anchor=(1, 1)
+    )  # above: bars may reach anywhere
+    return finish_figure(figure)
 
 
 def conservatism(study: Study) -> Figure:
@@ -300,7 +393,7 @@ def conservatism(study: Study) -> Figure:
     )
 
 
-@styled()
+@figure_style()
 def _row_of_curves(study: Study, *panels: tuple[str, str, int]) -> Figure:
     """Side by side, for each (metric, title, steps to average over)."""
     figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.2))
@@ -308,28 +401,44 @@ def _row_of_curves(study: Study, *panels: tuple[str, str, int]) -> Figure:
         _draw_curve(one, study, column, smooth)
         one.set(title=title, xlabel="step")
     _legend(axes)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
-@styled()
+@figure_style()
 def distributions(study: Study) -> Figure:
     """Rewards and advantages in the first and the last batches of every baseline, a row each, failed and correct rollouts apart."""
-    figure, axes = plt.subplots(len(study.baselines), 4, figsize=(12, 0.5 + 2 * len(study.baselines)), sharey="row", squeeze=False)
+    figure, axes = plt.subplots(
+        len(study.baselines), 4, figsize=(12, 0.5 + 2 * len(study.baselines)), sharey="row", squeeze=False
+    )
     for row, baseline in zip(axes, study.baselines, strict=True):
         for at, late in enumerate((False, True)):
-            steps = [(run.rewards[s], run.lengths[s]) for run in study.of(baseline) for s in _some_steps(run.rewards, late)]
+            steps = [
+                (run.rewards[s], run.lengths[s])
+                for run in study.of(baseline)
+                for s in _some_steps(run.rewards, late)
+            ]
             rewards_PG, lengths_PG = (torch.tensor(np.concatenate(part)) for part in zip(*steps, strict=True))
-            advantages_PG = advantages(rewards_PG, baseline, threshold=study.threshold, lengths_PG=lengths_PG, **study.options(baseline))
+            advantages_PG = advantages(
+                rewards_PG,
+                baseline,
+                threshold=study.threshold,
+                lengths_PG=lengths_PG,
+                **study.options(baseline),
+            )
             failed = (rewards_PG < study.threshold).flatten().numpy()
             reach = max(1.0, float(rewards_PG.abs().max())) * 1.05
-            _split_histogram(row[at], rewards_PG.flatten().numpy(), failed, np.linspace(-reach, reach, 22), study.threshold)
+            _split_histogram(
+                row[at], rewards_PG.flatten().numpy(), failed, np.linspace(-reach, reach, 22), study.threshold
+            )
             limit = max(2.0, float(advantages_PG.abs().max()))
-            _split_histogram(row[2 + at], advantages_PG.flatten().numpy(), failed, np.linspace(-limit, limit, 41), 0.0)
+            _split_histogram(
+                row[2 + at], advantages_PG.flatten().numpy(), failed, np.linspace(-limit, limit, 41), 0.0
+            )
             for place, what in ((at, "rewards"), (2 + at, "advantages")):
                 axes[0][place].set_title(f"{what}, {'last' if late else 'first'} {EARLY} steps")
         row[0].set_ylabel(f"{NAMES.get(baseline, baseline)}\nshare of rollouts")
     axes[0][0].legend(loc="upper left", fontsize=8)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 def _some_steps(rewards: dict[int, np.ndarray], late: bool) -> Sequence[int]:
@@ -337,7 +446,9 @@ def _some_steps(rewards: dict[int, np.ndarray], late: bool) -> Sequence[int]:
     return steps[-EARLY:] if late else steps[:EARLY]
 
 
-def _split_histogram(axes: Axes, values: np.ndarray, failed: np.ndarray, bins: np.ndarray, line: float) -> None:
+def _split_histogram(
+    axes: Axes, values: np.ndarray, failed: np.ndarray, bins: np.ndarray, line: float
+) -> None:
     share = np.full(len(values), 1 / len(values))
     axes.hist(
         [values[failed], values[~failed]],
@@ -350,20 +461,33 @@ def _split_histogram(axes: Axes, values: np.ndarray, failed: np.ndarray, bins: n
     axes.axvline(line, color="#333333", linewidth=0.8, linestyle=":")
 
 
-@styled()
+@figure_style()
 def calibration(study: Study) -> Figure:
     """Stated confidence against the share of correct candidates, over all evaluation splits."""
     figure, axes = plt.subplots(figsize=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], color="#333333", linewidth=0.8, linestyle=":")
-    policies = [("base", list(study.bases.values())), *((name, [run.rollouts for run in study.of(name)]) for name in study.baselines)]
+    policies = [
+        ("base", list(study.bases.values())),
+        *((name, [run.rollouts for run in study.of(name)]) for name in study.baselines),
+    ]
     for name, tables in policies:
-        stated, labels = (np.concatenate(part) for part in zip(*(confidences(table) for table in tables), strict=True))
+        stated, labels = (
+            np.concatenate(part) for part in zip(*(confidences(table) for table in tables), strict=True)
+        )
         levels = [level for level in np.unique(stated) if (stated == level).sum() >= 50]
         shares = [labels[stated == level].mean() for level in levels]
-        axes.plot(levels, shares, "o-", markersize=3.5, color=colour(study, name), label=NAMES.get(name, name))
-    axes.set(title="Score calibration", xlabel="score / 10", ylabel="share of candidates that are correct", xlim=(-0.03, 1.03), ylim=(0, 1))
+        axes.plot(
+            levels, shares, "o-", markersize=3.5, color=colour(study, name), label=NAMES.get(name, name)
+        )
+    axes.set(
+        title="Score calibration",
+        xlabel="score / 10",
+        ylabel="share of candidates that are correct",
+        xlim=(-0.03, 1.03),
+        ylim=(0, 1),
+    )
     _legend([axes])
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 DRAWN = (

@@ -20,13 +20,24 @@ MEASURED = {
 
 def _kinds(config: Config) -> str:
     pairing = config.data.pairing
-    others = [f"{share:.0%} {name}" for name, share in (("both wrong", pairing.both_wrong), ("both correct", pairing.both_correct)) if share]
+    others = [
+        f"{share:.0%} {name}"
+        for name, share in (("both wrong", pairing.both_wrong), ("both correct", pairing.both_correct))
+        if share
+    ]
     return "exactly one of the two programs correct" + (f", but {' and '.join(others)}" if others else "")
 
 
-def model_card(config: Config, base: str, data: str, metrics: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
+def model_card(
+    config: Config, base: str, data: str, metrics: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+) -> str:
     """Markdown with the hub's front matter. `base` and `data` are hashes; `metrics` are a run's records by step."""
-    head = {"license": "mit", "library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["corpo", config.baseline.name, "verifier"]}
+    head = {
+        "license": "mit",
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["corpo", config.baseline.name, "verifier"],
+    }
     if not config.model.path.startswith(("data/", "/", "package:")):
         head["base_model"] = config.model.path
     measured = [record for record in metrics if "validation/pass@1" in record]
@@ -43,7 +54,7 @@ Reads a problem and two candidate solutions, reasons in a think block, and state
 - **Base:** `{config.model.path}` ({base}){", taught the format by a warm start first" if config.model.warm_start else ""}.
 - **Data:** pairs of {"real problems" if config.data.sources else "the embedded problem bank"} (stage {data}), {_kinds(config)}; labels by execution.
 - **Method:** baseline `{config.baseline.name}` {config.baseline.options or ""}, reward `{config.reward.name}` in {config.reward.levels} levels, R_min_correct
-  {config.reward.threshold:g}, {config.train.steps} steps of {config.train.prompts} prompts x {config.train.group} rollouts, seed {config.seed}.
+  {config.reward.threshold:g}, {config.train.steps} steps of {config.train.prompts_per_step} prompts x {config.train.group_size} rollouts, seed {config.seed}.
 - **Licence:** MIT for what we made; of a base from elsewhere, its own licence holds too.
 
 ## Measured while training

@@ -64,22 +64,50 @@ def claims_table(found: Sequence[Finding]) -> str:
         )
         for at, one in enumerate(found)
     ]
-    return markdown_table(("claim", "the paper", "quantity", "here", "of interest", "would have found", "verdict"), rows)
+    return markdown_table(
+        ("claim", "the paper", "quantity", "here", "of interest", "would have found", "verdict"), rows
+    )
 
 
-def write_report(folder: Path, found: Sequence[Finding], figures: Sequence[str], runs: str, facts: dict[str, Any], warned: Sequence[Mapping[str, Any]]) -> None:
+def write_report(
+    folder: Path,
+    found: Sequence[Finding],
+    figures: Sequence[str],
+    runs: str,
+    facts: dict[str, Any],
+    warned: Sequence[Mapping[str, Any]],
+) -> None:
     """Write `report.md` beside the tables and figures that it embeds.
 
     `runs` is the table of `corpo.analysis.runs`; `warned` are the warnings of training (`corpo.train.health`), with their runs.
     """
     tables = (folder / "table.md").read_text(encoding="utf-8")
-    columns = ["candidate_accuracy", "better_accuracy", "ece", "brier", "unparseable", "exactly_one", "swap_consistency"]
-    summary = pd.read_csv(folder / "summary.csv").groupby(["policy", "split"], sort=False)[columns].mean().reset_index()
+    columns = [
+        "candidate_accuracy",
+        "better_accuracy",
+        "ece",
+        "brier",
+        "unparseable",
+        "exactly_one",
+        "swap_consistency",
+    ]
+    summary = (
+        pd.read_csv(folder / "summary.csv")
+        .groupby(["policy", "split"], sort=False)[columns]
+        .mean()
+        .reset_index()
+    )
     details = summary.round(3).astype(object).where(summary.notna(), "–")
-    images = "\n\n".join(f"![{figure}](figures/{figure}.png)\n\n*{_CAPTIONS.get(figure, figure)}*" for figure in figures)
+    images = "\n\n".join(
+        f"![{figure}](figures/{figure}.png)\n\n*{_CAPTIONS.get(figure, figure)}*" for figure in figures
+    )
     provenance = markdown_table(("what", "value"), list(facts.items()))
     columns_warned = ("run", "step", "name", "text")
-    warnings = markdown_table(columns_warned, [[one[column] for column in columns_warned] for one in warned]) if warned else "None."
+    warnings = (
+        markdown_table(columns_warned, [[one[column] for column in columns_warned] for one in warned])
+        if warned
+        else "None."
+    )
     write_text(
         folder / "report.md",
         f"""# {folder.name}
@@ -134,7 +162,11 @@ def write_page(
 ) -> None:
     """Write `report.html`: one file that needs nothing beside it and no network. `tables` are wide, by k; `examples` as `explorer` makes them."""
     images = [
-        {"name": figure, "caption": _CAPTIONS.get(figure, figure), "data": base64.b64encode((folder / f"figures/{figure}.png").read_bytes()).decode()}
+        {
+            "name": figure,
+            "caption": _CAPTIONS.get(figure, figure),
+            "data": base64.b64encode((folder / f"figures/{figure}.png").read_bytes()).decode(),
+        }
         for figure in figures
     ]
     write_text(
@@ -159,6 +191,12 @@ def write_page(
 
 def render(template: str, examples: Sequence[Mapping[str, Any]], **values: Any) -> str:
     """A page of this folder that needs nothing beside it and no network; `examples` are what its script shows one by one."""
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined)
-    told = json.dumps(examples, allow_nan=False).replace("<", "\\u003c")  # so that no text in it can end the script
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    told = json.dumps(examples, allow_nan=False).replace(
+        "<", "\\u003c"
+    )  # so that no text in it can end the script
     return environment.get_template(template).render(examples_json=told, **values)

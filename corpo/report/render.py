@@ -34,7 +34,7 @@ class Rendered:
 
 
 def render_results(folder: Path) -> Rendered:
-    """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises RecordsError where they are damaged."""
+    """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises DataError where they are damaged."""
     study, examples = read_study(folder)
     with reading(folder / STUDY) as path:
         command = str(read_json(path)["command"])
@@ -66,8 +66,14 @@ def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[
         "configuration": f"`{CONFIG}`",
         "seeds": ", ".join(map(str, seeds)),
         "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in stages.values()})),
-        "hardware": distinct(lambda record: f"{record['cpu']}, {record['cores']} cores, {record.get('gpu', 'no GPU')}"),
-        "software": distinct(lambda record: f"torch {record['torch']}, transformers {record['transformers']}, Python {record['python']}"),
+        "hardware": distinct(
+            lambda record: f"{record['cpu']}, {record['cores']} cores, {record.get('gpu', 'no GPU')}"
+        ),
+        "software": distinct(
+            lambda record: (
+                f"torch {record['torch']}, transformers {record['transformers']}, Python {record['python']}"
+            )
+        ),
         "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in stages.values()) / 60:.1f} min (by stage: `{PROVENANCE}`{late})",
     }
 
@@ -78,7 +84,10 @@ def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.Data
     for name, one in studies.items():
         for finding in one.found:
             verdicts.setdefault((finding.claim, finding.quantity), {})[name] = finding.verdict
-    rows = [(*test, *(by_study.get(name, "–") for name in studies)) for test, by_study in sorted(verdicts.items(), key=lambda item: item[0][0])]
+    rows = [
+        (*test, *(by_study.get(name, "–") for name in studies))
+        for test, by_study in sorted(verdicts.items(), key=lambda item: item[0][0])
+    ]
     statements = "\n".join(f"- **{claim}** {text}" for claim, text in STATEMENTS.items())
     sections = "\n\n".join(
         f"## {name}\n[Report]({name}/report.md): {one.facts['command']}, seeds {one.facts['seeds']}, commits {one.facts['commits of the stages']}, "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corpo.analysis.study import Study
-from corpo.data.pairing.drawing import EXTRA_SPLITS, MARK, SMALL, TABLE_SPLITS
+from corpo.data.pairing.drawing import EXTRA_SPLITS, SMALL_SPLIT, SMALL_SPLIT_MARK, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.evaluate.metrics import floors, summarise
 from corpo.evaluate.shortcut_floors import FLOORS
@@ -97,7 +97,10 @@ def results_table(study: Study) -> pd.DataFrame:
 def _shortcuts(study: Study, members: Sequence[str]) -> dict[str, float]:
     """Percent of the prompts of some splits that each shortcut judges right; the same for every k, for they do not sample."""
     mine = study.shortcuts[study.shortcuts["split"].isin(members)]
-    return {f"{name}_floor": 100 * float((mine[name] * mine["prompts"]).sum(min_count=1) / mine["prompts"].sum()) for name in FLOORS}
+    return {
+        f"{name}_floor": 100 * float((mine[name] * mine["prompts"]).sum(min_count=1) / mine["prompts"].sum())
+        for name in FLOORS
+    }
 
 
 def mean_of(prompts: pd.DataFrame, splits: Sequence[str], column: str) -> float:
@@ -107,7 +110,12 @@ def mean_of(prompts: pd.DataFrame, splits: Sequence[str], column: str) -> float:
 
 def accuracy(study: Study, policy: str, splits: Sequence[str], k: int) -> np.ndarray:
     """pass@k in percent, the mean of some splits, by seed; `policy` is "base" or a baseline."""
-    return np.array([np.mean([100 * mean_of(one, (split,), f"pass@{k}") for split in splits]) for one in study.by_seed(policy)])
+    return np.array(
+        [
+            np.mean([100 * mean_of(one, (split,), f"pass@{k}") for split in splits])
+            for one in study.by_seed(policy)
+        ]
+    )
 
 
 def wide(table: pd.DataFrame, k: int, plain: bool = False, replicates: bool = True) -> pd.DataFrame:
@@ -120,18 +128,26 @@ def wide(table: pd.DataFrame, k: int, plain: bool = False, replicates: bool = Tr
     rows = []
     for split in dict.fromkeys(mine["split"]):
         cells = mine[mine["split"] == split].set_index("policy")
-        mark = f" {MARK}" if cells["problems"].iloc[0] < SMALL else ""
+        mark = f" {SMALL_SPLIT_MARK}" if cells["problems"].iloc[0] < SMALL_SPLIT else ""
         title = TITLES.get(split) if replicates else None
         row: dict[str, object] = {"split": (title or split.replace("_", " ")) + mark}
         for policy in policies:
             cell = cells.loc[policy]
-            row[policy] = f"{cell['percent']:.1f}" if plain else f"{cell['percent']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]"
+            row[policy] = (
+                f"{cell['percent']:.1f}"
+                if plain
+                else f"{cell['percent']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]"
+            )
         row["coin"] = f"{cells['coin_floor'].iloc[0]:.0f}"
         row["exactly one"] = f"{cells['exactly_one_floor'].iloc[0]:.0f}"
         row |= {name: _whole(cells[f"{name}_floor"].iloc[0]) for name in FLOORS}
         if k == 16 and replicates:
             published = PUBLISHED.get(split)
-            row["paper: GRPO / static / CoRPO"] = " / ".join(f"{published[name]:.1f}" for name in ("grpo", "static", "corpo")) if published else "–"
+            row["paper: GRPO / static / CoRPO"] = (
+                " / ".join(f"{published[name]:.1f}" for name in ("grpo", "static", "corpo"))
+                if published
+                else "–"
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -145,7 +161,11 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def _note(table: pd.DataFrame) -> str:
-    small = f" {MARK}: fewer than {SMALL} problems; the interval says little." if (table["problems"] < SMALL).any() else ""
+    small = (
+        f" {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems; the interval says little."
+        if (table["problems"] < SMALL_SPLIT).any()
+        else ""
+    )
     return f"""
 Floors, of judges that understand nothing: *coin* flips one for each candidate; *exactly one* calls one of them correct, at random; *length* and *words*
 (a regression on token counts) are what style gives away, whatever k.{small}
@@ -157,12 +177,25 @@ def write_tables(study: Study, folder: Path, replicates: bool = True) -> pd.Data
     table = results_table(study)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "table.csv", table.round(4).to_csv(index=False))
-    summaries = [*(("base", seed, rollouts) for seed, rollouts in study.bases.items()), *((run.baseline, run.seed, run.rollouts) for run in study.runs)]
-    frames = [summarise(rollouts, study.ks).assign(policy=policy, seed=seed) for policy, seed, rollouts in summaries]
+    summaries = [
+        *(("base", seed, rollouts) for seed, rollouts in study.bases.items()),
+        *((run.baseline, run.seed, run.rollouts) for run in study.runs),
+    ]
+    frames = [
+        summarise(rollouts, study.ks).assign(policy=policy, seed=seed) for policy, seed, rollouts in summaries
+    ]
     write_text(folder / "summary.csv", pd.concat(frames).round(4).to_csv(index=False))
     ks = (min(study.ks), max(study.ks))
-    sections = [f"**pass@{k}, %** (mean over seeds, 95% interval over problems)\n\n{markdown(wide(table, k, replicates=replicates))}\n" for k in ks]
+    sections = [
+        f"**pass@{k}, %** (mean over seeds, 95% interval over problems)\n\n{markdown(wide(table, k, replicates=replicates))}\n"
+        for k in ks
+    ]
     write_text(folder / "table.md", "\n".join(sections) + _note(table))
-    latex = [wide(table, k, True, replicates).to_latex(index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}") for k in ks]
+    latex = [
+        wide(table, k, True, replicates).to_latex(
+            index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}"
+        )
+        for k in ks
+    ]
     write_text(folder / "table.tex", "\n".join(latex))
     return table

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from corpo.analysis.study import Study
-from corpo.report.trackers import Mirror
+from corpo.report.trackers import Tracker
 
 CHARTS = {
     "advantage ratio, counts": "count_ratio",
@@ -20,10 +20,17 @@ CHARTS = {
 }
 
 
-def mirror_study(study: Study, mirror: Mirror, tables: Sequence[tuple[int, pd.DataFrame]], examples: Sequence[Mapping[str, Any]]) -> None:
+def track_study(
+    study: Study,
+    mirror: Tracker,
+    tables: Sequence[tuple[int, pd.DataFrame]],
+    examples: Sequence[Mapping[str, Any]],
+) -> None:
     """Means over seeds as charts by step, the result tables by k, and the rollouts of the report page as one table."""
     for name, column in CHARTS.items():
-        mirror.chart(name, {baseline: study.curve(baseline, column).mean(axis=1) for baseline in study.baselines})
+        mirror.chart(
+            name, {baseline: study.curve(baseline, column).mean(axis=1) for baseline in study.baselines}
+        )
     for k, frame in tables:
         mirror.table(f"pass@{k}", frame.astype(str))
     mirror.table("rollouts", pd.DataFrame(_rows(examples)))

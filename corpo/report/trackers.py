@@ -17,7 +17,7 @@ from corpo.config import TrackConfig
 Record = Mapping[str, float | None]
 
 
-class Mirror(Protocol):
+class Tracker(Protocol):
     def step(self, record: Record) -> None:
         """Metrics of one step; `record["step"]` says which."""
 
@@ -31,13 +31,17 @@ class Mirror(Protocol):
         """Nothing follows."""
 
 
-class Mirrors:
+class Trackers:
     """All the mirrors that a config asks for, as one; none by default."""
 
-    def __init__(self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]
+    ) -> None:
         """`group` is the experiment and `name` the run in it; `key` tells the run from any other, so that a resumed one is the same."""
         kinds: dict[str, type[TensorBoard] | type[WandB]] = {"tensorboard": TensorBoard, "wandb": WandB}
-        self.all: list[Mirror] = [kinds[kind](config, folder, group, name, key, settings) for kind in config.to]
+        self.all: list[Tracker] = [
+            kinds[kind](config, folder, group, name, key, settings) for kind in config.trackers
+        ]
 
     def step(self, record: Record) -> None:
         for mirror in self.all:
@@ -59,14 +63,20 @@ class Mirrors:
 class TensorBoard:
     """`tensorboard --logdir` on the folder's `tensorboard`."""
 
-    def __init__(self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]
+    ) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder = folder / "tensorboard" / group / f"{name}-{key[:6]}"  # variants of an experiment share the rest
+        self.folder = (
+            folder / "tensorboard" / group / f"{name}-{key[:6]}"
+        )  # variants of an experiment share the rest
         shutil.rmtree(self.folder, ignore_errors=True)  # the records fill it again
         self.writer = SummaryWriter(str(self.folder))
         self.writers: dict[str, Any] = {}  # of charts, by label
-        self.writer.add_text("configuration", pd.Series(_flat(settings), dtype=object).to_frame("value").to_html())
+        self.writer.add_text(
+            "configuration", pd.Series(_flat(settings), dtype=object).to_frame("value").to_html()
+        )
 
     def step(self, record: Record) -> None:
         for name, value in record.items():
@@ -79,7 +89,10 @@ class TensorBoard:
     def chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        for label, curve in curves.items():  # TensorBoard lays the same tag of several folders over each other
+        for (
+            label,
+            curve,
+        ) in curves.items():  # TensorBoard lays the same tag of several folders over each other
             if label not in self.writers:
                 self.writers[label] = SummaryWriter(str(self.folder / label))
             for step, value in curve.dropna().items():
@@ -93,12 +106,16 @@ class TensorBoard:
 class WandB:
     """A run of Weights & Biases; offline ones lie under the folder's `wandb`, for `wandb sync` later."""
 
-    def __init__(self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]
+    ) -> None:
         import wandb
 
         folder.mkdir(parents=True, exist_ok=True)
         if config.wandb_mode == "offline":
-            for old in folder.glob(f"wandb/offline-run-*-{key}"):  # the records fill a new one: two parts of a run cannot be synced as one
+            for old in folder.glob(
+                f"wandb/offline-run-*-{key}"
+            ):  # the records fill a new one: two parts of a run cannot be synced as one
                 shutil.rmtree(old)
         self.wandb = wandb
         self.run = wandb.init(
@@ -111,13 +128,18 @@ class WandB:
             dir=str(folder),
             config=dict(settings),
             resume="allow" if config.wandb_mode == "online" else None,
-            settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, disable_git=True, save_code=False),
+            settings=wandb.Settings(
+                console="off", silent=True, x_disable_stats=True, disable_git=True, save_code=False
+            ),
         )
 
     def step(self, record: Record) -> None:
         step = int(record["step"] or 0)
         if step >= self.run.step:  # an online run that is resumed has the earlier ones
-            self.run.log({name: value for name, value in record.items() if name != "step" and value is not None}, step=step)
+            self.run.log(
+                {name: value for name, value in record.items() if name != "step" and value is not None},
+                step=step,
+            )
 
     def table(self, name: str, rows: pd.DataFrame) -> None:
         self.run.log({name: self.wandb.Table(dataframe=rows)})
@@ -143,5 +165,9 @@ class WandB:
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, dict) and value
+            else {f"{prefix}{key}": value}
+        )
     return flat

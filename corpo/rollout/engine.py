@@ -10,10 +10,6 @@ import torch
 from torch import Tensor
 
 
-class EngineError(RuntimeError):
-    """An engine cannot be had, or does not do what it should."""
-
-
 @dataclass(frozen=True)
 class Rollouts:
     """G completions for each of P prompts, right-padded to T tokens."""
@@ -31,7 +27,9 @@ class Rollouts:
         return Rollouts(ids, self.completion_ids_PGT[at], self.mask_PGT[at], self.logprobs_PGT[at], texts)
 
     def to(self, device: torch.device) -> Rollouts:
-        ids_PGT, mask_PGT, logprobs_PGT = (tensor.to(device) for tensor in (self.completion_ids_PGT, self.mask_PGT, self.logprobs_PGT))
+        ids_PGT, mask_PGT, logprobs_PGT = (
+            tensor.to(device) for tensor in (self.completion_ids_PGT, self.mask_PGT, self.logprobs_PGT)
+        )
         return Rollouts(self.prompt_ids, ids_PGT, mask_PGT, logprobs_PGT, self.texts_PG)
 
     @property
@@ -52,7 +50,12 @@ class RolloutEngine(Protocol):
         """Take over the trainer's weights: called after every update and every resume."""
 
     def generate(
-        self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None
+        self,
+        prompts: Sequence[str],
+        group: int,
+        seed: int,
+        numbers: Sequence[int] | None = None,
+        advance: Callable[..., None] | None = None,
     ) -> Rollouts: ...
 
     def close(self) -> None:

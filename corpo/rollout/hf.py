@@ -34,7 +34,12 @@ class SharedPrefixEngine:
 
     @torch.no_grad()
     def generate(
-        self, prompts: Sequence[str], group: int, seed: int, numbers: Sequence[int] | None = None, advance: Callable[..., None] | None = None
+        self,
+        prompts: Sequence[str],
+        group: int,
+        seed: int,
+        numbers: Sequence[int] | None = None,
+        advance: Callable[..., None] | None = None,
     ) -> Rollouts:
         numbers = numbers or range(len(prompts))
         prompt_ids: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
@@ -42,13 +47,20 @@ class SharedPrefixEngine:
         self.model.eval()
         use_tree_attention(self.model)
         batch = max(1, self.rows // group)
-        by_length = sorted(range(len(prompts)), key=lambda i: len(prompt_ids[i]))  # neighbours of one length pad little
+        by_length = sorted(
+            range(len(prompts)), key=lambda i: len(prompt_ids[i])
+        )  # neighbours of one length pad little
         shape = (len(prompts), group, self.max_new_tokens)
-        ids_PGT, mask_PGT = torch.full(shape, self._pad, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
+        ids_PGT, mask_PGT = (
+            torch.full(shape, self._pad, dtype=torch.long),
+            torch.zeros(shape, dtype=torch.bool),
+        )
         logprobs_PGT = torch.zeros(shape)
         for start in range(0, len(by_length), batch):
             chunk = by_length[start : start + batch]
-            ids, mask, logprobs = self._sample([prompt_ids[i] for i in chunk], self._chances(seed, [numbers[i] for i in chunk], group))
+            ids, mask, logprobs = self._sample(
+                [prompt_ids[i] for i in chunk], self._chances(seed, [numbers[i] for i in chunk], group)
+            )
             ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
             if advance:
                 advance(len(chunk))
@@ -63,7 +75,12 @@ class SharedPrefixEngine:
     def _chances(self, seed: int, numbers: Sequence[int], group: int) -> Tensor:
         """What decides every token of a batch: uniform in [0, 1), (P, G, T), a stream a prompt."""
         streams = (torch.Generator().manual_seed(seed + number) for number in numbers)
-        return torch.stack([torch.rand(group, self.max_new_tokens, dtype=torch.float64, generator=stream) for stream in streams])
+        return torch.stack(
+            [
+                torch.rand(group, self.max_new_tokens, dtype=torch.float64, generator=stream)
+                for stream in streams
+            ]
+        )
 
     def _sample(self, prompt_ids: list[list[int]], chances_PGT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Completion ids, which of them are real, and their log-probs, (P, G, T)."""
@@ -89,15 +106,21 @@ class SharedPrefixEngine:
             token_PG = draw(logp_PGV, chances_PGT[live, :, step]).masked_fill(done_PG, self._pad)
             ids_PGT[live, :, step] = token_PG
             mask_PGT[live, :, step] = ~done_PG
-            logprobs_PGT[live, :, step] = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1).masked_fill(done_PG, 0.0)
+            logprobs_PGT[live, :, step] = (
+                logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1).masked_fill(done_PG, 0.0)
+            )
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
             if self.stop:
                 done_PG = done_PG | self._stopped(ids_PGT[live, :, : step + 1])
             unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
             if step + 1 == self.max_new_tokens or not len(unfinished):
                 break
-            if 2 * len(unfinished) <= len(live):  # a few long rollouts must not keep the finished groups in the batch
-                live, mask_PS, token_PG, done_PG = (tensor[unfinished] for tensor in (live, mask_PS, token_PG, done_PG))
+            if 2 * len(unfinished) <= len(
+                live
+            ):  # a few long rollouts must not keep the finished groups in the batch
+                live, mask_PS, token_PG, done_PG = (
+                    tensor[unfinished] for tensor in (live, mask_PS, token_PG, done_PG)
+                )
                 cache.batch_select_indices(unfinished)
             logits_PGV = self.model(
                 input_ids=token_PG,
@@ -112,17 +135,26 @@ class SharedPrefixEngine:
         """Whose last token completes a stop string, (P, G)."""
         tail = max(len(text.encode()) for text in self.stop)  # a token holds at least a byte
         texts = self.tokenizer.batch_decode(ids_PGT[..., -tail:].flatten(0, 1))
-        return torch.tensor([any(stop in text for stop in self.stop) for text in texts], device=ids_PGT.device).view(ids_PGT.shape[:2])
+        return torch.tensor(
+            [any(stop in text for stop in self.stop) for text in texts], device=ids_PGT.device
+        ).view(ids_PGT.shape[:2])
 
-    def _packaged(self, prompt_ids: list[list[int]], ids_PGT: Tensor, mask_PGT: Tensor, logprobs_PGT: Tensor) -> Rollouts:
+    def _packaged(
+        self, prompt_ids: list[list[int]], ids_PGT: Tensor, mask_PGT: Tensor, logprobs_PGT: Tensor
+    ) -> Rollouts:
         longest = int(mask_PGT.sum(-1).max())
         texts = self.tokenizer.batch_decode(
-            [row[keep].tolist() for row, keep in zip(ids_PGT.flatten(0, 1), mask_PGT.flatten(0, 1), strict=True)],
+            [
+                row[keep].tolist()
+                for row, keep in zip(ids_PGT.flatten(0, 1), mask_PGT.flatten(0, 1), strict=True)
+            ],
             skip_special_tokens=True,
         )
         group = ids_PGT.shape[1]
         texts_PG = [texts[i : i + group] for i in range(0, len(texts), group)]
-        return Rollouts(prompt_ids, ids_PGT[..., :longest], mask_PGT[..., :longest], logprobs_PGT[..., :longest], texts_PG)
+        return Rollouts(
+            prompt_ids, ids_PGT[..., :longest], mask_PGT[..., :longest], logprobs_PGT[..., :longest], texts_PG
+        )
 
 
 def draw(logp_PGV: Tensor, chance_PG: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from corpo.task import Fault, Pair, Reward, Verdict, parse_response
 
 
 @dataclass(frozen=True)
-class Judged:
+class Graded:
     """What each rollout said and what it earned."""
 
     verdicts_PG: list[list[Verdict | Fault]]
@@ -25,8 +25,11 @@ class Judged:
         return sum(isinstance(verdict, Fault) for verdict in flat) / len(flat)
 
 
-def judge(texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], reward: Reward) -> Judged:
+def judge(texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], reward: Reward) -> Graded:
     """Parse and reward every completion of every pair."""
     verdicts_PG = [[parse_response(text) for text in texts] for texts in texts_PG]
-    rewards = [[reward(verdict, pair.labels) for verdict in verdicts] for pair, verdicts in zip(pairs, verdicts_PG, strict=True)]
-    return Judged(verdicts_PG, torch.tensor(rewards, dtype=torch.float32))
+    rewards = [
+        [reward(verdict, pair.labels) for verdict in verdicts]
+        for pair, verdicts in zip(pairs, verdicts_PG, strict=True)
+    ]
+    return Graded(verdicts_PG, torch.tensor(rewards, dtype=torch.float32))

@@ -13,7 +13,9 @@ from enum import StrEnum
 SCORE_MIN, SCORE_MAX, CUT = 0.0, 10.0, 5.0
 OPEN, CLOSE = "<think>", "</think>"
 
-_SCORES = re.compile(r"\s*A:\s*(?P<a>\d{1,4}(?:\.\d{1,8})?)[\s,;]+B:\s*(?P<b>\d{1,4}(?:\.\d{1,8})?)\s*", re.ASCII)
+_SCORES = re.compile(
+    r"\s*A:\s*(?P<a>\d{1,4}(?:\.\d{1,8})?)[\s,;]+B:\s*(?P<b>\d{1,4}(?:\.\d{1,8})?)\s*", re.ASCII
+)
 
 
 class Fault(StrEnum):
@@ -33,9 +35,12 @@ class Verdict:
     score_a: float
     score_b: float
 
-    def correct(self, labels: tuple[bool, bool]) -> bool:
+    def is_correct(self, labels: tuple[bool, bool]) -> bool:
         """Each score strictly on its label's side of the cut; a score on the cut itself is no decision."""
-        return all((score > CUT) if label else (score < CUT) for score, label in zip(self.scores, labels, strict=True))
+        return all(
+            (score > CUT) if label else (score < CUT)
+            for score, label in zip(self.scores, labels, strict=True)
+        )
 
     @property
     def scores(self) -> tuple[float, float]:

@@ -43,7 +43,9 @@ def register_reward(name: str) -> Callable[[MakeReward], MakeReward]:
 def build_reward(name: str, levels: int, threshold: float, options: dict[str, object]) -> Reward:
     """A registered reward. Raises ValueError where the name is unknown, or where its values do not tell successes from failures."""
     if name not in REWARDS:
-        raise ValueError(f"reward.name={name!r}: choose one of {', '.join(sorted(REWARDS))}, or register your own")
+        raise ValueError(
+            f"reward.name={name!r}: choose one of {', '.join(sorted(REWARDS))}, or register your own"
+        )
     try:
         reward = REWARDS[name](levels, threshold, **options)
     except TypeError as error:
@@ -52,10 +54,12 @@ def build_reward(name: str, levels: int, threshold: float, options: dict[str, ob
     for labels in ((False, False), (False, True), (True, False), (True, True)):
         for response in (*Fault, *(Verdict(a, b) for a, b in product(scores, scores))):
             value = reward(response, labels)
-            correct = isinstance(response, Verdict) and response.correct(labels)
+            correct = isinstance(response, Verdict) and response.is_correct(labels)
             if not math.isfinite(value) or (value >= threshold) is not correct:
                 wanted = "at or above" if correct else "below"
-                raise ValueError(f"reward.name={name!r}: gives {value:g} to {response} of {labels}, which must be {wanted} reward.threshold={threshold:g}")
+                raise ValueError(
+                    f"reward.name={name!r}: gives {value:g} to {response} of {labels}, which must be {wanted} reward.threshold={threshold:g}"
+                )
     return reward
 
 
@@ -73,7 +77,9 @@ class OrdinalReward:
 
     def __post_init__(self) -> None:
         if self.levels < 2:
-            raise ValueError(f"reward.levels={self.levels}: at least 2 are needed, one failure and one success")
+            raise ValueError(
+                f"reward.levels={self.levels}: at least 2 are needed, one failure and one success"
+            )
         failures, successes = self.failures, self.successes
         if not (failures[-1] < self.threshold <= successes[0]):
             raise ValueError(
@@ -97,7 +103,7 @@ class OrdinalReward:
             return self.failures[0]
         quality = (_support(response.score_a, labels[0]) + _support(response.score_b, labels[1])) / 2
         # A success has both scores beyond the cut, so quality > 1/2; a failure has one at or before it, so quality <= 3/4.
-        if response.correct(labels):
+        if response.is_correct(labels):
             return _level(self.successes, (quality - 0.5) / 0.5)
         return _level(self.failures, quality / 0.75)
 

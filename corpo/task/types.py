@@ -49,7 +49,9 @@ class Candidate:
     passed: int = 0
     total: int = 0
     error: str | None = None  # class of the first failure
-    evidence: str = ""  # what shows a wrong one: its value on a call and the value wanted, or a step as it should be
+    evidence: str = (
+        ""  # what shows a wrong one: its value on a call and the value wanted, or a step as it should be
+    )
     claimed: bool | None = None  # what its source says of it, where it says anything
     isolation: str = ""  # of the sandbox that labelled it; "" where nothing was run
 

@@ -30,7 +30,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     weights = stem.with_suffix(".safetensors")
     write_atomically(weights, lambda beside: save_file(tensors, beside))
-    write_json(stem.with_suffix(".json"), {"step": checkpoint.step, "sha256": file_hash(weights), "meta": checkpoint.meta})
+    write_json(
+        stem.with_suffix(".json"),
+        {"step": checkpoint.step, "sha256": file_hash(weights), "meta": checkpoint.meta},
+    )
     for old in sorted(folder.glob("step-*.json"))[:-KEEP]:
         old.unlink()
         old.with_suffix(".safetensors").unlink(missing_ok=True)

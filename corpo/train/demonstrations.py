@@ -40,22 +40,31 @@ def rewrite(pair: Pair, right: Sequence[str]) -> str:
         lines = candidate.text.split("\n")
         if not candidate.correct:
             lines = _corrected(lines, right)
-        return "\n".join([name, *lines[pair.problem.domain is Domain.code :], "fine" if candidate.correct else "bad"])  # less the signature
+        return "\n".join(
+            [name, *lines[pair.problem.domain is Domain.code :], "fine" if candidate.correct else "bad"]
+        )  # less the signature
 
     return f"{finding('A', pair.a)}\n{finding('B', pair.b)}\n"
 
 
 def _corrected(wrong: Sequence[str], right: Sequence[str]) -> list[str]:
     """The longest beginning of `wrong` that a right text shares, and how that goes on."""
-    shared, text = max(((_shared(wrong, text.split("\n")), text) for text in right), key=lambda found: found[0])
+    shared, text = max(
+        ((_shared(wrong, text.split("\n")), text) for text in right), key=lambda found: found[0]
+    )
     return text.split("\n")[: shared + 1]
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
-RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {"point": point, "rewrite": rewrite}  # `right` are the problem's correct texts
+RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {
+    "point": point,
+    "rewrite": rewrite,
+}  # `right` are the problem's correct texts
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,9 @@ class Demonstrator:
 
     def demonstrate(self, pair: Pair, right: Sequence[str], rng: Random) -> Demonstration:
         scores = [rng.choice(SURE_CORRECT if label else SURE_WRONG) for label in pair.labels]
-        return Demonstration(self.render(pair), format_response(RATIONALES[self.rationale](pair, right), *scores))
+        return Demonstration(
+            self.render(pair), format_response(RATIONALES[self.rationale](pair, right), *scores)
+        )
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
         """`pairs` pairs with their swapped twins: family, then problem, then kind, each drawn evenly."""

@@ -21,19 +21,21 @@ from transformers import PreTrainedModel
 from corpo.utils import ranks
 
 
-def join() -> None:
+def init_distributed() -> None:
     """Meet the other processes, where there are any: before an engine or a learner is made."""
-    if ranks.size() == 1 or dist.is_initialized():
+    if ranks.world_size() == 1 or dist.is_initialized():
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(ranks.local_rank())
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=datetime.timedelta(hours=6))  # others wait while the first one labels or evaluates
+    dist.init_process_group(
+        backend, timeout=datetime.timedelta(hours=6)
+    )  # others wait while the first one labels or evaluates
 
 
 def shard(model: PreTrainedModel, compute: Callable[..., Any]) -> Callable[..., Any]:
     """Shard `model` layer by layer. Returns `compute(model, ...)` as a function that sees its weights whole."""
-    mesh = init_device_mesh(model.device.type, (ranks.size(),))
+    mesh = init_device_mesh(model.device.type, (ranks.world_size(),))
     for layer in model.base_model.layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
@@ -48,7 +50,7 @@ def shard(model: PreTrainedModel, compute: Callable[..., Any]) -> Callable[..., 
 
 
 @torch.no_grad()
-def copy_whole(sharded: PreTrainedModel, replica: PreTrainedModel) -> None:
+def gather_weights_into(sharded: PreTrainedModel, replica: PreTrainedModel) -> None:
     """Put a sharded model's weights into a whole one. Every process has to call this."""
     targets = dict(replica.named_parameters())
     for name, parameter in sharded.named_parameters():
@@ -60,34 +62,34 @@ def local(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def total(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Tensor) -> Tensor:
     """The sum over processes, element by element."""
-    if ranks.size() > 1:
+    if ranks.world_size() > 1:
         dist.all_reduce(values)
     return values
 
 
-def everyones(values: Tensor) -> Tensor:
+def all_gather(values: Tensor) -> Tensor:
     """The processes' tensors, of one shape, one behind the other."""
-    if ranks.size() == 1:
+    if ranks.world_size() == 1:
         return values
-    parts = [torch.empty_like(values) for _ in range(ranks.size())]
+    parts = [torch.empty_like(values) for _ in range(ranks.world_size())]
     dist.all_gather(parts, values.contiguous())
     return torch.cat(parts)
 
 
-def most(count: int) -> int:
+def all_reduce_max(count: int) -> int:
     """The largest of the processes' counts."""
     return _reduced(count, dist.ReduceOp.MAX)
 
 
-def least(count: int) -> int:
+def all_reduce_min(count: int) -> int:
     """The smallest of the processes' counts."""
     return _reduced(count, dist.ReduceOp.MIN)
 
 
 def _reduced(count: int, operation: Any) -> int:
-    if ranks.size() == 1:
+    if ranks.world_size() == 1:
         return count
     value = torch.tensor(count)
     dist.all_reduce(value, operation)

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from corpo.utils.errors import NonFiniteError
+
 EARLY = 5  # steps that later ones are compared with
 
 
-class NumberError(RuntimeError):
-    """A number of a training step is NaN or infinite; nothing was learned from it. The message says which one."""
-
-
-def require_finite(what: str, values: Tensor, counts: Tensor | None = None, prompts: Sequence[str] = ()) -> None:
-    """Raise NumberError unless all `values` that count are finite; it names the first: its prompt, rollout and token, as far as it has these axes.
+def require_finite(
+    what: str, values: Tensor, counts: Tensor | None = None, prompts: Sequence[str] = ()
+) -> None:
+    """Raise NonFiniteError unless all `values` that count are finite; it names the first: its prompt, rollout and token, as far as it has these axes.
 
     `values` are of shape (P, G, T), (P, G) or (); `counts`, of the same shape, is true where they matter; `prompts` are names of the P prompts.
     """
@@ -32,17 +32,17 @@ def require_finite(what: str, values: Tensor, counts: Tensor | None = None, prom
     if first and prompts:
         axes[0] = prompts[first[0]]
     place = f" of {', '.join(axes)}" if axes else ""
-    raise NumberError(f"{what}{place} is {float(values[tuple(first)]):g}{_more(int(bad.sum()) - 1)}")
+    raise NonFiniteError(f"{what}{place} is {float(values[tuple(first)]):g}{_more(int(bad.sum()) - 1)}")
 
 
 def _more(count: int) -> str:
     return f", and {count} more" if count else ""
 
 
-def at_step(error: NumberError, step: int) -> NumberError:
+def at_step(error: NonFiniteError, step: int) -> NonFiniteError:
     """The error with when it was and what to do."""
     advice = "look at that rollout, lower train.lr, or try model.dtype=float32; the same command goes on from the step before"
-    return NumberError(f"step {step}: {error}; {advice}")
+    return NonFiniteError(f"step {step}: {error}; {advice}")
 
 
 @dataclass(frozen=True)
@@ -71,19 +71,35 @@ def collapsed(history: Sequence[Mapping[str, Any]], baseline: str, limits: Limit
     def warn(name: str, text: str) -> None:
         found.append(Warned(step, name, text))
 
-    if now["silent_group_fraction"] == 1:
-        warn("no_signal", "every group's advantages are zero: nothing is learned; use harder or easier pairs, more reward.levels or a larger train.group")
+    if now["zero_advantage_fraction"] == 1:
+        warn(
+            "no_signal",
+            "every group's advantages are zero: nothing is learned; use harder or easier pairs, more reward.levels or a larger train.group_size",
+        )
     if (share := now["unparseable"]) > limits.unparseable:
-        warn("unparseable", f"{share:.0%} of rollouts are no verdict; warm-start the model (model.warm_start=true) or raise rollout.max_new_tokens")
-    if baseline == "corpo" and len(history) == EARLY and not any(record["clip_active_fraction"] for record in history):
-        warn("clip_never_active", f"no group's mean was below reward.threshold in {EARLY} steps: the clip never fires, and CoRPO is GRPO")
+        warn(
+            "unparseable",
+            f"{share:.0%} of rollouts are no verdict; warm-start the model (model.warm_start=true) or raise rollout.max_new_tokens",
+        )
+    if (
+        baseline == "corpo"
+        and len(history) == EARLY
+        and not any(record["clip_active_fraction"] for record in history)
+    ):
+        warn(
+            "clip_never_active",
+            f"no group's mean was below reward.threshold in {EARLY} steps: the clip never fires, and CoRPO is GRPO",
+        )
     if len(history) > EARLY:
         entropy, tokens = _mean(early, "entropy"), _mean(early, "tokens_mean")
         if now["entropy"] is not None and now["entropy"] < limits.entropy * entropy:
             fell = f"{now['entropy']:.3g} nats a token, of {entropy:.3g} in the first steps"
             warn("entropy", f"{fell}: rollouts are all alike; lower train.lr or set train.loss.entropy")
         if now["tokens_mean"] > limits.length * tokens:
-            warn("length", f"{now['tokens_mean']:.0f} tokens a rollout, of {tokens:.0f} in the first steps: responses blow up; see train.loss.aggregation")
+            warn(
+                "length",
+                f"{now['tokens_mean']:.0f} tokens a rollout, of {tokens:.0f} in the first steps: responses blow up; see train.loss.aggregation",
+            )
     return found
 
 

@@ -42,12 +42,18 @@ def policy_loss(
     truncated from above and without a gradient of its own.
     """
     advantages_PG1 = advantages_PG[..., None]
-    out_PGT = weights_PGT == 0  # before anything is computed: an infinite log-prob there would make the gradient nan
-    logprobs_PGT, sampled_logprobs_PGT = (values.masked_fill(out_PGT, 0.0) for values in (logprobs_PGT, sampled_logprobs_PGT))
+    out_PGT = (
+        weights_PGT == 0
+    )  # before anything is computed: an infinite log-prob there would make the gradient nan
+    logprobs_PGT, sampled_logprobs_PGT = (
+        values.masked_fill(out_PGT, 0.0) for values in (logprobs_PGT, sampled_logprobs_PGT)
+    )
     if config.ppo_clip is None:
         loss_PGT = -advantages_PG1 * logprobs_PGT
-        if config.importance_cap is not None:
-            loss_PGT = loss_PGT * (logprobs_PGT.detach() - sampled_logprobs_PGT).exp().clamp(max=config.importance_cap)
+        if config.importance_ratio_cap is not None:
+            loss_PGT = loss_PGT * (logprobs_PGT.detach() - sampled_logprobs_PGT).exp().clamp(
+                max=config.importance_ratio_cap
+            )
     else:
         ratio_PGT = (logprobs_PGT - sampled_logprobs_PGT).exp()
         clipped_PGT = ratio_PGT.clamp(1 - config.ppo_clip, 1 + config.ppo_clip)

@@ -23,8 +23,8 @@ from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import Domain, Kind, Pair, Verdict, parse_response
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.demonstrations import Demonstration, Demonstrator
-from corpo.train.health import NumberError
 from corpo.train.optimizer import MasterAdamW
+from corpo.utils.errors import NonFiniteError
 from corpo.utils.files import append_jsonl, read_jsonl, write_jsonl
 from corpo.utils.progress import progress
 from corpo.utils.signals import Stopped, stoppable
@@ -34,7 +34,7 @@ DEV_GROUP = 4  # rollouts a pair: what the curve is drawn from
 
 def learning_rate(config: WarmStartConfig, step: int) -> float:
     """Linear warm-up, constant, linear decay to zero at the last step."""
-    rise = min(1.0, (step + 1) / config.warmup)
+    rise = min(1.0, (step + 1) / config.warmup_steps)
     fall = min(1.0, (config.steps - step) / (config.decay_share * config.steps))
     return config.lr * min(rise, fall)
 
@@ -61,7 +61,9 @@ def warm_start(
     dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
     optimizer = MasterAdamW(model, weight_decay=config.weight_decay)
     if model.device.type == "cpu":
-        model.set_attn_implementation("eager")  # on short rows its backward pass is faster than the fused kernel's
+        model.set_attn_implementation(
+            "eager"
+        )  # on short rows its backward pass is faster than the fused kernel's
     metrics = folder / "metrics.jsonl"
     start = 0
     recent: list[dict[str, float]] = []  # steps since the last point of the curve
@@ -73,18 +75,24 @@ def warm_start(
         for step in range(start, config.steps):
             # Each step draws from its own stream, so that a resumed run sees what an uninterrupted one would.
             batch = demonstrator.batch(shown, config.pairs, Random(f"{config.seed}/{step}"))
-            prompt_weight = config.prompt_weight if config.prompt_steps is None or step < config.prompt_steps else 0.0
+            prompt_weight = (
+                config.prompt_weight if config.prompt_steps is None or step < config.prompt_steps else 0.0
+            )
             losses = _step(model, tokenizer, batch, prompt_weight, config.micro_batches)
             try:
-                recent.append({**losses, **optimizer.step(learning_rate(config, step), config.clip)})
-            except NumberError as error:
-                raise NumberError(f"warm start, step {step + 1}: {error}; lower warm_start.lr; the same command goes on from the checkpoint before") from None
+                recent.append({**losses, **optimizer.step(learning_rate(config, step), config.max_grad_norm)})
+            except NonFiniteError as error:
+                raise NonFiniteError(
+                    f"warm start, step {step + 1}: {error}; lower warm_start.lr; the same command goes on from the checkpoint before"
+                ) from None
             advance(note=f"loss {losses['response_loss']:.3f}")
             done = step + 1
             if done % config.evaluate_every == 0 or done == config.steps:
                 means = {name: sum(one[name] for one in recent) / len(recent) for name in recent[0]}
                 engine = SharedPrefixEngine(model, tokenizer, max_new_tokens)
-                append_jsonl(metrics, {"step": done, **means, **dev_accuracy(engine, dev, demonstrator, config.seed)})
+                append_jsonl(
+                    metrics, {"step": done, **means, **dev_accuracy(engine, dev, demonstrator, config.seed)}
+                )
                 recent.clear()
             if (stop := asked()) or not recent:
                 save_checkpoint(folder, Checkpoint(done, optimizer.state(), {"recent": recent}))
@@ -93,12 +101,21 @@ def warm_start(
     return read_jsonl(metrics)
 
 
-def _step(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Demonstration], prompt_weight: float, micro_batches: int) -> dict[str, float]:
+def _step(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    batch: list[Demonstration],
+    prompt_weight: float,
+    micro_batches: int,
+) -> dict[str, float]:
     """Gradients of one batch, in micro-batches of like length. Returns mean losses per token (nats)."""
     encode = lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"]
     prompts, responses = encode([d.prompt for d in batch]), encode([d.response for d in batch])
     rows = sorted(
-        ((prompt, [*response, tokenizer.eos_token_id]) for prompt, response in zip(prompts, responses, strict=True)),
+        (
+            (prompt, [*response, tokenizer.eos_token_id])
+            for prompt, response in zip(prompts, responses, strict=True)
+        ),
         key=lambda row: len(row[0]) + len(row[1]),
     )
     prompt_tokens = sum(len(prompt) - 1 for prompt, _ in rows)
@@ -142,7 +159,9 @@ def dev_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> lis
     return pairs
 
 
-def dev_accuracy(engine: SharedPrefixEngine, pairs: Sequence[Pair], demonstrator: Demonstrator, seed: int) -> dict[str, float]:
+def dev_accuracy(
+    engine: SharedPrefixEngine, pairs: Sequence[Pair], demonstrator: Demonstrator, seed: int
+) -> dict[str, float]:
     """pass@1 by domain and kind, and the unparseable share, over `DEV_GROUP` rollouts a pair."""
     attention = engine.model.config._attn_implementation
     rollouts = engine.generate([demonstrator.render(pair) for pair in pairs], DEV_GROUP, seed)
@@ -154,6 +173,8 @@ def dev_accuracy(engine: SharedPrefixEngine, pairs: Sequence[Pair], demonstrator
             verdict = parse_response(text)
             parsed = isinstance(verdict, Verdict)
             unparseable += not parsed
-            hits.setdefault(f"{pair.problem.domain}_{pair.kind}", []).append(isinstance(verdict, Verdict) and verdict.correct(pair.labels))
+            hits.setdefault(f"{pair.problem.domain}_{pair.kind}", []).append(
+                isinstance(verdict, Verdict) and verdict.is_correct(pair.labels)
+            )
     accuracy = {f"pass@1/{name}": sum(values) / len(values) for name, values in hits.items()}
     return {**accuracy, "unparseable": unparseable / (len(pairs) * DEV_GROUP)}

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from corpo.utils.errors import StorageError
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, flush it, and rename it into place; where that fails, nothing is left of it.
@@ -31,12 +33,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         raise
 
 
-class StorageError(OSError):
-    """A file cannot be written, for want of space or permission."""
-
-
-_NO_ROOM = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some space", errno.EFBIG: "raise the limit of a file's size"}
-_ADVICE = _NO_ROOM | dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make the folder writable, or choose others with outputs= and results=")
+_NO_ROOM = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit of a file's size",
+}
+_ADVICE = _NO_ROOM | dict.fromkeys(
+    (errno.EROFS, errno.EACCES, errno.EPERM),
+    "make the folder writable, or choose others with outputs= and results=",
+)
 
 
 @contextmanager
@@ -45,10 +50,16 @@ def storage(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        number = error.errno if isinstance(error, OSError) else next((n for n in _ADVICE if f"os error {n})" in str(error)), None)
+        number = (
+            error.errno
+            if isinstance(error, OSError)
+            else next((n for n in _ADVICE if f"os error {n})" in str(error)), None)
+        )
         if number not in _ADVICE:
             raise
-        raise StorageError(f"{path}: cannot be written ({os.strerror(number)}); {_ADVICE[number]}, then run the same command again to go on") from error
+        raise StorageError(
+            f"{path}: cannot be written ({os.strerror(number)}); {_ADVICE[number]}, then run the same command again to go on"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from corpo.utils import ranks
 
@@ -55,7 +62,11 @@ def _lines(description: str, total: int, done: int) -> Advance:
             printed = 10 * at // total
             spent = time.monotonic() - started
             left = spent / (at - done) * (total - at)
-            print(f"{description}: {at}/{total} in {_clock(spent)}, left {_clock(left)} {note}".rstrip(), file=sys.stderr, flush=True)
+            print(
+                f"{description}: {at}/{total} in {_clock(spent)}, left {_clock(left)} {note}".rstrip(),
+                file=sys.stderr,
+                flush=True,
+            )
 
     return advance
 

@@ -11,7 +11,7 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def size() -> int:
+def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -20,9 +20,9 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def share(count: int) -> range:
+def shard_range(count: int) -> range:
     """The numbers of this process's part of `count` things, in order."""
-    return range(count * rank() // size(), count * (rank() + 1) // size())
+    return range(count * rank() // world_size(), count * (rank() + 1) // world_size())
 
 
 def wait_for(path: Path) -> None:

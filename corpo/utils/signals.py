@@ -33,7 +33,10 @@ def stoppable() -> Iterator[Callable[[], int]]:
         if asked:
             raise KeyboardInterrupt
         asked = number
-        log.warning("%s: stopping after this step, with a checkpoint; again to stop at once", signal.Signals(number).name)
+        log.warning(
+            "%s: stopping after this step, with a checkpoint; again to stop at once",
+            signal.Signals(number).name,
+        )
 
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, note) for number in numbers}

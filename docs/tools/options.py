@@ -40,9 +40,22 @@ def _choices(folder: Path) -> list[tuple[str, str, str]]:
     rows = []
     for path in sorted(folder.glob("*.yaml")):
         lines = path.read_text(encoding="utf-8").splitlines()
-        said = next((line.removeprefix("# ") for line in lines if line.startswith("# ") and not line.startswith("# @")), None)
+        said = next(
+            (
+                line.removeprefix("# ")
+                for line in lines
+                if line.startswith("# ") and not line.startswith("# @")
+            ),
+            None,
+        )
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        rows.append((f"`{folder.name}`", f"`{path.stem}`", said or ", ".join(f"{key}: {value}" for key, value in values.items())))
+        rows.append(
+            (
+                f"`{folder.name}`",
+                f"`{path.stem}`",
+                said or ", ".join(f"{key}: {value}" for key, value in values.items()),
+            )
+        )
     return rows
 
 
@@ -52,8 +65,17 @@ def _section(config: Any, prefix: str) -> str:
     own = [field for field in fields if not dataclasses.is_dataclass(field.default_factory)]
     comments = _comments(config)
     rows = [(f"`{prefix}{field.name}`", _spelled(field), comments.get(field.name, "")) for field in own]
-    parts = [_section(field.default_factory, f"{prefix}{field.name}.") for field in fields if dataclasses.is_dataclass(field.default_factory)]
-    return "\n".join([f"## {prefix.rstrip('.') or 'General'}\n\n{inspect.getdoc(config)}\n\n{table(('option', 'default', 'meaning'), rows)}\n", *parts])
+    parts = [
+        _section(field.default_factory, f"{prefix}{field.name}.")
+        for field in fields
+        if dataclasses.is_dataclass(field.default_factory)
+    ]
+    return "\n".join(
+        [
+            f"## {prefix.rstrip('.') or 'General'}\n\n{inspect.getdoc(config)}\n\n{table(('option', 'default', 'meaning'), rows)}\n",
+            *parts,
+        ]
+    )
 
 
 def _comments(config: Any) -> dict[str, str]:
@@ -65,14 +87,28 @@ def _comments(config: Any) -> dict[str, str]:
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             line = source.splitlines()[(node.end_lineno or 1) - 1]
-            behind[node.target.id] = line[node.end_col_offset or 0 :].strip().removeprefix("# ").replace("|", "\\|")
+            behind[node.target.id] = (
+                line[node.end_col_offset or 0 :].strip().removeprefix("# ").replace("|", "\\|")
+            )
     return behind
 
 
 def _spelled(field: dataclasses.Field[Any]) -> str:
     """The default as it would be written on the command line."""
-    value = field.default if field.default is not dataclasses.MISSING else field.default_factory() if callable(field.default_factory) else None
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value).replace("'", "")
+    value = (
+        field.default
+        if field.default is not dataclasses.MISSING
+        else field.default_factory()
+        if callable(field.default_factory)
+        else None
+    )
+    text = (
+        "null"
+        if value is None
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value).replace("'", "")
+    )
     return f"`{text}`"
 
 

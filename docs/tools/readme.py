@@ -14,7 +14,9 @@ BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 def run(config: Config) -> None:
     table = results_folder(config) / "table.md"
     if not table.exists():
-        raise SystemExit(f"corpo: {table} is not there; run python -m experiments.reproduce with the same options first")
+        raise SystemExit(
+            f"corpo: {table} is not there; run python -m experiments.reproduce with the same options first"
+        )
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -11,10 +11,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from corpo.analysis.study import RecordsError, read_study
+from corpo.analysis.study import read_study
 from corpo.analysis.theory import dependence, expected_signal, partly_drawn, predictions, spread
-from corpo.report.figures import COLOURS, NAMES, laid_out, predicted_failed_positive, save, styled
+from corpo.report.figures import COLOURS, NAMES, figure_style, finish_figure, predicted_failed_positive, save
 from corpo.task import OrdinalReward
+from corpo.utils.errors import DataError
 from corpo.utils.markdown import table
 from corpo.utils.paths import ROOT
 
@@ -22,31 +23,57 @@ PICTURE = ROOT / "docs/theory.png"
 GROUP, RATES = 16, np.linspace(0.02, 0.98, 49)
 
 
-@styled()
+@figure_style()
 def curves() -> Figure:
     """By pass rate, failures and successes spread evenly over their levels: the flaw, the switch, the ratio of counts."""
     figure, (flaw, switch, ratio) = plt.subplots(1, 3, figsize=(12, 3.6))
     for count, shade in ((2, "#8c8c8c"), (4, "#ccb974"), (6, "#dd8452"), (10, "#c44e52")):
         reward = OrdinalReward(count, threshold=0.1)
         for group, style in ((4, ":"), (16, "-")):
-            shares = [expected_signal(spread(reward.failures, reward.successes, p, 0.1), "grpo", group)["failed_positive_fraction"] for p in RATES]
+            shares = [
+                expected_signal(spread(reward.failures, reward.successes, p, 0.1), "grpo", group)[
+                    "failed_positive_fraction"
+                ]
+                for p in RATES
+            ]
             flaw.plot(RATES, shares, style, color=shade, label=f"{count} levels" if style == "-" else None)
     flaw.axhline(0.18, color="#333333", linewidth=0.8, linestyle="-.", label="paper's early batch")
-    flaw.set(title="failures that GRPO rewards (G = 16; dotted: 4)", xlabel="pass rate", ylabel="share of failures", ylim=(-0.01, 0.5))
+    flaw.set(
+        title="failures that GRPO rewards (G = 16; dotted: 4)",
+        xlabel="pass rate",
+        ylabel="share of failures",
+        ylim=(-0.01, 0.5),
+    )
     flaw.legend(fontsize=8)
     ten = OrdinalReward(10)
     for group in (4, 16, 64):
-        active = [expected_signal(spread(ten.failures, ten.successes, p, 0.0), "corpo", group)["clip_active_fraction"] for p in RATES]
-        switch.plot(RATES, active, color=COLOURS["corpo"], alpha={4: 0.4, 16: 0.7, 64: 1.0}[group], label=f"G = {group}")
+        active = [
+            expected_signal(spread(ten.failures, ten.successes, p, 0.0), "corpo", group)[
+                "clip_active_fraction"
+            ]
+            for p in RATES
+        ]
+        switch.plot(
+            RATES,
+            active,
+            color=COLOURS["corpo"],
+            alpha={4: 0.4, 16: 0.7, 64: 1.0}[group],
+            label=f"G = {group}",
+        )
     switch.set(title="groups in which CoRPO's clip is active", xlabel="pass rate", ylabel="probability")
     switch.legend(fontsize=8)
     for name, style in (("grpo", "-"), ("static", "-"), ("corpo", "--")):
-        counts = [expected_signal(spread(ten.failures, ten.successes, p, 0.0), name, GROUP)["count_ratio"] for p in RATES]
+        counts = [
+            expected_signal(spread(ten.failures, ten.successes, p, 0.0), name, GROUP)["count_ratio"]
+            for p in RATES
+        ]
         ratio.plot(RATES, counts, style, color=COLOURS[name], linewidth=1.8, label=NAMES[name])
     ratio.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
-    ratio.set(title="N⁺ / N⁻, expected (10 levels, G = 16)", xlabel="pass rate", yscale="log", ylim=(0.02, 50))
+    ratio.set(
+        title="N⁺ / N⁻, expected (10 levels, G = 16)", xlabel="pass rate", yscale="log", ylim=(0.02, 50)
+    )
     ratio.legend(fontsize=8)
-    return laid_out(figure)
+    return finish_figure(figure)
 
 
 def ratios() -> str:
@@ -55,10 +82,37 @@ def ratios() -> str:
     rows: list[Sequence[object]] = []
     for tenths in (1, 3, 5, 7, 9):
         for name in ("grpo", "static", "corpo"):
-            found = expected_signal(spread(ten.failures, ten.successes, Fraction(tenths, 10), 0.0), name, GROUP)
-            cells = [f"{found[key]:.2f}" for key in ("positive_count", "negative_count", "count_ratio", "positive_sum", "negative_sum", "sum_ratio")]
-            rows.append((f"{tenths / 10:.0%}", f"`{name}`", *cells, f"{found['failed_positive_fraction']:.1%}"))
-    return table(("pass rate", "baseline", "N⁺", "N⁻", "N⁺/N⁻", "ΣA⁺", "Σ\\|A⁻\\|", "ratio of sums", "failures rewarded"), rows)
+            found = expected_signal(
+                spread(ten.failures, ten.successes, Fraction(tenths, 10), 0.0), name, GROUP
+            )
+            cells = [
+                f"{found[key]:.2f}"
+                for key in (
+                    "positive_count",
+                    "negative_count",
+                    "count_ratio",
+                    "positive_sum",
+                    "negative_sum",
+                    "sum_ratio",
+                )
+            ]
+            rows.append(
+                (f"{tenths / 10:.0%}", f"`{name}`", *cells, f"{found['failed_positive_fraction']:.1%}")
+            )
+    return table(
+        (
+            "pass rate",
+            "baseline",
+            "N⁺",
+            "N⁻",
+            "N⁺/N⁻",
+            "ΣA⁺",
+            "Σ\\|A⁻\\|",
+            "ratio of sums",
+            "failures rewarded",
+        ),
+        rows,
+    )
 
 
 def main() -> None:
@@ -70,19 +124,33 @@ def main() -> None:
     folder = Path(sys.argv[1])
     try:
         study, _ = read_study(folder)
-    except RecordsError as error:
+    except DataError as error:
         sys.exit(f"corpo: {error}")
     save(predicted_failed_positive(study), folder / f"figures/{predicted_failed_positive.__name__}.png")
     for run in study.runs:
         found = [one for one in predictions(run.rewards, study.threshold) if one.measured == one.measured]
-        means = (float(np.mean([getattr(one, what) for one in found])) for what in ("measured", "varied", "alike"))
+        means = (
+            float(np.mean([getattr(one, what) for one in found])) for what in ("measured", "varied", "alike")
+        )
         inside = np.mean([one.low <= one.measured <= one.high for one in found])
-        print(f"{run.name}:", "measured {:.1%}, predicted {:.1%}, with prompts alike {:.1%};".format(*means), f"inside 95%: {inside:.0%} of {len(found)}")
-        kept = np.nanmean([partly_drawn(rewards_PG, study.threshold) for rewards_PG in run.rewards.values()], axis=0)
-        print("    predicted with each group's number of failures as it was: {:.1%}; with their levels too: {:.1%}".format(*kept))
+        print(
+            f"{run.name}:",
+            "measured {:.1%}, predicted {:.1%}, with prompts alike {:.1%};".format(*means),
+            f"inside 95%: {inside:.0%} of {len(found)}",
+        )
+        kept = np.nanmean(
+            [partly_drawn(rewards_PG, study.threshold) for rewards_PG in run.rewards.values()], axis=0
+        )
+        print(
+            "    predicted with each group's number of failures as it was: {:.1%}; with their levels too: {:.1%}".format(
+                *kept
+            )
+        )
         together = [dependence(rewards_PG, study.threshold) for rewards_PG in run.rewards.values()]
         spread_of_mean = np.nanstd(together) / np.sqrt(np.isfinite(together).sum())
-        print(f"    a prompt's pass rate and its failures' mean reward correlate: {np.nanmean(together):.2f} (standard error {spread_of_mean:.2f})")
+        print(
+            f"    a prompt's pass rate and its failures' mean reward correlate: {np.nanmean(together):.2f} (standard error {spread_of_mean:.2f})"
+        )
 
 
 if __name__ == "__main__":

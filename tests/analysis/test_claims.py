@@ -15,13 +15,24 @@ from scipy.stats import t, ttest_rel
 
 from corpo.analysis import claims
 from corpo.analysis.ablation import measured
-from corpo.analysis.claims import FAILS, HOLDS, OUT_OF_DOMAIN, STATEMENTS, TESTS, UNDECIDED, Comparison, findings, points
+from corpo.analysis.claims import (
+    FAILS,
+    HOLDS,
+    OUT_OF_DOMAIN,
+    STATEMENTS,
+    TESTS,
+    UNDECIDED,
+    Comparison,
+    findings,
+    points,
+)
 from corpo.analysis.compare import aggregates, difference, differences
 from corpo.analysis.runs import runs_markdown, runs_table
-from corpo.analysis.study import RecordsError, Run, Study, read_variants, write_variants
-from corpo.baselines.paper import BASELINES, advantages
+from corpo.analysis.study import Run, Study, read_variants, write_variants
+from corpo.baselines import BASELINES, advantages
 from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
 from corpo.report import figures
+from corpo.utils.errors import DataError
 from tests.command import run
 
 
@@ -56,7 +67,11 @@ def test_two_way_intervals_cover(seeds: int, by_seed: float, most: float) -> Non
     problems = np.repeat(np.arange(30), 2)
     inside = []
     for _ in range(600):
-        values_SN = rng.normal(0, by_seed, (seeds, 1)) + rng.normal(0, 2, 30)[problems] + rng.normal(0, 1, (seeds, 60))
+        values_SN = (
+            rng.normal(0, by_seed, (seeds, 1))
+            + rng.normal(0, 2, 30)[problems]
+            + rng.normal(0, 1, (seeds, 60))
+        )
         low, high = over_seeds_and_problems(values_SN, [0] * 60, list(problems)).interval()[1:]
         inside.append(low <= 0 <= high)
     assert 0.935 <= np.mean(inside) <= most
@@ -65,10 +80,16 @@ def test_two_way_intervals_cover(seeds: int, by_seed: float, most: float) -> Non
 def test_detectable_is_what_a_test_finds_four_times_in_five() -> None:
     rng = np.random.default_rng(2)
     effect = Estimate(0.0, 1 / math.sqrt(9), 8).detectable()
-    found = [(one := over_seeds(rng.normal(effect, 1, 9))).interval().low > 0 or one.interval().high < 0 for _ in range(3000)]
+    found = [
+        (one := over_seeds(rng.normal(effect, 1, 9))).interval().low > 0 or one.interval().high < 0
+        for _ in range(3000)
+    ]
     assert np.mean(found) == pytest.approx(0.8, abs=0.02)
     margin = Estimate(0.0, 1 / math.sqrt(9), 8).provable()
-    within = [(one := over_seeds(rng.normal(0, 1, 9)).interval()).low > -margin and one.high < margin for _ in range(3000)]
+    within = [
+        (one := over_seeds(rng.normal(0, 1, 9)).interval()).low > -margin and one.high < margin
+        for _ in range(3000)
+    ]
     assert np.mean(within) == pytest.approx(0.8, abs=0.06)  # the interval's width varies too
 
 
@@ -100,7 +121,10 @@ def test_what_cannot_be_negative_has_to_exceed_the_effect_of_interest() -> None:
 
 def test_what_holds_has_zero_outside_its_corrected_interval() -> None:
     """More tests of a claim widen each one's interval."""
-    assert claims._family(next(test for test in TESTS if isinstance(test, Comparison) and test.claim == "C5")) == 6
+    assert (
+        claims._family(next(test for test in TESTS if isinstance(test, Comparison) and test.claim == "C5"))
+        == 6
+    )
     estimate = Estimate(0.05, 0.02, 7)
     assert estimate.interval(0.95).low > 0 > estimate.interval(1 - 0.05 / 6).low
     assert estimate.interval(1 - 0.05 / 6).low == pytest.approx(0.05 - 0.02 * t.ppf(1 - 0.025 / 6, 7))
@@ -116,7 +140,15 @@ def _study(seeds: int, shift: float) -> Study:
     def rollouts(better: float) -> pd.DataFrame:
         passed = rng.random((len(prompts), 16)) < (difficulty + better)[:, None]
         rows = [
-            {"prompt_id": f"{at:05d}", "split": split, "pair_id": at, "problem_id": f"{split[:4]}{problem}", "family": "f", "kind": split[5:], "correct": one}
+            {
+                "prompt_id": f"{at:05d}",
+                "split": split,
+                "pair_id": at,
+                "problem_id": f"{split[:4]}{problem}",
+                "family": "f",
+                "kind": split[5:],
+                "correct": one,
+            }
             for at, (split, problem) in enumerate(prompts)
             for one in passed[at]
         ]
@@ -130,12 +162,32 @@ def _study(seeds: int, shift: float) -> Study:
             for step, rewards_PG in rewards.items():
                 A = advantages(torch.tensor(rewards_PG), baseline, threshold=0.0).numpy()
                 failed = rewards_PG < 0
-                row = {"step": step, "failed_positive_fraction": (A[failed] > 0).mean(), "silent_group_fraction": 0.0, "tokens_mean": 10.0, "lr": 0.1}
-                row |= {"positive_count": (A > 0).sum(), "negative_count": (A < 0).sum(), "clip_active_fraction": (rewards_PG.mean(1) < 0).mean()}
+                row = {
+                    "step": step,
+                    "failed_positive_fraction": (A[failed] > 0).mean(),
+                    "zero_advantage_fraction": 0.0,
+                    "tokens_mean": 10.0,
+                    "lr": 0.1,
+                }
+                row |= {
+                    "positive_count": (A > 0).sum(),
+                    "negative_count": (A < 0).sum(),
+                    "clip_active_fraction": (rewards_PG.mean(1) < 0).mean(),
+                }
                 row |= {name: rng.normal(1, 0.001) for name in ("update_norm", "grad_norm", "update_seconds")}
-                rows.append(row | {"validation/pass@1": 0.5 + rng.normal(0, 0.01), "validation/kl_from_start": 2.0 + seed / 100})
+                rows.append(
+                    row
+                    | {
+                        "validation/pass@1": 0.5 + rng.normal(0, 0.01),
+                        "validation/kl_from_start": 2.0 + seed / 100,
+                    }
+                )
             metrics = pd.DataFrame(rows)
-            runs.append(Run(baseline, seed, metrics, rewards, rollouts(shift if baseline == "corpo" else 0.0), rewards))
+            runs.append(
+                Run(
+                    baseline, seed, metrics, rewards, rollouts(shift if baseline == "corpo" else 0.0), rewards
+                )
+            )
     shortcuts = pd.DataFrame({"split": splits, "prompts": 40, "problems": 40, "length": 0.5, "words": 0.5})
     return Study({0: rollouts(0.0)}, runs, 0.0, [1, 16], shortcuts)
 
@@ -144,8 +196,12 @@ def test_a_study_with_an_effect_and_one_without() -> None:
     found = {(one.claim, one.quantity): one.verdict for one in findings(_study(5, 0.15))}
     assert {claim for claim, _ in found} == set(STATEMENTS)
     assert found["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"] == HOLDS
-    assert found["C5", "out of domain, mean of four splits, pass@1: static - GRPO"] == FAILS, "none, seen precisely"
-    assert found["C1", "failures that GRPO rewards, first 5 steps"] == UNDECIDED, "6%: above 0, not surely above 5%"
+    assert found["C5", "out of domain, mean of four splits, pass@1: static - GRPO"] == FAILS, (
+        "none, seen precisely"
+    )
+    assert found["C1", "failures that GRPO rewards, first 5 steps"] == UNDECIDED, (
+        "6%: above 0, not surely above 5%"
+    )
     assert found["C2", "static: batches in which a failure is rewarded"] == HOLDS
     assert found["C6", "update norm over learning rate, GRPO over CoRPO"] == FAILS, "they are equal"
     assert found["C7", "seconds of an update a token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
@@ -157,7 +213,9 @@ def test_a_study_with_an_effect_and_one_without() -> None:
 def test_the_paper_s_ratio_is_of_sums_over_steps() -> None:
     study = _study(3, 0.0)
     early = [run.metrics.iloc[:5] for run in study.of("static")]
-    expected = [np.log(metrics["negative_count"].sum() / metrics["positive_count"].sum()) for metrics in early]
+    expected = [
+        np.log(metrics["negative_count"].sum() / metrics["positive_count"].sum()) for metrics in early
+    ]
     assert claims._below_one(study, "static") == pytest.approx(over_seeds(expected))
 
 
@@ -165,12 +223,20 @@ def test_run_by_run_each_has_its_own_numbers() -> None:
     """In whatever order runs came; what was never measured is empty."""
     study = _study(3, 0.1)
     table = runs_table(replace(study, runs=list(reversed(study.runs)))).set_index(["seed", "policy"])
-    assert list(table.index) == [(0, "base"), *((seed, name) for seed in range(3) for name in ("corpo", "static", "grpo"))]
+    assert list(table.index) == [
+        (0, "base"),
+        *((seed, name) for seed in range(3) for name in ("corpo", "static", "grpo")),
+    ]
     for one in study.runs:
         row, late = table.loc[(one.seed, one.baseline)], one.metrics.iloc[-5:]
         assert row["failed_positive_most"] == one.metrics["failed_positive_fraction"].max()
-        assert row["count_ratio_last"] == pytest.approx(late["positive_count"].sum() / late["negative_count"].sum())
-        assert (row["kl"], row["validation"]) == (2.0 + one.seed / 100, one.metrics["validation/pass@1"].iloc[-1])
+        assert row["count_ratio_last"] == pytest.approx(
+            late["positive_count"].sum() / late["negative_count"].sum()
+        )
+        assert (row["kl"], row["validation"]) == (
+            2.0 + one.seed / 100,
+            one.metrics["validation/pass@1"].iloc[-1],
+        )
         both = one.rollouts[one.rollouts["split"].isin(["code_first_correct", "code_second_correct"])]
         assert row["code_exactly_one"] == pytest.approx(both["correct"].mean())
         assert np.isnan(row["sum_ratio_first"]), "sums are not in these records"
@@ -180,11 +246,14 @@ def test_run_by_run_each_has_its_own_numbers() -> None:
 
 
 def test_an_ablation_of_few_seeds_shows_each_of_them() -> None:
-    few, enough = measured(_study(2, 0.15)).set_index("baseline"), measured(_study(5, 0.15)).set_index("baseline")
-    assert np.isnan(few.loc["corpo", "out of domain: low"])
-    assert np.mean([float(points) for points in few.loc["corpo", "out of domain: by seed"].split()]) == pytest.approx(
-        few.loc["corpo", "out of domain: difference"], abs=0.06
+    few, enough = (
+        measured(_study(2, 0.15)).set_index("baseline"),
+        measured(_study(5, 0.15)).set_index("baseline"),
     )
+    assert np.isnan(few.loc["corpo", "out of domain: low"])
+    assert np.mean(
+        [float(points) for points in few.loc["corpo", "out of domain: by seed"].split()]
+    ) == pytest.approx(few.loc["corpo", "out of domain: difference"], abs=0.06)
     gap = difference(_study(5, 0.15), "corpo", "grpo", OUT_OF_DOMAIN, 1)
     assert gap is not None
     assert enough.loc["corpo", "out of domain: low"] == pytest.approx(100 * gap.interval().low)
@@ -201,7 +270,7 @@ def test_an_ablation_is_measured_alike_from_its_records(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(measured(kept[variant]), measured(study))
         assert (kept[variant].threshold, list(kept[variant].ks)) == (study.threshold, list(study.ks))
     (tmp_path / "records/passed.parquet").write_bytes(b"cut off")
-    with pytest.raises(RecordsError, match=r"passed\.parquet: is damaged"):
+    with pytest.raises(DataError, match=r"passed\.parquet: is damaged"):
         read_variants(tmp_path)
 
 
@@ -214,7 +283,9 @@ def test_a_steady_gain_is_not_rough() -> None:
 def test_runs_pair_up_by_seed_and_none_may_be_missing() -> None:
     study = _study(3, 0.1)
     shuffled = replace(study, runs=[*reversed(study.runs[:6]), *study.runs[6:]])
-    assert difference(shuffled, "corpo", "grpo", ["code_both_wrong"], 1) == difference(study, "corpo", "grpo", ["code_both_wrong"], 1)
+    assert difference(shuffled, "corpo", "grpo", ["code_both_wrong"], 1) == difference(
+        study, "corpo", "grpo", ["code_both_wrong"], 1
+    )
     with pytest.raises(ValueError, match="without static-seed1: every baseline needs the same seeds"):
         replace(study, runs=[run for run in study.runs if run.name != "static-seed1"])
 
@@ -222,7 +293,15 @@ def test_runs_pair_up_by_seed_and_none_may_be_missing() -> None:
 def test_rewards_without_a_common_unit_cost_one_figure_only() -> None:
     study = _study(2, 0.0)
     assert figures.predicted_failed_positive in figures._can_be_drawn(study)
-    odd = [replace(run, rewards={step: rewards_PG + 0.0013 * (rewards_PG > 0.5) for step, rewards_PG in run.rewards.items()}) for run in study.runs]
+    odd = [
+        replace(
+            run,
+            rewards={
+                step: rewards_PG + 0.0013 * (rewards_PG > 0.5) for step, rewards_PG in run.rewards.items()
+            },
+        )
+        for run in study.runs
+    ]
     assert figures.predicted_failed_positive not in figures._can_be_drawn(replace(study, runs=odd))
 
 
@@ -230,13 +309,22 @@ def test_a_scoreboard_shows_means_and_every_seed() -> None:
     study = _study(3, 0.2)
     rewarded, _, out_of_domain, *_ = figures.scoreboard(study).axes
     shown = {
-        line.get_marker(): line.get_xdata() for line in out_of_domain.lines if len(line.get_ydata()) and line.get_ydata()[0] == study.baselines.index("corpo")
+        line.get_marker(): line.get_xdata()
+        for line in out_of_domain.lines
+        if len(line.get_ydata()) and line.get_ydata()[0] == study.baselines.index("corpo")
     }
-    by_seed = [100 * run.rollouts[run.rollouts["split"].isin(OUT_OF_DOMAIN)]["correct"].mean() for run in study.of("corpo")]
+    by_seed = [
+        100 * run.rollouts[run.rollouts["split"].isin(OUT_OF_DOMAIN)]["correct"].mean()
+        for run in study.of("corpo")
+    ]
     assert list(shown["|"]) == pytest.approx(by_seed)
     assert list(shown["o"]) == pytest.approx([np.mean(by_seed)])
-    assert max(float(np.max(line.get_xdata())) for line in rewarded.lines if line.get_ydata()[0] > 0) == 0, "all but GRPO reward no failure"
-    fewer = [replace(run, rollouts=run.rollouts[run.rollouts["split"] != OUT_OF_DOMAIN[0]]) for run in study.runs]
+    assert max(float(np.max(line.get_xdata())) for line in rewarded.lines if line.get_ydata()[0] > 0) == 0, (
+        "all but GRPO reward no failure"
+    )
+    fewer = [
+        replace(run, rollouts=run.rollouts[run.rollouts["split"] != OUT_OF_DOMAIN[0]]) for run in study.runs
+    ]
     fewer_bases = {0: study.base[study.base["split"] != OUT_OF_DOMAIN[0]]}
     assert figures.scoreboard not in figures._can_be_drawn(replace(study, bases=fewer_bases, runs=fewer))
 
@@ -250,14 +338,16 @@ def test_of_many_baselines_each_has_its_colour_and_a_place_in_the_legend() -> No
         figure = draw(many)
         figure.canvas.draw()
         [legend] = [one.get_legend() for one in figure.axes if one.get_legend()]
-        assert legend.get_window_extent().x0 > max(one.get_window_extent().x1 for one in figure.axes), "beside the panels"
+        assert legend.get_window_extent().x0 > max(one.get_window_extent().x1 for one in figure.axes), (
+            "beside the panels"
+        )
         assert legend.get_window_extent().x1 <= figure.get_window_extent().x1
 
 
 def test_a_figure_is_the_same_wherever_it_is_drawn(tmp_path: Path) -> None:
     study = _study(2, 0.1)
     figures.save(figures.scoreboard(study), tmp_path / "bare.png")
-    with figures.styled():
+    with figures.figure_style():
         figures.save(figures.scoreboard(study), tmp_path / "styled.png")
     assert (tmp_path / "bare.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
 
@@ -266,8 +356,12 @@ def test_a_figure_is_the_same_wherever_it_is_drawn(tmp_path: Path) -> None:
 def test_intervals_of_few_seeds_leave_the_frame_to_what_was_seen(seeds: int, cut: bool) -> None:
     study = _study(seeds, 0.0)
     panel = figures.differences(study).axes[0]
-    bars = max(float(np.abs(segment[:, 0]).max()) for lines in panel.collections for segment in lines.get_segments())
-    dots = max(float(np.abs(line.get_xdata()).max()) for line in panel.lines if line.get_marker() in ("o", "|"))
+    bars = max(
+        float(np.abs(segment[:, 0]).max()) for lines in panel.collections for segment in lines.get_segments()
+    )
+    dots = max(
+        float(np.abs(line.get_xdata()).max()) for line in panel.lines if line.get_marker() in ("o", "|")
+    )
     edge = max(map(abs, panel.get_xlim()))
     assert dots < edge
     assert (bars > edge) == cut
@@ -283,12 +377,22 @@ def test_differences_and_aggregates_agree_with_plain_means() -> None:
     assert row["points"] == pytest.approx(np.mean([float(one) for one in row["by_seed"].split()]), abs=0.05)
     assert row["both_high"] - row["both_low"] > row["high"] - row["low"] - 0.5, "seeds add to the spread"
     middle = aggregates(study).set_index(["baseline", "k"])
-    scores = np.sort([100 * group["correct"].mean() for one in study.of("corpo") for _, group in one.rollouts.groupby("split")])
+    scores = np.sort(
+        [
+            100 * group["correct"].mean()
+            for one in study.of("corpo")
+            for _, group in one.rollouts.groupby("split")
+        ]
+    )
     quarter = len(scores) // 4
     assert middle.loc[("corpo", 1), "iqm"] == pytest.approx(scores[quarter:-quarter].mean())
     assert middle.loc[("corpo", 1), "better"] > 0.95
     assert middle.loc[("corpo", 1), "better_paired"] > 0.95
-    assert middle.loc[("corpo", 1), "iqm_low"] < middle.loc[("corpo", 1), "iqm"] < middle.loc[("corpo", 1), "iqm_high"]
+    assert (
+        middle.loc[("corpo", 1), "iqm_low"]
+        < middle.loc[("corpo", 1), "iqm"]
+        < middle.loc[("corpo", 1), "iqm_high"]
+    )
     assert "iqm_low" not in aggregates(_study(4, 0.1)), "too few seeds to resample"
     assert math.isnan(middle.loc[("grpo", 1), "better"])
 
@@ -296,7 +400,11 @@ def test_differences_and_aggregates_agree_with_plain_means() -> None:
 def test_claims_makes_everything_again_bit_for_bit(results: Path, tmp_path: Path) -> None:
     mine = tmp_path / "results/tiny"
     shutil.copytree(results, mine)
-    made = [path for path in mine.rglob("*") if path.is_file() and path.relative_to(mine).parts[0] not in ("records", "metrics")]
+    made = [
+        path
+        for path in mine.rglob("*")
+        if path.is_file() and path.relative_to(mine).parts[0] not in ("records", "metrics")
+    ]
     kept = {"data_card.md", "config.yaml", "provenance.json"}
     before = {path: path.read_bytes() for path in made}
     for path in made:

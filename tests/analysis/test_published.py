@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from corpo.analysis.published import OTHERS, by_size, possible_sizes, power_of, problems_needed, published_rows, reanalysis, section, seeds_needed
+from corpo.analysis.published import (
+    OTHERS,
+    by_size,
+    possible_sizes,
+    power_of,
+    problems_needed,
+    published_rows,
+    reanalysis,
+    section,
+    seeds_needed,
+)
 from corpo.report.tables import PUBLISHED
 
 
@@ -41,7 +51,9 @@ def test_a_tie_that_was_printed_down_decides_one_row() -> None:
 
 
 def test_problems_needed() -> None:
-    assert problems_needed(0.6, 0.5) == pytest.approx(388, abs=1)  # Fleiss's table, without continuity correction
+    assert problems_needed(0.6, 0.5) == pytest.approx(
+        388, abs=1
+    )  # Fleiss's table, without continuity correction
     assert problems_needed(0.5, 0.5) == math.inf
     for first, second in ((0.56, 0.50), (0.958, 0.896)):
         enough = int(problems_needed(first, second))
@@ -49,7 +61,9 @@ def test_problems_needed() -> None:
         rng = np.random.default_rng(0)
         a, b = rng.binomial(enough, first, 20_000) / enough, rng.binomial(enough, second, 20_000) / enough
         mean = (a + b) / 2
-        assert np.mean(np.abs(a - b) > 1.959964 * np.sqrt(2 * mean * (1 - mean) / enough)) == pytest.approx(0.8, abs=0.02)
+        assert np.mean(np.abs(a - b) > 1.959964 * np.sqrt(2 * mean * (1 - mean) / enough)) == pytest.approx(
+            0.8, abs=0.02
+        )
 
 
 def test_seeds_needed() -> None:

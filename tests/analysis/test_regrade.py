@@ -14,13 +14,22 @@ from corpo.task import Fault, OrdinalReward, Verdict
 from tests.command import ROOT
 
 
-def _rollouts(scores: list[list[tuple[float, float] | None]], labels: list[tuple[bool, bool]]) -> pd.DataFrame:
+def _rollouts(
+    scores: list[list[tuple[float, float] | None]], labels: list[tuple[bool, bool]]
+) -> pd.DataFrame:
     """Prompts of one split each, with rewards of 10 levels for their scores; None for what could not be read."""
     rows = []
     for at, (mine, (a, b)) in enumerate(zip(scores, labels, strict=True)):
         for one in mine:
             reward = OrdinalReward(10)(Verdict(*one) if one else Fault.no_scores, (a, b))
-            told = {"prompt_id": f"{at:05d}", "split": f"split_{at}", "label_a": a, "label_b": b, "parsed": one is not None, "reward": reward}
+            told = {
+                "prompt_id": f"{at:05d}",
+                "split": f"split_{at}",
+                "label_a": a,
+                "label_b": b,
+                "parsed": one is not None,
+                "reward": reward,
+            }
             rows.append(told | {"score_a": one[0] if one else None, "score_b": one[1] if one else None})
     return pd.DataFrame(rows)
 
@@ -32,7 +41,9 @@ def test_it_counts_as_by_hand() -> None:
         [(True, False), (False, False)],
     )
     assert first["reward"].round(12).tolist() == [-0.6, -0.8, 1.0, 1.0, -1.0, -1.0, -0.4, -0.6]
-    study = Study({0: first}, [Run("grpo", 0, pd.DataFrame({"step": []}), {}, first, {})], 0.0, [1], pd.DataFrame())
+    study = Study(
+        {0: first}, [Run("grpo", 0, pd.DataFrame({"step": []}), {}, first, {})], 0.0, [1], pd.DataFrame()
+    )
     found = regraded(study).set_index(["policy", "by", "value"])
     table, base = found["rewarded"], found["rewarded"]["base"]
     assert found.loc[("base", "passed", "none"), "failures"] == 4

@@ -23,7 +23,7 @@ from corpo.analysis.theory import (
     predictions,
     spread,
 )
-from corpo.baselines.paper import advantages, signal
+from corpo.baselines import advantage_stats, advantages
 from corpo.task import OrdinalReward
 
 TEN = OrdinalReward(10)
@@ -42,7 +42,9 @@ def test_expectations_are_those_of_all_possible_groups(baseline: str, group: int
     for members in product(range(4), repeat=group):
         weight = math.prod(float(SHARES[member]) for member in members)
         rewards_PG = torch.tensor([[VALUES[member] for member in members]], dtype=torch.float64)
-        for key, value in signal(rewards_PG, advantages(rewards_PG, baseline, threshold=0.2), 0.2).items():
+        for key, value in advantage_stats(
+            rewards_PG, advantages(rewards_PG, baseline, threshold=0.2), 0.2
+        ).items():
             total[key] = total.get(key, 0.0) + weight * value
     found = expected_signal(SKEWED, baseline, group)
     for key in (key for key in found if "ratio" not in key and key != "failed_positive_fraction"):
@@ -57,11 +59,17 @@ def test_expectations_are_those_of_all_possible_groups(baseline: str, group: int
 def test_expectations_are_what_sampling_measures(baseline: str, concentration: float | None) -> None:
     rng, groups = np.random.default_rng(0), 40_000
     q_L = np.array(SHARES, dtype=float)
-    q_PL = np.broadcast_to(q_L, (groups, 4)) if concentration is None else rng.dirichlet(concentration * q_L, groups)
+    q_PL = (
+        np.broadcast_to(q_L, (groups, 4))
+        if concentration is None
+        else rng.dirichlet(concentration * q_L, groups)
+    )
     index_PG = (rng.random((groups, 8, 1)) > q_PL.cumsum(1)[:, None, :-1]).sum(-1)
     rewards_PG = torch.tensor(np.array(VALUES)[index_PG])
-    measured = signal(rewards_PG, advantages(rewards_PG, baseline, threshold=0.2), 0.2)
-    one_dirichlet = None if concentration is None else Variation(concentration, 0.8 * concentration, 0.2 * concentration)
+    measured = advantage_stats(rewards_PG, advantages(rewards_PG, baseline, threshold=0.2), 0.2)
+    one_dirichlet = (
+        None if concentration is None else Variation(concentration, 0.8 * concentration, 0.2 * concentration)
+    )
     for key, value in expected_signal(SKEWED, baseline, 8, one_dirichlet).items():
         per = groups if "_count" in key or "_sum" in key else 1
         assert measured[key] / per == pytest.approx(value, abs=0.02, rel=0.03, nan_ok=True), key
@@ -79,21 +87,42 @@ def test_two_rollouts_in_closed_form() -> None:
 @pytest.mark.parametrize("group", [2, 5, 16, 64])
 def test_one_level_of_failure_is_safe_and_two_are_not(group: int) -> None:
     for rate in (Fraction(1, 100), Fraction(99, 100)):
-        assert expected_signal(make_levels([-1, 0.5, 1], [1 - rate, rate / 2, rate / 2], 0), "grpo", group)["failed_positive_fraction"] == 0
-        assert expected_signal(make_levels([-1, -0.5, 1], [(1 - rate) / 2, (1 - rate) / 2, rate], 0), "grpo", group)["failed_positive_fraction"] > 0
+        assert (
+            expected_signal(make_levels([-1, 0.5, 1], [1 - rate, rate / 2, rate / 2], 0), "grpo", group)[
+                "failed_positive_fraction"
+            ]
+            == 0
+        )
+        assert (
+            expected_signal(
+                make_levels([-1, -0.5, 1], [(1 - rate) / 2, (1 - rate) / 2, rate], 0), "grpo", group
+            )["failed_positive_fraction"]
+            > 0
+        )
         for baseline in ("static", "corpo", "corpo_loo"):
-            assert expected_signal(spread(TEN.failures, TEN.successes, rate, 0), baseline, group)["failed_positive_fraction"] == 0
+            assert (
+                expected_signal(spread(TEN.failures, TEN.successes, rate, 0), baseline, group)[
+                    "failed_positive_fraction"
+                ]
+                == 0
+            )
 
 
 def test_the_flaw_shrinks_as_the_pass_rate_grows() -> None:
-    shares = [expected_signal(_ten(rate), "grpo", 16)["failed_positive_fraction"] for rate in np.linspace(0, 0.98, 15)]
+    shares = [
+        expected_signal(_ten(rate), "grpo", 16)["failed_positive_fraction"]
+        for rate in np.linspace(0, 0.98, 15)
+    ]
     assert all(later <= earlier for earlier, later in pairwise(shares))
     assert 0.4 < shares[0] < 0.5, "evenly spread failures: those above their own mean, less the ties"
 
 
 def test_large_groups() -> None:
     for levels in (_ten(0.1), _ten(0.25), SKEWED):
-        exact = {group: expected_signal(theory.as_floats(levels), "grpo", group)["failed_positive_fraction"] for group in (16, 512)}
+        exact = {
+            group: expected_signal(theory.as_floats(levels), "grpo", group)["failed_positive_fraction"]
+            for group in (16, 512)
+        }
         assert theory.failed_positive_normal(levels, 16) == pytest.approx(exact[16], abs=0.02)
         assert theory.failed_positive_limit(levels) == pytest.approx(exact[512], abs=0.06)
     # Failures of mean -0.6 and successes of 0.6, a sixth and a third of the way up: the mean passes -0.2, the best failure, at a third.
@@ -105,12 +134,16 @@ def test_large_groups() -> None:
 def test_the_clip_switches_where_the_mean_passes_the_threshold() -> None:
     turning = pass_rate_with_mean(_ten(0.3), 0.0)
     assert turning == pytest.approx(0.5)
-    active = [expected_signal(_ten(rate), "corpo", 16)["clip_active_fraction"] for rate in (0.2, turning, 0.8)]
+    active = [
+        expected_signal(_ten(rate), "corpo", 16)["clip_active_fraction"] for rate in (0.2, turning, 0.8)
+    ]
     assert active[0] > 0.99
     assert active[1] == pytest.approx(0.5, abs=0.03)  # half, less half of the ties
     assert active[2] < 0.01
     for rate in (0.3, 0.45, 0.6):
-        assert theory.clip_active_normal(_ten(rate), 16) == pytest.approx(expected_signal(_ten(rate), "corpo", 16)["clip_active_fraction"], abs=0.04)
+        assert theory.clip_active_normal(_ten(rate), 16) == pytest.approx(
+            expected_signal(_ten(rate), "corpo", 16)["clip_active_fraction"], abs=0.04
+        )
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
@@ -125,7 +158,9 @@ def test_the_expected_gradient_is_that_of_the_effective_reward(baseline: str) ->
         gradient += q_L[index].prod() * (found[:, None] * scores[index]).mean(0)
     jacobian = torch.diag(q_L) - torch.outer(q_L, q_L)  # d q_v / d logit
     levels = make_levels(VALUES, q_L.tolist(), 0.2)
-    torch.testing.assert_close(jacobian @ torch.tensor(effective_reward(levels, baseline, 3)), gradient, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        jacobian @ torch.tensor(effective_reward(levels, baseline, 3)), gradient, atol=1e-12, rtol=0
+    )
     true = jacobian @ torch.tensor(VALUES, dtype=torch.float64)
     if baseline == "corpo":
         assert not torch.allclose(gradient, true)
@@ -153,7 +188,9 @@ def test_prompts_that_hardly_differ_are_alike() -> None:
 def test_how_much_prompts_differ_is_found_again() -> None:
     rng, variation = np.random.default_rng(1), Variation(1.5, 20.0, 6.0)
     levels = _ten(0.4)
-    counts_PL = np.stack([rng.multinomial(16, q_L) for q_L in theory.draw_prompts(levels, variation, (3000,), rng)])
+    counts_PL = np.stack(
+        [rng.multinomial(16, q_L) for q_L in theory.draw_prompts(levels, variation, (3000,), rng)]
+    )
     assert theory.fit_variation(counts_PL, levels.failed_L) == pytest.approx(variation, rel=0.15)
 
 
@@ -167,10 +204,14 @@ def test_predictions_cover_what_is_measured_where_prompts_differ() -> None:
     found = predictions(rewards, 0.0, draws=200)
     for one in found:
         batch = torch.tensor(rewards[one.step])
-        assert one.measured == pytest.approx(signal(batch, advantages(batch, "grpo"), 0.0)["failed_positive_fraction"])
+        assert one.measured == pytest.approx(
+            advantage_stats(batch, advantages(batch, "grpo"), 0.0)["failed_positive_fraction"]
+        )
     assert np.mean([one.low <= one.measured <= one.high for one in found]) >= 0.9
     assert abs(np.mean([one.varied - one.measured for one in found])) < 0.02
-    assert np.mean([one.alike - one.measured for one in found]) < -0.04, "pooling prompts that differ hides part of the flaw"
+    assert np.mean([one.alike - one.measured for one in found]) < -0.04, (
+        "pooling prompts that differ hides part of the flaw"
+    )
 
 
 def test_dependence_of_failures_on_the_pass_rate_is_found() -> None:
@@ -180,7 +221,9 @@ def test_dependence_of_failures_on_the_pass_rate_is_found() -> None:
     for chance_P1, expected in ((near_P1, 0.0), (passed_PG.mean(axis=1, keepdims=True), 0.7)):
         failures_PG = np.where(rng.random((400, 16)) < chance_P1, -0.2, -1.0)
         assert dependence(np.where(passed_PG, 1.0, failures_PG), 0.0) == pytest.approx(expected, abs=0.15)
-    by_hand = np.array([[1.0, -1.0, -0.8, -0.6], [1.0, 1.0, -0.2, -0.4], [1.0, 1.0, 1.0, -0.6], [1.0] * 4, [-1.0] * 4])
+    by_hand = np.array(
+        [[1.0, -1.0, -0.8, -0.6], [1.0, 1.0, -0.2, -0.4], [1.0, 1.0, 1.0, -0.6], [1.0] * 4, [-1.0] * 4]
+    )
     assert dependence(by_hand, 0.0) == pytest.approx(np.corrcoef([0.25, 0.5, 0.75], [-0.8, -0.3, -0.6])[0, 1])
     assert math.isnan(dependence(np.ones((3, 4)), 0.0))
 
@@ -194,7 +237,9 @@ def test_what_is_kept_of_a_batch_is_not_predicted() -> None:
         rewards_PG = values_L[(rng.random((32, 16, 1)) > q_PL.cumsum(1)[:, None, :-1]).sum(-1)]
         kept.append(theory.partly_drawn(rewards_PG, 0.0, draws=20, seed=step))
         measured.append(predictions({0: rewards_PG}, 0.0, draws=1)[0].measured)
-    assert np.mean(kept, axis=0) == pytest.approx(np.full(2, np.mean(measured)), abs=0.01), "the laws are right here"
+    assert np.mean(kept, axis=0) == pytest.approx(np.full(2, np.mean(measured)), abs=0.01), (
+        "the laws are right here"
+    )
     # One level of success, and failures that are worst where most fail: all is known once their levels are kept, and drawn ones are rewarded more often.
     dependent = np.array([[-1.0] * 12 + [1.0] * 4, [-0.2] * 4 + [1.0] * 12] * 8)
     numbers, levels = theory.partly_drawn(dependent, 0.0)

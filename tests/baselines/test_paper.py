@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from corpo.baselines.paper import BASELINES, advantages, check_baseline, register_baseline, signal
+from corpo.baselines import BASELINES, advantage_stats, advantages, check_baseline, register_baseline
 
 FAILED = torch.tensor([[-1.0, -0.5, -0.3, -0.2]])
 CORRECT = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
@@ -25,13 +25,17 @@ def rewards(draw: st.DrawFn, levels: tuple[float, ...] = LEVELS) -> Tensor:
 
 
 def test_exact_cases() -> None:
-    close = lambda found, expected: torch.testing.assert_close(found, torch.tensor([expected]), atol=1e-6, rtol=0)
+    close = lambda found, expected: torch.testing.assert_close(
+        found, torch.tensor([expected]), atol=1e-6, rtol=0
+    )
     close(advantages(FAILED, "grpo"), [-0.5, 0.0, 0.2, 0.3])
     close(advantages(FAILED, "corpo"), [-1.0, -0.5, -0.3, -0.2])
     close(advantages(FAILED, "static"), [-1.0, -0.5, -0.3, -0.2])
     close(advantages(CORRECT, "corpo"), [-0.25, -0.25, 0.25, 0.25])
     normalised = advantages(FAILED, "grpo", std=True, ddof=1)
-    torch.testing.assert_close(normalised, torch.tensor([[-1.40487, 0.0, 0.56195, 0.84292]]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        normalised, torch.tensor([[-1.40487, 0.0, 0.56195, 0.84292]]), atol=1e-5, rtol=0
+    )
 
 
 @given(rewards())
@@ -52,7 +56,10 @@ def test_corpo_is_static_below_the_threshold_and_grpo_above(rewards_PG: Tensor) 
 def test_no_failure_is_ever_rewarded(rewards_PG: Tensor, baseline: str) -> None:
     found = advantages(rewards_PG, baseline)
     assert not bool(((found > 0) & (rewards_PG < 0)).any())
-    assert signal(rewards_PG, found, 0.0)["failed_positive_fraction"] in (0.0, pytest.approx(math.nan, nan_ok=True))
+    assert advantage_stats(rewards_PG, found, 0.0)["failed_positive_fraction"] in (
+        0.0,
+        pytest.approx(math.nan, nan_ok=True),
+    )
 
 
 @given(rewards(levels=(-1.0, 1.0)))
@@ -65,7 +72,12 @@ def test_order_is_irrelevant(rewards_PG: Tensor, baseline: str, random) -> None:
     prompts = random.sample(range(rewards_PG.shape[0]), rewards_PG.shape[0])
     rollouts = random.sample(range(rewards_PG.shape[1]), rewards_PG.shape[1])
     found = advantages(rewards_PG, baseline)
-    torch.testing.assert_close(advantages(rewards_PG[prompts][:, rollouts], baseline), found[prompts][:, rollouts], atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        advantages(rewards_PG[prompts][:, rollouts], baseline),
+        found[prompts][:, rollouts],
+        atol=1e-12,
+        rtol=0,
+    )
 
 
 @given(rewards())
@@ -89,10 +101,13 @@ def test_a_reward_at_its_baseline_is_no_signal(dtype: torch.dtype) -> None:
         for baseline in ("static", "corpo"):
             found = advantages(at_PG, baseline, threshold=threshold)
             assert torch.equal(found, torch.zeros_like(at_PG))
-            assert signal(at_PG, found, threshold)["clip_active_fraction"] == 0
+            assert advantage_stats(at_PG, found, threshold)["clip_active_fraction"] == 0
 
 
-@given(st.lists(st.sampled_from(range(-5, 6)), min_size=2, max_size=16), st.sampled_from([torch.float32, torch.float64]))
+@given(
+    st.lists(st.sampled_from(range(-5, 6)), min_size=2, max_size=16),
+    st.sampled_from([torch.float32, torch.float64]),
+)
 @example([-4, -3, -2], torch.float32)
 @example([-4, -3, -2], torch.float64)
 def test_signs_are_those_of_exact_arithmetic(fifths: list[int], dtype: torch.dtype) -> None:
@@ -100,7 +115,7 @@ def test_signs_are_those_of_exact_arithmetic(fifths: list[int], dtype: torch.dty
     rewards_PG = torch.tensor([[fifth / 5 for fifth in fifths]], dtype=dtype)
     found = advantages(rewards_PG, "grpo")
     assert torch.equal(found.sign().long(), exact.sign())
-    assert signal(rewards_PG, found, 0.0)["clip_active_fraction"] == float(sum(fifths) < 0)
+    assert advantage_stats(rewards_PG, found, 0.0)["clip_active_fraction"] == float(sum(fifths) < 0)
 
 
 def test_an_outlier_group_with_deviation_keeps_its_scale() -> None:
@@ -110,23 +125,23 @@ def test_an_outlier_group_with_deviation_keeps_its_scale() -> None:
 
 def test_an_all_failed_group_is_silent_for_grpo_only() -> None:
     equal = torch.full((1, 4), -0.2)
-    assert signal(equal, advantages(equal, "grpo"), 0.0)["silent_group_fraction"] == 1
+    assert advantage_stats(equal, advantages(equal, "grpo"), 0.0)["zero_advantage_fraction"] == 1
     for baseline in ("static", "corpo"):
         found = advantages(equal, baseline)
         assert bool((found < 0).all())
-        assert signal(equal, found, 0.0)["silent_group_fraction"] == 0
+        assert advantage_stats(equal, found, 0.0)["zero_advantage_fraction"] == 0
 
 
 def test_signal_counts() -> None:
     rewards_PG = torch.cat([FAILED, CORRECT])
-    found = signal(rewards_PG, advantages(rewards_PG, "grpo"), 0.0)
+    found = advantage_stats(rewards_PG, advantages(rewards_PG, "grpo"), 0.0)
     assert found["failed_positive_fraction"] == 0.5
     assert (found["positive_count"], found["negative_count"], found["count_ratio"]) == (4, 3, 4 / 3)
     assert found["sum_ratio"] == pytest.approx(1.0)
     assert (found["positive_count_failed"], found["positive_count_correct"]) == (2, 2)
     assert found["negative_sum_failed"] == pytest.approx(0.5)
     assert (found["clip_active_fraction"], found["pass_rate"]) == (0.5, 0.5)
-    nothing = signal(CORRECT, torch.zeros(1, 4), 0.0)
+    nothing = advantage_stats(CORRECT, torch.zeros(1, 4), 0.0)
     assert math.isnan(nothing["count_ratio"])
     assert math.isnan(nothing["failed_positive_fraction"])
 
@@ -155,6 +170,8 @@ def test_a_user_adds_a_baseline_from_outside() -> None:
 
     try:
         check_baseline("median", {"floor": 0.5})
-        torch.testing.assert_close(advantages(CORRECT, "median", floor=0.5), torch.tensor([[0.0, 0.0, 0.5, 0.5]]))
+        torch.testing.assert_close(
+            advantages(CORRECT, "median", floor=0.5), torch.tensor([[0.0, 0.0, 0.5, 0.5]])
+        )
     finally:
         del BASELINES["median"]

@@ -18,10 +18,16 @@ BAD = {
     "unknown baseline name": (["baseline.name=reinforce"], "choose one of corpo, corpo_loo, grpo"),
     "unknown study baseline": (["study.baselines=[grpo,mean]"], "'mean' is unknown"),
     "unknown baseline option": (["baseline=static", "+baseline.options.std=true"], "no option 'std'"),
-    "baseline option that its file does not set": (["baseline=grpo", "baseline.options.std=true"], "as in +baseline.options.std=..., it is added"),
+    "baseline option that its file does not set": (
+        ["baseline=grpo", "baseline.options.std=true"],
+        "as in +baseline.options.std=..., it is added",
+    ),
     "misspelt key": (["train.stpes=3"], "did you mean train.steps?"),
     "misspelt key, added": (["+train.stpes=3"], "train.stpes: no such option (did you mean train.steps?)"),
-    "unknown key in a source": (["data=gsm8k", "+data.sources.gsm8k.pth=x"], "data.sources.gsm8k.pth: no such option"),
+    "unknown key in a source": (
+        ["data=gsm8k", "+data.sources.gsm8k.pth=x"],
+        "data.sources.gsm8k.pth: no such option",
+    ),
     "key without its group": (["lr=1e-5"], "did you mean warm_start.lr or train.lr"),
     "misspelt group": (["trian=nano"], "trian"),
     "unknown experiment": (["experiment=nope"], "nope"),
@@ -30,12 +36,15 @@ BAD = {
     "threshold below a failure": (["reward.threshold=-0.9"], "every failure"),
     "unknown reward": (["reward.name=brier"], "choose one of ordinal"),
     "unknown reward option": (["+reward.options.x=1"], "'ordinal' does not take them"),
-    "group of a variant": (["study.baselines=[pass_at_k]", "+study.variants={small: {train.group: 2}}"], "k 4 and group size 2"),
+    "group of a variant": (
+        ["study.baselines=[pass_at_k]", "+study.variants={small: {train.group_size: 2}}"],
+        "k 4 and group size 2",
+    ),
     "style of a new nano": (["model=nano_new", "model.style=instruct"], "compact"),
     "one level": (["reward.levels=1"], "at least 2"),
-    "a lone rollout for GRPO": (["baseline=grpo", "train.group=1"], "group size 1"),
-    "k above n": (["evaluate.group=8"], "pass@16 needs"),
-    "odd number of prompts": (["train.prompts=5"], "must be even"),
+    "a lone rollout for GRPO": (["baseline=grpo", "train.group_size=1"], "group size 1"),
+    "k above n": (["evaluate.num_rollouts=8"], "pass@16 needs"),
+    "odd number of prompts": (["train.prompts_per_step=5"], "must be even"),
     "rationale": (["warm_start.rationale=guess"], "point, rewrite"),
     "devices": (["budget.devices=0"], "at least 1"),
     "adapters": (["train.lora.rank=-1"], "at least 0"),
@@ -43,7 +52,7 @@ BAD = {
     "negative learning rate": (["train.lr=-1"], "must be positive"),
     "aggregation": (["train.loss.aggregation=mean"], "token_sum"),
     "clip range": (["train.loss.ppo_clip=2"], "between 0 and 1"),
-    "importance cap": (["train.loss.importance_cap=0.5"], "at least 1"),
+    "importance cap": (["train.loss.importance_ratio_cap=0.5"], "at least 1"),
     "two corrections": (["rollout=vllm", "train.loss.ppo_clip=0.2"], "not both"),
     "engine": (["rollout.engine=sglang"], "transformers, vllm"),
     "temperature": (["rollout.temperature=0"], "must be positive"),
@@ -56,7 +65,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_one_line_and_exit_code_2(case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_line_and_exit_code_2(
+    case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, expected = BAD[case]
     monkeypatch.setattr(sys, "argv", ["experiments.train", *arguments])
     started = time.perf_counter()
@@ -73,25 +84,38 @@ def test_one_line_and_exit_code_2(case: str, monkeypatch: pytest.MonkeyPatch, ca
 
 def test_a_study_gives_the_configured_baseline_its_options() -> None:
     with initialize_config_dir(CONF, version_base="1.3"):
-        options = ["baseline=pass_at_k", "baseline.options.k=2", "train.group=4", "study.baselines=[pass_at_k]"]
-        assert validated(compose("config", overrides=options)).train.group == 4
+        options = [
+            "baseline=pass_at_k",
+            "baseline.options.k=2",
+            "train.group_size=4",
+            "study.baselines=[pass_at_k]",
+        ]
+        assert validated(compose("config", overrides=options)).train.group_size == 4
 
 
-def test_the_plan_of_a_search_is_what_its_trials_share(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["experiments.train", "-m", "experiment=tune", "baseline=corpo", "dry_run=true"])
+def test_the_plan_of_a_search_is_what_its_trials_share(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["experiments.train", "-m", "experiment=tune", "baseline=corpo", "dry_run=true"]
+    )
     app(lambda config: pytest.fail("work was started"), lambda config: [])
     assert capsys.readouterr().out.count("A training step of") == 1
 
 
-def test_prompts_have_to_be_shared_out_evenly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prompts_have_to_be_shared_out_evenly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    monkeypatch.setattr(sys, "argv", ["experiments.train", "train.prompts=32"])
+    monkeypatch.setattr(sys, "argv", ["experiments.train", "train.prompts_per_step=32"])
     with pytest.raises(SystemExit):
         app(lambda config: pytest.fail("work was started"), lambda config: [])
-    assert "train.prompts=32: must be a multiple of the 3 processes" in capsys.readouterr().err
+    assert "train.prompts_per_step=32: must be a multiple of the 3 processes" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("path", sorted(Path(CONF).glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(Path(CONF).glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}"
+)
 def test_every_config_file_composes(path: Path) -> None:
     with initialize_config_dir(CONF, version_base="1.3"):
         config = validated(compose("config", overrides=[f"{path.parent.name}={path.stem}"]))

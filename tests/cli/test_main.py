@@ -23,7 +23,9 @@ RIGHT = "def f(xs):\n    return len(xs)\n"
 WRONG = "def f(xs):\n    return len(xs) + 1\n"
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: object, *arguments: object) -> tuple[int, str, str]:
+def _run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: object, *arguments: object
+) -> tuple[int, str, str]:
     """Exit code, output and errors of an entry point."""
     monkeypatch.setattr(sys, "argv", ["corpo", *map(str, arguments)])
     code = 0
@@ -44,11 +46,15 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def test_every_command_is_there_and_says_what_it_does() -> None:
-    said = subprocess.run([sys.executable, "-m", "corpo.cli.main"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-m", "corpo.cli.main"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert all(re.search(rf"^  {command} ", said, re.M) for command in cli.COMMANDS)
     for module, _ in cli.COMMANDS.values():
         assert (ROOT / f"experiments/{module}.py").is_file()
-    refused = subprocess.run([sys.executable, "-m", "corpo.cli.main", "trian"], cwd=ROOT, capture_output=True, text=True)
+    refused = subprocess.run(
+        [sys.executable, "-m", "corpo.cli.main", "trian"], cwd=ROOT, capture_output=True, text=True
+    )
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
@@ -59,7 +65,9 @@ def test_a_command_takes_hydra_options_and_runs_anywhere(tmp_path: Path) -> None
     assert "train corpo seed 0" in said
 
 
-def test_two_files_are_judged(files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_files_are_judged(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, _ = _run(monkeypatch, capsys, verify, *files, "--json", "--rollouts", 8)
     said = json.loads(out)
     assert code == (0 if said["a"]["correct"] and said["b"]["correct"] else 1)
@@ -78,7 +86,14 @@ def test_two_files_are_judged(files: list[Path], monkeypatch: pytest.MonkeyPatch
 
 def test_what_a_group_says() -> None:
     assert judgement(["<think>", "A: 1 B: 2"]) is None
-    said = judgement(["<think>x</think> A: 9 B: 1", "<think>y</think> A: 8 B: 3", "<think>z</think> A: 1 B: 2", "no verdict"])
+    said = judgement(
+        [
+            "<think>x</think> A: 9 B: 1",
+            "<think>y</think> A: 8 B: 3",
+            "<think>z</think> A: 1 B: 2",
+            "no verdict",
+        ]
+    )
     assert said is not None
     assert said.confidence == (6.0, 2.0)
     assert said.called_correct == pytest.approx((2 / 3, 0))
@@ -96,16 +111,22 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_bad_files_get_one_line(case: str, files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_files_get_one_line(
+    case: str, files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     changes, expected = BAD_FILES[case]
     for at, content in changes.items():
-        files[at].unlink() if content is None else files[at].write_bytes(content if isinstance(content, bytes) else content.encode())
+        files[at].unlink() if content is None else files[at].write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        )
     code, out, error = _run(monkeypatch, capsys, verify, *files)
     assert (code, out, error.count("\n")) == (2, "", 1), error
     assert expected in error
 
 
-def test_unlike_files_options_and_policies_are_refused(files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unlike_files_options_and_policies_are_refused(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = files[1].with_suffix(".txt")
     text.write_text("x = 3")
     for arguments, expected in (
@@ -122,12 +143,16 @@ def test_unlike_files_options_and_policies_are_refused(files: list[Path], monkey
 def test_a_policy_that_gives_no_verdict_is_its_own_exit_code(
     where: list[str], files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, error = _run(monkeypatch, capsys, verify, *files, "--policy", where[-1].removeprefix("model.path="))
+    code, out, error = _run(
+        monkeypatch, capsys, verify, *files, "--policy", where[-1].removeprefix("model.path=")
+    )
     assert (code, out) == (3, "")
     assert "none of 16 responses is a verdict" in error
 
 
-def test_the_doctor_finds_this_machine_fit_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_doctor_finds_this_machine_fit_and_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(doctor.OPTIONAL, "no_such_module", ("no-such", "nothing", "pip install no-such"))
     code, out, _ = _run(monkeypatch, capsys, doctor)
     assert code == 0
@@ -153,19 +178,27 @@ def _completed(script: str, line: str) -> list[str]:
 def test_bash_completes_commands_groups_and_options() -> None:
     script = cli.completion("bash")
     assert _completed(script, "corpo ver") == ["verify"]
-    assert {"experiment=study", "experiment=tiny"} <= set(_completed(script, "corpo reproduce experiment="[:-1]))
+    assert {"experiment=study", "experiment=tiny"} <= set(
+        _completed(script, "corpo reproduce experiment="[:-1])
+    )
     assert _completed(script, "corpo train train.loss.k") == ["train.loss.kl="]
-    assert {"train.lr", "rollout.vllm.memory", "study.seeds"} <= set(cli.options(Config))
+    assert {"train.lr", "rollout.vllm.gpu_memory_utilization", "study.seeds"} <= set(cli.options(Config))
 
 
 def test_a_trained_policy_has_a_card_and_could_be_pushed(
     results: Path, where: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = Path(where[1].removeprefix("outputs="))
-    policy = next(path.parent for path in outputs.glob("train/*/policy/README.md") if "trained with corpo" in path.read_text())
+    policy = next(
+        path.parent
+        for path in outputs.glob("train/*/policy/README.md")
+        if "trained with corpo" in path.read_text()
+    )
     card = (policy / "README.md").read_text()
     assert card.startswith("---\nlicense: mit\n")
-    last = [record for record in read_jsonl(policy.parent / "metrics.jsonl") if "validation/pass@1" in record][-1]
+    last = [
+        record for record in read_jsonl(policy.parent / "metrics.jsonl") if "validation/pass@1" in record
+    ][-1]
     assert f"| {last['step']} | {last['validation/pass@1']:.3f} |" in card
     assert "baseline `corpo`" in card
 

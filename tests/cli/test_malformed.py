@@ -24,8 +24,9 @@ from benchmarks.robustness.malformed import (
     of_records,
     of_row,
 )
-from corpo.data.store import DataError, pairs_of, read_rows
+from corpo.data.store import pairs_of, read_rows
 from corpo.task import Fault, Verdict, parse_response
+from corpo.utils.errors import DataError
 
 
 def _one_line(told: tuple[int, str], expected: str) -> None:
@@ -86,11 +87,18 @@ def test_any_response_is_a_verdict_or_a_fault(text: str) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=2), max_leaves=3
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=3,
 )
 
 
-@given(st.binary(max_size=60) | st.dictionaries(st.sampled_from([*GOOD_ROW, "kind"]), json_values).map(lambda d: json.dumps({**GOOD_ROW, **d}).encode()))
+@given(
+    st.binary(max_size=60)
+    | st.dictionaries(st.sampled_from([*GOOD_ROW, "kind"]), json_values).map(
+        lambda d: json.dumps({**GOOD_ROW, **d}).encode()
+    )
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_file_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "any.jsonl"
@@ -103,7 +111,19 @@ def test_any_file_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
     assert not refused or (str(path) in refused and "\n" not in refused)
 
 
-keys = st.sampled_from(["train.steps", "train.lr", "name", "study.seeds", "data.isolation", "reward.threshold", "baseline.options", "nope", "rollout.stop"])
+keys = st.sampled_from(
+    [
+        "train.steps",
+        "train.lr",
+        "name",
+        "study.seeds",
+        "data.isolation",
+        "reward.threshold",
+        "baseline.options",
+        "nope",
+        "rollout.stop",
+    ]
+)
 
 
 @given(keys, st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12))

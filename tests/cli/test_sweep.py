@@ -37,7 +37,13 @@ def test_a_killed_sweep_does_only_what_is_left_and_ends_the_same(where: list[str
     said = run("train", *_elsewhere(where, whole), *SIX).stderr
     assert "6 done" in said
     arguments = [*_elsewhere(where, killed), *SIX]
-    started = subprocess.Popen(command("train", *arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    started = subprocess.Popen(
+        command("train", *arguments),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     deadline = time.time() + 300
     while len(_done(killed)) < 3 and started.poll() is None and time.time() < deadline:
         time.sleep(0.02)
@@ -54,12 +60,21 @@ def test_a_killed_sweep_does_only_what_is_left_and_ends_the_same(where: list[str
             assert (whole / "train" / key / file).read_bytes() == (killed / "train" / key / file).read_bytes()
 
 
-def test_a_failed_job_leaves_the_others_alone(where: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_job_leaves_the_others_alone(
+    where: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plugin = tmp_path / "mine.py"
-    code = "from corpo.baselines.paper import register_baseline\n\n\n@register_baseline('best')\ndef best(rewards_PG, threshold):\n    {}\n"
-    plugin.write_text(code.format("if rewards_PG.any():\n        raise RuntimeError('no idea')\n    return rewards_PG"))
+    code = "from corpo.baselines import register_baseline\n\n\n@register_baseline('best')\ndef best(rewards_PG, threshold):\n    {}\n"
+    plugin.write_text(
+        code.format("if rewards_PG.any():\n        raise RuntimeError('no idea')\n    return rewards_PG")
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    arguments = [*_elsewhere(where, tmp_path / "outputs"), "plugins=[mine]", "baseline.name=best,corpo", "train.steps=1"]
+    arguments = [
+        *_elsewhere(where, tmp_path / "outputs"),
+        "plugins=[mine]",
+        "baseline.name=best,corpo",
+        "train.steps=1",
+    ]
     said = run("train", *arguments, code=1).stderr
     assert re.search(r"baseline.name=best +failed", said)
     assert re.search(r"baseline.name=corpo +done", said)
@@ -69,7 +84,9 @@ def test_a_failed_job_leaves_the_others_alone(where: list[str], tmp_path: Path, 
     assert "2 done" in run("train", *arguments).stderr
 
 
-@pytest.mark.parametrize(("code", "state"), [(1, "failed"), (137, "failed"), (130, "stopped"), (143, "stopped")])
+@pytest.mark.parametrize(
+    ("code", "state"), [(1, "failed"), (137, "failed"), (130, "stopped"), (143, "stopped")]
+)
 def test_a_job_that_was_asked_to_stop_has_not_failed(code: int, state: str, tmp_path: Path) -> None:
     stage = Stage("train", {"seed": 0}, tmp_path, "train", lambda: 1.0)
     write_json(stage.folder / "spec.json", stage.spec)
@@ -80,13 +97,18 @@ def test_a_job_that_was_asked_to_stop_has_not_failed(code: int, state: str, tmp_
     assert [job.state for job in status(tmp_path / "sweep")] == [state]
 
 
-def test_a_search_is_told_validation_accuracy_and_finds_its_trials_again(where: list[str], tmp_path: Path) -> None:
+def test_a_search_is_told_validation_accuracy_and_finds_its_trials_again(
+    where: list[str], tmp_path: Path
+) -> None:
     arguments = [a for a in _elsewhere(where, tmp_path) if not a.startswith("experiment=")]
     arguments += ["experiment=tune", "data=tiny", "train=tiny", "evaluate=tiny", "hydra.sweeper.n_trials=3"]
     said = run("train", *arguments).stderr
     assert "3 done" in said
     before = _done(tmp_path)
-    accuracy = [json.loads(path.read_text().splitlines()[-1])["validation/pass@1"] for path in tmp_path.glob("train/*/metrics.jsonl")]
+    accuracy = [
+        json.loads(path.read_text().splitlines()[-1])["validation/pass@1"]
+        for path in tmp_path.glob("train/*/metrics.jsonl")
+    ]
     assert f"{max(accuracy):.3f}" in said
     run("train", *arguments)
     assert _done(tmp_path) == before

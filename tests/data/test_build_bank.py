@@ -20,19 +20,28 @@ from corpo.data.execution.labelling import LabelCache
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.drawing import (
     EVALUATION_SPLITS,
+    MONITORED_SPLITS,
     TABLE_SPLITS,
-    WATCHED,
     draw_pair,
     evaluation_pairs,
     is_evaluation,
-    learning_pairs,
-    watched_pairs,
+    monitored_pairs,
+    train_pairs,
     without_programs,
 )
 from corpo.data.pairing.matching import longer
-from corpo.data.store import DataError, content_hash, pair_rows, pairs_of, problem_rows, problems_of, read_rows, write_rows
+from corpo.data.store import (
+    content_hash,
+    pair_rows,
+    pairs_of,
+    problem_rows,
+    problems_of,
+    read_rows,
+    write_rows,
+)
 from corpo.task import Candidate, Domain, Kind, Pair, Problem, Verdict, parse_response, render_prompt
 from corpo.train.demonstrations import RATIONALES, Demonstrator, point, rewrite
+from corpo.utils.errors import DataError
 
 BANK = select(20, 4)
 
@@ -48,8 +57,15 @@ def splits(problems: list[LabelledProblem]) -> dict[str, list[Pair]]:
     evaluation = evaluation_pairs(problems, BANK, 30, seed=0)
     learnable = without_programs(problems, {c.text for _, pair in evaluation for c in (pair.a, pair.b)})
     of_use = lambda use: [p for p in learnable if p.use is use]
-    pairs = learning_pairs(of_use(Use.train), "train", 200, 0) + learning_pairs(of_use(Use.validation), "validation", 20, 0) + evaluation
-    return {split: [pair for name, pair in pairs if name == split] for split in dict.fromkeys(name for name, _ in pairs)}
+    pairs = (
+        train_pairs(of_use(Use.train), "train", 200, 0)
+        + train_pairs(of_use(Use.validation), "validation", 20, 0)
+        + evaluation
+    )
+    return {
+        split: [pair for name, pair in pairs if name == split]
+        for split in dict.fromkeys(name for name, _ in pairs)
+    }
 
 
 def _programs(pairs: list[Pair]) -> set[str]:
@@ -92,7 +108,7 @@ def test_rationales_of_a_pair() -> None:
     demonstration = Demonstrator(render_prompt, "rewrite", 0.0).demonstrate(pair, right, Random(0))
     verdict = parse_response(demonstration.response)
     assert isinstance(verdict, Verdict)
-    assert verdict.correct(pair.labels)
+    assert verdict.is_correct(pair.labels)
     for name in RATIONALES:
         WarmStartConfig(rationale=name)
 
@@ -105,7 +121,9 @@ def test_no_leakage(problems: list[LabelledProblem], splits: dict[str, list[Pair
     assert not {p.problem.id for p in evaluated} & {p.problem.id for p in learned}
     assert not {p.problem.family for p in held_out} & {p.problem.family for p in splits["train"]}
     assert not {p.problem.family for p in splits["validation"]} & {p.problem.family for p in splits["train"]}
-    assert not {p.id for p in evaluated} & {p.id for p in learned}, "nor any swap: a pair and its swap share an id"
+    assert not {p.id for p in evaluated} & {p.id for p in learned}, (
+        "nor any swap: a pair and its swap share an id"
+    )
     warm = without_programs([p for p in problems if p.use is Use.warm_start], _programs(evaluated))
     assert not {c.text for p in warm for c in p.candidates} & _programs(evaluated)
     assert not {p.id for p in warm} & {p.problem.id for p in evaluated + learned}
@@ -122,12 +140,16 @@ def test_both_orders_and_kinds(splits: dict[str, list[Pair]]) -> None:
         assert {str(p.kind) for p in splits[name]} == {name.split("_", 1)[1]}
 
 
-def test_the_longer_candidate_is_no_more_often_the_correct_one(problems: list[LabelledProblem], splits: dict[str, list[Pair]]) -> None:
+def test_the_longer_candidate_is_no_more_often_the_correct_one(
+    problems: list[LabelledProblem], splits: dict[str, list[Pair]]
+) -> None:
     for name in ("train", "code_first_correct", "math_first_correct"):
         pairs = [p if p.a.correct else p.swapped() for p in splits[name]]
         assert abs(sum(longer(p.a, p.b) for p in pairs)) <= 0.1 * len(pairs), name
     math = [p for p in problems if p.domain is Domain.math and p.use is Use.evaluation]
-    blind = [pair for p in math for seed in range(10) if (pair := draw_pair(p, Kind.first_correct, Random(seed)))]
+    blind = [
+        pair for p in math for seed in range(10) if (pair := draw_pair(p, Kind.first_correct, Random(seed)))
+    ]
     assert abs(sum(longer(p.a, p.b) for p in blind)) > 0.1 * len(blind), "drawn blindly, length tells"
 
 
@@ -147,17 +169,29 @@ def test_a_part_of_the_bank_gives_the_same_problems_as_the_whole(problems: list[
 
 def test_training_can_have_pairs_of_every_kind(problems: list[LabelledProblem]) -> None:
     mine = [p for p in problems if p.use is Use.train]
-    kinds = Counter(pair.kind for _, pair in learning_pairs(mine, "train", 40, 0, both_wrong=0.25, both_correct=0.5))
-    assert kinds == {Kind.first_correct: 10, Kind.second_correct: 10, Kind.both_wrong: 20, Kind.both_correct: 40}
-    assert all(pair.kind in WATCHED and not is_evaluation(split) for split, pair in watched_pairs(mine, 10, 0))
+    kinds = Counter(
+        pair.kind for _, pair in train_pairs(mine, "train", 40, 0, both_wrong=0.25, both_correct=0.5)
+    )
+    assert kinds == {
+        Kind.first_correct: 10,
+        Kind.second_correct: 10,
+        Kind.both_wrong: 20,
+        Kind.both_correct: 40,
+    }
+    assert all(
+        pair.kind in MONITORED_SPLITS and not is_evaluation(split)
+        for split, pair in monitored_pairs(mine, 10, 0)
+    )
 
 
 def test_too_few_candidates_is_said(problems: list[LabelledProblem]) -> None:
     with pytest.raises(ValueError, match="different first_correct pairs"):
-        learning_pairs([p for p in problems if p.use is Use.validation][:1], "train", 10_000, 0)
+        train_pairs([p for p in problems if p.use is Use.validation][:1], "train", 10_000, 0)
 
 
-def test_files_round_trip(tmp_path: Path, problems: list[LabelledProblem], splits: dict[str, list[Pair]]) -> None:
+def test_files_round_trip(
+    tmp_path: Path, problems: list[LabelledProblem], splits: dict[str, list[Pair]]
+) -> None:
     rows = problem_rows(problems[:20])
     write_rows(tmp_path / "problems.parquet", rows)
     assert problem_rows(problems_of(read_rows(tmp_path / "problems.parquet"))) == rows

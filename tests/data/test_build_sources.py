@@ -10,14 +10,19 @@ import pandas as pd
 import pytest
 
 from corpo.config import SourceConfig
-from corpo.data.sources import Given, RealProblem, read_problems
+from corpo.data.sources import RawCandidate, RealProblem, read_problems
 from corpo.data.store import pairs_of, read_rows
 from corpo.pipeline.sample import request, solution
 from corpo.task import Kind
 from tests.command import run
 
 CLAMP = "def clamp(x, low, high):\n    return {}\n"
-RIGHT = ("min(max(x, low), high)", "max(low, min(x, high))", "sorted((low, x, high))[1]", "low if x < low else high if x > high else x")
+RIGHT = (
+    "min(max(x, low), high)",
+    "max(low, min(x, high))",
+    "sorted((low, x, high))[1]",
+    "low if x < low else high if x > high else x",
+)
 WRONG = ("max(low, x)", "min(x, high)", "low if x < low else x", "x // 0")
 
 
@@ -32,9 +37,18 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "statement.md").write_text(f"Task {number}: keep x between low and high. {unlike}")
         (folder / "reference.py").write_text(CLAMP.format(RIGHT[0]))
         if number < 3:
-            (folder / "tests.py").write_text("assert clamp(5, 0, 3) == 3\nassert clamp(-1, 0, 3) == 0\nassert clamp(2, 0, 3) == 2\n")
+            (folder / "tests.py").write_text(
+                "assert clamp(5, 0, 3) == 3\nassert clamp(-1, 0, 3) == 0\nassert clamp(2, 0, 3) == 2\n"
+            )
         else:
-            (folder / "tests.json").write_text(json.dumps({"entry": "clamp", "tests": [{"args": [5, 0, 3], "value": 3}, {"args": [-1, 0, 3], "value": 0}]}))
+            (folder / "tests.json").write_text(
+                json.dumps(
+                    {
+                        "entry": "clamp",
+                        "tests": [{"args": [5, 0, 3], "value": 3}, {"args": [-1, 0, 3], "value": 0}],
+                    }
+                )
+            )
         for kind, bodies in (("right", RIGHT), ("wrong", WRONG)):
             for at, body in enumerate(bodies):
                 (folder / f"candidates/{kind}{at}.py").write_text(CLAMP.format(body))
@@ -42,7 +56,11 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "candidates").mkdir(parents=True)
     (folder / "statement.md").write_text("Ann has 3 bags of 4 apples and eats 2. How many are left?")
     (folder / "answer.txt").write_text("10")
-    for name, text in (("a", "3 * 4 = 12\n12 - 2 = 10\nA: 10"), ("b", "3 + 4 = 7\n7 - 2 = 5\nA: 5"), ("c", "12 - 2 = 10\nThe answer is 10.")):
+    for name, text in (
+        ("a", "3 * 4 = 12\n12 - 2 = 10\nA: 10"),
+        ("b", "3 + 4 = 7\n7 - 2 = 5\nA: 5"),
+        ("c", "12 - 2 = 10\nThe answer is 10."),
+    ):
         (folder / f"candidates/{name}.md").write_text(text)
     return root
 
@@ -64,18 +82,24 @@ def test_a_folder_becomes_pairs_with_a_card_plots_and_a_page(own: list[str]) -> 
     read = pairs_of(read_rows(pairs), str(pairs))
     for split, pair in read:
         for candidate in (pair.a, pair.b):
-            assert candidate.correct is (candidate.origin.startswith("right") or candidate.origin in "ac"), candidate
+            assert candidate.correct is (candidate.origin.startswith("right") or candidate.origin in "ac"), (
+                candidate
+            )
             assert bool(candidate.evidence) is not candidate.correct
         assert split == f"own_{pair.kind}"
     assert {pair.kind for _, pair in read} == set(Kind)
-    assert {(split, pair.swapped()) for split, pair in read if pair.kind in (Kind.both_wrong, Kind.both_correct)} <= set(read)
+    assert {
+        (split, pair.swapped()) for split, pair in read if pair.kind in (Kind.both_wrong, Kind.both_correct)
+    } <= set(read)
     card = (pairs.parent / "card.md").read_text()
     assert "| own | yours | 6 | 43 | 22 |" in card
     assert "own_first_correct †" in card
     assert "ZeroDivisionError" in card
     assert (pairs.parent / "sheet.png").read_bytes().startswith(b"\x89PNG")
     page = (pairs.parent / "pairs.html").read_text()
-    shown = json.loads(page.partition('<script id="data" type="application/json">')[2].partition("</script>")[0])
+    shown = json.loads(
+        page.partition('<script id="data" type="application/json">')[2].partition("</script>")[0]
+    )
     assert {one["split"] for one in shown} == {split for split, _ in read}
     assert "done before" in run("data", *own).stderr
 
@@ -94,12 +118,21 @@ def test_policies_are_evaluated_on_it_with_floors(own: list[str]) -> None:
     text = (folder / "table.md").read_text()
     assert "own both wrong †" in text
     assert "| length | words |" in text
-    assert {"report.md", "data_card.md", "data_sheet.png", "provenance.json", "config.yaml"} <= {path.name for path in folder.iterdir()}
+    assert {"report.md", "data_card.md", "data_sheet.png", "provenance.json", "config.yaml"} <= {
+        path.name for path in folder.iterdir()
+    }
     assert "done before" in run("evaluate", *command).stderr
 
 
 def test_it_can_be_trained_on(own: list[str]) -> None:
-    said = run("train", *own, "data.sources.own.evaluation=0.3", "data.pairing.overlap=30", "train.steps=1", "data.seed=4")
+    said = run(
+        "train",
+        *own,
+        "data.sources.own.evaluation=0.3",
+        "data.pairing.overlap_words=30",
+        "train.steps=1",
+        "data.seed=4",
+    )
     assert "policy: " in said.stdout
     error = run("train", *own, code=2).stderr.splitlines()[-1]
     assert error.startswith("corpo: data: no pairs to train on"), error
@@ -107,7 +140,12 @@ def test_it_can_be_trained_on(own: list[str]) -> None:
 
 def test_a_language_model_writes_candidates_and_goes_on_where_it_was(own: list[str]) -> None:
     base = next(one for one in own if one.startswith("model.path=")).removeprefix("model.path=")
-    writer = ["candidates=sampled", f"candidates.model.path={base}", "candidates.model.chat_template=false", "candidates.rollout.max_new_tokens=8"]
+    writer = [
+        "candidates=sampled",
+        f"candidates.model.path={base}",
+        "candidates.model.chat_template=false",
+        "candidates.rollout.max_new_tokens=8",
+    ]
     command = [*own, *writer, "candidates.samples=3"]
     pairs = _built(run("data", *command).stdout)
     [answers] = Path(own[1].removeprefix("outputs=")).glob("sample/*/answers-*.jsonl")
@@ -116,12 +154,14 @@ def test_a_language_model_writes_candidates_and_goes_on_where_it_was(own: list[s
     origins = {row["origin"] for row in read_rows(pairs.parent / "candidates.parquet")}
     assert "policy" in origins, "the model's folder is its name"
     written = answers.stat().st_mtime_ns
-    run("data", *command, "data.pairing.longest=1400")
+    run("data", *command, "data.pairing.max_candidate_chars=1400")
     assert answers.stat().st_mtime_ns == written, "other pairs of the same candidates"
 
 
 def test_what_a_model_is_asked_and_what_is_taken_from_its_answer() -> None:
-    [problem] = [one for one in read_problems("humaneval", SourceConfig(limit=33)) if one.id.endswith("HumanEval/32")]
+    [problem] = [
+        one for one in read_problems("humaneval", SourceConfig(limit=33)) if one.id.endswith("HumanEval/32")
+    ]
     chatty = "Sure!\n```python\ndef find_zero(xs):\n    return poly(xs, 0)\n```\nHope it helps."
     program = solution(problem, chatty, chat=True)
     assert program.startswith("import math")
@@ -132,7 +172,7 @@ def test_what_a_model_is_asked_and_what_is_taken_from_its_answer() -> None:
     maths = RealProblem("m", problem.domain.math, "1 + 1?", problem.checks)
     assert request(maths, None) == "Question: 1 + 1?\nAnswer:"
     assert solution(maths, " 2 \n", chat=True) == "2"
-    assert Given("x", "me").claimed is None
+    assert RawCandidate("x", "me").claimed is None
 
 
 def test_the_hubs_layout_is_read_by_datasets(own: list[str]) -> None:
@@ -157,7 +197,13 @@ def test_a_prompt_that_does_not_fit_counts_as_failed(own: list[str], problems: P
         (long / f"candidates/{name}.md").write_text(f"A: {10 + (name == 'c')} {name}")
     base = next(one for one in own if one.startswith("model.path=")).removeprefix("model.path=")
     command = [one for one in own if not one.startswith(("data.sources", "name="))]
-    done = run("evaluate", *command, f"data.sources.own.path={tmp_path / 'long'}", "name=long", f"+evaluate.policies.p={base}")
+    done = run(
+        "evaluate",
+        *command,
+        f"data.sources.own.path={tmp_path / 'long'}",
+        "name=long",
+        f"+evaluate.policies.p={base}",
+    )
     assert "too long for the model and count as failed" in done.stderr
     assert (pd.read_csv(Path(own[2].removeprefix("results=")) / "long/table.csv")["percent"] == 0).all()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from corpo.baselines.paper import BASELINES
+from corpo.baselines import BASELINES
 from corpo.cli import main as cli
 from corpo.cli.hydra_app import _jobs, compose, validated
 from corpo.data.sources import SOURCES
@@ -21,11 +21,27 @@ from tests.command import ROOT
 # Ray's launcher is an extra of its own, without which its preset cannot compose.
 LEFT_OUT = ["<", "...", "NAME", *(["ray_cluster"] if find_spec("ray") is None else [])]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-HYDRA = {"reproduce", "data", "warm_start", "train", "evaluate", "report", "track", "engines", "export", "tune", "ablate"}
+HYDRA = {
+    "reproduce",
+    "data",
+    "warm_start",
+    "train",
+    "evaluate",
+    "report",
+    "track",
+    "engines",
+    "export",
+    "tune",
+    "ablate",
+}
 
 
 def _blocks(page: Path, language: str) -> list[str]:
-    return [text for of, text in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.S | re.M) if of == language]
+    return [
+        text
+        for of, text in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.S | re.M)
+        if of == language
+    ]
 
 
 def _commands() -> list[tuple[str, str]]:
@@ -34,7 +50,10 @@ def _commands() -> list[tuple[str, str]]:
     for page in PAGES:
         for line in "".join(_blocks(page, "")).splitlines():
             found.append((page.name, line.partition(" #")[0].strip()))
-        found += [(page.name, span) for span in re.findall(r"`((?:corpo|make|python -m experiments\.\w+) [^`\n]*)`", page.read_text())]
+        found += [
+            (page.name, span)
+            for span in re.findall(r"`((?:corpo|make|python -m experiments\.\w+) [^`\n]*)`", page.read_text())
+        ]
     return [(page, line) for page, line in found if line and not any(part in line for part in LEFT_OUT)]
 
 
@@ -43,9 +62,11 @@ def test_the_options_page_is_fresh() -> None:
 
 
 def test_every_command_shown_can_be_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("\n".join(block for page in PAGES for block in _blocks(page, "python") if "@register_" in block))
+    (tmp_path / "mine.py").write_text(
+        "\n".join(block for page in PAGES for block in _blocks(page, "python") if "@register_" in block)
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("corpo.baselines.paper.BASELINES", dict(BASELINES))
+    monkeypatch.setattr("corpo.baselines.registry.BASELINES", dict(BASELINES))
     monkeypatch.setattr("corpo.task.reward.REWARDS", dict(REWARDS))
     monkeypatch.setattr("corpo.data.sources.base.SOURCES", dict(SOURCES))
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
@@ -60,7 +81,11 @@ def test_every_command_shown_can_be_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
         if words[:1] == ["corpo"]:
             assert words[1] in cli.COMMANDS, f"{page}: {line}"
             name, rest = cli.COMMANDS[words[1]][0], words[2:]
-        elif (found := re.fullmatch(r"(?:\S*python )?-m experiments\.(\w+) ?(.*)", " ".join(words[:1] + words[1:]))) is not None:
+        elif (
+            found := re.fullmatch(
+                r"(?:\S*python )?-m experiments\.(\w+) ?(.*)", " ".join(words[:1] + words[1:])
+            )
+        ) is not None:
             name, rest = found[1], shlex.split(line.partition(f"experiments.{found[1]}")[2])
             assert (ROOT / f"experiments/{name}.py").is_file(), f"{page}: {line}"
         else:
@@ -74,7 +99,9 @@ def test_every_command_shown_can_be_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_the_reward_of_the_manual_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("corpo.task.reward.REWARDS", dict(REWARDS))
-    [block] = [block for block in _blocks(ROOT / "docs/extending.md", "python") if "@register_reward" in block]
+    [block] = [
+        block for block in _blocks(ROOT / "docs/extending.md", "python") if "@register_reward" in block
+    ]
     exec(block, {})
     assert build_reward("brier", 10, 0.0, {})(Verdict(10, 0), (True, False)) == 0.5
 
@@ -89,6 +116,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = {
                 re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-                for heading in re.findall(r"^#+ (.*)", (page.parent / path if path else page).read_text(), re.M)
+                for heading in re.findall(
+                    r"^#+ (.*)", (page.parent / path if path else page).read_text(), re.M
+                )
             }
             assert anchor in headings, f"{page.name}: {target}"

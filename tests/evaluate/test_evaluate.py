@@ -14,7 +14,10 @@ from corpo.evaluate.pass_at_k import pass_at_k
 from corpo.task import Kind
 
 
-@pytest.mark.parametrize(("n", "c", "k", "expected"), [(8, 3, 4, 0.92857), (16, 4, 8, 0.96154), (32, 2, 16, 0.75806), (5, 0, 5, 0.0), (5, 5, 1, 1.0)])
+@pytest.mark.parametrize(
+    ("n", "c", "k", "expected"),
+    [(8, 3, 4, 0.92857), (16, 4, 8, 0.96154), (32, 2, 16, 0.75806), (5, 0, 5, 0.0), (5, 5, 1, 1.0)],
+)
 def test_pass_at_k(n: int, c: int, k: int, expected: float) -> None:
     assert pass_at_k(n, c, k) == pytest.approx(expected, abs=5e-6)
 
@@ -41,7 +44,9 @@ def test_clustered_bootstrap() -> None:
     values, clusters = [0.0, 0.0, 1.0, 1.0] * 25, [i // 2 for i in range(100)]
     whole, loose = clustered_bootstrap(values, clusters), clustered_bootstrap(values, range(100))
     assert whole.mean == 0.5
-    assert whole.low < loose.low < 0.5 < loose.high < whole.high, "twins in one cluster carry less information"
+    assert whole.low < loose.low < 0.5 < loose.high < whole.high, (
+        "twins in one cluster carry less information"
+    )
     assert clustered_bootstrap(values, clusters) == whole, "seeded"
     covered = 0
     for seed in range(200):
@@ -78,15 +83,33 @@ def _rollouts(scores: dict[tuple[str, bool], list[tuple[float, float]]]) -> pd.D
             label_a = not swapped
             correct = (a > 5) == label_a and (b > 5) != label_a and 5 not in (a, b)
             rows.append(
-                {"split": "s_swapped" if swapped else "s", "prompt_id": str(number), "pair_id": pair, "swapped": swapped, "family": "f", "problem_id": "p"}
-                | {"kind": "second_correct" if swapped else "first_correct", "label_a": label_a, "label_b": swapped, "score_a": a, "score_b": b}
+                {
+                    "split": "s_swapped" if swapped else "s",
+                    "prompt_id": str(number),
+                    "pair_id": pair,
+                    "swapped": swapped,
+                    "family": "f",
+                    "problem_id": "p",
+                }
+                | {
+                    "kind": "second_correct" if swapped else "first_correct",
+                    "label_a": label_a,
+                    "label_b": swapped,
+                    "score_a": a,
+                    "score_b": b,
+                }
                 | {"parsed": not np.isnan(a), "correct": correct, "reward": 0.0, "rollout": g, "response": ""}
             )
     return pd.DataFrame(rows)
 
 
 def test_summary_of_a_hand_made_table() -> None:
-    rollouts = _rollouts({("x", False): [(9, 1), (1, 9), (9, 9), (np.nan, np.nan)], ("x", True): [(1, 9), (1, 9), (1, 9), (9, 1)]})
+    rollouts = _rollouts(
+        {
+            ("x", False): [(9, 1), (1, 9), (9, 9), (np.nan, np.nan)],
+            ("x", True): [(1, 9), (1, 9), (1, 9), (9, 1)],
+        }
+    )
     table = summarise(rollouts, ks=(1, 2)).set_index("split")
     assert table.loc["s", "pass@1"] == 0.25
     assert table.loc["s", "pass@2"] == 0.5
@@ -104,5 +127,9 @@ def test_swap_consistency() -> None:
     nothing = (np.nan, np.nan)
     assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(1, 9)]})) == 1
     assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(9, 1)]})) == 0
-    assert swap_consistency(_rollouts({("x", False): [(9, 1), nothing, nothing], ("x", True): [(1, 9)]})) == 1, "parsed verdicts decide"
-    assert swap_consistency(_rollouts({("x", False): [nothing], ("x", True): [nothing]})) == 0, "silence is not agreement"
+    assert (
+        swap_consistency(_rollouts({("x", False): [(9, 1), nothing, nothing], ("x", True): [(1, 9)]})) == 1
+    ), "parsed verdicts decide"
+    assert swap_consistency(_rollouts({("x", False): [nothing], ("x", True): [nothing]})) == 0, (
+        "silence is not agreement"
+    )

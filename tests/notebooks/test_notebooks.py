@@ -22,7 +22,9 @@ def test_there_are_six() -> None:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_both_forms_say_the_same_and_hold_no_outputs(source: Path) -> None:
     text, paired = jupytext.read(source), nbformat.read(source.with_suffix(".ipynb"), as_version=4)
-    assert [(c.cell_type, c.source) for c in paired.cells] == [(c.cell_type, c.source) for c in text.cells], f"run: jupytext --sync {source}"
+    assert [(c.cell_type, c.source) for c in paired.cells] == [(c.cell_type, c.source) for c in text.cells], (
+        f"run: jupytext --sync {source}"
+    )
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in paired.cells)
 
 
@@ -31,9 +33,13 @@ def test_they_run(source: Path, results: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CORPO_STUDY", str(results))
     monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(source.parent)}}).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(source.parent)}}
+    ).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     figures = sum("image/png" in output.get("data", {}) for output in shown)
     drawn = source.read_text().count("plt.subplots(")
     assert figures >= drawn >= 1, "every figure is shown"
-    assert not [output.text for output in shown if output.get("name") == "stderr" and "Warning" in output.text]
+    assert not [
+        output.text for output in shown if output.get("name") == "stderr" and "Warning" in output.text
+    ]

@@ -40,9 +40,13 @@ def test_pins_agree_and_hold_what_an_installation_needs() -> None:
             continue
         seen.add((name, extras))
         if name != "corpo":
-            assert name in blocks, f"{name} is not in requirements.txt; docs/safety.md says how to write it again"
+            assert name in blocks, (
+                f"{name} is not in requirements.txt; docs/safety.md says how to write it again"
+            )
             assert next(iter(blocks[name].specifier)).version in needed.specifier, needed
         for text in distribution(name).requires or ():
             inner = Requirement(text)
-            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras or {""}):
+            if inner.marker is None or any(
+                inner.marker.evaluate({"extra": extra}) for extra in extras or {""}
+            ):
                 open_ones.append(inner)

@@ -13,7 +13,14 @@ from corpo.policy.load import load_policy
 from corpo.policy.lora import add_lora
 from corpo.train import budget
 
-SMALL = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2)
+SMALL_SPLIT = LlamaConfig(
+    vocab_size=64,
+    hidden_size=32,
+    intermediate_size=48,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+)
 
 
 def test_the_8b_preset_has_its_published_size() -> None:
@@ -25,25 +32,32 @@ def test_the_8b_preset_has_its_published_size() -> None:
     assert found.memory < config.budget.memory_gib * 2**30
     assert "fits into" in budget_text(config, found)
     config.train.gradient_checkpointing = False
-    assert "DOES NOT FIT" in budget_text(config, budget.step_budget(config, model)), "long rows need recomputation"
+    assert "DOES NOT FIT" in budget_text(config, budget.step_budget(config, model)), (
+        "long rows need recomputation"
+    )
 
 
 def test_kept_activations_are_those_of_a_real_forward_pass() -> None:
-    fixed, a_layer = budget._kept_per_token(SMALL, 2)
-    assert budget._SAMPLE * (fixed + 3 * a_layer) == pytest.approx(budget._kept(SMALL, 3, "cpu"), rel=0.01)
-    assert a_layer > 10 * SMALL.hidden_size
+    fixed, a_layer = budget._kept_per_token(SMALL_SPLIT, 2)
+    assert budget._SAMPLE * (fixed + 3 * a_layer) == pytest.approx(
+        budget._kept(SMALL_SPLIT, 3, "cpu"), rel=0.01
+    )
+    assert a_layer > 10 * SMALL_SPLIT.hidden_size
 
 
 def test_adapters_are_counted_as_peft_makes_them() -> None:
-    model = LlamaForCausalLM(SMALL)
+    model = LlamaForCausalLM(SMALL_SPLIT)
     expected = budget._adapter_parameters(model, 4)
     add_lora(model, LoraConfig(rank=4))
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == expected
 
 
 def test_devices_share_what_is_sharded_and_only_that() -> None:
-    plans = [Config(rollout=RolloutConfig(rows=64), train=TrainConfig(), budget=BudgetConfig(devices=devices)) for devices in (1, 4)]
-    one, four = (budget.step_budget(plan, SMALL) for plan in plans)
+    plans = [
+        Config(rollout=RolloutConfig(max_rows=64), train=TrainConfig(), budget=BudgetConfig(devices=devices))
+        for devices in (1, 4)
+    ]
+    one, four = (budget.step_budget(plan, SMALL_SPLIT) for plan in plans)
     for part in ("weights", "gradients", "optimiser: master weights and two moments, float32"):
         assert four.parts[part] == one.parts[part] / 4
     assert four.parts["whole weights to sample from"] == one.parts["weights"]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from corpo.analysis.study import RecordsError
 from corpo.pipeline.merge import merge
+from corpo.utils.errors import DataError
 from tests.command import ROOT, command, run
 
 
@@ -23,9 +23,16 @@ def test_it_leaves_tables_figures_and_a_report(results: Path) -> None:
     table = pd.read_csv(results / "table.csv")
     assert set(table["policy"]) == {"base", "grpo", "static", "corpo"}
     assert len(set(table["split"])) == 8 + 3, "and three means over both orders"
-    assert {"table.md", "table.tex", "report.md", "data_card.md", "config.yaml", "provenance.json", "differences.csv", "summary.csv"} <= {
-        p.name for p in results.iterdir()
-    }
+    assert {
+        "table.md",
+        "table.tex",
+        "report.md",
+        "data_card.md",
+        "config.yaml",
+        "provenance.json",
+        "differences.csv",
+        "summary.csv",
+    } <= {p.name for p in results.iterdir()}
     assert len(list((results / "metrics").glob("*-seed*.jsonl"))) == 3
     report = (results / "report.md").read_text()
     for claim in ("C1", "C2", "C3", "C4", "C5", "C6"):
@@ -45,7 +52,9 @@ def test_again_it_does_nothing(where: list[str], results: Path) -> None:
     run("report", *where, "evaluate.ks=[1]")
     assert (results / "report.md").stat().st_mtime_ns > written
     run("reproduce", *where)
-    assert set(pd.read_csv(results / "table.csv")["k"]) == {1, 2, 4}, "written again, for the config had changed"
+    assert set(pd.read_csv(results / "table.csv")["k"]) == {1, 2, 4}, (
+        "written again, for the config had changed"
+    )
     planned = run("reproduce", *where, "dry_run=true").stdout
     assert "to run" not in planned
     assert "code_families: 10" in planned
@@ -55,15 +64,27 @@ def test_a_killed_run_goes_on_to_the_same_end(where: list[str], results: Path, t
     steps = ["train.steps=8", "seed=3"]
     whole = _trained(run("train", *where, *steps))
     elsewhere = [o if not o.startswith("outputs=") else f"outputs={tmp_path}" for o in where]
-    started = subprocess.Popen(command("train", *elsewhere, *steps), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    started = subprocess.Popen(
+        command("train", *elsewhere, *steps),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     deadline = time.time() + 240
-    while not list(tmp_path.glob("train/*/step-000002.json")) and started.poll() is None and time.time() < deadline:
+    while (
+        not list(tmp_path.glob("train/*/step-000002.json"))
+        and started.poll() is None
+        and time.time() < deadline
+    ):
         time.sleep(0.02)
     os.killpg(started.pid, signal.SIGKILL)
     started.wait()
     assert not list(tmp_path.glob("train/*/done.json")), "killed before the end"
     resumed = _trained(run("train", *elsewhere, *steps))
-    assert (resumed / "policy/model.safetensors").read_bytes() == (whole / "policy/model.safetensors").read_bytes()
+    assert (resumed / "policy/model.safetensors").read_bytes() == (
+        whole / "policy/model.safetensors"
+    ).read_bytes()
     assert (resumed / "groups.jsonl").read_text() == (whole / "groups.jsonl").read_text()
 
 
@@ -73,12 +94,16 @@ def _trained(done: subprocess.CompletedProcess[str]) -> Path:
     return Path(match[1])
 
 
-def test_a_baseline_from_outside_is_swept_tabled_and_drawn(where: list[str], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = "from corpo.baselines.paper import register_baseline\n\n\n@register_baseline('best')\ndef best(rewards_PG, threshold):\n    return rewards_PG - 1.0\n"
+def test_a_baseline_from_outside_is_swept_tabled_and_drawn(
+    where: list[str], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = "from corpo.baselines import register_baseline\n\n\n@register_baseline('best')\ndef best(rewards_PG, threshold):\n    return rewards_PG - 1.0\n"
     assert len(plugin.splitlines()) <= 10
     (tmp_path / "mine.py").write_text(plugin)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    swept = run("train", "-m", *where, "plugins=[mine]", "baseline.name=corpo,best", "seed=0,1", "train.steps=1").stderr
+    swept = run(
+        "train", "-m", *where, "plugins=[mine]", "baseline.name=corpo,best", "seed=0,1", "train.steps=1"
+    ).stderr
     assert "4 done" in swept
     assert re.search(r"baseline.name=best seed=1 +done", swept)
 
@@ -91,13 +116,27 @@ def test_a_baseline_from_outside_is_swept_tabled_and_drawn(where: list[str], res
     assert last["positive_count"] == 0, "no reward is above the best there is"
     alone = results.parent.parent / "alone"
     run("reproduce", *where, "plugins=[mine]", "study.baselines=[grpo]", "name=outside", f"results={alone}")
-    for figure in ("advantage_ratio", "failed_positive", "learning", "distributions", "calibration", "conservatism"):
+    for figure in (
+        "advantage_ratio",
+        "failed_positive",
+        "learning",
+        "distributions",
+        "calibration",
+        "conservatism",
+    ):
         drawn, without = ((f / f"figures/{figure}.png").read_bytes() for f in (folder, alone / "outside"))
         assert drawn != without, f"{figure} shows it"
 
 
 def test_evaluating_your_own_pairs(where: list[str], results: Path, tmp_path: Path) -> None:
-    row = {"split": "mine", "problem_id": "p", "domain": "code", "family": "f", "topic": "t", "statement": "Return x + 1."}
+    row = {
+        "split": "mine",
+        "problem_id": "p",
+        "domain": "code",
+        "family": "f",
+        "topic": "t",
+        "statement": "Return x + 1.",
+    }
     row |= {"a_text": "def f(x):\n    return x + 1", "a_correct": True, "a_origin": "human", "a_line": 0}
     row |= {"b_text": "def f(x):\n    return x", "b_correct": False, "b_origin": "human", "b_line": 2}
     path = tmp_path / "mine.jsonl"
@@ -113,7 +152,9 @@ def test_a_corrupt_or_missing_model_is_one_line(where: list[str], results: Path,
     broken.mkdir()
     source = Path(where[-1].removeprefix("model.path="))
     for file in source.iterdir():
-        (broken / file.name).write_bytes(file.read_bytes()[:1000] if file.suffix == ".safetensors" else file.read_bytes())
+        (broken / file.name).write_bytes(
+            file.read_bytes()[:1000] if file.suffix == ".safetensors" else file.read_bytes()
+        )
     for path in (str(broken), "no/such-model"):
         error = run("train", *where[:-1], f"model.path={path}", code=2).stderr
         assert error.startswith(f"corpo: model.path={path}")
@@ -121,12 +162,20 @@ def test_a_corrupt_or_missing_model_is_one_line(where: list[str], results: Path,
 
 
 def test_a_pretrained_model_is_taught_first(where: list[str]) -> None:
-    options = [*where[:3], "model.path=data/nano_base", "model.warm_start=true", "warm_start.rationale=rewrite", "warm_start.prompt_steps=2"]
+    options = [
+        *where[:3],
+        "model.path=data/nano_base",
+        "model.warm_start=true",
+        "warm_start.rationale=rewrite",
+        "warm_start.prompt_steps=2",
+    ]
     said = run("train", *options)
     assert "warm start: 4/4" in said.stderr
     policy = Path(said.stdout.split("policy: ")[1].strip())
     assert (policy / "model.safetensors").is_file()
-    taught = [json.loads(path.read_text()) for path in policy.parents[2].glob("warm_start/*/policy/provenance.json")]
+    taught = [
+        json.loads(path.read_text()) for path in policy.parents[2].glob("warm_start/*/policy/provenance.json")
+    ]
     [record] = [record for record in taught if "model" in record]
     assert record["command"].startswith("python -m experiments.warm_start experiment=tiny")
     assert record["warm_start"]["rationale"] == "rewrite"
@@ -143,7 +192,12 @@ def test_parts_that_ran_apart_are_one_study(where: list[str], results: Path, tmp
     run("merge", str(results), str(apart), str(merged))
     relative = lambda folder: {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
     assert relative(merged) == relative(whole)
-    told = ("study.json", "report.md", "report.html", "config.yaml")  # they name the command, or the study's folders
+    told = (
+        "study.json",
+        "report.md",
+        "report.html",
+        "config.yaml",
+    )  # they name the command, or the study's folders
     for path in relative(whole):
         assert path.name in told or (merged / path).read_bytes() == (whole / path).read_bytes(), path
     commands = json.loads((merged / "records/study.json").read_text())["command"].split("` and `")
@@ -157,11 +211,17 @@ def test_parts_that_ran_apart_are_one_study(where: list[str], results: Path, tmp
     lacking = tmp_path / "lacking"
     shutil.copytree(apart, lacking)
     about = json.loads((lacking / "records/study.json").read_text())
-    (lacking / "records/study.json").write_text(json.dumps(about | {"runs": [one for one in about["runs"] if one["baseline"] != "static"]}))
-    with pytest.raises(RecordsError, match="together without static-seed1"):
+    (lacking / "records/study.json").write_text(
+        json.dumps(about | {"runs": [one for one in about["runs"] if one["baseline"] != "static"]})
+    )
+    with pytest.raises(DataError, match="together without static-seed1"):
         merge([results, lacking], tmp_path / "no")
     config = (apart / "config.yaml").read_text()
     (apart / "config.yaml").write_text(config.replace("levels: 10", "levels: 5"))
-    for other, said in ((whole, "grpo-seed0 is in two of the parts"), (tmp_path, "study.json: is not there"), (apart, "reward is not as in")):
-        with pytest.raises(RecordsError, match=said):
+    for other, said in (
+        (whole, "grpo-seed0 is in two of the parts"),
+        (tmp_path, "study.json: is not there"),
+        (apart, "reward is not as in"),
+    ):
+        with pytest.raises(DataError, match=said):
             merge([results, other], tmp_path / "no")

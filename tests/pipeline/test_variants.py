@@ -18,14 +18,26 @@ from tests.command import run
 
 
 def test_options_change_at_their_place_and_together() -> None:
-    config = with_options(Config(), {"seed": 3, "train.loss.kl": 0.5, "reward.levels": 2, "reward.threshold": 0.9})
-    assert (config.seed, config.train.loss.kl, config.reward.levels, config.reward.threshold) == (3, 0.5, 2, 0.9)
+    config = with_options(
+        Config(), {"seed": 3, "train.loss.kl": 0.5, "reward.levels": 2, "reward.threshold": 0.9}
+    )
+    assert (config.seed, config.train.loss.kl, config.reward.levels, config.reward.threshold) == (
+        3,
+        0.5,
+        2,
+        0.9,
+    )
     assert config.train.steps == Config().train.steps
     assert with_options(Config(), {}) == Config()
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [({"train.speed": 1}, "no option 'speed'"), ({"seed.x": 1}, "no option 'seed'"), ({"train.lr": -1}, "train.lr=-1")]
+    ("options", "said"),
+    [
+        ({"train.speed": 1}, "no option 'speed'"),
+        ({"seed.x": 1}, "no option 'seed'"),
+        ({"train.lr": -1}, "train.lr=-1"),
+    ],
 )
 def test_a_wrong_option_names_its_variant(options: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=rf"study.variants.mine: .*{said}"):
@@ -43,9 +55,17 @@ def test_every_ablation_composes_and_says_what_it_is() -> None:
 
 
 def test_the_best_mean_is_chosen_and_the_first_of_equals() -> None:
-    rows = [("grpo", "slow", 0, 0.5), ("grpo", "slow", 1, 0.7), ("grpo", "fast", 0, 0.9), ("grpo", "fast", 1, 0.2)]
+    rows = [
+        ("grpo", "slow", 0, 0.5),
+        ("grpo", "slow", 1, 0.7),
+        ("grpo", "fast", 0, 0.9),
+        ("grpo", "fast", 1, 0.2),
+    ]
     rows += [("corpo", "slow", 0, 0.5), ("corpo", "fast", 0, 0.5)]
-    assert chosen(pd.DataFrame(rows, columns=["baseline", "variant", "seed", "score"])) == {"grpo": "slow", "corpo": "slow"}
+    assert chosen(pd.DataFrame(rows, columns=["baseline", "variant", "seed", "score"])) == {
+        "grpo": "slow",
+        "corpo": "slow",
+    }
 
 
 def test_the_study_takes_what_tuning_found() -> None:
@@ -54,10 +74,12 @@ def test_the_study_takes_what_tuning_found() -> None:
         pytest.skip("results/tune_lr is not there: the learning rates have not been tuned yet")
     tried = yaml.safe_load(Path(CONF, "experiment/tune_lr.yaml").read_text())["study"]["variants"]
     taken = yaml.safe_load(Path(CONF, "experiment/study.yaml").read_text())["study"]["lr"]
-    assert taken == {baseline: tried[name]["train.lr"] for baseline, name in json.loads(found.read_text()).items()}
+    assert taken == {
+        baseline: tried[name]["train.lr"] for baseline, name in json.loads(found.read_text()).items()
+    }
 
 
-VARIANTS = "+study.variants={low: {train.lr: 0.0001}, high: {train.lr: 0.01, train.group: 4}}"
+VARIANTS = "+study.variants={low: {train.lr: 0.0001}, high: {train.lr: 0.01, train.group_size: 4}}"
 
 
 def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path, tmp_path: Path) -> None:
@@ -96,17 +118,36 @@ def test_tuning_and_ablating_what_is_swept(where: list[str], results: Path, tmp_
 
 
 def test_every_seed_can_have_a_warm_start_of_its_own(where: list[str], results: Path) -> None:
-    own = [*where[:3], "model=nano_new", "study.own_warm_starts=true", "study.seeds=[0,1]", "study.baselines=[grpo]", "+study.lr.grpo=0.001", "name=own"]
+    own = [
+        *where[:3],
+        "model=nano_new",
+        "study.own_warm_starts=true",
+        "study.seeds=[0,1]",
+        "study.baselines=[grpo]",
+        "+study.lr.grpo=0.001",
+        "name=own",
+    ]
     run("reproduce", *own)
     folder = results.parent / "own"
     titles = set(json.loads((folder / "provenance.json").read_text()))
-    assert {"warm start seed 0", "warm start seed 1", "evaluate base seed 0", "evaluate base seed 1"} <= titles
+    assert {
+        "warm start seed 0",
+        "warm start seed 1",
+        "evaluate base seed 0",
+        "evaluate base seed 1",
+    } <= titles
     bases = [(folder / f"records/base-seed{seed}.parquet").read_bytes() for seed in (0, 1)]
     assert bases[0] != bases[1]
     metrics = [json.loads(line) for line in (folder / "metrics/grpo-seed1.jsonl").read_text().splitlines()]
-    assert metrics[-1]["lr"] == pytest.approx(0.001 * 3 / 5), "its own learning rate, at step 3 of 5 of the warmup"
+    assert metrics[-1]["lr"] == pytest.approx(0.001 * 3 / 5), (
+        "its own learning rate, at step 3 of 5 of the warmup"
+    )
     assert {"validation/pass@1/both_wrong", "validation/pass@1/second_correct"} <= set(metrics[-1])
-    mean = (metrics[-1]["validation/pass@1/first_correct"] + metrics[-1]["validation/pass@1/second_correct"]) / 2
-    assert metrics[-1]["validation/pass@1"] == pytest.approx(mean), "of pairs with exactly one correct candidate, in both orders"
+    mean = (
+        metrics[-1]["validation/pass@1/first_correct"] + metrics[-1]["validation/pass@1/second_correct"]
+    ) / 2
+    assert metrics[-1]["validation/pass@1"] == pytest.approx(mean), (
+        "of pairs with exactly one correct candidate, in both orders"
+    )
     refused = run("reproduce", *where, "study.own_warm_starts=true", code=2).stderr
     assert "model.warm_start is false" in refused

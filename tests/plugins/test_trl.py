@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 import torch
 
-from corpo.baselines.paper import advantages
+from corpo.baselines import advantages
 from corpo.config import ModelConfig
 from corpo.policy.load import load_policy
+from tests.command import ROOT
 
 trl = pytest.importorskip("trl", reason="TRL is not installed: pip install -e .[trl]")
 
-BASE = str(Path(__file__).parent.parent / "data/nano_base")
+BASE = str(ROOT / "data/nano_base")
 # A group in which a failure is merely less bad than its group, and one in which some succeed.
 REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
 
 
-def _trained(tmp_path: Path, kind: type[Any], rewards: torch.Tensor = REWARDS, **options: Any) -> tuple[torch.Tensor, Any]:
+def _trained(
+    tmp_path: Path, kind: type[Any], rewards: torch.Tensor = REWARDS, **options: Any
+) -> tuple[torch.Tensor, Any]:
     """One step on two prompts; the advantages that it learned from, and the trainer. TRL's own options are those that its config knows."""
     from datasets import Dataset
 
@@ -84,7 +87,9 @@ def test_grpo_through_us_is_trls_own(tmp_path: Path) -> None:
     ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo")
     torch.testing.assert_close(ours, plain)
     plain, _ = _trained(tmp_path, trl.GRPOTrainer, scale_rewards="group")
-    ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo", options={"std": True, "eps": 1e-4})
+    ours, _ = _trained(
+        tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo", options={"std": True, "eps": 1e-4}
+    )
     torch.testing.assert_close(ours, plain)
 
 
@@ -121,10 +126,19 @@ def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
     from corpo.plugins.trl import advantages_or_zero
 
     nan = float("nan")
-    rewards_PG, lengths_PG = torch.tensor([[1.0, -1.0, nan, nan], [1.0, 0.0, -1.0, 1.0], [nan, 1.0, nan, nan]]), torch.tensor([[1, 9, 5, 5]]).expand(3, 4)
+    rewards_PG, lengths_PG = (
+        torch.tensor([[1.0, -1.0, nan, nan], [1.0, 0.0, -1.0, 1.0], [nan, 1.0, nan, nan]]),
+        torch.tensor([[1, 9, 5, 5]]).expand(3, 4),
+    )
     found = lambda baseline, **options: advantages_or_zero(rewards_PG, lengths_PG, baseline, 0.0, options)
     half = 0.5**0.5
-    expected = {"grpo": [1.0, -1], "rloo": [2.0, -2], "maxrl": [1.0, -1], "opo": [1.8, -0.2], "corpo": [1.0, -1]}
+    expected = {
+        "grpo": [1.0, -1],
+        "rloo": [2.0, -2],
+        "maxrl": [1.0, -1],
+        "opo": [1.8, -0.2],
+        "corpo": [1.0, -1],
+    }
     for baseline, first in expected.items():
         torch.testing.assert_close(found(baseline)[0], torch.tensor([*first, 0, 0]))
         whole = advantages(rewards_PG[1:2], baseline, threshold=0.0, lengths_PG=lengths_PG[1:2])
@@ -138,9 +152,14 @@ def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"scale_rewards": "group", "threshold": 0.0}, "scale_rewards"), ({"threshold": 0.0, "baseline": "reinforce"}, "'reinforce' is unknown")],
+    [
+        ({"scale_rewards": "group", "threshold": 0.0}, "scale_rewards"),
+        ({"threshold": 0.0, "baseline": "reinforce"}, "'reinforce' is unknown"),
+    ],
 )
-def test_settings_that_would_undo_it_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_settings_that_would_undo_it_are_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     with pytest.raises(ValueError, match=message):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from corpo.baselines.paper import advantages
+from corpo.baselines import advantages
 from corpo.data.export import conversation_rows
 from corpo.task import INSTRUCT, Candidate, Domain, Pair, Problem
 
@@ -24,7 +24,9 @@ def _batch(rewards: torch.Tensor, uids: list[str], tokens: int = 5):  # type: ig
     mask = torch.tensor([[at < length for at in range(tokens)] for length in lengths]).long()
     token_rewards = torch.zeros(len(flat), tokens)
     token_rewards[torch.arange(len(flat)), torch.tensor(lengths) - 1] = flat
-    return DataProto.from_dict({"token_level_rewards": token_rewards, "response_mask": mask}, {"uid": np.array(uids, dtype=object)})
+    return DataProto.from_dict(
+        {"token_level_rewards": token_rewards, "response_mask": mask}, {"uid": np.array(uids, dtype=object)}
+    )
 
 
 @pytest.mark.parametrize("baseline", ["corpo", "static"])
@@ -44,7 +46,9 @@ def test_grpo_of_verl_is_ours_and_rewards_a_failure() -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
     for std in (False, True):
-        done = compute_advantage(_batch(REWARDS, list("aaaabbbb")), adv_estimator="grpo", norm_adv_by_std_in_grpo=std)
+        done = compute_advantage(
+            _batch(REWARDS, list("aaaabbbb")), adv_estimator="grpo", norm_adv_by_std_in_grpo=std
+        )
         ours = advantages(REWARDS, "grpo", std=std, eps=1e-6)
         torch.testing.assert_close(done.batch["advantages"][:, 0], ours.flatten())
         assert done.batch["advantages"][3, 0] > 0
@@ -86,12 +90,18 @@ def test_the_exported_rows_are_read_by_verls_dataset(tmp_path) -> None:  # type:
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
     problem = Problem("p", Domain.code, "f", "t", "Return x.")
-    pair = Pair(problem, Candidate("def f(x):\n    return x", True, "reference"), Candidate("def f(x):\n    return 0", False, "human", 2))
+    pair = Pair(
+        problem,
+        Candidate("def f(x):\n    return x", True, "reference"),
+        Candidate("def f(x):\n    return 0", False, "human", 2),
+    )
     path = tmp_path / "train.parquet"
     Dataset.from_list(conversation_rows([("train", pair)], INSTRUCT)).to_parquet(path)
     tokenizer = AutoTokenizer.from_pretrained("data/nano_base")
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
-    config = OmegaConf.create({"max_prompt_length": 1024, "filter_overlong_prompts": False, "cache_dir": str(tmp_path)})
+    config = OmegaConf.create(
+        {"max_prompt_length": 1024, "filter_overlong_prompts": False, "cache_dir": str(tmp_path)}
+    )
     row = RLHFDataset(str(path), tokenizer, config)[0]
     assert row["data_source"] == "train"
     assert dict(row["reward_model"]["ground_truth"]) == {"a": True, "b": False}
@@ -107,8 +117,14 @@ def test_the_recipe_composes_and_its_reward_is_found(tmp_path) -> None:  # type:
     from omegaconf import OmegaConf
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DATA": str(tmp_path)}
-    done = subprocess.run(["bash", "experiments/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DATA": str(tmp_path),
+    }
+    done = subprocess.run(
+        ["bash", "experiments/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     config = OmegaConf.create(done.stdout)
     assert config.algorithm.adv_estimator == "corpo"

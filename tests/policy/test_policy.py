@@ -41,7 +41,9 @@ def engine(request: pytest.FixtureRequest) -> SharedPrefixEngine:
 @pytest.fixture(scope="module")
 def rollouts(engine: SharedPrefixEngine) -> Rollouts:
     rollouts = engine.generate(TEXTS, group=4, seed=1)
-    assert len(rollouts.lengths_PG.unique()) > 2, "rollouts of different lengths, or packing has nothing to do"
+    assert len(rollouts.lengths_PG.unique()) > 2, (
+        "rollouts of different lengths, or packing has nothing to do"
+    )
     return rollouts
 
 
@@ -75,41 +77,61 @@ def test_on_two_threads_gradients_are_the_same_to_the_bit_every_time(engine: Sha
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_packed_logprobs_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts, temperature: float) -> None:
-    packed, entropy = group_logprobs(engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, temperature)
+def test_packed_logprobs_equal_separate_rows(
+    engine: SharedPrefixEngine, rollouts: Rollouts, temperature: float
+) -> None:
+    packed, entropy = group_logprobs(
+        engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, temperature
+    )
     plain = _padded_logprobs(engine.model, rollouts, temperature)
     torch.testing.assert_close(packed[rollouts.mask_PGT], plain[rollouts.mask_PGT], atol=1e-4, rtol=0)
     assert bool((entropy >= 0).all())
     assert bool((packed[~rollouts.mask_PGT] == 0).all())
 
 
-def test_rollouts_return_the_logprobs_they_were_sampled_at(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
+def test_rollouts_return_the_logprobs_they_were_sampled_at(
+    engine: SharedPrefixEngine, rollouts: Rollouts
+) -> None:
     plain = _padded_logprobs(engine.model, rollouts)
-    torch.testing.assert_close(rollouts.logprobs_PGT[rollouts.mask_PGT], plain[rollouts.mask_PGT], atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        rollouts.logprobs_PGT[rollouts.mask_PGT], plain[rollouts.mask_PGT], atol=1e-4, rtol=0
+    )
     assert bool((rollouts.logprobs_PGT[~rollouts.mask_PGT] == 0).all())
 
 
 def test_packed_gradients_equal_separate_rows(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
     advantages_PG = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    weights = token_weights(rollouts.mask_PGT, "token_sum", rollouts=12, tokens=int(rollouts.mask_PGT.sum()), max_tokens=9)
+    weights = token_weights(
+        rollouts.mask_PGT, "token_sum", rollouts=12, tokens=int(rollouts.mask_PGT.sum()), max_tokens=9
+    )
     gradients = []
     for packed in (True, False):
         engine.model.zero_grad()
         if packed:
-            logprobs, entropy = group_logprobs(engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT)
+            logprobs, entropy = group_logprobs(
+                engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT
+            )
         else:
             logprobs = _padded_logprobs(engine.model, rollouts)
             entropy = torch.zeros_like(logprobs)
-        policy_loss(logprobs, entropy, advantages_PG, weights, rollouts.logprobs_PGT, None, LossConfig()).backward()
-        gradients.append([parameter.grad.clone() for parameter in engine.model.parameters() if parameter.grad is not None])
+        policy_loss(
+            logprobs, entropy, advantages_PG, weights, rollouts.logprobs_PGT, None, LossConfig()
+        ).backward()
+        gradients.append(
+            [parameter.grad.clone() for parameter in engine.model.parameters() if parameter.grad is not None]
+        )
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
-def test_blocks_of_rollouts_and_chunks_of_tokens_change_nothing(engine: SharedPrefixEngine, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_rollouts_and_chunks_of_tokens_change_nothing(
+    engine: SharedPrefixEngine, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def run() -> list[Tensor]:
         engine.model.zero_grad()
-        logprobs, entropy = group_logprobs(engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, 0.7)
+        logprobs, entropy = group_logprobs(
+            engine.model, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, 0.7
+        )
         (logprobs.sum() + entropy.sum()).backward()
         return [logprobs, entropy, *(p.grad.clone() for p in engine.model.parameters() if p.grad is not None)]
 
@@ -121,7 +143,9 @@ def test_blocks_of_rollouts_and_chunks_of_tokens_change_nothing(engine: SharedPr
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
-def test_logprobs_and_entropy_from_hidden_states_are_those_of_whole_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logprobs_and_entropy_from_hidden_states_are_those_of_whole_logits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hidden_NH, weight_VH = torch.randn(7, 5, dtype=torch.float64), torch.randn(11, 5, dtype=torch.float64)
     ids_N, slope_N, tilt_N = torch.randint(0, 11, (7,)), torch.randn(7), torch.randn(7)
     monkeypatch.setattr(head, "CHUNK_BYTES", 2 * 4 * 11)  # four chunks,
@@ -133,7 +157,10 @@ def test_logprobs_and_entropy_from_hidden_states_are_those_of_whole_logits(monke
             logprobs_N, entropy_N = token_logprobs(hidden, weight, ids_N, 0.6)
         else:
             logp_NV = torch.log_softmax(hidden @ weight.T / 0.6, -1)
-            logprobs_N, entropy_N = logp_NV.gather(1, ids_N[:, None]).squeeze(1), -(logp_NV.exp() * logp_NV).sum(-1)
+            logprobs_N, entropy_N = (
+                logp_NV.gather(1, ids_N[:, None]).squeeze(1),
+                -(logp_NV.exp() * logp_NV).sum(-1),
+            )
         (logprobs_N @ slope_N + entropy_N @ tilt_N).backward()
         results.append([logprobs_N, entropy_N, hidden.grad, weight.grad])
     for one, other in zip(*results, strict=True):
@@ -141,12 +168,23 @@ def test_logprobs_and_entropy_from_hidden_states_are_those_of_whole_logits(monke
 
 
 def test_a_head_that_is_more_than_a_product_is_refused() -> None:
-    model = Gemma2ForCausalLM(Gemma2Config(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, head_dim=8))
+    model = Gemma2ForCausalLM(
+        Gemma2Config(
+            vocab_size=8,
+            hidden_size=8,
+            intermediate_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            head_dim=8,
+        )
+    )
     with pytest.raises(ValueError, match="final_logit_softcapping"):
         output_weight(model)
 
 
-def test_a_prompts_rollouts_do_not_depend_on_the_batch_around_it(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
+def test_a_prompts_rollouts_do_not_depend_on_the_batch_around_it(
+    engine: SharedPrefixEngine, rollouts: Rollouts
+) -> None:
     alone = engine.generate(TEXTS[1:2], group=4, seed=1, numbers=[1])
     assert alone.texts_PG[0] == rollouts.texts_PG[1]
 
@@ -157,10 +195,15 @@ def test_drawing_inverts_the_cumulative_distribution() -> None:
     assert draw(logp_PGV, chance_PG).tolist() == [[1, 1, 3, 3, 3, 3]], "never one of probability 0"
 
 
-def test_same_seed_same_rollouts_and_they_follow_the_distribution(engine: SharedPrefixEngine, rollouts: Rollouts) -> None:
+def test_same_seed_same_rollouts_and_they_follow_the_distribution(
+    engine: SharedPrefixEngine, rollouts: Rollouts
+) -> None:
     again = engine.generate(TEXTS, group=4, seed=1)
     assert torch.equal(again.completion_ids_PGT, rollouts.completion_ids_PGT)
-    assert not torch.equal(engine.generate(TEXTS, group=4, seed=2).completion_ids_PGT[:, :, :3], rollouts.completion_ids_PGT[:, :, :3])
+    assert not torch.equal(
+        engine.generate(TEXTS, group=4, seed=2).completion_ids_PGT[:, :, :3],
+        rollouts.completion_ids_PGT[:, :, :3],
+    )
     many = engine.generate(TEXTS[:1], group=4000, seed=3)
     ids = torch.tensor(many.prompt_ids)
     expected = torch.softmax(engine.model(input_ids=ids).logits[0, -1].detach().float(), -1)
@@ -181,7 +224,9 @@ def test_a_rollout_ends_with_a_stop_string(engine: SharedPrefixEngine) -> None:
     free = engine.generate(TEXTS[:1], group=400, seed=5)
     stopped = replace(engine, stop=["f", "ab"]).generate(TEXTS[:1], group=400, seed=5)
     cut = 0
-    for before, after, ids, mask in zip(free.texts_PG[0], stopped.texts_PG[0], stopped.completion_ids_PGT[0], stopped.mask_PGT[0], strict=True):
+    for before, after, ids, mask in zip(
+        free.texts_PG[0], stopped.texts_PG[0], stopped.completion_ids_PGT[0], stopped.mask_PGT[0], strict=True
+    ):
         assert before.startswith(after)
         assert (after == before) or "f" in after or "ab" in after
         kept = engine.tokenizer.decode(ids[mask][:-1])
@@ -201,32 +246,61 @@ def test_loss_aggregations_on_a_hand_made_batch() -> None:
     mask = torch.tensor([[[1, 1, 0], [1, 0, 0]]], dtype=torch.bool)
     logprobs = torch.tensor([[[-1.0, -2.0, -99.0], [-4.0, -99.0, -99.0]]])
     advantages_PG = torch.tensor([[1.0, -1.0]])
-    expected = {"token_sum": (3 - 4) / 2, "token_mean": (3 - 4) / 3, "sequence_mean": (1.5 - 4) / 2, "constant": (3 - 4) / 6}
+    expected = {
+        "token_sum": (3 - 4) / 2,
+        "token_mean": (3 - 4) / 3,
+        "sequence_mean": (1.5 - 4) / 2,
+        "constant": (3 - 4) / 6,
+    }
     for aggregation, value in expected.items():
         weights = token_weights(mask, aggregation, rollouts=2, tokens=3, max_tokens=3)
-        loss = policy_loss(logprobs, torch.zeros_like(logprobs), advantages_PG, weights, logprobs, None, LossConfig(aggregation=aggregation))
+        loss = policy_loss(
+            logprobs,
+            torch.zeros_like(logprobs),
+            advantages_PG,
+            weights,
+            logprobs,
+            None,
+            LossConfig(aggregation=aggregation),
+        )
         assert float(loss) == pytest.approx(value)
 
 
 def test_clip_kl_and_entropy_by_hand() -> None:
     one = lambda value: torch.full((1, 1, 1), value)
     loss = lambda logprob, advantage, config, reference=None: float(
-        policy_loss(one(logprob), one(0.5), torch.tensor([[advantage]]), one(1.0), one(-1.0), reference, config)
+        policy_loss(
+            one(logprob), one(0.5), torch.tensor([[advantage]]), one(1.0), one(-1.0), reference, config
+        )
     )
     clip = LossConfig(ppo_clip=0.2)
     assert loss(-0.5, 1.0, clip) == pytest.approx(-1.2), "a positive advantage gains nothing beyond the clip"
-    assert loss(-0.5, -1.0, clip) == pytest.approx(torch.tensor(0.5).exp().item()), "a negative one is not clipped above"
+    assert loss(-0.5, -1.0, clip) == pytest.approx(torch.tensor(0.5).exp().item()), (
+        "a negative one is not clipped above"
+    )
     assert loss(-1.5, -1.0, clip) == pytest.approx(0.8), "but gains nothing below the clip"
-    assert loss(-1.5, 1.0, clip) == pytest.approx(-torch.tensor(-0.5).exp().item()), "where a positive one is not clipped"
-    truncated = LossConfig(importance_cap=2.0)
-    assert loss(-0.5, 1.0, truncated) == pytest.approx(0.5 * torch.tensor(0.5).exp().item()), "the ratio weights the term"
+    assert loss(-1.5, 1.0, clip) == pytest.approx(-torch.tensor(-0.5).exp().item()), (
+        "where a positive one is not clipped"
+    )
+    truncated = LossConfig(importance_ratio_cap=2.0)
+    assert loss(-0.5, 1.0, truncated) == pytest.approx(0.5 * torch.tensor(0.5).exp().item()), (
+        "the ratio weights the term"
+    )
     assert loss(-0.1, 1.0, truncated) == pytest.approx(0.1 * 2.0), "from above it is truncated"
-    assert loss(-1.0, 0.0, LossConfig(kl=2.0), one(-1.5)) == pytest.approx(2 * (torch.tensor(-0.5).exp().item() + 0.5 - 1))
+    assert loss(-1.0, 0.0, LossConfig(kl=2.0), one(-1.5)) == pytest.approx(
+        2 * (torch.tensor(-0.5).exp().item() + 0.5 - 1)
+    )
     assert loss(-1.0, 0.0, LossConfig(entropy=0.1)) == pytest.approx(-0.05)
 
 
-def test_bfloat16_on_a_cpu_without_it_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    for able, dtype, told in ((True, "bfloat16", False), (False, "float32", False), (False, "bfloat16", True)):
+def test_bfloat16_on_a_cpu_without_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for able, dtype, told in (
+        (True, "bfloat16", False),
+        (False, "float32", False),
+        (False, "bfloat16", True),
+    ):
         caplog.clear()
         monkeypatch.setattr(load, "multiplies_bfloat16", lambda able=able: able)
         model, _ = load.load_policy(ModelConfig(dtype=dtype), "data/nano_base")

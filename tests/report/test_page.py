@@ -17,7 +17,9 @@ from corpo.report.explorer import _group
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,9 @@ def test_it_loads_without_a_word_and_filters(results: Path, browser: Any, width:
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto((results / "report.html").as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, "wide tables scroll in a box of their own"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, (
+        "wide tables scroll in a box of their own"
+    )
     data = json.loads(page.locator("#data").text_content())
 
     everything = page.locator("#where").inner_text()
@@ -58,7 +62,15 @@ def test_it_loads_without_a_word_and_filters(results: Path, browser: Any, width:
     page.select_option("#verdict", "failed")
     page.select_option("#baseline", "grpo")
     page.select_option("#sign", "1")
-    wanted = [one for one in data if any(not r["correct"] and r["advantages"]["grpo"] > 0 for policy in one["policies"] for r in policy["rollouts"])]
+    wanted = [
+        one
+        for one in data
+        if any(
+            not r["correct"] and r["advantages"]["grpo"] > 0
+            for policy in one["policies"]
+            for r in policy["rollouts"]
+        )
+    ]
     shown = page.locator("#where").inner_text()
     assert shown == (f"1 of {len(wanted)} prompts" if wanted else "no prompt")
     for row in page.locator("#example tbody tr").all():
@@ -70,7 +82,19 @@ def test_it_loads_without_a_word_and_filters(results: Path, browser: Any, width:
 
 
 def test_a_lone_rollout_has_no_advantage_over_its_mean() -> None:
-    rollout = pd.DataFrame([{"response": "A: 10 B: 0", "score_a": 1.0, "score_b": 0.0, "parsed": True, "reward": 1.0, "correct": True, "tokens": 5}])
+    rollout = pd.DataFrame(
+        [
+            {
+                "response": "A: 10 B: 0",
+                "score_a": 1.0,
+                "score_b": 0.0,
+                "parsed": True,
+                "reward": 1.0,
+                "correct": True,
+                "tokens": 5,
+            }
+        ]
+    )
     runs = [Run(baseline, 0, pd.DataFrame(), {}, rollout, {}) for baseline in ("grpo", "static")]
     [shown] = _group(rollout, Study({0: rollout}, runs, 0.0, [1], pd.DataFrame()))
     assert shown["advantages"] == {"grpo": 0.0, "static": 1.0}

@@ -14,7 +14,7 @@ import pytest
 
 from corpo.config import TrackConfig
 from corpo.report.track_study import CHARTS
-from corpo.report.trackers import Mirrors
+from corpo.report.trackers import Trackers
 from tests.command import run
 
 RECORDS = [{"step": 1.0, "reward_mean": -0.5, "kl": None}, {"step": 2.0, "reward_mean": 0.25, "kl": 0.125}]
@@ -23,16 +23,26 @@ ROLLOUTS = pd.DataFrame({"response": ["<think>a < b</think> A: 9 B: 1"], "reward
 
 
 def _mirror(kind: str, folder: Path) -> None:
-    mirrors = Mirrors(TrackConfig(to=[kind], wandb_mode="offline"), folder, "study", "corpo-seed0", "0123abcd", {"train": {"lr": 0.5}, "plugins": []})
+    trackers = Trackers(
+        TrackConfig(to=[kind], wandb_mode="offline"),
+        folder,
+        "study",
+        "corpo-seed0",
+        "0123abcd",
+        {"train": {"lr": 0.5}, "plugins": []},
+    )
     for record in RECORDS:
-        mirrors.step(record)
-    mirrors.table("rollouts", ROLLOUTS)
-    mirrors.chart("advantage ratio", CURVES)
-    mirrors.close()
+        trackers.step(record)
+    trackers.table("rollouts", ROLLOUTS)
+    trackers.chart("advantage ratio", CURVES)
+    trackers.close()
 
 
 def _events(folder: Path) -> Any:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="for track=tensorboard: pip install -e .[track]")
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="for track=tensorboard: pip install -e .[track]",
+    )
     events = accumulator.EventAccumulator(str(folder))
     events.Reload()
     return events
@@ -52,7 +62,10 @@ def test_tensorboard_holds_what_was_recorded_once(tmp_path: Path) -> None:
     assert _scalars(folder, "kl") == [(2, 0.125)]
     assert _scalars(folder / "grpo", "figures/advantage ratio") == [(1, 1.0), (2, 1.5)]
     assert _scalars(folder / "corpo", "figures/advantage ratio") == [(1, 0.5)]
-    [text] = [event.tensor_proto.string_val[0].decode() for event in _events(folder).Tensors("rollouts/text_summary")]
+    [text] = [
+        event.tensor_proto.string_val[0].decode()
+        for event in _events(folder).Tensors("rollouts/text_summary")
+    ]
     assert "&lt;think&gt;a &lt; b" in text, "a response is text, not markup"
 
 
@@ -85,7 +98,14 @@ def _offline_run(folder: Path) -> tuple[Path, dict[str, Any], list[dict[str, Any
     [run] = [record.run for record in records if record.HasField("run")]
     settings = {"group": run.run_group, "name": run.display_name, "id": run.run_id, "project": run.project}
     history = [record.history for record in records if record.HasField("history")]
-    return log.parent, settings, [{item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item} for row in history]
+    return (
+        log.parent,
+        settings,
+        [
+            {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
+            for row in history
+        ],
+    )
 
 
 def test_an_offline_run_of_wandb_can_be_synced_later(tmp_path: Path) -> None:
@@ -108,7 +128,16 @@ def test_a_finished_study_is_mirrored_afterwards(where: list[str], results: Path
     folders = {path.name.rpartition("-")[0]: path for path in folder.iterdir()}  # less the key
     assert set(folders) == {"grpo-seed0", "static-seed0", "corpo-seed0", "study"}
     for baseline in ("grpo", "static", "corpo"):
-        records = [json.loads(line) for line in (results / f"metrics/{baseline}-seed0.jsonl").read_text().splitlines()]
-        assert _scalars(folders[f"{baseline}-seed0"], "reward_mean") == [(r["step"], pytest.approx(r["reward_mean"])) for r in records]
-        assert {f"figures/{name}" for name in CHARTS} >= set(_events(folders["study"] / baseline).Tags()["scalars"]) > set()
+        records = [
+            json.loads(line)
+            for line in (results / f"metrics/{baseline}-seed0.jsonl").read_text().splitlines()
+        ]
+        assert _scalars(folders[f"{baseline}-seed0"], "reward_mean") == [
+            (r["step"], pytest.approx(r["reward_mean"])) for r in records
+        ]
+        assert (
+            {f"figures/{name}" for name in CHARTS}
+            >= set(_events(folders["study"] / baseline).Tags()["scalars"])
+            > set()
+        )
     assert "track=tensorboard" in run("track", *where, code=1).stderr

@@ -24,7 +24,10 @@ from corpo.task import (
 )
 
 PROBLEM = Problem("p", Domain.code, "family", "topic", "Return 1.")
-RIGHT, WRONG = Candidate("def f():\n    return 1", True, "reference"), Candidate("def f():\n    return 2", False, "constant", 2)
+RIGHT, WRONG = (
+    Candidate("def f():\n    return 1", True, "reference"),
+    Candidate("def f():\n    return 2", False, "constant", 2),
+)
 SCORES = st.floats(0, 10).map(lambda x: round(x, 2))
 LABELS = st.tuples(st.booleans(), st.booleans())
 
@@ -71,13 +74,17 @@ def test_swapping_changes_no_reward(a: float, b: float, labels: tuple[bool, bool
 
 
 @given(SCORES, SCORES, LABELS, st.sampled_from([2, 3, 5, 10]))
-def test_failures_lie_below_the_threshold_and_successes_do_not(a: float, b: float, labels: tuple[bool, bool], levels: int) -> None:
+def test_failures_lie_below_the_threshold_and_successes_do_not(
+    a: float, b: float, labels: tuple[bool, bool], levels: int
+) -> None:
     reward, verdict = OrdinalReward(levels), Verdict(a, b)
-    assert (reward(verdict, labels) >= reward.threshold) == verdict.correct(labels)
+    assert (reward(verdict, labels) >= reward.threshold) == verdict.is_correct(labels)
 
 
 @given(SCORES, SCORES, SCORES, LABELS, st.sampled_from([3, 5, 10]))
-def test_more_support_for_the_truth_never_earns_less(a: float, b: float, better: float, labels: tuple[bool, bool], levels: int) -> None:
+def test_more_support_for_the_truth_never_earns_less(
+    a: float, b: float, better: float, labels: tuple[bool, bool], levels: int
+) -> None:
     reward = OrdinalReward(levels)
     improved = max(a, better) if labels[0] else min(a, better)
     assert reward(Verdict(improved, b), labels) >= reward(Verdict(a, b), labels)
@@ -86,7 +93,18 @@ def test_more_support_for_the_truth_never_earns_less(a: float, b: float, better:
 def test_levels() -> None:
     assert OrdinalReward(2).failures + OrdinalReward(2).successes == (-1, 1)
     assert OrdinalReward(3).failures + OrdinalReward(3).successes == (-1, -0.5, 1)
-    assert OrdinalReward(10).failures + OrdinalReward(10).successes == (-1, -0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8, 1)
+    assert OrdinalReward(10).failures + OrdinalReward(10).successes == (
+        -1,
+        -0.8,
+        -0.6,
+        -0.4,
+        -0.2,
+        0.2,
+        0.4,
+        0.6,
+        0.8,
+        1,
+    )
     for levels in (2, 3, 5, 10):
         reward = OrdinalReward(levels)
         earned = {reward(Verdict(a / 4, b / 4), (True, False)) for a in range(41) for b in range(41)}
@@ -101,8 +119,8 @@ def test_a_threshold_on_the_wrong_side_is_refused(threshold: float) -> None:
 
 
 def test_a_score_on_the_cut_decides_nothing() -> None:
-    assert not Verdict(5, 0).correct((True, False))
-    assert not Verdict(5, 0).correct((False, False))
+    assert not Verdict(5, 0).is_correct((True, False))
+    assert not Verdict(5, 0).is_correct((False, False))
 
 
 def test_pairs_swap_everything() -> None:
@@ -126,8 +144,11 @@ def _brier(levels: int, threshold: float) -> Reward:
         def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float:
             if isinstance(response, Fault):
                 return -2.0
-            error = sum((score / 10 - label) ** 2 for score, label in zip(response.scores, labels, strict=True)) / 2
-            return 0.5 - error if response.correct(labels) else -error
+            error = (
+                sum((score / 10 - label) ** 2 for score, label in zip(response.scores, labels, strict=True))
+                / 2
+            )
+            return 0.5 - error if response.is_correct(labels) else -error
 
     return Brier()
 
@@ -137,7 +158,9 @@ def test_a_reward_from_outside_has_to_tell_successes_from_failures(monkeypatch: 
     register_reward("brier")(_brier)
     built = build_reward("brier", 10, 0.0, {})
     assert built(Verdict(10, 0), (True, False)) == 0.5
-    with pytest.raises(ValueError, match=r"'brier': gives .* to .*, which must be below reward.threshold=-0.3"):
+    with pytest.raises(
+        ValueError, match=r"'brier': gives .* to .*, which must be below reward.threshold=-0.3"
+    ):
         build_reward("brier", 10, -0.3, {})
     with pytest.raises(ValueError, match="choose one of brier"):
         build_reward("ordinal", 10, 0.0, {})

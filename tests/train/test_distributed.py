@@ -17,35 +17,43 @@ from corpo.config import LoraConfig, LossConfig
 from corpo.policy.lora import merged
 from corpo.policy.packing import group_logprobs
 from corpo.task import Fault, OrdinalReward, Pair
-from corpo.task.grade import Judged
+from corpo.task.grade import Graded
 from corpo.train import reinforce
-from corpo.train.distributed import join
+from corpo.train.distributed import init_distributed
 from corpo.utils import ranks
 from corpo.utils.files import read_jsonl
+from tests.command import ROOT
 from tests.train.test_rl import _learner, _pairs
 
 SETTINGS = {
     "paper": {},
-    "token_mean": {"loss": LossConfig(aggregation="token_mean", entropy=0.01), "filter_silent": True, "token_budget": 150},
+    "token_mean": {
+        "loss": LossConfig(aggregation="token_mean", entropy=0.01),
+        "filter_zero_advantage_groups": True,
+        "token_budget": 150,
+    },
     "adapters": {"lora": LoraConfig(rank=4), "gradient_checkpointing": True},
 }
 
 
-def length_judge(texts_PG: list[list[str]], pairs: list[Pair], reward: OrdinalReward) -> Judged:
+def length_judge(texts_PG: list[list[str]], pairs: list[Pair], reward: OrdinalReward) -> Graded:
     """An untrained policy never gives a verdict: so that rewards differ, these go by length."""
-    return Judged([[Fault.no_think] * len(texts) for texts in texts_PG], torch.tensor([[len(text) % 5 / 2 - 1 for text in texts] for texts in texts_PG]))
+    return Graded(
+        [[Fault.no_think] * len(texts) for texts in texts_PG],
+        torch.tensor([[len(text) % 5 / 2 - 1 for text in texts] for texts in texts_PG]),
+    )
 
 
 def work(folder: str) -> None:
     """What each process of the test below does."""
     torch.set_num_threads(1)
-    join()
+    init_distributed()
     reinforce.judge = length_judge  # type: ignore[assignment]
     for name, setting in SETTINGS.items():
         out = Path(folder) / name
         out.mkdir(exist_ok=True)
         for steps in (2, 4):  # the second time it goes on from its checkpoint
-            learner = _learner(torch.float32, "corpo", prompts=8, steps=steps, **setting)
+            learner = _learner(torch.float32, "corpo", prompts_per_step=8, steps=steps, **setting)
             learner.train(_pairs(8), _pairs(2), out)
         learner.save(out / "policy")
 
@@ -59,11 +67,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     for size in (1, 2):
         folder = tmp_path_factory.mktemp(f"of{size}")
         folders.append(folder)
-        command = [sys.executable, "-c", f"from tests.train.test_distributed import work; work({str(folder)!r})"]
+        command = [
+            sys.executable,
+            "-c",
+            f"from tests.train.test_distributed import work; work({str(folder)!r})",
+        ]
         processes = []
         for rank in range(size):
-            where = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            processes.append(subprocess.Popen(command, cwd=Path(__file__).parent.parent, env={**os.environ, **where}))
+            where = {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(size),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port,
+            }
+            processes.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **where}))
         assert [process.wait(timeout=600) for process in processes] == [0] * size
     return folders[0], folders[1]
 
@@ -71,12 +89,18 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_two_processes_learn_what_one_does(folders: tuple[Path, Path], setting: str) -> None:
     one, two = (folder / setting for folder in folders)
-    assert (one / "groups.jsonl").read_text() == (two / "groups.jsonl").read_text(), "the same rollouts, in the same order"
-    for alone, together in zip(read_jsonl(one / "metrics.jsonl"), read_jsonl(two / "metrics.jsonl"), strict=True):
+    assert (one / "groups.jsonl").read_text() == (two / "groups.jsonl").read_text(), (
+        "the same rollouts, in the same order"
+    )
+    for alone, together in zip(
+        read_jsonl(one / "metrics.jsonl"), read_jsonl(two / "metrics.jsonl"), strict=True
+    ):
         assert alone.keys() == together.keys()
         for key, value in alone.items():
             if not key.endswith("seconds"):
-                assert together[key] == (None if value is None else pytest.approx(value, rel=1e-3, abs=1e-5)), key
+                assert together[key] == (
+                    None if value is None else pytest.approx(value, rel=1e-3, abs=1e-5)
+                ), key
     weights = [load_file(folder / "policy/model.safetensors") for folder in (one, two)]
     assert weights[0].keys() == weights[1].keys()
     for name, value in weights[0].items():
@@ -100,7 +124,9 @@ def test_adapters_learn_alone_and_merge_into_an_ordinary_policy() -> None:
     before = {name: value.clone() for name, value in learner.model.state_dict().items()}
     rollouts = learner.engine.generate([learner.render(pair) for pair in _pairs(2)], 4, seed=0)
     learner.update(rollouts, torch.randn(4, 4, generator=torch.Generator().manual_seed(1)), lr=1e-2)
-    changed = {name for name, value in learner.model.state_dict().items() if not torch.equal(value, before[name])}
+    changed = {
+        name for name, value in learner.model.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert changed
     assert all("lora_" in name for name in changed)
     with torch.no_grad():
@@ -116,5 +142,5 @@ def test_shares_cover_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))
-        seen += ranks.share(10)
+        seen += ranks.shard_range(10)
     assert seen == list(range(10))

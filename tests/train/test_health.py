@@ -13,10 +13,11 @@ import torch
 
 from corpo.cli.hydra_app import app
 from corpo.train.checkpoint import load_latest
-from corpo.train.health import EARLY, NumberError, collapsed, require_finite
+from corpo.train.health import EARLY, collapsed, require_finite
 from corpo.train.loss import policy_loss
 from corpo.train.optimizer import MasterAdamW
-from corpo.train.rl import Learner
+from corpo.train.rl import PolicyGradientTrainer
+from corpo.utils.errors import NonFiniteError
 from corpo.utils.files import read_jsonl
 from tests.train.test_rl import _learner, _pairs, _weights
 
@@ -26,14 +27,16 @@ NAN, INF = math.nan, math.inf
 def test_the_first_bad_number_is_named() -> None:
     values = torch.zeros(2, 3, 4)
     values[1, 2, 3], values[1, 2, 1] = NAN, -INF
-    with pytest.raises(NumberError, match=r"^the log-prob of pair b, rollout 2, token 1 is -inf, and 1 more$"):
+    with pytest.raises(
+        NonFiniteError, match=r"^the log-prob of pair b, rollout 2, token 1 is -inf, and 1 more$"
+    ):
         require_finite("the log-prob", values, prompts=["pair a", "pair b"])
     require_finite("the log-prob", values, values == 0)
-    with pytest.raises(NumberError, match=r"^the loss is nan$"):
+    with pytest.raises(NonFiniteError, match=r"^the loss is nan$"):
         require_finite("the loss", torch.tensor(NAN))
 
 
-def _spoil(learner: Learner, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _spoil(learner: PolicyGradientTrainer, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From step 3 on one number is none."""
     steps, step = [0], learner.step
 
@@ -65,14 +68,18 @@ def _spoil(learner: Learner, what: str, monkeypatch: pytest.MonkeyPatch) -> None
 
         learner.compute = computed
     if what == "loss":
-        monkeypatch.setattr("corpo.train.rl.policy_loss", lambda *args: policy_loss(*args) * (NAN if steps[0] == 3 else 1.0))
+        monkeypatch.setattr(
+            "corpo.train.rl.policy_loss", lambda *args: policy_loss(*args) * (NAN if steps[0] == 3 else 1.0)
+        )
     if what == "gradient":
         parameter = next(iter(learner.optimizer.parameters.values()))
         parameter.register_hook(lambda grad: grad * INF if steps[0] == 3 else grad)
 
 
 @pytest.mark.parametrize("what", ["reward", "engine's log-prob", "log-prob", "loss", "gradient"])
-def test_a_run_stops_with_the_step_before_kept_and_goes_on_from_there(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_stops_with_the_step_before_kept_and_goes_on_from_there(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
     undisturbed = _learner(baseline="static", checkpoint_every=4)
@@ -80,7 +87,7 @@ def test_a_run_stops_with_the_step_before_kept_and_goes_on_from_there(what: str,
     learner = _learner(baseline="static", checkpoint_every=4)
     with monkeypatch.context() as patch:
         _spoil(learner, what, patch)
-        with pytest.raises(NumberError, match=f"^step 3: the {what}") as stopped:
+        with pytest.raises(NonFiniteError, match=f"^step 3: the {what}") as stopped:
             learner.train(_pairs(4), _pairs(1), cut)
     assert "\n" not in str(stopped.value)
     assert what in ("loss", "gradient") or "pair " in str(stopped.value)
@@ -95,7 +102,7 @@ def test_a_run_stops_with_the_step_before_kept_and_goes_on_from_there(what: str,
 def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
     learner = _learner(checkpoint_every=1)
     next(iter(learner.optimizer.master.values())).view(-1)[0] = NAN
-    with pytest.raises(NumberError, match="the weights after step 1 are not finite: nothing was saved"):
+    with pytest.raises(NonFiniteError, match="the weights after step 1 are not finite: nothing was saved"):
         learner._keep(tmp_path, 1)
     assert not list(tmp_path.iterdir())
 
@@ -107,14 +114,20 @@ def test_an_infinite_gradient_changes_nothing_and_names_a_weight() -> None:
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     model[1].bias.grad = torch.tensor([INF])
-    with pytest.raises(NumberError, match=r"inf, first of 1\.bias"):
+    with pytest.raises(NonFiniteError, match=r"inf, first of 1\.bias"):
         optimizer.step(1e-3, 1.0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in optimizer.state().items())
 
 
-HEALTHY = {"silent_group_fraction": 0.2, "unparseable": 0.1, "clip_active_fraction": 0.5, "entropy": 1.0, "tokens_mean": 10.0}
+HEALTHY = {
+    "zero_advantage_fraction": 0.2,
+    "unparseable": 0.1,
+    "clip_active_fraction": 0.5,
+    "entropy": 1.0,
+    "tokens_mean": 10.0,
+}
 COLLAPSES = {
-    "no_signal": ({}, {"silent_group_fraction": 1.0}),
+    "no_signal": ({}, {"zero_advantage_fraction": 1.0}),
     "unparseable": ({}, {"unparseable": 0.6}),
     "entropy": ({}, {"entropy": 0.05}),
     "length": ({}, {"tokens_mean": 21.0}),
@@ -127,7 +140,9 @@ def _history(steps: int, early: dict[str, float], last: dict[str, float]) -> lis
 
 def test_a_healthy_run_raises_nothing() -> None:
     assert [one for steps in range(1, 12) for one in collapsed(_history(steps, {}, {}), "corpo")] == []
-    assert collapsed(_history(8, {"entropy": None}, {"entropy": None}), "corpo") == [], "where nothing was learned no entropy is known"  # type: ignore[dict-item]
+    assert collapsed(_history(8, {"entropy": None}, {"entropy": None}), "corpo") == [], (
+        "where nothing was learned no entropy is known"
+    )  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("name", COLLAPSES)
@@ -143,7 +158,9 @@ def test_a_clip_that_never_fires_is_told_from_one_that_stops() -> None:
     assert collapsed(_history(EARLY, never, never), "grpo") == [], "it has no clip"
 
 
-def test_a_warning_is_raised_once_even_over_a_resume(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_is_raised_once_even_over_a_resume(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Rollouts of an untrained model are no verdicts."""
     with caplog.at_level(logging.WARNING):
         for steps in (2, 4):
@@ -153,9 +170,11 @@ def test_a_warning_is_raised_once_even_over_a_resume(tmp_path: Path, caplog: pyt
     assert caplog.text.count("warning unparseable") == 1
 
 
-def test_a_user_reads_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_user_reads_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     def run(config: Any) -> None:
-        raise NumberError("step 3: the loss is nan")
+        raise NonFiniteError("step 3: the loss is nan")
 
     monkeypatch.setattr(sys, "argv", ["experiments.train", f"hydra.run.dir={tmp_path}"])
     with pytest.raises(SystemExit) as stopped:

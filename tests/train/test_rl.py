@@ -18,7 +18,7 @@ from corpo.task import Candidate, Domain, OrdinalReward, Pair, Problem, render_p
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.optimizer import MasterAdamW
-from corpo.train.rl import Learner, batch_at
+from corpo.train.rl import PolicyGradientTrainer, batch_at
 from corpo.utils.files import read_jsonl
 
 
@@ -26,31 +26,57 @@ def _pairs(count: int) -> list[Pair]:
     pairs = []
     for i in range(count):
         problem = Problem(str(i), Domain.code, "family", "topic", f"Return {i}.")
-        pair = Pair(problem, Candidate(f"return {i}", True, "reference"), Candidate(f"return {i + 1}", False, "constant"))
+        pair = Pair(
+            problem,
+            Candidate(f"return {i}", True, "reference"),
+            Candidate(f"return {i + 1}", False, "constant"),
+        )
         pairs += [pair, pair.swapped()]
     return pairs
 
 
-def _learner(dtype: torch.dtype = torch.float32, baseline: str = "grpo", **train: Any) -> Learner:
+def _learner(
+    dtype: torch.dtype = torch.float32, baseline: str = "grpo", **train: Any
+) -> PolicyGradientTrainer:
     pairs = _pairs(4)
-    tokenizer = train_tokenizer([render_prompt(pair) + "<think></think> A: 9 B: 1" for pair in pairs] * 5, 330)
+    tokenizer = train_tokenizer(
+        [render_prompt(pair) + "<think></think> A: 9 B: 1" for pair in pairs] * 5, 330
+    )
     torch.manual_seed(0)
     model = new_model(NanoConfig(width=32, layers=2, heads=2, mlp=64), tokenizer).to(dtype)
-    config = TrainConfig(**{"steps": 4, "prompts": 4, "group": 4, "validate_every": 2, "checkpoint_every": 1, "warmup": 1, "lr": 1e-3, **train})
+    config = TrainConfig(
+        **{
+            "steps": 4,
+            "prompts_per_step": 4,
+            "group_size": 4,
+            "validate_every": 2,
+            "checkpoint_every": 1,
+            "warmup_steps": 1,
+            "lr": 1e-3,
+            **train,
+        }
+    )
     engine = SharedPrefixEngine(model, tokenizer, max_new_tokens=6)
-    return Learner(model, tokenizer, engine, OrdinalReward(), baseline, {}, render_prompt, config, seed=0)
+    return PolicyGradientTrainer(
+        model, tokenizer, engine, OrdinalReward(), baseline, {}, render_prompt, config, seed=0
+    )
 
 
-def _weights(learner: Learner) -> dict[str, torch.Tensor]:
+def _weights(learner: PolicyGradientTrainer) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in learner.model.state_dict().items()}
 
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:
-    return [{k: v for k, v in record.items() if not k.endswith("seconds")} for record in read_jsonl(folder / "metrics.jsonl")]
+    return [
+        {k: v for k, v in record.items() if not k.endswith("seconds")}
+        for record in read_jsonl(folder / "metrics.jsonl")
+    ]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_resumed_is_uninterrupted(tmp_path: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_is_uninterrupted(
+    tmp_path: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
     first = _learner(dtype, "static")
@@ -58,7 +84,11 @@ def test_resumed_is_uninterrupted(tmp_path: Path, dtype: torch.dtype, monkeypatc
 
     stopped = _learner(dtype, "static")
     step = stopped.step
-    monkeypatch.setattr(stopped, "step", lambda pairs, n: step(pairs, n) if n < 3 else (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        stopped,
+        "step",
+        lambda pairs, n: step(pairs, n) if n < 3 else (_ for _ in ()).throw(KeyboardInterrupt),
+    )
     with pytest.raises(KeyboardInterrupt):
         stopped.train(_pairs(4), _pairs(1), cut)
     with open(cut / "metrics.jsonl", "a") as torn:
@@ -140,7 +170,9 @@ def test_a_batch_holds_both_orders_and_a_pass_holds_every_pair() -> None:
     assert {pair.id for pair in seen} == {pair.id for pair in pairs}
     for first, second in zip(seen[::2], seen[1::2], strict=True):
         assert first.swapped() == second
-    assert batch_at(pairs, 4, 4, 0) != batch_at(pairs, 4, 1, 0) or batch_at(pairs, 4, 5, 0) != batch_at(pairs, 4, 2, 0), "reshuffled"
+    assert batch_at(pairs, 4, 4, 0) != batch_at(pairs, 4, 1, 0) or batch_at(pairs, 4, 5, 0) != batch_at(
+        pairs, 4, 2, 0
+    ), "reshuffled"
 
 
 def test_small_steps_survive_in_the_masters() -> None:
@@ -171,7 +203,9 @@ def test_a_masked_infinite_logprob_is_no_nan() -> None:
     assert logprobs.grad.tolist() == [[[-1.0, 0.0]]]
 
 
-def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("corpo.evaluate.rollouts.PART", 3)
     learner, pairs = _learner(), [("mine", pair) for pair in _pairs(5)]
     calls: list[list[int]] = []
@@ -180,7 +214,9 @@ def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, m
         def __init__(self, until: int) -> None:
             self.until = until
 
-        def generate(self, prompts: list[str], group: int, seed: int, numbers: list[int], advance: Any = None) -> Any:
+        def generate(
+            self, prompts: list[str], group: int, seed: int, numbers: list[int], advance: Any = None
+        ) -> Any:
             if len(calls) == self.until:
                 raise KeyboardInterrupt
             calls.append(numbers)
@@ -188,7 +224,9 @@ def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, m
 
     def rolled_out(folder: Path, until: int) -> pd.DataFrame:
         calls.clear()
-        return roll_out(pairs, Engine(until), render_prompt, bool, OrdinalReward(), 4, 0, tmp_path / folder, "evaluate")  # type: ignore[arg-type]
+        return roll_out(
+            pairs, Engine(until), render_prompt, bool, OrdinalReward(), 4, 0, tmp_path / folder, "evaluate"
+        )  # type: ignore[arg-type]
 
     whole = rolled_out(Path("whole"), 99)
     assert len(calls) == 4
@@ -197,6 +235,10 @@ def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path: Path, m
     done = [*calls]
     pd.testing.assert_frame_equal(rolled_out(Path("cut"), 99), whole)
     assert len(calls) == 2
-    assert sorted(number for numbers in done + calls for number in numbers) == list(range(10)), "no prompt twice"
+    assert sorted(number for numbers in done + calls for number in numbers) == list(range(10)), (
+        "no prompt twice"
+    )
     assert whole["prompt_id"].tolist() == sorted(whole["prompt_id"])
-    assert [whole["pair_id"].iloc[4 * at] for at in range(10)] == [pair.id for _, pair in pairs], "in the pairs' order, whatever the order of work"
+    assert [whole["pair_id"].iloc[4 * at] for at in range(10)] == [pair.id for _, pair in pairs], (
+        "in the pairs' order, whatever the order of work"
+    )

@@ -15,13 +15,16 @@ from safetensors.torch import save_file
 
 from corpo.cli.hydra_app import app
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
-from corpo.train.rl import Learner
-from corpo.utils.files import StorageError, append_jsonl, read_jsonl, write_atomically, write_text
+from corpo.train.rl import PolicyGradientTrainer
+from corpo.utils.errors import StorageError
+from corpo.utils.files import append_jsonl, read_jsonl, write_atomically, write_text
 from corpo.utils.signals import Stopped, stoppable
 from tests.train.test_rl import _learner, _metrics, _pairs, _weights
 
 
-def _signalled(learner: Learner, step: int, number: int, monkeypatch: pytest.MonkeyPatch) -> Learner:
+def _signalled(
+    learner: PolicyGradientTrainer, step: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> PolicyGradientTrainer:
     work = learner.step
 
     def at(pairs: Any, now: int) -> Any:
@@ -34,7 +37,9 @@ def _signalled(learner: Learner, step: int, number: int, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_a_run_after_its_step_and_the_rest_is_the_same(number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_ends_a_run_after_its_step_and_the_rest_is_the_same(
+    number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
     undisturbed = _learner(checkpoint_every=4)
@@ -62,7 +67,9 @@ def test_the_second_signal_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize(("error", "code"), [(Stopped(signal.SIGTERM), 143), (KeyboardInterrupt(), 130)])
-def test_the_exit_code_says_which(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_exit_code_says_which(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def run(config: Any) -> None:
         raise error
 
@@ -72,8 +79,12 @@ def test_the_exit_code_says_which(error: BaseException, code: int, monkeypatch: 
     assert stopped.value.code == code
 
 
-@pytest.mark.parametrize("damage", ["truncated", "a bit", "gone", "no record", "a list", "cut record", "empty record"])
-def test_a_damaged_checkpoint_leaves_the_one_before(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "damage", ["truncated", "a bit", "gone", "no record", "a list", "cut record", "empty record"]
+)
+def test_a_damaged_checkpoint_leaves_the_one_before(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for step in (1, 2):
         save_checkpoint(tmp_path, Checkpoint(step, {"x": torch.full((3,), float(step))}, {"seen": step}))
     weights, record = tmp_path / "step-000002.safetensors", tmp_path / "step-000002.json"
@@ -100,8 +111,12 @@ def _full(number: int) -> Any:
     return write
 
 
-@pytest.mark.parametrize(("number", "advice"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make the folder writable")])
-def test_a_disk_that_takes_nothing_leaves_the_last_good_state(number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make the folder writable")]
+)
+def test_a_disk_that_takes_nothing_leaves_the_last_good_state(
+    number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_text(tmp_path / "kept", "good")
     save_checkpoint(tmp_path, Checkpoint(1, {"x": torch.ones(3)}, {}))
     with monkeypatch.context() as patch:
@@ -114,7 +129,11 @@ def test_a_disk_that_takes_nothing_leaves_the_last_good_state(number: int, advic
                 write()
             assert "\n" not in str(stopped.value)
     assert (tmp_path / "kept").read_text() == "good"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "step-000001.json", "step-000001.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "kept",
+        "step-000001.json",
+        "step-000001.safetensors",
+    ]
     found = load_latest(tmp_path)
     assert found is not None
     assert found.step == 1

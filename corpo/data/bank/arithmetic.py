@@ -10,7 +10,9 @@ from corpo.data.bank.base import COMPARISONS, CodeFamily, numbers_near, programs
 def _grid(rng: Random, *centres: int) -> list[list[int]]:
     width = rng.randint(1, 4)
     near = [centre + shift for centre in centres for shift in (-1, 0, 1)] or [0]
-    return [[rng.choice((*near, rng.randint(-5, 12))) for _ in range(width)] for _ in range(rng.randint(0, 4))]
+    return [
+        [rng.choice((*near, rng.randint(-5, 12))) for _ in range(width)] for _ in range(rng.randint(0, 4))
+    ]
 
 
 FAMILIES: tuple[CodeFamily, ...] = (
@@ -80,7 +82,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (2, 3, 4, 5, 6), "s": (1, 7, 12, 16, 21, 24)},
-        inputs=lambda rng, p: (rng.choice((p["k"] * rng.randint(1, 9), p["s"] + rng.randint(-1, 3), rng.randint(0, 50))),),
+        inputs=lambda rng, p: (
+            rng.choice((p["k"] * rng.randint(1, 9), p["s"] + rng.randint(-1, 3), rng.randint(0, 50))),
+        ),
         edges=((0,), (1,), (6,), (12,), (24,)),
     ),
     CodeFamily(
@@ -113,7 +117,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"d": (1, 2, 3, 4, 5, 6, 7, 8, 9), "s": (0, 1, 2, 3)},
-        inputs=lambda rng, p: (int("".join(rng.choice((str(p["d"]), "0", "1", "7", "9")) for _ in range(rng.randint(1, 7)))),),
+        inputs=lambda rng, p: (
+            int("".join(rng.choice((str(p["d"]), "0", "1", "7", "9")) for _ in range(rng.randint(1, 7)))),
+        ),
         edges=((0,), (1234567890,)),
     ),
     CodeFamily(
@@ -255,7 +261,11 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"a": (2, 3, 4), "b": (5, 7, 9), "u": ("x", "f"), "v": ("y", "b")},
-        inputs=lambda rng, p: (rng.choice((p["a"] * rng.randint(0, 9), p["b"] * rng.randint(0, 9), p["a"] * p["b"], rng.randint(0, 60))),),
+        inputs=lambda rng, p: (
+            rng.choice(
+                (p["a"] * rng.randint(0, 9), p["b"] * rng.randint(0, 9), p["a"] * p["b"], rng.randint(0, 60))
+            ),
+        ),
         edges=((0,), (1,)),
     ),
     CodeFamily(
@@ -480,7 +490,10 @@ FAMILIES: tuple[CodeFamily, ...] = (
         ),
         params={"cmp": COMPARISONS, "k": (2, 3, 4, 5, 6)},
         inputs=lambda rng, p: (
-            [(a, a + max(0, rng.choice((p["k"] - 1, p["k"], p["k"] + 1, 9)))) for a in (rng.randint(0, 9) for _ in range(rng.randint(0, 5)))],
+            [
+                (a, a + max(0, rng.choice((p["k"] - 1, p["k"], p["k"] + 1, 9))))
+                for a in (rng.randint(0, 9) for _ in range(rng.randint(0, 5)))
+            ],
         ),
         edges=(([],),),
     ),
@@ -517,7 +530,12 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"cmp": COMPARISONS, "k": (1, 2, 3, 4, 5)},
-        inputs=lambda rng, p: ([rng.choice((0, p["k"], 2 * p["k"], p["k"] + 1, rng.randint(0, 20))) for _ in range(rng.randint(0, 6))],),
+        inputs=lambda rng, p: (
+            [
+                rng.choice((0, p["k"], 2 * p["k"], p["k"] + 1, rng.randint(0, 20)))
+                for _ in range(rng.randint(0, 6))
+            ],
+        ),
         edges=(([],), ([3],)),
     ),
     CodeFamily(
@@ -617,7 +635,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"cmp": COMPARISONS, "k": (4, 5, 6, 7, 8)},
-        inputs=lambda rng, p: ([_row_of(rng, p["k"] + rng.choice((-1, 0, 0, 1))) for _ in range(rng.randint(0, 4))],),
+        inputs=lambda rng, p: (
+            [_row_of(rng, p["k"] + rng.choice((-1, 0, 0, 1))) for _ in range(rng.randint(0, 4))],
+        ),
         edges=(([],), ([[]],)),
     ),
     CodeFamily(
@@ -649,7 +669,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"m": (2, 3, 4, 5), "k": (1, 2, 3, 4, 5, 6)},
-        inputs=lambda rng, p: ((lambda n: [[rng.randint(0, 9) for _ in range(n)] for _ in range(n)])(rng.randint(0, 4)),),
+        inputs=lambda rng, p: (
+            (lambda n: [[rng.randint(0, 9) for _ in range(n)] for _ in range(n)])(rng.randint(0, 4)),
+        ),
         edges=(([],), ([[5]],)),
     ),
     CodeFamily(
@@ -682,7 +704,12 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"c": (0, 1, 2, 3), "s": (1, 2, 3, 4, 5)},
-        inputs=lambda rng, p: ([[rng.randint(1, 9) for _ in range(max(0, p["c"] + rng.choice((-1, 0, 1, 1, 2))))] for _ in range(rng.randint(0, 4))],),
+        inputs=lambda rng, p: (
+            [
+                [rng.randint(1, 9) for _ in range(max(0, p["c"] + rng.choice((-1, 0, 1, 1, 2))))]
+                for _ in range(rng.randint(0, 4))
+            ],
+        ),
         edges=(([],), ([[]],)),
     ),
 )

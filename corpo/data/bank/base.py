@@ -88,4 +88,7 @@ COMPARISONS: tuple[dict[str, str], ...] = (
 def numbers_near(rng: Random, *centres: int, longest: int = 8, low: int = -9, high: int = 20) -> list[int]:
     """A short list in which values at and beside each centre are common, so that boundary mistakes show."""
     near = [centre + shift for centre in centres for shift in (-1, 0, 0, 1)]
-    return [rng.choice(near) if rng.random() < 0.5 else rng.randint(low, high) for _ in range(rng.randint(0, longest))]
+    return [
+        rng.choice(near) if rng.random() < 0.5 else rng.randint(low, high)
+        for _ in range(rng.randint(0, longest))
+    ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from corpo.data.bank import arithmetic, sequences, stories, text
 from corpo.data.bank.base import CodeFamily, MathFamily, fill
-from corpo.data.bank.selection import arithmetic, sequences, stories, text
 
 CODE_FAMILIES: tuple[CodeFamily, ...] = (*sequences.FAMILIES, *text.FAMILIES, *arithmetic.FAMILIES)
 MATH_FAMILIES: tuple[MathFamily, ...] = stories.FAMILIES
@@ -27,7 +27,18 @@ class Role(StrEnum):
 
 
 # Dealt out along the families sorted by topic, so that every topic gives to every role: 60% train, 10% validation, 30% held out.
-_DEAL = (Role.train, Role.held_out, Role.train, Role.train, Role.held_out, Role.train, Role.validation, Role.train, Role.held_out, Role.train)
+_DEAL = (
+    Role.train,
+    Role.held_out,
+    Role.train,
+    Role.train,
+    Role.held_out,
+    Role.train,
+    Role.validation,
+    Role.train,
+    Role.held_out,
+    Role.train,
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,9 @@ def _shortest_by_topic(families: Sequence[F], count: int, field: str) -> list[F]
     for family in sorted(families, key=lambda family: (_size(family), family.name)):
         by_topic[family.topic].append(family)
     chosen: list[F] = []
-    for rank in range(len(families)):  # the shortest of each topic, then the second shortest of each, and so on
+    for rank in range(
+        len(families)
+    ):  # the shortest of each topic, then the second shortest of each, and so on
         chosen += [by_topic[topic][rank] for topic in sorted(by_topic) if rank < len(by_topic[topic])]
     return sorted(chosen[:count], key=lambda family: family.name)
 

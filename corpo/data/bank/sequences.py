@@ -84,7 +84,10 @@ FAMILIES: tuple[CodeFamily, ...] = (
         ),
         params={"k": (2, 3, 4, 5, 6, 7, 8, 9), "m": (1, 2, 3, 4, 5)},
         inputs=lambda rng, p: (
-            [rng.choice((p["k"], 2 * p["k"], -p["k"], 3 * p["k"], 1, 5, 7, 8)) + rng.choice((0, 0, 0, 1)) for _ in range(rng.randint(0, 5))],
+            [
+                rng.choice((p["k"], 2 * p["k"], -p["k"], 3 * p["k"], 1, 5, 7, 8)) + rng.choice((0, 0, 0, 1))
+                for _ in range(rng.randint(0, 5))
+            ],
         ),
         edges=_EMPTY,
     ),
@@ -151,7 +154,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (2, 3, 4, 5, 6, 7), "d": (-1, 0, 1, 99)},
-        inputs=lambda rng, p: ([rng.choice((p["k"], 2 * p["k"], rng.randint(-9, 20))) for _ in range(rng.randint(0, 6))],),
+        inputs=lambda rng, p: (
+            [rng.choice((p["k"], 2 * p["k"], rng.randint(-9, 20))) for _ in range(rng.randint(0, 6))],
+        ),
         edges=(([],), ([0],)),
     ),
     CodeFamily(
@@ -360,7 +365,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (2, 3, 4, 5, 6, 7, 8), "v": (-1, 0, 1, 2, 10)},
-        inputs=lambda rng, p: ([rng.choice((p["k"], 2 * p["k"], rng.randint(0, 20))) for _ in range(rng.randint(0, 6))],),
+        inputs=lambda rng, p: (
+            [rng.choice((p["k"], 2 * p["k"], rng.randint(0, 20))) for _ in range(rng.randint(0, 6))],
+        ),
         edges=_EMPTY,
     ),
     CodeFamily(
@@ -437,7 +444,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"cmp": COMPARISONS[::2], "k": tuple(range(3, 15))},
-        inputs=lambda rng, p: ([rng.choice((1, 2, 3, p["k"], p["k"] - 1, p["k"] - 2)) for _ in range(rng.randint(0, 7))],),
+        inputs=lambda rng, p: (
+            [rng.choice((1, 2, 3, p["k"], p["k"] - 1, p["k"] - 2)) for _ in range(rng.randint(0, 7))],
+        ),
         edges=_EMPTY,
     ),
     CodeFamily(
@@ -637,7 +646,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), "d": (-3, -2, -1)},
-        inputs=lambda rng, p: ([rng.choice((p["k"], p["k"] + 1, p["k"] - 1, 7)) for _ in range(rng.randint(0, 7))],),
+        inputs=lambda rng, p: (
+            [rng.choice((p["k"], p["k"] + 1, p["k"] - 1, 7)) for _ in range(rng.randint(0, 7))],
+        ),
         edges=_EMPTY,
     ),
     CodeFamily(
@@ -713,7 +724,12 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (1, 2, 3, 4, 5), "s": (0, 1, 2, 3, 4)},
-        inputs=lambda rng, p: ([i * p["k"] + rng.choice((-1, 0, 0, 1)) if rng.random() < 0.7 else rng.randint(0, 9) for i in range(rng.randint(0, 7))],),
+        inputs=lambda rng, p: (
+            [
+                i * p["k"] + rng.choice((-1, 0, 0, 1)) if rng.random() < 0.7 else rng.randint(0, 9)
+                for i in range(rng.randint(0, 7))
+            ],
+        ),
         edges=(([],), ([1],)),
     ),
     CodeFamily(
@@ -784,7 +800,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (2, 3, 4, 5), "d": (-4, -3, -2, -1)},
-        inputs=lambda rng, p: ([rng.randint(0, 20) for _ in range(max(0, p["k"] + rng.choice((-2, -1, 0, 1, 2))))],),
+        inputs=lambda rng, p: (
+            [rng.randint(0, 20) for _ in range(max(0, p["k"] + rng.choice((-2, -1, 0, 1, 2))))],
+        ),
         edges=_EMPTY,
     ),
     CodeFamily(
@@ -826,5 +844,7 @@ FAMILIES: tuple[CodeFamily, ...] = (
 def _walk(rng, k: int, length: int) -> list[int]:  # type: ignore[no-untyped-def]
     values = [rng.randint(0, 9)]
     while len(values) < length:
-        values.append(values[-1] + rng.choice((-1, 1)) * rng.choice((0, 1, k, k, k, k + (rng.random() < 0.3))))
+        values.append(
+            values[-1] + rng.choice((-1, 1)) * rng.choice((0, 1, k, k, k, k + (rng.random() < 0.3)))
+        )
     return values[:length]

@@ -12,7 +12,9 @@ def _route(*steps: tuple[str, str, str]) -> tuple[Step, ...]:
     return tuple(Step(*step) for step in steps)
 
 
-def _draw(accept: Callable[[dict[str, int]], bool], **ranges: tuple[int, int]) -> Callable[[Random], dict[str, int]]:
+def _draw(
+    accept: Callable[[dict[str, int]], bool], **ranges: tuple[int, int]
+) -> Callable[[Random], dict[str, int]]:
     """Independent draws from inclusive ranges until `accept` holds."""
 
     def draw(rng: Random) -> dict[str, int]:
@@ -52,8 +54,14 @@ FAMILIES: tuple[MathFamily, ...] = (
             "From $d coins Ann pays for $a cakes of $b coins and a tea of $c. How much remains?",
         ),
         solutions=(
-            _route(("cakes", "a * b", "cakes"), ("cost", "cakes + c", "cost"), ("left", "d - cost", "change")),
-            _route(("cakes", "a * b", "cakes"), ("rest", "d - cakes", "after cakes"), ("left", "rest - c", "after tea")),
+            _route(
+                ("cakes", "a * b", "cakes"), ("cost", "cakes + c", "cost"), ("left", "d - cost", "change")
+            ),
+            _route(
+                ("cakes", "a * b", "cakes"),
+                ("rest", "d - cakes", "after cakes"),
+                ("left", "rest - c", "after tea"),
+            ),
         ),
         draw=_draw(lambda v: v["a"] * v["b"] + v["c"] < v["d"], a=(2, 6), b=(2, 7), c=(1, 9), d=(20, 60)),
     ),
@@ -66,8 +74,14 @@ FAMILIES: tuple[MathFamily, ...] = (
             "Tom buys $c apples ($a coins each) and $d pears ($b each). What does he pay?",
         ),
         solutions=(
-            _route(("apples", "c * a", "apples"), ("pears", "d * b", "pears"), ("all", "apples + pears", "together")),
-            _route(("pears", "d * b", "pears"), ("apples", "c * a", "apples"), ("all", "pears + apples", "sum")),
+            _route(
+                ("apples", "c * a", "apples"),
+                ("pears", "d * b", "pears"),
+                ("all", "apples + pears", "together"),
+            ),
+            _route(
+                ("pears", "d * b", "pears"), ("apples", "c * a", "apples"), ("all", "pears + apples", "sum")
+            ),
         ),
         draw=_draw(_always, a=(2, 7), b=(2, 7), c=(2, 6), d=(2, 6)),
     ),
@@ -97,7 +111,9 @@ FAMILIES: tuple[MathFamily, ...] = (
             _route(("nuts", "b * c", "nuts"), ("each", "nuts // a", "each")),
             _route(("nuts", "c * b", "all nuts"), ("each", "nuts // a", "per child")),
         ),
-        draw=_draw(lambda v: v["b"] * v["c"] % v["a"] == 0 and v["b"] * v["c"] < 99, a=(2, 9), b=(2, 12), c=(2, 12)),
+        draw=_draw(
+            lambda v: v["b"] * v["c"] % v["a"] == 0 and v["b"] * v["c"] < 99, a=(2, 9), b=(2, 12), c=(2, 12)
+        ),
     ),
     MathFamily(
         name="give_away",
@@ -125,7 +141,9 @@ FAMILIES: tuple[MathFamily, ...] = (
             _route(("rest", "a - b", "left"), ("bag", "rest // c", "in a bag")),
             _route(("bag_all", "a - b", "to pack"), ("bag", "bag_all // c", "per bag")),
         ),
-        draw=_draw(lambda v: v["a"] > v["b"] and (v["a"] - v["b"]) % v["c"] == 0, a=(15, 80), b=(2, 20), c=(2, 8)),
+        draw=_draw(
+            lambda v: v["a"] > v["b"] and (v["a"] - v["b"]) % v["c"] == 0, a=(15, 80), b=(2, 20), c=(2, 8)
+        ),
     ),
     MathFamily(
         name="pooled",
@@ -137,7 +155,11 @@ FAMILIES: tuple[MathFamily, ...] = (
         ),
         solutions=(
             _route(("eva", "a + b", "Eva"), ("both", "a + eva", "both"), ("left", "both - c", "left")),
-            _route(("twice", "a + a", "without more"), ("both", "twice + b", "together"), ("left", "both - c", "rest")),
+            _route(
+                ("twice", "a + a", "without more"),
+                ("both", "twice + b", "together"),
+                ("left", "both - c", "rest"),
+            ),
         ),
         draw=_draw(lambda v: 2 * v["a"] + v["b"] > v["c"], a=(5, 30), b=(2, 20), c=(3, 40)),
     ),
@@ -165,7 +187,11 @@ FAMILIES: tuple[MathFamily, ...] = (
         ),
         solutions=(
             _route(("days", "a * b", "by day"), ("done", "days + c", "done"), ("left", "d - done", "left")),
-            _route(("days", "b * a", "whole days"), ("rest", "d - days", "then left"), ("left", "rest - c", "still")),
+            _route(
+                ("days", "b * a", "whole days"),
+                ("rest", "d - days", "then left"),
+                ("left", "rest - c", "still"),
+            ),
         ),
         draw=_draw(lambda v: v["a"] * v["b"] + v["c"] < v["d"], a=(3, 9), b=(2, 7), c=(1, 9), d=(25, 90)),
     ),
@@ -221,8 +247,12 @@ FAMILIES: tuple[MathFamily, ...] = (
             "Kim puts aside $a coins for $b weeks, pays $c, and gets the rest again. How many coins?",
         ),
         solutions=(
-            _route(("saved", "a * b", "saved"), ("rest", "saved - c", "rest"), ("all", "rest * 2", "doubled")),
-            _route(("saved", "b * a", "in weeks"), ("rest", "saved - c", "left"), ("all", "rest + rest", "twice")),
+            _route(
+                ("saved", "a * b", "saved"), ("rest", "saved - c", "rest"), ("all", "rest * 2", "doubled")
+            ),
+            _route(
+                ("saved", "b * a", "in weeks"), ("rest", "saved - c", "left"), ("all", "rest + rest", "twice")
+            ),
         ),
         draw=_draw(lambda v: 0 < v["a"] * v["b"] - v["c"] < 50, a=(2, 9), b=(2, 7), c=(1, 20)),
     ),
@@ -249,8 +279,12 @@ FAMILIES: tuple[MathFamily, ...] = (
             "Build $a floors with $b blocks each, lose $c, add $d. How many blocks?",
         ),
         solutions=(
-            _route(("built", "a * b", "built"), ("fell", "built - c", "after fall"), ("now", "fell + d", "now")),
-            _route(("lost", "c - d", "lost"), ("built", "a * b", "built"), ("now", "built - lost", "standing")),
+            _route(
+                ("built", "a * b", "built"), ("fell", "built - c", "after fall"), ("now", "fell + d", "now")
+            ),
+            _route(
+                ("lost", "c - d", "lost"), ("built", "a * b", "built"), ("now", "built - lost", "standing")
+            ),
         ),
         draw=_draw(lambda v: v["d"] < v["c"] < v["a"] * v["b"], a=(2, 8), b=(3, 9), c=(3, 15), d=(1, 9)),
     ),

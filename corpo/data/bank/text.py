@@ -15,7 +15,10 @@ def _word(rng: Random, letters: str = "abcde", longest: int = 9) -> str:
 
 
 def _words(rng: Random, lengths: tuple[int, ...], most: int = 5) -> str:
-    return " ".join("".join(rng.choice("abcde") for _ in range(max(1, rng.choice(lengths)))) for _ in range(rng.randint(0, most)))
+    return " ".join(
+        "".join(rng.choice("abcde") for _ in range(max(1, rng.choice(lengths))))
+        for _ in range(rng.randint(0, most))
+    )
 
 
 FAMILIES: tuple[CodeFamily, ...] = (
@@ -366,7 +369,9 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (2, 3, 4, 5, 6, 7, 8), "e": ("..", "-", "+", "~")},
-        inputs=lambda rng, p: ("".join(rng.choice("abcde") for _ in range(max(0, p["k"] + rng.choice((-2, -1, 0, 0, 1, 1, 2))))),),
+        inputs=lambda rng, p: (
+            "".join(rng.choice("abcde") for _ in range(max(0, p["k"] + rng.choice((-2, -1, 0, 0, 1, 1, 2))))),
+        ),
         edges=_EMPTY,
     ),
     CodeFamily(
@@ -506,7 +511,11 @@ FAMILIES: tuple[CodeFamily, ...] = (
                 return n
             """
         ),
-        params={"cmp": ({"word": "exactly", "code": "=="}, COMPARISONS[0], COMPARISONS[2], COMPARISONS[3]), "k": (1, 2, 3), "s": (0, 1, 2)},
+        params={
+            "cmp": ({"word": "exactly", "code": "=="}, COMPARISONS[0], COMPARISONS[2], COMPARISONS[3]),
+            "k": (1, 2, 3),
+            "s": (0, 1, 2),
+        },
         inputs=lambda rng, p: ([rng.randint(0, 3) for _ in range(rng.randint(0, 9))],),
         edges=(([],),),
     ),
@@ -654,7 +663,12 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (1, 2, 3, 4), "e": ("*", "+", "-", "?", "!")},
-        inputs=lambda rng, p: (["".join(rng.choice("abc") for _ in range(max(1, p["k"] + rng.choice((-1, 0, 0, 1))))) for _ in range(rng.randint(0, 6))],),
+        inputs=lambda rng, p: (
+            [
+                "".join(rng.choice("abc") for _ in range(max(1, p["k"] + rng.choice((-1, 0, 0, 1)))))
+                for _ in range(rng.randint(0, 6))
+            ],
+        ),
         edges=(([],),),
     ),
     CodeFamily(
@@ -693,7 +707,10 @@ FAMILIES: tuple[CodeFamily, ...] = (
                 return $tie_code(ys, default=$d)
             """
         ),
-        params={"tie": ({"word": "smallest", "code": "min"}, {"word": "largest", "code": "max"}), "d": (-8, -7, -6, -5, -4, -3, -2, -1)},
+        params={
+            "tie": ({"word": "smallest", "code": "min"}, {"word": "largest", "code": "max"}),
+            "d": (-8, -7, -6, -5, -4, -3, -2, -1),
+        },
         inputs=lambda rng, p: ([rng.randint(0, 3) for _ in range(rng.randint(0, 7))],),
         edges=(([],), ([2, 1],), ([1, 2],)),
     ),

@@ -13,16 +13,21 @@ from textwrap import dedent
 from corpo.data.build_bank import LabelledProblem, Use
 from corpo.data.candidates.mutate import program_mutants
 from corpo.data.execution.answers import MISSING, final_answer, same_answer
-from corpo.data.execution.checks import Answer, Calls, Executable, Script, Streams, wanted
+from corpo.data.execution.checks import Answer, CallChecks, Executable, ScriptChecks, StdioChecks, wanted
 from corpo.data.execution.labelling import LabelCache, compare, run_cached
 from corpo.data.execution.sandbox import Program, Sandbox
-from corpo.data.sources import Given, RealProblem
-from corpo.data.store import DataError
+from corpo.data.sources import RawCandidate, RealProblem
 from corpo.task import Candidate, Domain
+from corpo.utils.errors import DataError
 from corpo.utils.progress import progress
 
 MOST_EVIDENCE = 300  # characters
-_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what Python raises on a text that is no program, or too deep a one
+_UNREADABLE = (
+    SyntaxError,
+    ValueError,
+    RecursionError,
+    MemoryError,
+)  # what Python raises on a text that is no program, or too deep a one
 
 
 # --- makers -------------------------------------------------------------------------------------------------------------
@@ -32,32 +37,38 @@ _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what Pyt
 class Recipe:
     """What makes candidates, beside whatever a source gives."""
 
-    makers: tuple[str, ...]  # of MAKERS
+    sources: tuple[str, ...]  # of MAKERS
     mutants: int  # of each reference
     seed: int
 
 
-def _given(problem: RealProblem, recipe: Recipe) -> list[Given]:
+def _given(problem: RealProblem, recipe: Recipe) -> list[RawCandidate]:
     return list(problem.given)
 
 
-def _references(problem: RealProblem, recipe: Recipe) -> list[Given]:
-    return [Given(_as_mutants_are(text) if "mutants" in recipe.makers else text, "reference", True) for text in problem.references]
+def _references(problem: RealProblem, recipe: Recipe) -> list[RawCandidate]:
+    return [
+        RawCandidate(_as_mutants_are(text) if "mutants" in recipe.sources else text, "reference", True)
+        for text in problem.references
+    ]
 
 
-def _mutants(problem: RealProblem, recipe: Recipe) -> list[Given]:
+def _mutants(problem: RealProblem, recipe: Recipe) -> list[RawCandidate]:
     """One-edit mutants of every reference, and where there is none, of the programs that its source accepts."""
     if problem.domain is not Domain.code:
         return []
     correct = problem.references or tuple(one.text for one in problem.given if one.claimed)[:3]
     rng = Random(f"{recipe.seed}/{problem.id}/mutants")
-    found: list[Given] = []
+    found: list[RawCandidate] = []
     for text in correct:
         try:
             mutants = program_mutants(_as_mutants_are(text))
         except _UNREADABLE:  # a given program that is none: nothing to mutate
             continue
-        found += [Given(one.text, one.mutation, None, one.line) for one in rng.sample(mutants, min(recipe.mutants, len(mutants)))]
+        found += [
+            RawCandidate(one.text, one.mutation, None, one.line)
+            for one in rng.sample(mutants, min(recipe.mutants, len(mutants)))
+        ]
     return found
 
 
@@ -69,13 +80,19 @@ def _as_mutants_are(text: str) -> str:
         return text
 
 
-MAKERS: dict[str, Callable[[RealProblem, Recipe], list[Given]]] = {"given": _given, "references": _references, "mutants": _mutants}
+MAKERS: dict[str, Callable[[RealProblem, Recipe], list[RawCandidate]]] = {
+    "given": _given,
+    "references": _references,
+    "mutants": _mutants,
+}
 SAMPLED = "sampled"  # a stage of its own: it needs a language model
 
 
-def suspects(problem: RealProblem, recipe: Recipe, sampled: Sequence[Given] = ()) -> list[Given]:
+def unlabelled_problems(
+    problem: RealProblem, recipe: Recipe, sampled: Sequence[RawCandidate] = ()
+) -> list[RawCandidate]:
     """A problem's candidates, no text twice."""
-    made = [one for maker in recipe.makers if maker in MAKERS for one in MAKERS[maker](problem, recipe)]
+    made = [one for maker in recipe.sources if maker in MAKERS for one in MAKERS[maker](problem, recipe)]
     return list({one.text: one for one in reversed([*made, *sampled]) if one.text.strip()}.values())[::-1]
 
 
@@ -143,7 +160,9 @@ def normal_form(text: str, domain: Domain) -> str:
         return " ".join(text.lower().split())
     try:
         tree = ast.parse(text)
-        return ast.dump(_Renamed(_local_names(tree, symtable.symtable(text, "<candidate>", "exec"))).visit(tree))
+        return ast.dump(
+            _Renamed(_local_names(tree, symtable.symtable(text, "<candidate>", "exec"))).visit(tree)
+        )
     except SyntaxError:
         return " ".join(text.split())
     except _UNREADABLE:
@@ -151,7 +170,19 @@ def normal_form(text: str, domain: Domain) -> str:
 
 
 # A program that mentions one of these can see what its variables are called.
-_TELLING = {"eval", "exec", "locals", "globals", "vars", "dir", "inspect", "__doc__", "__code__", "__annotations__", "_getframe"}
+_TELLING = {
+    "eval",
+    "exec",
+    "locals",
+    "globals",
+    "vars",
+    "dir",
+    "inspect",
+    "__doc__",
+    "__code__",
+    "__annotations__",
+    "_getframe",
+}
 
 
 def _local_names(tree: ast.AST, table: symtable.SymbolTable) -> dict[str, str]:
@@ -171,12 +202,23 @@ def _local_names(tree: ast.AST, table: symtable.SymbolTable) -> dict[str, str]:
         elif isinstance(node, ast.keyword) and node.arg is None:
             return {}
         elif not isinstance(node, ast.Name | ast.arg | ast.Constant):
-            values = [value for _, field in ast.iter_fields(node) for value in (field if isinstance(field, list) else [field])]
+            values = [
+                value
+                for _, field in ast.iter_fields(node)
+                for value in (field if isinstance(field, list) else [field])
+            ]
             fixed |= {value for value in values if isinstance(value, str)}
     if fixed & {"*", *_TELLING}:
         return {}
-    seen = [node.id if isinstance(node, ast.Name) else node.arg for node in ast.walk(tree) if isinstance(node, ast.Name | ast.arg)]
-    return {name: f"#{at}" for at, name in enumerate(dict.fromkeys(name for name in seen if name in local - fixed))}
+    seen = [
+        node.id if isinstance(node, ast.Name) else node.arg
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name | ast.arg)
+    ]
+    return {
+        name: f"#{at}"
+        for at, name in enumerate(dict.fromkeys(name for name in seen if name in local - fixed))
+    }
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
@@ -216,33 +258,44 @@ def distinct(candidates: Sequence[Candidate], domain: Domain) -> tuple[Candidate
 
 
 @dataclass(frozen=True)
-class Suspected:
+class UnlabelledProblem:
     """A problem, its unlabelled candidates and what it is for."""
 
     source: str
     problem: RealProblem
-    candidates: tuple[Given, ...]
+    candidates: tuple[RawCandidate, ...]
     use: Use
     strict: bool  # a reference that fails is an error, and not a flaw of the benchmark
 
 
-def labelled(suspected: Sequence[Suspected], sandbox: Sandbox, cache: LabelCache | None, most_tests: int) -> tuple[list[LabelledProblem], list[str]]:
+def labelled(
+    suspected: Sequence[UnlabelledProblem], sandbox: Sandbox, cache: LabelCache | None, most_tests: int
+) -> tuple[list[LabelledProblem], list[str]]:
     """Every candidate run or its answer checked; and the ids of problems left out because their own reference fails.
 
     Raises DataError where a strict source's reference fails, naming the test.
     """
-    suspected = [replace(one, problem=replace(one.problem, checks=_fewer(one.problem.checks, most_tests))) for one in suspected]
+    suspected = [
+        replace(one, problem=replace(one.problem, checks=_fewer(one.problem.checks, most_tests)))
+        for one in suspected
+    ]
     run = [one for one in suspected if not isinstance(one.problem.checks, Answer)]
     expected = _expected(run, sandbox, cache)
-    jobs = [(one, given) for one in run for given in (*(Given(text, "") for text in one.problem.references), *one.candidates)]
+    jobs = [
+        (one, given)
+        for one in run
+        for given in (*(RawCandidate(text, "") for text in one.problem.references), *one.candidates)
+    ]
     with progress("labelling programs", len(jobs)) as advance:
         results = run_cached([_program(one, given.text) for one, given in jobs], sandbox, cache, advance)
     of_problem: dict[str, list[Candidate]] = {one.problem.id: [] for one in suspected}
     for (one, given), got in zip(jobs, results, strict=True):
-        of_problem[one.problem.id].append(_judged(one, given, got, expected[one.problem.id], str(sandbox.isolation)))
+        of_problem[one.problem.id].append(
+            _judged(one, given, got, expected[one.problem.id], str(sandbox.isolation))
+        )
     for one in suspected:
         if isinstance(checks := one.problem.checks, Answer):
-            answered = [*(Given(text, "") for text in one.problem.references), *one.candidates]
+            answered = [*(RawCandidate(text, "") for text in one.problem.references), *one.candidates]
             of_problem[one.problem.id] = [_answered(given, checks.value) for given in answered]
     out: list[LabelledProblem] = []
     left_out = []
@@ -252,59 +305,108 @@ def labelled(suspected: Sequence[Suspected], sandbox: Sandbox, cache: LabelCache
         failing = [reference for reference in references if not reference.correct]
         if failing and one.strict:
             why = " ".join((failing[0].evidence or str(failing[0].error)).split())
-            raise DataError(f"data.sources.{one.source}: problem {problem.id!r}: its reference fails: {why}; correct the reference or the tests")
+            raise DataError(
+                f"data.sources.{one.source}: problem {problem.id!r}: its reference fails: {why}; correct the reference or the tests"
+            )
         if failing:
             left_out.append(problem.id)
         else:
-            out.append(LabelledProblem(problem.id, problem.domain, one.source, problem.topic, one.use, (problem.statement,), tuple(candidates)))
+            out.append(
+                LabelledProblem(
+                    problem.id,
+                    problem.domain,
+                    one.source,
+                    problem.topic,
+                    one.use,
+                    (problem.statement,),
+                    tuple(candidates),
+                )
+            )
     return out, left_out
 
 
 def _fewer(checks: Executable | Answer, most: int) -> Executable | Answer:
     match checks:
-        case Calls():
-            return replace(checks, arguments=checks.arguments[:most], values=checks.values[:most] if checks.values is not None else None)
-        case Streams():
-            return Streams(checks.inputs[:most], checks.outputs[:most])
+        case CallChecks():
+            return replace(
+                checks,
+                arguments=checks.arguments[:most],
+                values=checks.values[:most] if checks.values is not None else None,
+            )
+        case StdioChecks():
+            return StdioChecks(checks.inputs[:most], checks.outputs[:most])
     return checks  # a script is one run, however many tests it holds
 
 
-def _executable(one: Suspected) -> Executable:
+def _executable(one: UnlabelledProblem) -> Executable:
     assert not isinstance(one.problem.checks, Answer)
     return one.problem.checks
 
 
-def _program(one: Suspected, text: str) -> Program:
+def _program(one: UnlabelledProblem, text: str) -> Program:
     return _executable(one).program(text)
 
 
-def _expected(run: Sequence[Suspected], sandbox: Sandbox, cache: LabelCache | None) -> dict[str, tuple[str, ...]]:
+def _expected(
+    run: Sequence[UnlabelledProblem], sandbox: Sandbox, cache: LabelCache | None
+) -> dict[str, tuple[str, ...]]:
     """The results wanted of each problem; of calls without values those of the first reference."""
     oracles: dict[str, Program] = {}
     for one in run:
-        if isinstance(checks := one.problem.checks, Calls):
-            oracle = checks.oracle() or (checks.program(one.problem.references[0]) if one.problem.references else None)
+        if isinstance(checks := one.problem.checks, CallChecks):
+            oracle = checks.oracle() or (
+                checks.program(one.problem.references[0]) if one.problem.references else None
+            )
             if oracle is None:
-                raise DataError(f"data.sources.{one.source}: problem {one.problem.id!r} has calls without values and no reference that could give them")
+                raise DataError(
+                    f"data.sources.{one.source}: problem {one.problem.id!r} has calls without values and no reference that could give them"
+                )
             oracles[one.problem.id] = oracle
     results = dict(zip(oracles, run_cached(list(oracles.values()), sandbox, cache), strict=True))
     return {one.problem.id: wanted(_executable(one), results.get(one.problem.id)) for one in run}
 
 
-def _judged(one: Suspected, given: Given, got: Sequence[str], expected: Sequence[str], isolation: str) -> Candidate:
+def _judged(
+    one: UnlabelledProblem, given: RawCandidate, got: Sequence[str], expected: Sequence[str], isolation: str
+) -> Candidate:
     checks = _executable(one)
     label = compare(got, expected, isolation, checks.agree)
-    error = "wrong answer" if isinstance(checks, Script) and label.error == "AssertionError" else label.error
-    told = min((checks.told(call, result, expected[call]) for call, result in label.failures), key=len, default="")
+    error = (
+        "wrong answer"
+        if isinstance(checks, ScriptChecks) and label.error == "AssertionError"
+        else label.error
+    )
+    told = min(
+        (checks.told(call, result, expected[call]) for call, result in label.failures), key=len, default=""
+    )
     evidence = told if len(told) <= MOST_EVIDENCE else told[: MOST_EVIDENCE - 1] + "…"
     return Candidate(
-        given.text, label.correct, given.origin, given.line, label.passed, label.total, error, evidence, claimed=given.claimed, isolation=isolation
+        given.text,
+        label.correct,
+        given.origin,
+        given.line,
+        label.passed,
+        label.total,
+        error,
+        evidence,
+        claimed=given.claimed,
+        isolation=isolation,
     )
 
 
-def _answered(given: Given, answer: str) -> Candidate:
+def _answered(given: RawCandidate, answer: str) -> Candidate:
     mine = final_answer(given.text)
     correct = mine is not None and same_answer(mine, answer)
     error = None if correct else MISSING if mine is None else "wrong answer"
     evidence = "" if correct else "it gives no answer" if mine is None else f"it gives {mine}, not {answer}"
-    return Candidate(given.text, correct, given.origin, given.line, int(correct), 1, error, evidence[:MOST_EVIDENCE], claimed=given.claimed)
+    return Candidate(
+        given.text,
+        correct,
+        given.origin,
+        given.line,
+        int(correct),
+        1,
+        error,
+        evidence[:MOST_EVIDENCE],
+        claimed=given.claimed,
+    )

@@ -45,7 +45,15 @@ _OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Mod: (ast.FloorDiv,),
     ast.Pow: (ast.Mult,),
 }
-_BUILTINS = {"min": "max", "max": "min", "any": "all", "all": "any", "isalpha": "isalnum", "upper": "lower", "lower": "upper"}
+_BUILTINS = {
+    "min": "max",
+    "max": "min",
+    "any": "all",
+    "all": "any",
+    "isalpha": "isalnum",
+    "upper": "lower",
+    "lower": "upper",
+}
 
 # An operator looks at one node of the tree and yields edits: functions that change that node (or a list of statements) in place.
 Edit = Callable[[], None]
@@ -86,7 +94,9 @@ def _letter(node: ast.AST) -> Iterator[Edit]:
     """A string constant confused with its neighbour in the alphabet or with the empty string."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         if len(node.value) == 1 and node.value.isalpha():
-            yield lambda node=node: setattr(node, "value", chr(ord("a") + (ord(node.value.lower()) - ord("a") + 1) % 26))
+            yield lambda node=node: setattr(
+                node, "value", chr(ord("a") + (ord(node.value.lower()) - ord("a") + 1) % 26)
+            )
         elif node.value:
             yield lambda node=node: setattr(node, "value", "")
 
@@ -180,11 +190,15 @@ def _accumulator(node: ast.AST) -> Iterator[Edit]:
     for body in _bodies(node):
         for i, statement in enumerate(body):
             if isinstance(statement, ast.AugAssign):
-                yield lambda body=body, i=i, s=statement: body.__setitem__(i, ast.Assign([s.target], s.value, lineno=s.lineno))
+                yield lambda body=body, i=i, s=statement: body.__setitem__(
+                    i, ast.Assign([s.target], s.value, lineno=s.lineno)
+                )
 
 
 def _bodies(node: ast.AST) -> list[list[ast.stmt]]:
-    return [body for name in ("body", "orelse") if isinstance(body := getattr(node, name, None), list) and body]
+    return [
+        body for name in ("body", "orelse") if isinstance(body := getattr(node, name, None), list) and body
+    ]
 
 
 def _edge_case(node: ast.AST) -> Iterator[Edit]:
@@ -205,7 +219,11 @@ def _unconditional(node: ast.AST) -> Iterator[Edit]:
     """The test dropped: what was done sometimes is done always."""
     for body in _bodies(node):
         for i, statement in enumerate(body):
-            if isinstance(statement, ast.If) and not statement.orelse and not isinstance(statement.body[0], ast.Return):
+            if (
+                isinstance(statement, ast.If)
+                and not statement.orelse
+                and not isinstance(statement.body[0], ast.Return)
+            ):
                 yield lambda body=body, i=i, s=statement: body.__setitem__(slice(i, i + 1), s.body)
     if isinstance(node, ast.comprehension) and node.ifs:
         yield lambda node=node: node.ifs.pop()
@@ -216,7 +234,9 @@ def _forgotten(node: ast.AST) -> Iterator[Edit]:
     for body in _bodies(node):
         if len(body) > 1:
             for i, statement in enumerate(body):
-                if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and not isinstance(node, ast.FunctionDef):
+                if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr) and not isinstance(
+                    node, ast.FunctionDef
+                ):
                     yield lambda body=body, i=i: body.pop(i)
 
 
@@ -276,7 +296,9 @@ def _sites(tree: ast.AST, operator: Operator) -> list[tuple[int, int]]:
 
 def _first_difference(before: str, after: str) -> int:
     old, new = before.split("\n"), after.split("\n")
-    same = next((i for i, (x, y) in enumerate(zip(old, new, strict=False)) if x != y), min(len(old), len(new)))
+    same = next(
+        (i for i, (x, y) in enumerate(zip(old, new, strict=False)) if x != y), min(len(old), len(new))
+    )
     return min(same + 1, len(new))
 
 
@@ -309,7 +331,12 @@ def _apply(left: int, operator: str, right: int) -> int:
     return {"+": left + right, "-": left - right, "*": left * right}[operator]
 
 
-def work_out(steps: tuple[Step, ...], values: dict[str, int], slip: tuple[int, str] | None = None, rng: Random | None = None) -> list[Line]:
+def work_out(
+    steps: tuple[Step, ...],
+    values: dict[str, int],
+    slip: tuple[int, str] | None = None,
+    rng: Random | None = None,
+) -> list[Line]:
     """The lines of a solution. `slip` = (step index, mutation) changes one step; later steps go on from its result."""
     known, lines = dict(values), []
     for i, step in enumerate(steps):
@@ -343,7 +370,9 @@ def _operand(name: str, known: dict[str, int]) -> int:
 STEP_MUTATIONS = ("arithmetic", "operator", "quantity", "swapped", "forgotten")
 
 
-def solution_mutants(steps: tuple[Step, ...], values: dict[str, int], rng: Random, per_step: int = 2) -> list[Mutant]:
+def solution_mutants(
+    steps: tuple[Step, ...], values: dict[str, int], rng: Random, per_step: int = 2
+) -> list[Mutant]:
     """Worked solutions with one slip each, without repeats; numbers stay within 0..199 as a careful writer's would."""
     right = work_out(steps, values)
     seen, mutants = {write_solution(right)}, []

@@ -16,7 +16,7 @@ from corpo.data.execution.split_asserts import Splitter, holds, read_value
 
 
 @dataclass(frozen=True)
-class Calls:
+class CallChecks:
     """Function calls. `values` are what they should give; where they are not known, the first reference solution's are taken."""
 
     entry: str  # an expression that gives the function, such as "f" or "Solution().solve"
@@ -35,7 +35,10 @@ class Calls:
         """A program whose results are the values wanted, written as the sandbox writes them."""
         if self.values is None:
             return None
-        return Program(f"VALUES = {list(self.values)!r}\ndef f(i):\n    return VALUES[i]", tuple((i,) for i in range(len(self.values))))
+        return Program(
+            f"VALUES = {list(self.values)!r}\ndef f(i):\n    return VALUES[i]",
+            tuple((i,) for i in range(len(self.values))),
+        )
 
     def agree(self, got: str, wanted: str) -> bool:
         """Equal, but for tuples in place of lists and for the last digits of floats, which JSON cannot tell or keep.
@@ -62,12 +65,14 @@ _HOLDS = "?"  # before a condition, among the results wanted
 
 
 @dataclass(frozen=True)
-class Script:
+class ScriptChecks:
     """Assertions over what a program defines, each a test of its own; made by `assertions`."""
 
     source: str
     tests: tuple[str, ...]
-    conditions: tuple[str, ...]  # on the value that each test hands over; "" where it has to report by itself that it passed
+    conditions: tuple[
+        str, ...
+    ]  # on the value that each test hands over; "" where it has to report by itself that it passed
 
     def __post_init__(self) -> None:
         _paired("test", len(self.tests), "condition", len(self.conditions))
@@ -82,11 +87,13 @@ class Script:
 
     def told(self, call: int, got: str, wanted: str) -> str:
         test = self.tests[call]
-        return f"{test} fails" if got == "!AssertionError" or got.startswith("=") else f"{test} {_ending(got)}"
+        return (
+            f"{test} fails" if got == "!AssertionError" or got.startswith("=") else f"{test} {_ending(got)}"
+        )
 
 
 @dataclass(frozen=True)
-class Streams:
+class StdioChecks:
     """Whole runs: standard input and the output wanted, compared word by word."""
 
     inputs: tuple[str, ...]
@@ -106,7 +113,11 @@ class Streams:
 
     def told(self, call: int, got: str, wanted: str) -> str:
         asked = f"on the input {self.inputs[call].strip()!r}"
-        return f"{asked} it prints {got[1:].strip()!r}, not {wanted[1:].strip()!r}" if got.startswith("=") else f"{asked} it {_ending(got)}"
+        return (
+            f"{asked} it prints {got[1:].strip()!r}, not {wanted[1:].strip()!r}"
+            if got.startswith("=")
+            else f"{asked} it {_ending(got)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,7 @@ class Answer:
     value: str
 
 
-Executable = Calls | Script | Streams
+Executable = CallChecks | ScriptChecks | StdioChecks
 Checks = Executable | Answer
 
 
@@ -173,12 +184,21 @@ def _same_word(mine: str, theirs: str) -> bool:
 
 
 _SET_UP = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign),
+    *(
+        ast.FunctionDef,
+        ast.AsyncFunctionDef,
+        ast.ClassDef,
+        ast.Import,
+        ast.ImportFrom,
+        ast.Assign,
+        ast.AnnAssign,
+        ast.AugAssign,
+    ),
     *(ast.Pass, ast.Return, ast.Global),
 )
 
 
-def assertions(source: str, run: str = "") -> Script:
+def assertions(source: str, run: str = "") -> ScriptChecks:
     """The tests of a script, each reported on its own, failed ones leaving the others alone.
 
     A test is a statement that asserts or uses a function of the script, on the script's top level or in the function that `run` calls, such
@@ -189,7 +209,11 @@ def assertions(source: str, run: str = "") -> Script:
     tree = ast.parse(source)
     bodies = [tree.body]
     if run:
-        bodies = [node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == run.partition("(")[0]]
+        bodies = [
+            node.body
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and node.name == run.partition("(")[0]
+        ]
         tree.body += ast.parse(run).body
     if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
         raise ValueError("there is no assert in the tests")
@@ -207,14 +231,20 @@ def assertions(source: str, run: str = "") -> Script:
                 tests.append(ast.unparse(statement))
                 conditions.append("" if asked is None else asked[1])
     if not tests:
-        where = f"in a function {run.partition('(')[0]!r}" if run else "outside a function, where it would run; call your test functions, too"
+        where = (
+            f"in a function {run.partition('(')[0]!r}"
+            if run
+            else "outside a function, where it would run; call your test functions, too"
+        )
         raise ValueError(f"there is no assert {where}")
-    return Script(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests), tuple(conditions))
+    return ScriptChecks(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests), tuple(conditions))
 
 
 def _reported(number: int, test: ast.stmt | ast.expr) -> ast.Try:
     """A test that hands over an expression's value, or that runs a statement and reports whether it raised."""
-    frame = ast.parse(f"try:\n    __value__({number})\nexcept BaseException:\n    __failed__({number})\nelse:\n    __passed__({number})").body[0]
+    frame = ast.parse(
+        f"try:\n    __value__({number})\nexcept BaseException:\n    __failed__({number})\nelse:\n    __passed__({number})"
+    ).body[0]
     assert isinstance(frame, ast.Try)
     if isinstance(test, ast.stmt):
         frame.body = [test]
@@ -229,10 +259,10 @@ def _reported(number: int, test: ast.stmt | ast.expr) -> ast.Try:
 def wanted(checks: Executable, oracle: Sequence[str] | None) -> tuple[str, ...]:
     """The results that a correct program gives; `oracle` is what the oracle or the reference gave, for calls."""
     match checks:
-        case Calls():
+        case CallChecks():
             assert oracle is not None
             return tuple(oracle)
-        case Script(conditions=conditions):
+        case ScriptChecks(conditions=conditions):
             return tuple(_HOLDS + condition if condition else PASSED for condition in conditions)
-        case Streams(outputs=outputs):
+        case StdioChecks(outputs=outputs):
             return tuple("=" + text for text in outputs)

@@ -12,16 +12,13 @@ from typing import Any
 from filelock import FileLock
 
 from corpo.data.execution.sandbox import VERSION, Program, Sandbox
+from corpo.utils.errors import DataError
 from corpo.utils.files import append_jsonl, hash_of, read_jsonl, write_jsonl
 
 Calls = tuple[tuple[Any, ...], ...]
 Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the results wanted
 Advance = Callable[[int], None]
 _CHUNK = 480  # programs between two writes of the cache
-
-
-class LabelError(RuntimeError):
-    """A reference solution fails on its own tests."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,9 @@ class Label:
     passed: int
     total: int
     error: str | None
-    failures: tuple[tuple[int, str], ...]  # (which call, what came of it), results as `Sandbox.run` gives them
+    failures: tuple[
+        tuple[int, str], ...
+    ]  # (which call, what came of it), results as `Sandbox.run` gives them
     isolation: str
 
     @property
@@ -57,9 +56,16 @@ class LabelCache:
             append_jsonl(self.path, {"key": key, "results": list(results)})
 
 
-def run_cached(programs: Sequence[Program], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None) -> list[tuple[str, ...]]:
+def run_cached(
+    programs: Sequence[Program], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
+) -> list[tuple[str, ...]]:
     """`sandbox.run`, each different program once, and none that the cache knows."""
-    keys = [hash_of([VERSION, p.source, repr(p.calls), p.mode, p.entry, sandbox.cpu_seconds, sandbox.isolation], 32) for p in programs]
+    keys = [
+        hash_of(
+            [VERSION, p.source, repr(p.calls), p.mode, p.entry, sandbox.cpu_seconds, sandbox.isolation], 32
+        )
+        for p in programs
+    ]
     known = dict(cache.known) if cache else {}
     missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in known}
     if advance:
@@ -67,7 +73,9 @@ def run_cached(programs: Sequence[Program], sandbox: Sandbox, cache: LabelCache 
     todo = list(missing.items())
     for start in range(0, len(todo), _CHUNK):
         chunk = todo[start : start + _CHUNK]
-        for (key, _), results in zip(chunk, sandbox.run([program for _, program in chunk], advance), strict=True):
+        for (key, _), results in zip(
+            chunk, sandbox.run([program for _, program in chunk], advance), strict=True
+        ):
             known[key] = list(results)
             if cache:
                 cache.add(key, results)
@@ -75,25 +83,42 @@ def run_cached(programs: Sequence[Program], sandbox: Sandbox, cache: LabelCache 
 
 
 def expected_outputs(
-    references: Sequence[tuple[str, Calls]], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
+    references: Sequence[tuple[str, Calls]],
+    sandbox: Sandbox,
+    cache: LabelCache | None,
+    advance: Advance | None = None,
 ) -> list[tuple[str, ...]]:
-    """The results of each reference on its calls. Raises LabelError where a reference gives no value."""
+    """The results of each reference on its calls. Raises DataError where a reference gives no value."""
     outputs = run_cached([Program(source, calls) for source, calls in references], sandbox, cache, advance)
     for (source, calls), results in zip(references, outputs, strict=True):
         for call, result in zip(calls, results, strict=True):
             if not result.startswith("="):
-                raise LabelError(f"reference solution fails with {result[1:]} on f{call!r}:\n{source}")
+                raise DataError(f"reference solution fails with {result[1:]} on f{call!r}:\n{source}")
     return outputs
 
 
-def label_programs(jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None) -> list[Label]:
+def label_programs(
+    jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
+) -> list[Label]:
     """A label for every (source, calls, expected results). Expected values are compared here and never enter the sandbox."""
     outputs = run_cached([Program(source, calls) for source, calls, _ in jobs], sandbox, cache, advance)
-    return [compare(results, expected, str(sandbox.isolation)) for results, (_, _, expected) in zip(outputs, jobs, strict=True)]
+    return [
+        compare(results, expected, str(sandbox.isolation))
+        for results, (_, _, expected) in zip(outputs, jobs, strict=True)
+    ]
 
 
-def compare(results: Sequence[str], expected: Sequence[str], isolation: str, agree: Callable[[str, str], bool] = operator.eq) -> Label:
-    failures = tuple((i, got) for i, (got, wanted) in enumerate(zip(results, expected, strict=True)) if not agree(got, wanted))
+def compare(
+    results: Sequence[str],
+    expected: Sequence[str],
+    isolation: str,
+    agree: Callable[[str, str], bool] = operator.eq,
+) -> Label:
+    failures = tuple(
+        (i, got)
+        for i, (got, wanted) in enumerate(zip(results, expected, strict=True))
+        if not agree(got, wanted)
+    )
     error = None
     if failures:
         first = failures[0][1]

@@ -22,8 +22,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from corpo.utils.errors import SandboxError
+
 _WORKER = Path(__file__).with_name("worker.py")
-_UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--mount-proc", "--ipc")
+_UNSHARE = (
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--net",
+    "--mount-proc",
+    "--ipc",
+)
 _BATCH = 48
 VERSION = 4  # raise when results could differ: part of every cached label's key
 
@@ -31,10 +43,6 @@ VERSION = 4  # raise when results could differ: part of every cached label's key
 class Isolation(StrEnum):
     process = "process"  # scrubbed environment, own session and directory, resource limits
     namespaces = "namespaces"  # beside these, own process, network, mount and IPC namespaces
-
-
-class SandboxError(RuntimeError):
-    """The sandbox cannot be had as asked for."""
 
 
 class Mode(StrEnum):
@@ -59,7 +67,9 @@ class Program:
 def available_isolation() -> Isolation:
     """The strongest level that works on this machine; probed once."""
     try:
-        probe = subprocess.run([*_UNSHARE, sys.executable, "-I", "-S", "-c", "pass"], capture_output=True, timeout=20)
+        probe = subprocess.run(
+            [*_UNSHARE, sys.executable, "-I", "-S", "-c", "pass"], capture_output=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return Isolation.process
     return Isolation.namespaces if probe.returncode == 0 else Isolation.process
@@ -87,7 +97,9 @@ class Sandbox:
             )
         self.isolation = self.isolation or available
 
-    def run(self, programs: Sequence[Program], advance: Callable[[int], None] | None = None) -> list[tuple[str, ...]]:
+    def run(
+        self, programs: Sequence[Program], advance: Callable[[int], None] | None = None
+    ) -> list[tuple[str, ...]]:
         """One text per call of each program, in order: "=" + canonical repr, or "!" + an error class."""
         batches = [programs[start : start + _BATCH] for start in range(0, len(programs), _BATCH)]
 

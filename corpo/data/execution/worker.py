@@ -38,7 +38,7 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
-MOST_OUTPUT = 1 << 20  # bytes of results per program
+MAX_OUTPUT_BYTES = 1 << 20  # bytes of results per program
 MOST_ITEMS = 20_000  # values within one result
 MOST_PROCESSES = 16  # of one program, at a look
 LOOK = 0.1  # seconds between two looks at what a program has started
@@ -61,9 +61,19 @@ def encode(value: Any, left: list[int]) -> str:
         raise ValueError("value too large")
     if kind is list or kind is tuple:
         inner = ", ".join([encode(item, left) for item in kind.__iter__(value)])
-        return "[" + inner + "]" if kind is list else "(" + inner + ("," if kind.__len__(value) == 1 else "") + ")"
+        return (
+            "[" + inner + "]"
+            if kind is list
+            else "(" + inner + ("," if kind.__len__(value) == 1 else "") + ")"
+        )
     if kind is dict:
-        return "{" + ", ".join(sorted([encode(key, left) + ": " + encode(item, left) for key, item in dict.items(value)])) + "}"
+        return (
+            "{"
+            + ", ".join(
+                sorted([encode(key, left) + ": " + encode(item, left) for key, item in dict.items(value)])
+            )
+            + "}"
+        )
     if kind is set or kind is frozenset:
         inner = ", ".join(sorted([encode(item, left) for item in value]))
         return "frozenset({" + inner + "})" if kind is frozenset else "{" + inner + "}" if inner else "set()"
@@ -78,7 +88,9 @@ def plain_kind(value: Any) -> Any:
     if kind in VIEWS:
         return set
     for base in PLAIN:
-        if issubclass(kind, base) and (kind.__eq__ is base.__eq__ or (kind.__module__ == "collections" and base is dict)):  # Counter, OrderedDict
+        if issubclass(kind, base) and (
+            kind.__eq__ is base.__eq__ or (kind.__module__ == "collections" and base is dict)
+        ):  # Counter, OrderedDict
             return base
     raise TypeError("not a plain value")
 
@@ -86,7 +98,15 @@ def plain_kind(value: Any) -> Any:
 class Speaker:
     """Writes reports down the pipe, numbered, each behind the nonce; holds what it needs, lest a program replaces it. Forked copies are mute."""
 
-    def __init__(self, out: int, nonce: str, _write: Any = os.write, _dumps: Any = json.dumps, _info: Any = sys.exc_info, _pid: Any = os.getpid) -> None:
+    def __init__(
+        self,
+        out: int,
+        nonce: str,
+        _write: Any = os.write,
+        _dumps: Any = json.dumps,
+        _info: Any = sys.exc_info,
+        _pid: Any = os.getpid,
+    ) -> None:
         me = _pid()
 
         def say(at: int | None, text: str) -> None:
@@ -129,7 +149,9 @@ def define(source: str, entry: str, scope: dict[str, Any]) -> None:
 
 def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
     """Every call's text, one after the other, so that a late crash keeps the early ones."""
-    arguments = [ast.literal_eval(call) for call in calls]  # before the program runs: each call has objects of its own
+    arguments = [
+        ast.literal_eval(call) for call in calls
+    ]  # before the program runs: each call has objects of its own
     get, exceptions = compile(entry, "<entry>", "eval"), EXCEPTIONS
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
@@ -159,7 +181,13 @@ def run_script(source: str, entry: str, calls: list[str], speaker: Speaker) -> N
         return speaker.end("!not a program")
     except EXCEPTIONS as error:
         return speaker.end("!" + type(error).__name__)
-    tests = {**scope, "__name__": "__main__", "__value__": speaker.value, "__passed__": speaker.passed, "__failed__": speaker.failed}
+    tests = {
+        **scope,
+        "__name__": "__main__",
+        "__value__": speaker.value,
+        "__passed__": speaker.passed,
+        "__failed__": speaker.failed,
+    }
     try:
         exec(compile(entry, "<tests>", "exec"), tests)
     except EXCEPTIONS as error:
@@ -203,8 +231,17 @@ RUN = {"function": run_function, "script": run_script, "stream": run_stream}
 
 # Landlock's system calls and access rights (linux/landlock.h); calls of this age have one number on every architecture.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
-EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_BLOCK = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 6, 1 << 11
-OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # rights that a file, not only a folder, can have
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_BLOCK = (
+    1 << 0,
+    1 << 1,
+    1 << 2,
+    1 << 3,
+    1 << 6,
+    1 << 11,
+)
+OF_FILES = (
+    EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15
+)  # rights that a file, not only a folder, can have
 KNOWN_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by version; 16 from 5 on
 TCP, ELSEWHERE = 0b11, 0b11  # bind and connect; abstract sockets and signals beyond the domain
 
@@ -216,11 +253,32 @@ def ruleset(room: str) -> int | None:
         return None
     rights = (1 << KNOWN_RIGHTS.get(version, 16)) - 1
     handled = struct.pack("QQQ", rights, TCP if version >= 4 else 0, ELSEWHERE if version >= 6 else 0)
-    rules: int = LIBC.syscall(CREATE_RULESET, handled, ctypes.c_size_t(8 if version < 4 else 16 if version < 6 else 24), 0)
+    rules: int = LIBC.syscall(
+        CREATE_RULESET, handled, ctypes.c_size_t(8 if version < 4 else 16 if version < 6 else 24), 0
+    )
     library = os.path.dirname(os.__file__)
-    modules = [os.path.join(library, name) for name in os.listdir(library) if name not in ("site-packages", "dist-packages")]
-    allowed = [(path, READ_FILE | READ_DIR) for path in (*modules, "/lib", "/lib64", "/usr/lib", "/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom")]
-    allowed += [(library, READ_DIR), ("/dev/null", READ_FILE | WRITE_FILE), (room, rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK))]
+    modules = [
+        os.path.join(library, name)
+        for name in os.listdir(library)
+        if name not in ("site-packages", "dist-packages")
+    ]
+    allowed = [
+        (path, READ_FILE | READ_DIR)
+        for path in (
+            *modules,
+            "/lib",
+            "/lib64",
+            "/usr/lib",
+            "/etc/localtime",
+            "/usr/share/zoneinfo",
+            "/dev/urandom",
+        )
+    ]
+    allowed += [
+        (library, READ_DIR),
+        ("/dev/null", READ_FILE | WRITE_FILE),
+        (room, rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK)),
+    ]
     for path, access in allowed:
         if os.path.exists(path):
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -332,7 +390,9 @@ def sweep(child: int) -> int:
         if looked:  # most children are about to end when their pipe closes
             with contextlib.suppress(ProcessLookupError):  # already gone, or it left its group
                 os.killpg(child, signal.SIGKILL)
-            for pid in (-1,) if os.getpid() == 1 else descendants():  # as the first process of a namespace, all others at once
+            for pid in (
+                (-1,) if os.getpid() == 1 else descendants()
+            ):  # as the first process of a namespace, all others at once
                 with contextlib.suppress(ProcessLookupError):  # ended between the look and the kill
                     os.kill(pid, signal.SIGKILL)
         looked = True
@@ -370,14 +430,22 @@ def judge(program: dict[str, Any], rules: int | None, limits: dict[str, Any]) ->
         os.write(streams[0], text.encode(errors="replace"))
         os.lseek(streams[0], 0, os.SEEK_SET)
         [said] = fork(program, [text], rules, **limits, streams=streams)
-        texts.append(said + os.pread(streams[1], MOST_OUTPUT, 0).decode(errors="replace") if said == "=" else said)
+        texts.append(
+            said + os.pread(streams[1], MAX_OUTPUT_BYTES, 0).decode(errors="replace") if said == "=" else said
+        )
         for stream in streams:
             os.close(stream)
     return texts
 
 
 def fork(
-    program: dict[str, Any], calls: list[str], rules: int | None, memory: int, cpu_seconds: float, seconds: float, streams: tuple[int, ...] = ()
+    program: dict[str, Any],
+    calls: list[str],
+    rules: int | None,
+    memory: int,
+    cpu_seconds: float,
+    seconds: float,
+    streams: tuple[int, ...] = (),
 ) -> list[str]:
     """Run a program in a child of its own, on these standard streams; whatever is left of it afterwards is killed or deleted."""
     read_end, write_end = os.pipe()
@@ -414,7 +482,7 @@ def fork(
         if not chunk:
             break
         data += chunk
-        if len(data) > MOST_OUTPUT:
+        if len(data) > MAX_OUTPUT_BYTES:
             end = "output limit"
             break
     os.close(read_end)
@@ -433,7 +501,13 @@ def reports(data: bytes, nonce: bytes, calls: int, end: str) -> list[str]:
             at, text = json.loads(line.removeprefix(nonce))
         except (ValueError, TypeError, RecursionError):
             at, text = -1, ""
-        if not line.startswith(nonce) or not isinstance(text, str) or text[:1] not in ("=", "!") or len(texts) == calls or at not in (None, len(texts)):
+        if (
+            not line.startswith(nonce)
+            or not isinstance(text, str)
+            or text[:1] not in ("=", "!")
+            or len(texts) == calls
+            or at not in (None, len(texts))
+        ):
             return ["!tampered"] * calls
         if at is None:
             return texts + [text] * (calls - len(texts))

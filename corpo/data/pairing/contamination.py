@@ -25,11 +25,17 @@ def runs(texts: Iterable[str], length: int) -> set[tuple[str, ...]]:
     found = set()
     for text in texts:
         words = _WORD.findall(text.lower())
-        found |= {tuple(words[at : at + length]) for at in range(max(len(words) - length + 1, 1))} if words else set()
+        found |= (
+            {tuple(words[at : at + length]) for at in range(max(len(words) - length + 1, 1))}
+            if words
+            else set()
+        )
     return found
 
 
-def overlaps(trained: Sequence[LabelledProblem], evaluated: Sequence[LabelledProblem], length: int) -> list[Overlap]:
+def overlaps(
+    trained: Sequence[LabelledProblem], evaluated: Sequence[LabelledProblem], length: int
+) -> list[Overlap]:
     """At most one for each training problem: the first evaluation problem whose statement has `length` words in a row with its own."""
     seen: dict[tuple[str, ...], str] = {}
     for problem in evaluated:

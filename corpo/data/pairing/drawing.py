@@ -14,7 +14,10 @@ from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
 TRAIN, VALIDATION = "train", "validation"
 # Pairs of validation problems that training never has, for its learning curves: nothing is chosen by them.
-WATCHED = {Kind.both_wrong: f"{VALIDATION}_{Kind.both_wrong}", Kind.both_correct: f"{VALIDATION}_{Kind.both_correct}"}
+MONITORED_SPLITS = {
+    Kind.both_wrong: f"{VALIDATION}_{Kind.both_wrong}",
+    Kind.both_correct: f"{VALIDATION}_{Kind.both_correct}",
+}
 # The six splits of the published table, in its order, then ours: new problems of the families that RL trained on.
 TABLE_SPLITS = (
     "code_first_correct",
@@ -25,20 +28,22 @@ TABLE_SPLITS = (
     "math_second_correct",
 )
 EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
-SMALL, MARK = 30, "†"  # a split with fewer problems is marked: its interval says little
+SMALL_SPLIT, SMALL_SPLIT_MARK = 30, "†"  # a split with fewer problems is marked: its interval says little
 _DRAWS = 8  # looked at for one whose longer side is the one that a split has less of
 EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources name their own
 
 
 def is_evaluation(split: str) -> bool:
-    return split not in (TRAIN, VALIDATION, *WATCHED.values())
+    return split not in (TRAIN, VALIDATION, *MONITORED_SPLITS.values())
 
 
 def split_name(prefix: str, pair: Pair) -> str:
     return f"{prefix}_{pair.kind}"
 
 
-def evaluation_pairs(problems: Sequence[LabelledProblem], bank: Bank, count: int, seed: int) -> list[tuple[str, Pair]]:
+def evaluation_pairs(
+    problems: Sequence[LabelledProblem], bank: Bank, count: int, seed: int
+) -> list[tuple[str, Pair]]:
     """`count` unordered pairs for each (prefix, kind group), both orders of each, as (split, pair).
 
     Exactly-one-correct pairs give one prompt to the first-correct and one to the second-correct split; homogeneous pairs give
@@ -64,11 +69,20 @@ def evaluation_pairs(problems: Sequence[LabelledProblem], bank: Bank, count: int
     return out
 
 
-def learning_pairs(
-    problems: Sequence[LabelledProblem], split: str, count: int, seed: int, both_wrong: float = 0.0, both_correct: float = 0.0
+def train_pairs(
+    problems: Sequence[LabelledProblem],
+    split: str,
+    count: int,
+    seed: int,
+    both_wrong: float = 0.0,
+    both_correct: float = 0.0,
 ) -> list[tuple[str, Pair]]:
     """Training or validation pairs, both orders of each: exactly one correct, but for shares with none or two."""
-    shares = {Kind.first_correct: 1 - both_wrong - both_correct, Kind.both_wrong: both_wrong, Kind.both_correct: both_correct}
+    shares = {
+        Kind.first_correct: 1 - both_wrong - both_correct,
+        Kind.both_wrong: both_wrong,
+        Kind.both_correct: both_correct,
+    }
     pairs = []
     for kind, share in shares.items():
         rng = Random(f"{seed}/{split}" + ("" if kind is Kind.first_correct else f"/{kind}"))
@@ -76,9 +90,12 @@ def learning_pairs(
     return [(split, order) for pair in pairs for order in (pair, pair.swapped())]
 
 
-def watched_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> list[tuple[str, Pair]]:
+def monitored_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> list[tuple[str, Pair]]:
     """Pairs with none or two correct, both orders of each: half as many of either as of validation pairs."""
-    found = [(split, draw_pairs(problems, kind, max(1, count // 2), Random(f"{seed}/{split}"))) for kind, split in WATCHED.items()]
+    found = [
+        (split, draw_pairs(problems, kind, max(1, count // 2), Random(f"{seed}/{split}")))
+        for kind, split in MONITORED_SPLITS.items()
+    ]
     return [(split, order) for split, pairs in found for pair in pairs for order in (pair, pair.swapped())]
 
 
@@ -91,7 +108,9 @@ def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng:
     rng.shuffle(streams)
     seen: set[str] = set()
     pairs: list[Pair] = []
-    tilt = misses = 0  # how much more often the first candidate was the longer one; draws in a row without a new pair
+    tilt = misses = (
+        0  # how much more often the first candidate was the longer one; draws in a row without a new pair
+    )
     for stream in cycle(streams) if streams else ():
         drawn = [pair for pair in islice(stream, _DRAWS if tilt else 1) if pair and pair.id not in seen]
         if drawn:
@@ -106,7 +125,9 @@ def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng:
             return pairs
         if misses > 200 * len(streams):  # every family has run dry
             break
-    raise ValueError(f"data: only {len(pairs)} different {kind} pairs could be made of {len(problems)} problems, {count} were asked for")
+    raise ValueError(
+        f"data: only {len(pairs)} different {kind} pairs could be made of {len(problems)} problems, {count} were asked for"
+    )
 
 
 def _by_family(problems: Iterable[LabelledProblem]) -> dict[str, list[LabelledProblem]]:

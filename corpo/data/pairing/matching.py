@@ -35,8 +35,10 @@ def distance(a: Candidate, b: Candidate) -> float:
     return (max(lengths) - min(lengths)) / max(*lengths, 1) + 1 - words + _CRASH * crashes
 
 
-def matched_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, most_of_problem: int, seed: str) -> list[Pair]:
-    """Up to `count` pairs of a kind, problem by problem in turn; no candidate twice, and at most `most_of_problem` of one problem.
+def matched_pairs(
+    problems: Sequence[LabelledProblem], kind: Kind, count: int, max_pairs_per_problem: int, seed: str
+) -> list[Pair]:
+    """Up to `count` pairs of a kind, problem by problem in turn; no candidate twice, and at most `max_pairs_per_problem` of one problem.
 
     For `Kind.first_correct` the correct one is A; add the swapped pairs for the other order.
     """
@@ -47,7 +49,7 @@ def matched_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, m
     used: list[set[str]] = [set() for _ in order]
     pairs: list[Pair] = []
     tilt = 0  # how much more often the first candidate was the longer one
-    for _ in range(most_of_problem):
+    for _ in range(max_pairs_per_problem):
         for problem, mine, taken in zip(order, options, used, strict=True):
             if len(pairs) == count:
                 return pairs
@@ -57,7 +59,9 @@ def matched_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, m
                 tilt += longer(a, b) if kind is Kind.first_correct else 0
                 taken |= {a.text, b.text}
                 statement = rng.choice(problem.statements)
-                pairs.append(Pair(Problem(problem.id, problem.domain, problem.family, problem.topic, statement), a, b))
+                pairs.append(
+                    Pair(Problem(problem.id, problem.domain, problem.family, problem.topic, statement), a, b)
+                )
     return pairs
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpo.data.execution.checks import Checks
-from corpo.data.store import DataError
 from corpo.task import Domain
+from corpo.utils.errors import DataError
 
 if TYPE_CHECKING:
     from corpo.config import SourceConfig
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Given:
+class RawCandidate:
     """A program or worked solution that came with a problem or was made for it, not checked yet."""
 
     text: str
@@ -38,7 +38,7 @@ class RealProblem:
     statement: str  # what the verifier reads
     checks: Checks
     references: tuple[str, ...] = ()  # said to be correct; checked like all others
-    given: tuple[Given, ...] = ()
+    given: tuple[RawCandidate, ...] = ()
     topic: str = ""  # difficulty or subject, where the source tells
     prompt: str = ""  # what a program continues, for models that complete; "" where a program stands alone
     starter: str = ""  # goes before a continuation, to make it a program: the prompt without its docstring
@@ -48,15 +48,21 @@ class RealProblem:
 class Source:
     """A registered source: `read` makes problems of rows, one row at a time."""
 
-    read: Callable[[Row], RealProblem | None]  # None leaves a row out, such as one whose statement is an image
+    read: Callable[
+        [Row], RealProblem | None
+    ]  # None leaves a row out, such as one whose statement is an image
     licence: str
-    rows: Callable[[SourceConfig], Iterable[tuple[str, Row]]] = field(default=lambda config: rows_of(config))  # (where it stands, row)
+    rows: Callable[[SourceConfig], Iterable[tuple[str, Row]]] = field(
+        default=lambda config: rows_of(config)
+    )  # (where it stands, row)
 
 
 SOURCES: dict[str, Source] = {}
 
 
-def register_source(name: str, licence: str, rows: Callable[[SourceConfig], Iterable[tuple[str, Row]]] | None = None) -> Callable[..., Any]:
+def register_source(
+    name: str, licence: str, rows: Callable[[SourceConfig], Iterable[tuple[str, Row]]] | None = None
+) -> Callable[..., Any]:
     """Decorator: make a function that reads one row a source that configs can name. `rows` finds the rows otherwise than `rows_of`."""
 
     def register(read: Callable[[Row], RealProblem | None]) -> Callable[[Row], RealProblem | None]:
@@ -92,7 +98,9 @@ def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise DataError(f"{path}, row {number}: not JSON ({error}); a .jsonl file holds one JSON object a line") from None
+                raise DataError(
+                    f"{path}, row {number}: not JSON ({error}); a .jsonl file holds one JSON object a line"
+                ) from None
             if not isinstance(row, dict):
                 raise DataError(f"{path}, row {number}: expected a JSON object, found {type(row).__name__}")
             yield f"{path}, row {number}", row
@@ -102,7 +110,9 @@ def _hub_rows(config: SourceConfig) -> Iterator[tuple[str, Row]]:
     from datasets import load_dataset
 
     if config.hub is None:
-        raise DataError("data.sources: name a file (path=...) or a data set of the hub (hub=...) for a source")
+        raise DataError(
+            "data.sources: name a file (path=...) or a data set of the hub (hub=...) for a source"
+        )
     where = f"{config.hub}@{config.revision or 'main'}"
     try:
         if config.files:  # data sets that come with a loading script, which nothing runs any more: their plain files are read

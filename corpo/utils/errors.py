@@ -1,0 +1,35 @@
+"""The errors that a user can remedy. The command line prints each as one line and exits with code 2."""
+
+from __future__ import annotations
+
+
+class CorpoError(Exception):
+    """Base of all errors whose message is meant for the user: it names what is wrong, where, and the remedy."""
+
+
+class ConfigError(CorpoError, ValueError):
+    """An option is unknown, out of range, or does not go with another option."""
+
+
+class DataError(CorpoError, ValueError):
+    """Problems, pairs, labels or the records of a study are missing, damaged or unusable."""
+
+
+class SandboxError(CorpoError):
+    """The sandbox cannot run programs on this machine."""
+
+
+class ModelError(CorpoError):
+    """A model cannot be found or loaded."""
+
+
+class EngineError(CorpoError):
+    """A rollout engine cannot start, or it samples with other weights than the trainer's."""
+
+
+class NonFiniteError(CorpoError):
+    """A value of a training step is NaN or infinite. The weights have not changed."""
+
+
+class StorageError(CorpoError, OSError):
+    """A file cannot be written because of missing space or permission."""
