@@ -12,7 +12,7 @@ import yaml
 
 from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading, write_study
 from corpo.utils.errors import DataError
-from corpo.utils.files import read_json, write_json, write_text
+from corpo.utils.files import read_json, read_jsonl, write_json, write_text
 
 # Top-level options in which parts may differ, besides the seeds and baselines of their study.
 _MAY_DIFFER = ("name", "seed", "outputs", "results", "track", "budget")
@@ -23,23 +23,91 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
 
     Raises DataError if the parts do not belong to one study: if options or data differ, or if a run is in two of them.
     """
-    contents = [read_study(part) for part in parts]
-    studies = [content.study for content in contents]
-    configs = [_read_config(part) for part in parts]
-    stages = _merged_stages(parts)
-    for part, config in zip(parts, configs, strict=True):
-        if option := _differing_option(configs[0], config):
+    studies, examples, configs = [], [], []
+    for part in parts:
+        study, part_examples = read_study(part)
+        studies.append(study)
+        examples.append(part_examples)
+        configs.append(_read_config(part))
+        if option := _differing_option(configs[0], configs[-1]):
             raise DataError(
                 f"{part / CONFIG}: {option} is not as in {parts[0]}; merge parts of one configuration"
             )
+    stages = _merged_stages(parts)
     whole = _merged_study(parts, studies)
-    commands = dict.fromkeys(content.command for content in contents)
-    warnings = []
-    for content in contents:
-        warnings += content.warnings
+    commands = dict.fromkeys(read_json(part / STUDY)["command"] for part in parts)
+    warnings: list[dict[str, Any]] = []
+    for part in parts:
+        warnings += read_jsonl(part / "metrics/warnings.jsonl")
     with reading(parts[0] / "data_card.md") as card:
         _copy(card, folder / card.name)
-    write_text(folder / CONFIG, yaml.safe_dump(_merged_config(configs[0], whole, folder.name), sort_keys=False))
+    merged_config = _merged_config(configs[0], whole, folder.name)
+    write_text(folder / CONFIG, yaml.safe_dump(merged_config, sort_keys=False))
     write_json(folder / PROVENANCE, stages)
     # Written last, so that a merge that was killed can be repeated.
-    write_study(whole, contents[0].examples, warnings, "` and `".join(commands), folder)
+    write_study(whole, examples[0], warnings, "` and `".join(commands), folder)
+
+
+def _read_config(part: Path) -> dict[str, Any]:
+    with reading(part / CONFIG) as path:
+        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return config
+
+
+def _merged_stages(parts: Sequence[Path]) -> dict[str, Any]:
+    """Return the provenance of all parts. Raises DataError if two parts have another stage under one title."""
+    stages: dict[str, Any] = {}
+    for part in parts:
+        with reading(part / PROVENANCE) as path:
+            part_stages = read_json(path)
+        for title, record in part_stages.items():
+            if title in stages and stages[title]["key"] != record["key"]:
+                raise DataError(
+                    f"{part / PROVENANCE}: {title} is not the one of {parts[0]}; "
+                    "merge parts that ran on the same data and base"
+                )
+        stages |= part_stages
+    return stages
+
+
+def _merged_study(parts: Sequence[Path], studies: Sequence[Study]) -> Study:
+    runs, bases = [], {}
+    for study in studies:
+        runs += study.runs
+        bases |= study.bases
+    runs.sort(key=lambda run: run.seed)  # stable: the baselines keep their order
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{name} is in two of the parts; leave one out")
+    try:
+        return replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
+    except ValueError as error:
+        folders = ", ".join(map(str, parts))
+        raise DataError(f"{folders}: together {error}; give all parts at once") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.resolve() != target.resolve():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _differing_option(config: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """Return the first top-level option in which two configs differ although parts of one study must not."""
+    for name in config:
+        if name not in _MAY_DIFFER and _comparable(config, name) != _comparable(other, name):
+            return name
+    return None
+
+
+def _comparable(config: dict[str, Any], name: str) -> Any:
+    value = config.get(name)
+    if name != "study" or value is None:
+        return value
+    return {key: setting for key, setting in value.items() if key not in ("seeds", "baselines")}
+
+
+def _merged_config(config: dict[str, Any], study: Study, name: str) -> dict[str, Any]:
+    seeds = list(dict.fromkeys(run.seed for run in study.runs))
+    return {**config, "name": name, "study": {**config["study"], "seeds": seeds, "baselines": study.baselines}}
