@@ -90,7 +90,9 @@ def flex_tree_attention(
     query_PHXD: Tensor, key_PhXD: Tensor, value_PhXD: Tensor, mask: BlockMask, scaling: float
 ) -> Tensor:
     """Return what every token of the rows sees, (P, X, H, D). On a CPU (in tests) FlexAttention runs uncompiled."""
-    kernel = _compiled() if query_PHXD.device.type == "cuda" else flex_attention
+    kernel = flex_attention
+    if query_PHXD.device.type == "cuda" and not torch.compiler.is_compiling():
+        kernel = _compiled()
     grouped = query_PHXD.shape[1] != key_PhXD.shape[1]
     out_PHXD: Tensor = kernel(
         query_PHXD, key_PhXD, value_PhXD, block_mask=mask, scale=scaling, enable_gqa=grouped

@@ -123,7 +123,8 @@ def _step(
     totals = torch.zeros(2)
     size = -(-len(rows) // micro_batches)
     for start in range(0, len(rows), size):
-        ids_BL, prompt_BL, response_BL = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
+        padded = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
+        ids_BL, prompt_BL, response_BL = (tensor.to(model.device) for tensor in padded)
         learned_BL = response_BL[:, 1:] | (prompt_BL[:, 1:] & (prompt_weight > 0))
         hidden_NH = hidden_states(model, input_ids=ids_BL[:, :-1])[learned_BL]
         logprobs_N, _ = token_logprobs(hidden_NH, output_weight(model), ids_BL[:, 1:][learned_BL])
@@ -131,7 +132,7 @@ def _step(
         prompt_loss = -logprobs_N[~answers_N].sum() / prompt_tokens
         response_loss = -logprobs_N[answers_N].sum() / response_tokens
         (response_loss + prompt_weight * prompt_loss).backward()
-        totals += torch.stack([prompt_loss.detach(), response_loss.detach()])
+        totals += torch.stack([prompt_loss.detach(), response_loss.detach()]).cpu()
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
 
 
