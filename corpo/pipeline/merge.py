@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading, write_study
+from corpo.analysis.study import CONFIG, PROVENANCE, Study, StudyRecords, read_records, reading, write_study
 from corpo.utils.errors import DataError
-from corpo.utils.files import read_json, read_jsonl, write_json, write_jsonl, write_text
+from corpo.utils.files import read_json, write_json, write_text
 
 _APART = (
     "name",
@@ -32,14 +32,11 @@ _APART = (
 
 def merge(parts: Sequence[Path], folder: Path) -> None:
     """Write the study of all parts. Raises DataError where they are not parts of one: of other options or data, or with a run twice."""
-    studies: list[Study] = []
-    examples: list[list[dict[str, Any]]] = []
+    records: list[StudyRecords] = []
     configs: list[dict[str, Any]] = []
     stages: dict[str, Any] = {}
     for part in parts:
-        study, shown = read_study(part)
-        studies.append(study)
-        examples.append(shown)
+        records.append(read_records(part))
         with reading(part / CONFIG) as path:
             configs.append(yaml.safe_load(path.read_text(encoding="utf-8")))
         with reading(part / PROVENANCE) as path:
@@ -57,6 +54,7 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
                 f"{part / CONFIG}: {changed} is not as in {parts[0]}; merge parts of one configuration"
             )
         stages |= mine
+    studies = [record.study for record in records]
     runs = sorted(
         (run for study in studies for run in study.runs), key=lambda run: run.seed
     )  # stable: baselines in their order
@@ -68,21 +66,15 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
         whole = replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
     except ValueError as error:
         raise DataError(f"{', '.join(map(str, parts))}: together {error}; give all parts at once") from error
-    commands = dict.fromkeys(read_json(part / STUDY)["command"] for part in parts)
-    (folder / "metrics").mkdir(parents=True, exist_ok=True)
-    for part, study in zip(parts, studies, strict=True):
-        for run in study.runs:
-            _copy(part / f"metrics/{run.name}.jsonl", folder / f"metrics/{run.name}.jsonl")
-    write_jsonl(
-        folder / "metrics/warnings.jsonl",
-        (record for part in parts for record in read_jsonl(part / "metrics/warnings.jsonl")),
-    )
+    commands = dict.fromkeys(record.command for record in records)
+    warnings = [warning for record in records for warning in record.warnings]
+    folder.mkdir(parents=True, exist_ok=True)
     with reading(parts[0] / "data_card.md") as card:
         _copy(card, folder / card.name)
     write_text(folder / CONFIG, yaml.safe_dump(_joined(configs[0], whole, folder.name), sort_keys=False))
     write_json(folder / PROVENANCE, stages)
     write_study(
-        whole, examples[0], "` and `".join(commands), folder
+        whole, records[0].examples, warnings, "` and `".join(commands), folder
     )  # last: a merge that was killed can be repeated
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from corpo.analysis.study import CONFIG, PAGE, PROVENANCE, STUDY, Run, Study
+from corpo.analysis.study import CONFIG, PAGE, PROVENANCE, Run, Study
 from corpo.cli.hydra_app import app
 from corpo.config import Config
 from corpo.pipeline.data import CARD, data_stage, evaluated_pairs
 from corpo.pipeline.stage import Stage, distinct
 from corpo.pipeline.train import ROLLOUTS, evaluate_stage, start_stages, trackers_of, train_stage
-from corpo.utils.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
+from corpo.utils.files import hash_of, read_json, read_jsonl, write_json, write_text
 from corpo.utils.paths import ROOT, command
 
 
@@ -109,22 +109,16 @@ def gather(config: Config, runs: Sequence[Config], folder: Path) -> None:
 
     study = read_runs(config, runs)
     pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
-    (folder / STUDY).unlink(missing_ok=True)  # written last, it says that all other records are of this study
-    (folder / "metrics").mkdir(parents=True, exist_ok=True)
-    for one, trained in zip(runs, study.runs, strict=True):
-        shutil.copyfile(
-            train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl"
-        )
     warned = [
         {"run": trained.name, **record}
         for one, trained in zip(runs, study.runs, strict=True)
         for record in _warnings(one)
     ]
-    write_jsonl(folder / "metrics/warnings.jsonl", warned)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
     write_text(folder / CONFIG, dump(config))
     write_json(folder / PROVENANCE, records_of(study_stages(config)))
-    write_study(study, examples(study, pairs), command("experiments.reproduce"), folder)
+    write_study(study, examples(study, pairs), warned, command("experiments.reproduce"), folder)
 
 
 def read_runs(config: Config, runs: Sequence[Config]) -> Study:
