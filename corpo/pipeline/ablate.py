@@ -28,8 +28,8 @@ def run(config: Config) -> None:
 
 
 def write(config: Config) -> Path:
-    from corpo.analysis.ablation import write_ablation
     from corpo.analysis.study import write_variants
+    from corpo.report.ablation_page import write_ablation
 
     folder = results_folder(config)
     (folder / VARIANTS).unlink(

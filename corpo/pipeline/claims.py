@@ -22,7 +22,7 @@ def main() -> None:
     folders = sorted(path.parent.parent for path in results.glob(f"*/{STUDY}"))
     if not folders:
         sys.exit(f"corpo: {results}: no finished study in it; run python -m experiments.reproduce first")
-    from corpo.analysis.ablation import write_ablation, write_overview
+    from corpo.report.ablation_page import write_ablation, write_overview
     from corpo.report.render import claims_page, render_results
 
     studies, ablations = {}, {}

@@ -15,6 +15,7 @@ from corpo.analysis import regrade as regrading
 from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.figure_data import calibration_curve
 from corpo.analysis.runs import EARLY, runs_table
+from corpo.analysis.splits import accuracy, rows_of
 from corpo.analysis.study import Study
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.report.figures.style import (
@@ -31,7 +32,6 @@ from corpo.report.figures.style import (
     markers,
     reference_line,
 )
-from corpo.report.tables import accuracy, rows_of
 
 _REGRADED_TITLES = {
     "levels": "By number of reward levels",
