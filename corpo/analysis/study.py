@@ -278,7 +278,7 @@ def _read_by_run(path: Path, needed: Sequence[str]) -> dict[tuple[str, int], pd.
                 raise ValueError(f"without the column {column!r}")
         parts = {}
         for (policy, seed), part in table.groupby(RUN_COLUMNS, sort=False):
-            parts[str(policy), int(seed)] = part.drop(columns=RUN_COLUMNS).reset_index(drop=True)
+            parts[str(policy), int(str(seed))] = part.drop(columns=RUN_COLUMNS).reset_index(drop=True)
         return parts
 
 
@@ -356,7 +356,7 @@ def _read_by_variant(path: Path) -> dict[str, dict[tuple[str, int], pd.DataFrame
             ["variant", *RUN_COLUMNS], sort=False
         ):
             table = part.drop(columns=["variant", *RUN_COLUMNS]).dropna(axis=1, how="all")
-            tables.setdefault(str(variant), {})[str(policy), int(seed)] = table
+            tables.setdefault(str(variant), {})[str(policy), int(str(seed))] = table
         return tables
 
 

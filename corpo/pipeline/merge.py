@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
-from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_records, reading, write_study
+from corpo.analysis.study import CONFIG, PROVENANCE, Run, Study, read_records, reading, write_study
 from corpo.utils.errors import DataError
 from corpo.utils.files import read_json, write_json, write_text
 
@@ -35,8 +36,8 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
     whole = _merged_study(parts, [part.study for part in records])
     commands = dict.fromkeys(part.command for part in records)
     warnings: list[dict[str, Any]] = []
-    for part in records:
-        warnings += part.warnings
+    for record in records:
+        warnings += record.warnings
     with reading(parts[0] / "data_card.md") as card:
         _copy(card, folder / card.name)
     merged_config = _merged_config(configs[0], whole, folder.name)
@@ -69,7 +70,8 @@ def _merged_stages(parts: Sequence[Path]) -> dict[str, Any]:
 
 
 def _merged_study(parts: Sequence[Path], studies: Sequence[Study]) -> Study:
-    runs, bases = [], {}
+    runs: list[Run] = []
+    bases: dict[int, pd.DataFrame] = {}
     for study in studies:
         runs += study.runs
         bases |= study.bases
