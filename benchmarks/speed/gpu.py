@@ -38,7 +38,8 @@ from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import write_text
 
 DATASHEET_TERAFLOPS = 989  # dense bf16 of an H100 or H200 SXM, by the vendor's datasheet
-ROW_TOKENS = 32_768  # tokens of a micro-batch of padded rows
+ROW_TOKENS = 16_384  # tokens of a micro-batch of padded rows: more do not fit beside the largest model
+TOKEN_BUDGET = 32_768  # of the whole step
 PATHS = ("flex", "padded", "tree")
 
 Logprobs = Callable[[PreTrainedModel, list[list[int]], Tensor], Tensor]
@@ -441,7 +442,7 @@ def measure_whole_step(config: LlamaConfig, about: dict[str, Any], device: torch
     prompts, group, prompt, completion = (about[key] for key in ("P", "G", "S", "T"))
     model = new_model(config, device, torch.bfloat16)
     engine = SharedPrefixEngine(model, NumberTokenizer(), completion, static=about["new"])
-    train = TrainConfig(prompts_per_step=prompts, group_size=group, lr=1e-6, token_budget=ROW_TOKENS)
+    train = TrainConfig(prompts_per_step=prompts, group_size=group, lr=1e-6, token_budget=TOKEN_BUDGET)
     learner = PolicyGradientTrainer(
         model, engine.tokenizer, engine, OrdinalReward(), "corpo", {}, lambda pair: "", train, seed=0
     )
