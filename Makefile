@@ -37,7 +37,7 @@ reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tab
 	$(CORPO) reproduce experiment=reproduce $(ARGS)
 
 study: $(STAMP)  ## run three baselines with eight seeds each, every seed with its own warm start (five to six hours)
-	$(CORPO) reproduce experiment=study $(ARGS)
+	$(CORPO) study experiment=study $(ARGS)
 
 report: $(STAMP)  ## rebuild every table, every figure and results/README.md from the committed records (minutes)
 	$(CORPO) report --claims $(ARGS)

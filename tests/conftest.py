@@ -1,8 +1,8 @@
 """Fixtures that several tests share: a tiny experiment, with a trained base policy and with the whole study.
 
 The tests run on one torch thread, because their tensors are small and their results must not depend on the
-number of cores. The tiny experiment takes more than a minute, so the workers of one test run build it once, in a
-common folder. Each worker then gets its own copy, which its tests may change.
+number of cores. The tiny experiment takes more than a minute. The workers of one test run therefore build it
+once, in a common folder, and each worker gets its own copy, which its tests may change.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ LAYERS = (
     ("train", "evaluate"),
     ("analysis",),
     ("report",),
+    ("__init__",),  # the public names of corpo
     ("pipeline", "plugins"),
     ("cli",),
-    ("__main__", "__init__"),
+    ("__main__",),
 )
 OUTSIDE = ("experiments", "benchmarks", "tests", "docs", "examples", "notebooks")
 MAX_LINES_OF_AN_ENTRY_POINT = 40

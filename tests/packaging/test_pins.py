@@ -19,7 +19,7 @@ PINNED_BY_VERSION_ONLY = re.compile(r"torch|triton|(nvidia|cuda)-.*")
 
 def _pinned() -> dict[str, Requirement]:
     """Return the packages of requirements.txt by name, after checking that each has valid hashes."""
-    pinned = {}
+    pinned: dict[str, Requirement] = {}
     for block in re.split(r"\n(?=\S)", (ROOT / "requirements.txt").read_text()):
         text, *hashes = block.replace("\\\n", " ").split(" --hash=")
         assert hashes, f"{text}: without a hash"
