@@ -6,6 +6,7 @@ No network is needed. The environments find the packages that corpo needs in the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,12 +48,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _run(command: list[str], folder: Path) -> str:
-    """Run a command in a folder, without anything of the checkout on the path. Return what it prints."""
+def _run(command: list[str], folder: Path, code: int = 0) -> str:
+    """Run a command in a folder, without the checkout on the path. Return its output, or its error message."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
-    return done.stdout
+    assert done.returncode == code, f"{done.stdout}\n{done.stderr[-3000:]}"
+    return done.stderr if code else done.stdout
 
 
 def _install(wheel: Path, environment: Path, packages: Path) -> Path:
@@ -105,8 +106,12 @@ def test_the_public_names_work_in_an_environment_with_torch_alone(wheel: Path, t
     assert _run([python, "-c", QUICK_START], tmp_path) == "[[-1.0, -0.5, 1.0, 0.5]] 0.5 0.5\n"
     version = wheel.name.split("-")[1]
     assert _run([python, "-c", "import corpo; print(corpo.__version__)"], tmp_path).strip() == version
-    has_hydra = "import importlib.util; print(importlib.util.find_spec('hydra'))"
-    assert _run([python, "-c", has_hydra], tmp_path).strip() == "None", "the environment is not empty"
+    assert "reproduce" in _run([str(commands / "corpo"), "--help"], tmp_path)
+    for command in ("reproduce", "doctor", "verify"):
+        message = _run([str(commands / "corpo"), command], tmp_path, code=2)
+        assert re.fullmatch(
+            r"corpo: corpo \w+ needs the module \w+: run pip install 'corpo-rl\[pipeline\]'\n", message
+        )
 
 
 def _link_with_requirements(package: Distribution, folder: Path) -> None:
