@@ -1,4 +1,4 @@
-"""Run the entry points as a user runs them, each in a process of its own."""
+"""Run the command line as a user runs it, from the root of the checkout."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ ROOT = Path(__file__).parent.parent
 
 
 def command(name: str, *overrides: str) -> list[str]:
-    """Return the command line of an entry point, such as `warm_start`, with options."""
-    return [sys.executable, "-m", f"experiments.{name}", *overrides]
+    """Return the arguments that run `corpo NAME` in the current environment."""
+    return [sys.executable, "-m", "corpo", name, *overrides]
 
 
 def run(name: str, *overrides: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run an entry point from the root of the repository and check its exit code."""
-    process = subprocess.run(command(name, *overrides), cwd=ROOT, capture_output=True, text=True)
-    assert process.returncode == code, process.stderr[-3000:]
-    return process
+    """Run `corpo NAME` and check its exit code."""
+    done = subprocess.run(command(name, *overrides), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
