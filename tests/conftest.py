@@ -69,9 +69,8 @@ def _build_once(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 def _train_base(folder: Path) -> None:
-    output = run(
-        "warm_start", "experiment=tiny", f"outputs={folder}/outputs", f"results={folder}/results"
-    ).stdout
+    options = [f"outputs={folder}/outputs", f"results={folder}/results"]
+    output = run("warm-start", "experiment=tiny", *options).stdout
     match = re.search(r"policy: (\S+)", output)
     assert match, output
     (folder / "policy.txt").write_text(match[1])
