@@ -82,8 +82,8 @@ check-repro: $(STAMP)  ## run the tiny pipeline twice and compare every file byt
 	$(BIN)/python -m benchmarks.robustness.kills --points 0
 
 docs: $(STAMP)  ## build the documentation as a website in outputs/site/
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt mkdocs mkdocs-material
-	$(BIN)/mkdocs build --strict --site-dir outputs/site
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt furo myst-parser sphinx
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs outputs/site
 
 test: $(STAMP) lint types  ## run the linter, the type checker and all tests, on all cores
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
