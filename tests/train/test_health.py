@@ -103,7 +103,7 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
     learner = _learner(checkpoint_every=1)
     next(iter(learner.optimizer.master.values())).view(-1)[0] = NAN
     with pytest.raises(NonFiniteError, match="the weights after step 1 are not finite: nothing was saved"):
-        learner._keep(tmp_path, 1)
+        learner._save_checkpoint(tmp_path, 1)
     assert not list(tmp_path.iterdir())
 
 
