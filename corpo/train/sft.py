@@ -119,7 +119,10 @@ def _update(optimizer: MasterAdamW, config: WarmStartConfig, step: int) -> dict[
 
 
 def _means(records: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(record[name] for record in records) / len(records) for name in records[0]}
+    means = {}
+    for name in records[0]:
+        means[name] = sum(record[name] for record in records) / len(records)
+    return means
 
 
 def _backward(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a Markdown table, without a newline at its end."""
     lines = [_row(header), "|" + " --- |" * len(header)]
-    lines += [_row([str(cell) for cell in row]) for row in rows]
+    for row in rows:
+        lines.append(_row([str(cell) for cell in row]))
     return "\n".join(lines)
 
 

@@ -187,9 +187,7 @@ def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(
     done = [*calls]
     pd.testing.assert_frame_equal(rolled_out(Path("cut"), 99), whole)
     assert len(calls) == 2
-    assert sorted(number for numbers in done + calls for number in numbers) == list(range(10)), (
-        "no prompt twice"
-    )
+    assert sorted(sum(done + calls, [])) == list(range(10)), "no prompt twice"
     assert whole["prompt_id"].tolist() == sorted(whole["prompt_id"])
     assert [whole["pair_id"].iloc[4 * at] for at in range(10)] == [pair.id for _, pair in pairs], (
         "in the pairs' order, whatever the order of work"
