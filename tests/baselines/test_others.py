@@ -227,8 +227,8 @@ def test_opo_equals_grpo_for_equal_lengths(batch: tuple[Tensor, Tensor]) -> None
 
 @given(batches(), st.sampled_from([*WITH_LEVELS, *BY_SUCCESS]), st.randoms(use_true_random=False))
 def test_permuted_rewards_give_permuted_advantages(
-    batch: tuple[Tensor, Tensor], baseline: str, random
-) -> None:  # type: ignore[no-untyped-def]
+    batch: tuple[Tensor, Tensor], baseline: str, random: Random
+) -> None:
     rewards_PG, lengths_PG = batch
     prompts = random.sample(range(rewards_PG.shape[0]), rewards_PG.shape[0])
     rollouts = random.sample(range(rewards_PG.shape[1]), rewards_PG.shape[1])
