@@ -9,18 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from corpo.analysis.ablation import K as ABLATION_K
-from corpo.analysis.claims import AMENDED, STATEMENTS, Finding, findings
+from corpo.analysis.claims import Finding, findings
 from corpo.analysis.compare import write_comparisons
 from corpo.analysis.regrade import write_regraded
 from corpo.analysis.runs import write_runs
 from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_records, reading
-from corpo.report import ablation_page
 from corpo.report.figures import write_figures
-from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
+from corpo.report.page import write_page, write_report
 from corpo.report.tables import wide, write_tables
 from corpo.utils.files import read_json
-from corpo.utils.markdown import table as markdown_table
 
 
 @dataclass(frozen=True)
@@ -75,45 +72,3 @@ def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[
         ),
         "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in stages.values()) / 60:.1f} min (by stage: `{PROVENANCE}`{late})",
     }
-
-
-def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFrame]) -> str:
-    """`results/claims.md`: the verdicts of all studies side by side, what ablations change, then each study's estimates."""
-    verdicts: dict[tuple[str, str], dict[str, str]] = {}
-    for name, one in studies.items():
-        for finding in one.found:
-            verdicts.setdefault((finding.claim, finding.quantity), {})[name] = finding.verdict
-    rows = [
-        (*test, *(by_study.get(name, "–") for name in studies))
-        for test, by_study in sorted(verdicts.items(), key=lambda item: item[0][0])
-    ]
-    statements = "\n".join(f"- **{claim}** {text}" for claim, text in STATEMENTS.items())
-    sections = "\n\n".join(
-        f"## {name}\n[Report]({name}/report.md): {one.facts['command']}, seeds {one.facts['seeds']}, commits {one.facts['commits of the stages']}, "
-        f"{one.facts['hardware']}.\n\n{claims_table(one.found)}"
-        for name, one in studies.items()
-    )
-    changed = f"""
-## What changes it
-
-Accuracy out of domain against GRPO, pass@{ABLATION_K} in points, with {ablation_page.SHOWN}; not corrected for their number.
-
-![All ablations]({ablation_page.OVERVIEW})
-
-{ablation_page.summary(ablations)}
-"""
-    return f"""# The claims, tested
-
-Written by `make claims` from the records in `results/`; nothing in it is written by hand.
-
-{statements}
-
-{CLAIMS_NOTE} What the published table itself can tell: `notebooks/05_power.ipynb`.
-
-{AMENDED}
-
-## Verdicts
-{markdown_table(("claim", "quantity", *studies), rows)}
-{changed if ablations else ""}
-{sections}
-"""

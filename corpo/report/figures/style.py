@@ -7,6 +7,7 @@ that its text stays legible in a column of 900 pixels.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from corpo.analysis.study import Study
 from corpo.utils.files import write_atomically
@@ -97,8 +99,14 @@ def finish_figure(figure: Figure) -> Figure:
 
 @figure_style()  # matplotlib places ticks and panels only when it saves
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG without metadata, so that equal figures have equal bytes."""
-    write_atomically(path, lambda partial: figure.savefig(partial, format="png", metadata={"Software": None}))
+    """Write a figure as PNG with a palette of 256 colours, which makes the file a third as large.
+
+    The file has no metadata, so that equal figures have equal bytes.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    write_atomically(path, lambda partial: image.save(partial, format="PNG", optimize=True))
 
 
 def label_of(name: str) -> str:
