@@ -134,7 +134,7 @@ FIGURES = (
     FigureSpec(
         failed_positive,
         "Left: failed rollouts that get a positive advantage. Right: groups with a mean reward below R_min_correct, which is when CoRPO "
-        "clips its baseline; the other methods do not clip. 5-step means.",
+        "clips its baseline; the other methods do not clip. 5-step means. The dotted line is the share in the paper's early batch.",
     ),
     FigureSpec(
         predicted_failed_positive,

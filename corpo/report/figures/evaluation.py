@@ -116,8 +116,9 @@ def differences(study: Study) -> Figure:
             left, right = panel.get_xlim()
             panel.set_xlim(max(left, -1.2 * largest), min(right, 1.2 * largest))
         reference_line(panel, x=0)
-        panel.set(title=f"pass@{k}", xlabel="difference to GRPO (percentage points)")
+        panel.set(title=f"pass@{k}", ylim=(-0.6, len(splits) - 0.4))
         panel.set_yticks(range(len(splits)), [split.replace("_", " ") for split in reversed(splits)])
+    figure.supxlabel(f"difference to {label_of(compare.REFERENCE)} (percentage points)", fontsize=10)
     legend(figure, axes[0][0])
     return finish_figure(figure)
 
@@ -130,14 +131,7 @@ def _draw_differences(
     low, high = rows[f"{prefix}low"].to_numpy(), rows[f"{prefix}high"].to_numpy()
     shade, marker = colour(study, baseline), markers(study.baselines)[baseline]
     axes.hlines(heights, low, high, color=shade, linewidth=2, alpha=0.8)
-    axes.plot(
-        rows["points"],
-        heights,
-        marker,
-        color=shade,
-        markersize=4.5,
-        label=f"{label_of(baseline)} − {label_of(compare.REFERENCE)}",
-    )
+    axes.plot(rows["points"], heights, marker, color=shade, markersize=4.5, label=label_of(baseline))
     for row, height in zip(rows["by_seed"], heights, strict=True):
         seeds = _seeds(row)
         axes.plot(seeds, [height] * len(seeds), "|", color=REFERENCE_COLOUR, markersize=5, alpha=0.6)

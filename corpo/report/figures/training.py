@@ -85,25 +85,15 @@ def failed_positive(study: Study) -> Figure:
     """Draw the share of failed rollouts with a positive advantage, and of groups in which CoRPO's clip is active."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.7), sharex=True)
     _draw_curves(left, study, "failed_positive_fraction", window=5, percent=True)
-    reference_line(left, y=PAPER_FAILED_POSITIVE)
-    left.annotate(
-        f"CoRPO paper, early batch: {PAPER_FAILED_POSITIVE}%",
-        (0.99, PAPER_FAILED_POSITIVE),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        fontsize=9,
-        color=REFERENCE_COLOUR,
-    )
+    reference_line(left, y=PAPER_FAILED_POSITIVE, label=f"CoRPO paper: {PAPER_FAILED_POSITIVE}%")
     left.set(
-        title="Failed rollouts with a positive advantage",
-        xlabel="training step",
-        ylabel="failed rollouts (%)",
+        title="Failed rollouts\nwith a positive advantage", xlabel="training step", ylabel="failed rollouts (%)"
     )
     left.set_ylim(-1, 1.15 * left.get_ylim()[1])
     _draw_curves(right, study, "clip_active_fraction", window=5, percent=True)
-    right.set(title="Groups with a mean reward below R_min_correct", xlabel="training step", ylabel="groups (%)")
+    right.set(
+        title="Groups with a mean reward\nbelow R_min_correct", xlabel="training step", ylabel="groups (%)"
+    )
     right.set_ylim(0, 100)
     legend(figure, left)
     return finish_figure(figure)
