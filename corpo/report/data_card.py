@@ -1,4 +1,4 @@
-"""The data card: what a data set contains, where it comes from, and what a classifier without understanding reaches on it."""
+"""Write the data card: contents and sources of a data set, and the accuracy without understanding on it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from corpo.task import Candidate, Domain, Kind, Pair
 from corpo.utils.markdown import table
 
 MAX_LISTED = 20  # problems that a card names
-_FLOORS = """Two simple classifiers show how far one gets without understanding a program. *length* calls the longer candidate correct and the other one wrong, or
-the reverse, whichever did better on other problems. *words* is a logistic regression on token counts. Both are cross-validated over problems.
-A verdict counts as right if it is right about both candidates. A random guess for each candidate reaches 25%; a random choice of one correct
-candidate reaches 50% on pairs with exactly one correct candidate."""
+_FLOORS = """Two simple classifiers show how far one gets without understanding a program. *length* calls the
+longer candidate correct and the other one wrong, or the reverse, whichever did better on other problems.
+*words* is a logistic regression on token counts. Both are cross-validated over problems. A verdict counts as
+right if it is right about both candidates. A random guess for each candidate reaches 25%; a random choice of
+one correct candidate reaches 50% on pairs with exactly one correct candidate."""
 
 
 def bank_card(bank: Bank, problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> str:
@@ -32,15 +33,17 @@ def bank_card(bank: Bank, problems: Sequence[LabelledProblem], pairs: Sequence[t
     by_origin = table(("mutation", "wrong", "correct"), _origin_rows(mutants, columns=(False, True)))
     return f"""# Data card
 
-Built from the embedded problem bank: {len(bank.code)} code families and {len(bank.math)} math families, {len(problems)} problems,
-{len(candidates)} candidates. Every program was labelled by running it on the edge cases of its family and on {RANDOM_TESTS} random calls
-in a sandbox ({_isolation(problems)}). Every worked solution was labelled by its final answer.
-Content hash of the pairs: `{content_hash(pair_rows(pairs))}`. Licence: MIT; the bank is original work.
+Built from the embedded problem bank: {len(bank.code)} code families and {len(bank.math)} math families,
+{len(problems)} problems, {len(candidates)} candidates. Every program was labelled by running it on the edge
+cases of its family and on {RANDOM_TESTS} random calls in a sandbox ({_isolation(problems)}). Every worked
+solution was labelled by its final answer. Content hash of the pairs: `{content_hash(pair_rows(pairs))}`.
+Licence: MIT; the bank is original work.
 
 ## Splits
-Every pair appears in both orders; the column *pairs* ignores the order. Training and validation contain code pairs with exactly one
-correct candidate{_other_kinds(pairs)}. Additional validation splits contain pairs with no or two correct candidates, for learning curves.
-The `code` and `math` splits use families that are not used in training; the `trained_families` splits use new problems of trained families.
+Every pair appears in both orders; the column *pairs* ignores the order. Training and validation contain code
+pairs with exactly one correct candidate{_other_kinds(pairs)}. Additional validation splits contain pairs with
+no or two correct candidates, for learning curves. The `code` and `math` splits use families that are not used
+in training; the `trained_families` splits use new problems of trained families.
 
 {_splits(pairs, "families")}
 
@@ -48,7 +51,8 @@ The `code` and `math` splits use families that are not used in training; the `tr
 {_floors(pairs)}
 
 ## Mutations of programs
-{num_equivalent} of {len(mutants)} mutants ({num_equivalent / max(len(mutants), 1):.1%}) pass every test and are labelled correct. Labels come from execution alone.
+{num_equivalent} of {len(mutants)} mutants ({num_equivalent / max(len(mutants), 1):.1%}) pass every test and
+are labelled correct. Labels come from execution alone.
 
 {by_origin}
 
@@ -63,8 +67,8 @@ The `code` and `math` splits use families that are not used in training; the `tr
 def real_card(made: RealData, licences: Mapping[str, str], overlap: int) -> str:
     """Return the card of a data set from real problems, as Markdown.
 
-    `licences` maps sources to their licences. `overlap` is the number of consecutive words that a training problem may
-    not share with an evaluation problem.
+    `licences` maps sources to their licences. `overlap` is the number of consecutive words that a training
+    problem may not share with an evaluation problem.
     """
     candidates = _candidates(made.problems)
     topics = Counter(problem.topic for problem in made.problems if problem.topic)
@@ -72,18 +76,21 @@ def real_card(made: RealData, licences: Mapping[str, str], overlap: int) -> str:
     by_origin = table(("origin", "correct", "wrong"), _origin_rows(candidates, columns=(True, False)))
     return f"""# Data card
 
-Built from {", ".join(licences)}: {len(made.problems)} problems, {made.labelled.total()} candidates. Every program was labelled by running it on the tests of
-its problem in a sandbox ({_isolation(made.problems)}). Every worked solution was labelled by its final answer.
-Content hash of the pairs: `{content_hash(pair_rows(made.pairs))}`.
+Built from {", ".join(licences)}: {len(made.problems)} problems, {made.labelled.total()} candidates. Every
+program was labelled by running it on the tests of its problem in a sandbox ({_isolation(made.problems)}).
+Every worked solution was labelled by its final answer. Content hash of the pairs:
+`{content_hash(pair_rows(made.pairs))}`.
 
 ## Sources
-*different*: candidates that differ in more than names, layout and comments. *agreement*: labels that agree with those of the source.
+*different*: candidates that differ in more than names, layout and comments. *agreement*: labels that agree
+with those of the source.
 
 {_sources(made, licences)}
 
 ## Splits
-Every pair appears in both orders; the column *pairs* ignores the order. Candidates of a problem are paired preferably if they are similar in
-length and words, and if the wrong one returns a wrong answer instead of raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
+Every pair appears in both orders; the column *pairs* ignores the order. Candidates of a problem are paired
+preferably if they are similar in length and words, and if the wrong one returns a wrong answer instead of
+raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 
 {_splits(made.pairs, "sources")}
 
@@ -98,7 +105,8 @@ length and words, and if the wrong one returns a wrong answer instead of raising
 {_topics(topics)}
 ## Problems left out
 {len(made.failing)} problems whose own reference fails the tests{_names(made.failing)}.
-{len(made.overlapping)} training problems that share {overlap} consecutive words with an evaluation problem{_names(shared)}.
+{len(made.overlapping)} training problems that share {overlap} consecutive words with an evaluation
+problem{_names(shared)}.
 """
 
 
@@ -107,7 +115,7 @@ def _candidates(problems: Sequence[LabelledProblem]) -> list[Candidate]:
 
 
 def _other_kinds(pairs: Sequence[tuple[str, Pair]]) -> str:
-    """Return the shares of training pairs without exactly one correct candidate, in brackets; empty if there are none."""
+    """Return the shares of training pairs without exactly one correct candidate, or an empty string."""
     kinds = Counter(pair.kind for split, pair in pairs if split == TRAIN)
     shares = []
     for kind in (Kind.both_wrong, Kind.both_correct):
@@ -122,7 +130,7 @@ def _isolation(problems: Sequence[LabelledProblem]) -> str:
 
 
 def _origin_rows(candidates: Sequence[Candidate], columns: tuple[bool, bool]) -> list[tuple[object, ...]]:
-    """Return one row per origin: its name and the number of candidates with each label, in the order of `columns`."""
+    """Return one row per origin: its name and the number of candidates with each of the labels `columns`."""
     counts = Counter((candidate.origin, candidate.correct) for candidate in candidates)
     origins = sorted({origin for origin, _ in counts})
     return [(origin, *(counts[origin, label] for label in columns)) for origin in origins]
@@ -141,7 +149,7 @@ def _families(bank: Bank, pairs: Sequence[tuple[str, Pair]]) -> str:
 
 
 def _sources(made: RealData, licences: Mapping[str, str]) -> str:
-    """Return a table of the sources: licence, problems, labels, and their agreement with the labels of the source."""
+    """Return a table of the sources: licence, problems, labels, and agreement with the source's labels."""
     distinct: Counter[tuple[str, bool]] = Counter()
     for problem in made.problems:
         distinct.update((problem.family, candidate.correct) for candidate in problem.candidates)

@@ -85,7 +85,7 @@ def _draw_passed_tests(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
 
 
 def _draw_lengths(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
-    """Draw the lengths in pairs with exactly one correct candidate, in which a length bias would help to guess."""
+    """Draw the lengths in pairs with exactly one correct candidate, in which a length bias would help."""
     lengths: dict[bool, list[int]] = {True: [], False: []}
     for _, pair in pairs:
         if pair.a.correct is not pair.b.correct:
@@ -96,7 +96,13 @@ def _draw_lengths(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
         looks = ((True, "correct", CORRECT, "-"), (False, "wrong", WRONG, "--"))
         for label, name, shade, line in looks:
             axes.hist(
-                lengths[label], bins=bins, histtype="step", linewidth=1.8, linestyle=line, color=shade, label=name
+                lengths[label],
+                bins=bins,
+                histtype="step",
+                linewidth=1.8,
+                linestyle=line,
+                color=shade,
+                label=name,
             )
         axes.legend()
     axes.set(

@@ -1,4 +1,4 @@
-"""Example rollouts for the report page: some prompts of every split with rollouts of every policy and their advantages."""
+"""Select example rollouts for the report page and compute their advantages under every baseline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
     for prompt_id in prompt_ids:
         record = pair_record(str(split_of[prompt_id]), pairs[prompt_id])
         record["policies"] = [
-            {"name": name, "rollouts": _rollout_records(group_of[prompt_id], study)} for name, group_of in groups
+            {"name": name, "rollouts": _rollout_records(group_of[prompt_id], study)}
+            for name, group_of in groups
         ]
         records.append(record)
     return records

@@ -21,32 +21,36 @@ METRICS = {
 def model_card(
     config: Config, base: str, data: str, metrics: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
 ) -> str:
-    """Return the README of a policy as Markdown with the front matter that model hubs read.
+    """Return the README of a policy as Markdown with front matter for model hubs.
 
-    `base` and `data` are content hashes, `metrics` the records of the run by step, and `facts` its provenance.
+    `base` and `data` are content hashes, `metrics` the records of the run by step, and `facts` provenance.
     """
     validations = [record for record in metrics if "validation/pass@1" in record]
     rows = [(record["step"], *(f"{record[key]:.3f}" for key in METRICS)) for record in validations]
     warm_start = ", warm-started to teach it the response format" if config.model.warm_start else ""
+    baseline, reward, train = config.baseline, config.reward, config.train
     source = "real problems" if config.data.sources else "the embedded problem bank"
     return f"""---
 {yaml.safe_dump(_front_matter(config), sort_keys=False)}---
 
 # A verifier trained with {config.baseline.name}
 
-This policy reads a problem and two candidate solutions, reasons in a think block, and states its confidence (0 to 10) that each candidate is correct.
-It was trained with corpo, an open replication of [CoRPO](https://arxiv.org/abs/2511.04439). It is meant for research on advantage baselines, not for practical use.
+This policy reads a problem and two candidate solutions, reasons in a think block, and states its confidence
+(0 to 10) that each candidate is correct. It was trained with corpo, an open replication of
+[CoRPO](https://arxiv.org/abs/2511.04439). It is meant for research on advantage baselines, not for practical
+use.
 
 - **Base:** `{config.model.path}` ({base}){warm_start}.
 - **Data:** pairs from {source} (stage {data}), {_kinds(config)}. Labels come from execution.
-- **Method:** baseline `{config.baseline.name}` {config.baseline.options or ""}, reward `{config.reward.name}` with {config.reward.levels} levels, R_min_correct
-  {config.reward.threshold:g}, {config.train.steps} steps of {config.train.prompts_per_step} prompts with {config.train.group_size} rollouts each, seed {config.seed}.
+- **Method:** baseline `{baseline.name}` {baseline.options or ""}, reward `{reward.name}` with {reward.levels}
+  levels, R_min_correct {reward.threshold:g}, {train.steps} steps of {train.prompts_per_step} prompts with
+  {train.group_size} rollouts each, seed {config.seed}.
 - **Licence:** MIT. A base policy from elsewhere keeps its own licence.
 
 ## Metrics during training
 
-Validation pairs come from families that are used neither in training nor in the evaluation. `corpo evaluate` with the same options evaluates the policy
-on the six splits.
+Validation pairs come from families that are used neither in training nor in the evaluation. `corpo evaluate`
+with the same options evaluates the policy on the six splits.
 
 {table(("step", *METRICS.values()), rows)}
 

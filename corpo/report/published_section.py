@@ -36,7 +36,9 @@ def section() -> str:
     columns = ("split", "size", "GRPO", "against it", "points", "p", "power", "problems for 80%")
     return f"""{markdown_table(columns, rows)}
 
-Counts of pass@16 at the smallest split sizes that the printed percentages allow; two-sided Fisher tests, not corrected for {len(table)} comparisons; power of a
-z test at 5% (Fisher's has less) to find a difference as large as the printed one. At these sizes no difference to GRPO is significant
-(least p: {table["p"].min():.2f}); four times in five they would be found with {int(needed.min()):,} to {int(needed.max()):,} problems a split and method. The
-sizes are not published. At larger possible ones (up to 400) single differences, of either sign, would pass 5%, uncorrected: {larger or "none"}."""
+Counts of pass@16 at the smallest split sizes that the printed percentages allow; two-sided Fisher tests, not
+corrected for {len(table)} comparisons; power of a z test at 5% (Fisher's has less) to find a difference as
+large as the printed one. At these sizes no difference to GRPO is significant (least p:
+{table["p"].min():.2f}); four times in five they would be found with {int(needed.min()):,} to
+{int(needed.max()):,} problems a split and method. The sizes are not published. At larger possible ones (up to
+400) single differences, of either sign, would pass 5%, uncorrected: {larger or "none"}."""

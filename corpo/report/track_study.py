@@ -26,7 +26,7 @@ def track_study(
     tables: Sequence[tuple[int, pd.DataFrame]],
     examples: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Log the means over seeds as charts, the result tables (k, table), and the example rollouts as one table."""
+    """Log means over seeds as charts, the result tables (k, table), and the example rollouts as one table."""
     for name, metric in CHARTS.items():
         curves = {baseline: study.curve(baseline, metric).mean(axis=1) for baseline in study.baselines}
         tracker.log_chart(name, curves)

@@ -1,6 +1,7 @@
 """Copies of a run's metrics in Weights & Biases and TensorBoard. The JSONL files remain the source of truth.
 
-A tracker is filled from the records from the first step on. A resumed run therefore has no gaps, and a finished run can be tracked later.
+A tracker is filled from the records from the first step on. A resumed run therefore has no gaps, and a
+finished run can be tracked later.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class TensorBoard:
         self.writer.add_text(name, rows.to_html(index=False))
 
     def log_chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
-        """Log each curve to its own folder: TensorBoard overlays equal tags of several folders in one chart."""
+        """Log each curve to its own folder: TensorBoard draws equal tags of several folders in one chart."""
         from torch.utils.tensorboard import SummaryWriter
 
         for label, curve in curves.items():
@@ -112,12 +113,12 @@ class TensorBoard:
 
 
 class WandB:
-    """A run of Weights & Biases. Offline runs are stored in `FOLDER/wandb` and can be uploaded with `wandb sync`."""
+    """A run of Weights & Biases; an offline run in `FOLDER/wandb` can be uploaded with `wandb sync`."""
 
     def __init__(
         self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]
     ) -> None:
-        """Start a run. An offline run replaces an earlier one, because two parts of a run cannot be synced as one."""
+        """Start a run; an offline run replaces an earlier one, since two parts cannot be synced as one."""
         import wandb
 
         online = config.wandb_mode == "online"

@@ -1,4 +1,4 @@
-"""Figures of the evaluation: accuracy, differences to GRPO, calibration, and rollouts graded in other ways."""
+"""Figures of the evaluation: accuracy, differences to GRPO, calibration, and regraded rollouts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ _REGRADED_TITLES = {
 def scoreboard(study: Study) -> Figure:
     """Draw the main results of every baseline in a row: mean and single seeds.
 
-    Panels: failed rollouts with a positive advantage, accuracy in and out of domain, and KL divergence from the base.
+    The panels show failed rollouts with a positive advantage, accuracy in and out of domain, and the KL
+    divergence from the base.
     """
     smallest_k, largest_k = min(study.ks), max(study.ks)
     runs = runs_table(study).set_index("policy")
@@ -175,9 +176,10 @@ def calibration(study: Study) -> Figure:
 
 @figure_style()
 def regraded(study: Study) -> Figure:
-    """Draw how many failed rollouts of the evaluation get a positive advantage if graded or grouped in other ways.
+    """Draw how many failed rollouts would get a positive advantage if graded or grouped in other ways.
 
-    Advantages are those of the group mean, except in the panel of baselines. Bars span the seeds.
+    The rollouts are those of the evaluation. Advantages are those of the group mean, except in the panel of
+    baselines. Bars span the seeds.
     """
     table = regrading.regraded(study)
     figure, axes = plt.subplot_mosaic(
