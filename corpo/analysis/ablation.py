@@ -19,9 +19,9 @@ SPLITS = (*IN_DOMAIN, *OUT_OF_DOMAIN)
 def measured(study: Study) -> pd.DataFrame:
     """Return one row per baseline, and one for the base policy.
 
-    Columns: pass@1 in and out of domain in percent, the difference from GRPO with its interval or the values of
-    single seeds, the shares of rewarded failures, active clips and zero-advantage groups, and the last N⁺/N⁻.
-    Intervals are over seeds and problems; fewer than `FEW_SEEDS` seeds get none.
+    Columns: pass@1 in and out of domain in percent, the difference from GRPO with its interval or the values
+    of single seeds, the shares of rewarded failures, active clips and zero-advantage groups, and the last
+    N⁺/N⁻. Intervals are over seeds and problems; fewer than `FEW_SEEDS` seeds get none.
     """
     rows = []
     for name in (BASE, *study.baselines):
@@ -36,7 +36,9 @@ def measured(study: Study) -> pd.DataFrame:
         if name != BASE:
             row["failures rewarded"] = float(window(study, name, "failed_positive_fraction", False).mean())
             row["clip active"] = float(window(study, name, "clip_active_fraction", False).mean())
-            row["silent at the end"] = float(window(study, name, "zero_advantage_fraction", True).mean())
+            row["zero advantage at the end"] = float(
+                window(study, name, "zero_advantage_fraction", True).mean()
+            )
             row["last N⁺/N⁻"] = float(signal_ratio(study, name, "count", True).mean())
         rows.append(row)
     return pd.DataFrame(rows).reindex(columns=_columns())
@@ -60,4 +62,4 @@ def _columns() -> list[str]:
     columns = ["baseline", "seeds", *GROUPS]
     for group in GROUPS:
         columns += [f"{group}: {part}" for part in ("difference", "low", "high", "by seed")]
-    return [*columns, "failures rewarded", "clip active", "silent at the end", "last N⁺/N⁻", *SPLITS]
+    return [*columns, "failures rewarded", "clip active", "zero advantage at the end", "last N⁺/N⁻", *SPLITS]

@@ -43,8 +43,9 @@ def difference(study: Study, first: str, second: str, splits: Sequence[str], k: 
 def differences(study: Study) -> pd.DataFrame:
     """Return every baseline minus GRPO on each row of the table, in points, paired by prompt.
 
-    `low`, `high` and `p` are over problems. With several seeds, `both_low` and `both_high` are an interval over
-    seeds and problems, which covers a new run on new problems. `by_seed` has the difference of each seed.
+    `low`, `high` and `p` are over problems. With several seeds, `both_low` and `both_high` are an interval
+    over seeds and problems, which covers a new run on new problems. `by_seed` has the difference of each
+    seed.
     """
     if REFERENCE not in study.baselines:
         return pd.DataFrame()
@@ -87,10 +88,10 @@ def _seed_columns(study: Study, baseline: str, splits: Sequence[str], k: int) ->
 def aggregates(study: Study) -> pd.DataFrame:
     """Return aggregates of each baseline over the paper's splits and all seeds.
 
-    `iqm` is the interquartile mean of pass@k in percent. `better` is the probability that a run beats a run of
-    GRPO; `better_paired` compares runs that share seed and warm start. Agarwal et al. (2021, arXiv 2108.13264)
-    recommend both for few runs. 95% intervals resample seeds with all splits of a seed; fewer than `FEW_SEEDS` seeds
-    get none.
+    `iqm` is the interquartile mean of pass@k in percent. `better` is the probability that a run beats a run
+    of GRPO; `better_paired` compares runs that share seed and warm start. Agarwal et al. (2021, arXiv
+    2108.13264) recommend both for few runs. 95% intervals resample seeds with all splits of a seed; fewer
+    than `FEW_SEEDS` seeds get none.
     """
     rows = []
     for k in dict.fromkeys((min(study.ks), max(study.ks))):
@@ -123,8 +124,8 @@ def _aggregate_columns(scores: Mapping[str, np.ndarray], baseline: str) -> dict[
         resampled.append(_middle_and_wins(scores_KM[seeds], drawn_reference_KM))
     draws = pd.DataFrame(resampled)
     for name in draws:
-        columns[f"{name}_low"] = draws[name].quantile(0.025)
-        columns[f"{name}_high"] = draws[name].quantile(0.975)
+        columns[f"{name}_low"] = float(draws[name].quantile(0.025))
+        columns[f"{name}_high"] = float(draws[name].quantile(0.975))
     return columns
 
 

@@ -53,8 +53,8 @@ def window(study: Study, baseline: str, column: str, late: bool) -> np.ndarray:
 def signal_ratio(study: Study, baseline: str, statistic: str, late: bool) -> np.ndarray:
     """Return the ratio of all positive to all negative advantages in the first or last steps, per seed (K,).
 
-    `statistic` is "count" or "sum". Both are added up over the steps before they are divided. A value is NaN if
-    there are no advantages of one sign.
+    `statistic` is "count" or "sum". Both are added up over the steps before they are divided. A value is NaN
+    if there are no advantages of one sign.
     """
     positive = window(study, baseline, f"positive_{statistic}", late)
     negative = window(study, baseline, f"negative_{statistic}", late)

@@ -14,7 +14,7 @@ from corpo.evaluate.metrics import floors
 from corpo.evaluate.shortcut_floors import FLOORS
 from corpo.task import Kind
 
-# arXiv 2511.04439v1: pass@16 in percent for GRPO, static and CoRPO. The paper gives no intervals and no split sizes.
+# arXiv 2511.04439v1: pass@16 in percent for GRPO, static and CoRPO, without intervals and split sizes.
 PUBLISHED = {
     "code_first_correct": {"grpo": 87.1, "static": 80.2, "corpo": 83.2},
     "code_second_correct": {"grpo": 86.3, "static": 89.5, "corpo": 86.3},
@@ -44,8 +44,8 @@ TITLES = {
 def rows_of(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the rows of the table in order, each with the splits that it is the mean of.
 
-    The splits of the paper come first. A split with the second candidate correct is followed by the mean of both
-    orders, because a policy that favours a position gains in one order what it loses in the other.
+    The splits of the paper come first. A split with the second candidate correct is followed by the mean of
+    both orders, because a policy that favours a position gains in one order what it loses in the other.
     """
     known = [split for split in (*TABLE_SPLITS, *EXTRA_SPLITS) if split in splits]
     unknown = [split for split in splits if split not in known]
@@ -62,8 +62,8 @@ def rows_of(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def results_table(study: Study) -> pd.DataFrame:
     """Return one row per table row, policy and k.
 
-    Columns: the mean over seeds in percent, its interval over problems, the spread over seeds, the floors, and the
-    published value.
+    Columns: the mean over seeds in percent, its interval over problems, the spread over seeds, the floors,
+    and the published value.
     """
     rows = []
     rows_and_members = rows_of(study.splits)

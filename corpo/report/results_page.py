@@ -12,8 +12,8 @@ from corpo.analysis.ablation import K
 from corpo.analysis.claims import AMENDED, STATEMENTS
 from corpo.analysis.study import Study
 from corpo.analysis.verification import can_be_measured, verification
-from corpo.report.ablation_page import OVERVIEW, SHOWN, summary
-from corpo.report.page import CLAIMS_NOTE, claims_table
+from corpo.report.ablation_page import INTERVALS_NOTE, OVERVIEW, summary
+from corpo.report.claims import CLAIMS_NOTE, claims_table
 from corpo.report.render import Rendered
 from corpo.utils.markdown import table as markdown_table
 
@@ -30,9 +30,9 @@ _OTHER_FOLDERS = {
     "[kills](robustness/kills.md), [a long run](robustness/soak.md), [labelling](robustness/labelling.md)",
 }
 
-_INTRODUCTION = """`corpo report --claims` computes this page from the records in this folder. The folder of a study has
-`report.md`, its figures, `config.yaml`, `provenance.json` (commits, machine and wall times) and `records/`. The
-same command also writes the tables as CSV and TeX files, which are not committed.
+_INTRODUCTION = """`corpo report --claims` computes this page from the records in this folder. The folder of a
+study has `report.md`, its figures, `config.yaml`, `provenance.json` (commits, machine and wall times) and
+`records/`. The same command also writes the tables as CSV and TeX files, which are not committed.
 """
 
 # The studies below are the ones that the audit was about; the text is shown beside them only.
@@ -62,7 +62,7 @@ training runs. The audited study is [{_AUDITED}]({_AUDITED}/report.md).
 def results_page(
     studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFrame], results: Path
 ) -> str:
-    """Return the page: folders, verdicts of all studies side by side, ablations, and one section per study."""
+    """Return the page: the folders, the verdicts of all studies, the ablations, and a section per study."""
     parts = [
         "# Results\n",
         _INTRODUCTION,
@@ -94,7 +94,7 @@ def _folders(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFra
 def _claims(studies: Mapping[str, Rendered]) -> str:
     verdicts: dict[tuple[str, str], dict[str, str]] = {}
     for name, rendered in studies.items():
-        for finding in rendered.found:
+        for finding in rendered.findings:
             verdicts.setdefault((finding.claim, finding.quantity), {})[name] = finding.verdict
     rows = []
     for (claim, quantity), by_study in sorted(verdicts.items(), key=lambda item: item[0][0]):
@@ -116,7 +116,7 @@ def _claims(studies: Mapping[str, Rendered]) -> str:
 def _ablations(ablations: Mapping[str, pd.DataFrame]) -> str:
     return f"""## Ablations
 
-Accuracy out of domain compared with GRPO, pass@{K} in points, with {SHOWN}. The intervals are not
+Accuracy out of domain compared with GRPO, pass@{K} in points, with {INTERVALS_NOTE}. The intervals are not
 corrected for their number.
 
 ![All ablations]({OVERVIEW})
@@ -131,7 +131,7 @@ def _section(name: str, rendered: Rendered) -> str:
         f"## {name}",
         f"[Report]({name}/report.md): {facts['command']}, seeds {facts['seeds']}, "
         f"commits {facts['commits of the stages']}, {facts['hardware']}.\n",
-        f"{claims_table(rendered.found)}\n",
+        f"{claims_table(rendered.findings)}\n",
     ]
     if can_be_measured(rendered.study):
         parts.append(_verification(rendered.study))

@@ -1,8 +1,8 @@
 """Colours, labels and layout that all figures share.
 
-Colours are those of Okabe and Ito (2008) and of Tol's muted scheme, which people with a colour-vision deficiency can tell apart.
-Baselines also differ in marker and in line style. A figure is at most `WIDTH` inches wide, so
-that its text stays legible in a column of 900 pixels.
+Colours are those of Okabe and Ito (2008) and of Tol's muted scheme, which people with a colour-vision
+deficiency can tell apart. Baselines also differ in marker and in line style. A figure is at most `WIDTH`
+inches wide, so that its text stays legible in a column of 900 pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 from corpo.analysis.study import Study
 from corpo.utils.files import write_atomically
 
-# A notebook sets its own backend. It is chosen at import, because switching it later would reset `figure_style`.
+# A notebook sets its own backend. Switching it later than at import would reset `figure_style`.
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
 WIDTH = 9.0
@@ -46,7 +46,9 @@ NAMES = {
 COLOURS = {"grpo": "#d55e00", "static": "#0072b2", "corpo": "#009e73", "base": "#7f7f7f"}
 CORRECT, WRONG = "#5ab4ac", "#8c510a"  # candidates and rollouts
 REFERENCE_COLOUR = "#333333"  # lines such as zero, parity and the expected value of a random guess
-MAX_BASELINES_WITH_BANDS = 6  # with more baselines, bands would hide lines and names would not fit into a panel
+MAX_BASELINES_WITH_BANDS = (
+    6  # with more baselines, bands would hide lines and names would not fit into a panel
+)
 _MARKERS = {"grpo": "o", "static": "s", "corpo": "^", "base": "D"}
 _OTHER_COLOURS = (
     "#cc79a7",
