@@ -14,7 +14,7 @@ from corpo.analysis.compare import REFERENCE
 from corpo.analysis.study import BASE, CONFIG, PROVENANCE, read_variants, reading
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.report.figures import label_of, save
-from corpo.report.figures_ablation import ablation, overview
+from corpo.report.figures.ablation import ablation, overview
 from corpo.utils.files import read_json, write_text
 from corpo.utils.markdown import table as markdown_table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from statistics import median
 
 from corpo.data.bank.selection import Bank
@@ -64,38 +65,38 @@ are labelled correct. Labels come from execution alone.
 """
 
 
-def real_card(made: RealData, licences: Mapping[str, str], overlap: int) -> str:
+def real_card(data: RealData, licences: Mapping[str, str], overlap: int) -> str:
     """Return the card of a data set from real problems, as Markdown.
 
     `licences` maps sources to their licences. `overlap` is the number of consecutive words that a training
     problem may not share with an evaluation problem.
     """
-    candidates = _candidates(made.problems)
-    topics = Counter(problem.topic for problem in made.problems if problem.topic)
-    shared = [f"{pair.trained} ({pair.evaluated}: {pair.words!r})" for pair in made.overlapping]
+    candidates = _candidates(data.problems)
+    topics = Counter(problem.topic for problem in data.problems if problem.topic)
+    shared = [f"{pair.trained} ({pair.evaluated}: {pair.words!r})" for pair in data.overlapping]
     by_origin = table(("origin", "correct", "wrong"), _origin_rows(candidates, columns=(True, False)))
     return f"""# Data card
 
-Built from {", ".join(licences)}: {len(made.problems)} problems, {made.labelled.total()} candidates. Every
-program was labelled by running it on the tests of its problem in a sandbox ({_isolation(made.problems)}).
+Built from {", ".join(licences)}: {len(data.problems)} problems, {data.labelled.total()} candidates. Every
+program was labelled by running it on the tests of its problem in a sandbox ({_isolation(data.problems)}).
 Every worked solution was labelled by its final answer. Content hash of the pairs:
-`{content_hash(pair_rows(made.pairs))}`.
+`{content_hash(pair_rows(data.pairs))}`.
 
 ## Sources
 *different*: candidates that differ in more than names, layout and comments. *agreement*: labels that agree
 with those of the source.
 
-{_sources(made, licences)}
+{_sources(data, licences)}
 
 ## Splits
 Every pair appears in both orders; the column *pairs* ignores the order. Candidates of a problem are paired
 preferably if they are similar in length and words, and if the wrong one returns a wrong answer instead of
 raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 
-{_splits(made.pairs, "sources")}
+{_splits(data.pairs, "sources")}
 
 ## Shortcut floors
-{_floors(made.pairs)}
+{_floors(data.pairs)}
 
 ## Origin of the candidates
 {by_origin}
@@ -104,14 +105,14 @@ raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 {_errors(candidates)}
 {_topics(topics)}
 ## Problems left out
-{len(made.failing)} problems whose own reference fails the tests{_names(made.failing)}.
-{len(made.overlapping)} training problems that share {overlap} consecutive words with an evaluation
+{len(data.failing)} problems whose own reference fails the tests{_names(data.failing)}.
+{len(data.overlapping)} training problems that share {overlap} consecutive words with an evaluation
 problem{_names(shared)}.
 """
 
 
 def _candidates(problems: Sequence[LabelledProblem]) -> list[Candidate]:
-    return [candidate for problem in problems for candidate in problem.candidates]
+    return list(chain.from_iterable(problem.candidates for problem in problems))
 
 
 def _other_kinds(pairs: Sequence[tuple[str, Pair]]) -> str:
@@ -133,7 +134,8 @@ def _origin_rows(candidates: Sequence[Candidate], columns: tuple[bool, bool]) ->
     """Return one row per origin: its name and the number of candidates with each of the labels `columns`."""
     counts = Counter((candidate.origin, candidate.correct) for candidate in candidates)
     origins = sorted({origin for origin, _ in counts})
-    return [(origin, *(counts[origin, label] for label in columns)) for origin in origins]
+    first, second = columns
+    return [(origin, counts[origin, first], counts[origin, second]) for origin in origins]
 
 
 def _families(bank: Bank, pairs: Sequence[tuple[str, Pair]]) -> str:
@@ -148,10 +150,10 @@ def _families(bank: Bank, pairs: Sequence[tuple[str, Pair]]) -> str:
     return table(("family", "role", *splits), rows)
 
 
-def _sources(made: RealData, licences: Mapping[str, str]) -> str:
+def _sources(data: RealData, licences: Mapping[str, str]) -> str:
     """Return a table of the sources: licence, problems, labels, and agreement with the source's labels."""
     distinct: Counter[tuple[str, bool]] = Counter()
-    for problem in made.problems:
+    for problem in data.problems:
         distinct.update((problem.family, candidate.correct) for candidate in problem.candidates)
     rows = []
     for source, licence in licences.items():
@@ -159,20 +161,20 @@ def _sources(made: RealData, licences: Mapping[str, str]) -> str:
             (
                 source,
                 licence,
-                sum(problem.family == source for problem in made.problems),
-                made.labelled[source, True] + made.labelled[source, False],
-                made.labelled[source, True],
+                sum(problem.family == source for problem in data.problems),
+                data.labelled[source, True] + data.labelled[source, False],
+                data.labelled[source, True],
                 distinct[source, True] + distinct[source, False],
                 distinct[source, True],
-                _agreement(made, source),
+                _agreement(data, source),
             )
         )
     header = ("source", "licence", "problems", "candidates", "correct", "different", "of these correct")
     return table((*header, "agreement"), rows)
 
 
-def _agreement(made: RealData, source: str) -> str:
-    same, other = made.claims[source, True], made.claims[source, False]
+def _agreement(data: RealData, source: str) -> str:
+    same, other = data.claims[source, True], data.claims[source, False]
     return f"{same} of {same + other} ({same / (same + other):.2%})" if same + other else "–"
 
 
@@ -182,8 +184,8 @@ def _splits(pairs: Sequence[tuple[str, Pair]], families: str) -> str:
     for split in dict.fromkeys(name for name, _ in pairs):
         split_pairs = [pair for name, pair in pairs if name == split]
         num_problems = len({pair.problem.id for pair in split_pairs})
-        texts = [candidate.text for pair in split_pairs for candidate in (pair.a, pair.b)]
-        tokens = [len(TOKEN.findall(text)) for text in texts]
+        candidates = list(chain.from_iterable((pair.a, pair.b) for pair in split_pairs))
+        tokens = [len(TOKEN.findall(candidate.text)) for candidate in candidates]
         kinds = sorted(Counter(str(pair.kind) for pair in split_pairs).items())
         is_small = is_evaluation(split) and num_problems < SMALL_SPLIT
         rows.append(

@@ -68,9 +68,11 @@ def _draw_origins(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
 
 
 def _draw_errors(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
-    errors = Counter(c.error for problem in problems for c in problem.candidates if c.error)
+    errors: Counter[str] = Counter()
+    for problem in problems:
+        errors.update(candidate.error for candidate in problem.candidates if candidate.error)
     counts = errors.most_common(MAX_BARS)[::-1]
-    axes.barh([str(name) for name, _ in counts], [count for _, count in counts], color=WRONG)
+    axes.barh([name for name, _ in counts], [count for _, count in counts], color=WRONG)
     axes.set(title="First failure of wrong candidates", xlabel="candidates")
 
 

@@ -26,7 +26,9 @@ def model_card(
     `base` and `data` are content hashes, `metrics` the records of the run by step, and `facts` provenance.
     """
     validations = [record for record in metrics if "validation/pass@1" in record]
-    rows = [(record["step"], *(f"{record[key]:.3f}" for key in METRICS)) for record in validations]
+    rows = []
+    for record in validations:
+        rows.append((record["step"], *(f"{record[key]:.3f}" for key in METRICS)))
     warm_start = ", warm-started to teach it the response format" if config.model.warm_start else ""
     baseline, reward, train = config.baseline, config.reward, config.train
     source = "real problems" if config.data.sources else "the embedded problem bank"

@@ -86,8 +86,8 @@ def _has_reference_and_another(study: Study) -> bool:
 
 
 def _has_validation_by_kind(study: Study) -> bool:
-    columns = {column for run in study.runs for column in run.metrics.columns}
-    return not columns.isdisjoint(f"validation/pass@1/{kind}" for kind in Kind)
+    metrics = [f"validation/pass@1/{kind}" for kind in Kind]
+    return any(not run.metrics.columns.intersection(metrics).empty for run in study.runs)
 
 
 def _has_reward_unit(study: Study) -> bool:

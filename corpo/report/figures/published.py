@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from corpo.analysis.published import OTHERS, REFERENCE, published_rows, reanalysis
 from corpo.analysis.splits import TITLES
-from corpo.report.figures import COLOURS, WIDTH, figure_style, finish_figure, label_of, markers
+from corpo.report.figures.style import COLOURS, WIDTH, figure_style, finish_figure, label_of, markers
 
 
 @figure_style()

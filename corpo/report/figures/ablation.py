@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from corpo.analysis.ablation import GROUPS, K
 from corpo.analysis.compare import REFERENCE
 from corpo.analysis.study import BASE
-from corpo.report.figures import (
+from corpo.report.figures.style import (
     COLOURS,
     WIDTH,
     colours,
