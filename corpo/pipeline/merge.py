@@ -24,17 +24,16 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
 
     Raises DataError if the parts do not belong to one study: if options or data differ, or if a run is in two of them.
     """
-    records, configs = [], []
-    for part in parts:
-        records.append(read_records(part))
-        configs.append(_read_config(part))
-        if option := _differing_option(configs[0], configs[-1]):
+    records = [read_records(part) for part in parts]
+    configs = [_read_config(part) for part in parts]
+    for part, config in zip(parts, configs, strict=True):
+        if option := _differing_option(configs[0], config):
             raise DataError(
                 f"{part / CONFIG}: {option} is not as in {parts[0]}; merge parts of one configuration"
             )
     stages = _merged_stages(parts)
-    whole = _merged_study(parts, [part.study for part in records])
-    commands = dict.fromkeys(part.command for part in records)
+    whole = _merged_study(parts, [record.study for record in records])
+    commands = dict.fromkeys(record.command for record in records)
     warnings: list[dict[str, Any]] = []
     for record in records:
         warnings += record.warnings
