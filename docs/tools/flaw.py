@@ -109,14 +109,15 @@ def _two_digits(value: float) -> str:
 
 def sample(overrides: Sequence[str] = ("experiment=reproduce",), prompt: int = PROMPT) -> dict[str, Any]:
     """Sample the first training batch of a run with its base policy and return the group of one prompt."""
-    from corpo.cli.hydra_app import compose, validated
+    from corpo.cli.compose import load_config
     from corpo.data.pairing.drawing import TRAIN
-    from corpo.pipeline.data import split_pairs
+    from corpo.pipeline.data import data_stage, split_pairs
     from corpo.pipeline.models import model_path, prompt_renderer, rollout_engine
     from corpo.policy.load import load_policy
     from corpo.train.rl import _seed, batch_at
 
-    config = validated(compose(list(overrides)))
+    config = load_config(overrides)
+    data_stage(config).run()
     pairs = [pair for split, pair in split_pairs(config) if split == TRAIN]
     batch = batch_at(pairs, config.train.prompts_per_step, STEP, config.seed)
     path = model_path(config)
@@ -129,7 +130,7 @@ def sample(overrides: Sequence[str] = ("experiment=reproduce",), prompt: int = P
     pair = batch[prompt]
     return {
         "source": "shipped base policy data/nano_base, first training batch of `make reproduce`",
-        "record": "results/nano/records/grpo-seed0-rewards.parquet",
+        "record": "results/nano/records/rewards.parquet",
         "seed": config.seed,
         "step": STEP,
         "prompt": prompt,
