@@ -1,4 +1,4 @@
-"""`corpo COMMAND [OPTION=VALUE ...]`: run a command, print its help, and turn errors into one line and exit code 2."""
+"""The command line: run a command, print help, and turn errors into one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ def run_command(command: Command, arguments: Sequence[str]) -> None:
             getattr(importlib.import_module(module), function)(list(arguments))
     except CorpoError as error:
         exit_with(error)
+    except ModuleNotFoundError as error:
+        from corpo.cli.missing import missing_package
+
+        exit_with(missing_package(error, command.name))
 
 
 def _run_job(name: str, arguments: Sequence[str]) -> None:

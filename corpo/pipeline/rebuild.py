@@ -1,4 +1,7 @@
-"""Rebuild every table, figure and page of a folder of results from the records in it. Nothing is trained or sampled."""
+"""Rebuild every table, figure and page of a folder of results from the records in it.
+
+Nothing is trained or sampled.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from corpo.utils.progress import progress
 
 
 def rebuild_results(results: Path) -> Path:
-    """Rebuild each study and ablation in `results`, then the page with all verdicts. Return the path of that page.
+    """Rebuild each study and ablation in `results`, then the page with all verdicts.
+
+    Return the path of that page.
 
     Raises DataError if there is no finished study, or if records are missing or damaged.
     """
     from corpo.report.ablation_page import write_ablation, write_overview
-    from corpo.report.render import claims_page, render_results
+    from corpo.report.render import render_results
+    from corpo.report.results_page import RESULTS_PAGE, results_page
 
     folders = sorted(path.parent.parent for path in results.glob(f"*/{STUDY}"))
     if not folders:
@@ -31,6 +37,6 @@ def rebuild_results(results: Path) -> Path:
             ablations[folder.name] = write_ablation(folder)
     if ablations:
         write_overview(ablations, results)
-    page = results / "claims.md"
-    write_text(page, claims_page(studies, ablations))
+    page = results / RESULTS_PAGE
+    write_text(page, results_page(studies, ablations, results))
     return page
