@@ -28,9 +28,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from corpo.analysis.splits import TITLES
 from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, calibration, colour, distributions, figure_style, learning
-from corpo.report.tables import TITLES
 from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))

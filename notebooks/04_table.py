@@ -29,11 +29,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from corpo.analysis.splits import PUBLISHED, TITLES, results_table
 from corpo.analysis.study import newest_study, read_study
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
 from corpo.evaluate.pass_at_k import pass_at_k
 from corpo.report.figures import NAMES, colour, figure_style
-from corpo.report.tables import PUBLISHED, TITLES, results_table, wide
+from corpo.report.tables import wide
 from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))

@@ -32,13 +32,13 @@ from corpo.analysis.published import (
     by_size,
     possible_sizes,
     power_of,
-    published_intervals,
     published_rows,
     reanalysis,
 )
+from corpo.analysis.splits import PUBLISHED, TITLES
 from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, figure_style
-from corpo.report.tables import PUBLISHED, TITLES
+from corpo.report.figures_published import published_intervals
 from corpo.utils.paths import ROOT
 
 # %% [markdown]

@@ -20,9 +20,9 @@ import pandas as pd
 
 from corpo.analysis.compare import difference
 from corpo.analysis.runs import EARLY, signal_ratio, window
+from corpo.analysis.splits import mean_of
 from corpo.analysis.study import Study
 from corpo.evaluate.intervals import Estimate, over_seeds
-from corpo.report.tables import mean_of
 
 VALIDATIONS = 3  # one alone is noisy
 ALIKE = 1e-9  # a standard error that rounding alone makes
@@ -102,7 +102,7 @@ STATEMENTS = {
 
 
 def _log(values: np.ndarray) -> np.ndarray:
-    """nan where there is none, as for a ratio of 0."""
+    """Nan where there is none, as for a ratio of 0."""
     return np.log(np.where(values > 0, values, np.nan))
 
 

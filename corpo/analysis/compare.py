@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import trim_mean
 
+from corpo.analysis.splits import mean_of, rows_of
 from corpo.analysis.study import Study
 from corpo.data.pairing.drawing import TABLE_SPLITS
 from corpo.evaluate.intervals import FEW_SEEDS, Estimate, over_seeds_and_problems, paired_difference
-from corpo.report.tables import mean_of, rows_of
 from corpo.utils.files import write_text
 
 REFERENCE = "grpo"

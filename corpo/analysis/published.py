@@ -10,16 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy.stats import fisher_exact, nct, norm, t
 
+from corpo.analysis.splits import PUBLISHED
 from corpo.evaluate.intervals import Interval, wilson
-from corpo.report.figures import COLOURS, NAMES, figure_style, finish_figure
-from corpo.report.tables import PUBLISHED, TITLES
-from corpo.utils.markdown import table as markdown_table
 
 REFERENCE, OTHERS = "grpo", ("static", "corpo")
 
@@ -137,59 +132,6 @@ def reanalysis(seed_deviation: float | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@figure_style()
-def published_intervals() -> Figure:
-    """The published table with Wilson intervals at the implied sizes; and how many problems each difference would take."""
-    rows = published_rows()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8), sharey=True)
-    for offset, name in zip((-0.2, 0.0, 0.2), (REFERENCE, *OTHERS), strict=True):
-        for at, row in enumerate(rows):
-            interval = row.interval(name)
-            left.plot(
-                [100 * interval.low, 100 * interval.high],
-                [at + offset] * 2,
-                color=COLOURS[name],
-                linewidth=2,
-                label=NAMES[name] if at == 0 else None,
-            )
-            left.plot(
-                100 * interval.mean,
-                at + offset,
-                "o",
-                color=COLOURS[name],
-                markersize=4,
-                markeredgecolor="white",
-            )
-    left.set_yticks(range(len(rows)), [f"{TITLES[row.split]}\nn = {row.size}, implied" for row in rows])
-    left.invert_yaxis()
-    left.set(xlabel="pass@16, %", title="published, with 95% Wilson intervals")
-    left.legend(loc="lower left")
-    table = reanalysis()
-    for offset, name in zip((-0.1, 0.1), OTHERS, strict=True):
-        needed = table[table["baseline"] == name]["problems"].to_numpy()
-        finite = np.isfinite(needed)
-        right.plot(
-            needed[finite],
-            np.flatnonzero(finite) + offset,
-            "o",
-            color=COLOURS[name],
-            label=f"{NAMES[name]} against GRPO",
-        )
-    right.plot(
-        [row.size for row in rows],
-        range(len(rows)),
-        "|",
-        color="#333333",
-        markersize=14,
-        label="implied size",
-    )
-    right.set(
-        xscale="log", xlabel="problems a method for 80% power", title="what would settle each difference"
-    )
-    right.legend(fontsize=8)
-    return finish_figure(figure)
-
-
 def by_size(most: int = 400) -> pd.DataFrame:
     """The p value of every difference at every possible size: one row a split, baseline and size."""
     rows = []
@@ -201,35 +143,3 @@ def by_size(most: int = 400) -> pd.DataFrame:
                 for baseline in OTHERS
             ]
     return pd.DataFrame(rows)
-
-
-def section() -> str:
-    """The report's section on the published table, as Markdown."""
-    table, sizes = reanalysis(), by_size()
-    needed = table["problems"][np.isfinite(table["problems"])]
-    first = sizes[sizes["p"] < 0.05].sort_values("size")
-    larger = ", ".join(
-        f"{row['baseline']} on {row['split']} from {row['size']} problems"
-        for row in first.drop_duplicates(["split", "baseline"]).to_dict("records")
-    )
-    shown = table.assign(problems=table["problems"].map(lambda n: f"{n:,.0f}" if math.isfinite(n) else "–"))
-    rows = [
-        (
-            row["split"],
-            row["size"],
-            row["GRPO"],
-            f"{row['baseline']} {row['count']}",
-            f"{row['points']:+.1f}",
-            f"{row['p']:.2f}",
-            f"{row['power']:.0%}",
-            row["problems"],
-        )
-        for row in shown.to_dict("records")
-    ]
-    columns = ("split", "size", "GRPO", "against it", "points", "p", "power", "problems for 80%")
-    return f"""{markdown_table(columns, rows)}
-
-Counts of pass@16 at the smallest split sizes that the printed percentages allow; two-sided Fisher tests, not corrected for {len(table)} comparisons; power of a
-z test at 5% (Fisher's has less) to find a difference as large as the printed one. At these sizes no difference to GRPO is significant
-(least p: {table["p"].min():.2f}); four times in five they would be found with {int(needed.min()):,} to {int(needed.max()):,} problems a split and method. The
-sizes are not published. At larger possible ones (up to 400) single differences, of either sign, would pass 5%, uncorrected: {larger or "none"}."""

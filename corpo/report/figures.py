@@ -20,12 +20,12 @@ from corpo.analysis import compare
 from corpo.analysis import regrade as regrading
 from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.runs import EARLY, runs_table
+from corpo.analysis.splits import accuracy, rows_of
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled, predictions
 from corpo.baselines import advantages
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.evaluate.metrics import confidences
-from corpo.report.tables import accuracy, rows_of
 from corpo.task import Kind
 from corpo.utils.files import write_atomically
 

@@ -12,10 +12,10 @@ import jinja2
 import pandas as pd
 
 from corpo.analysis.claims import STATEMENTS, Finding
-from corpo.analysis.published import section
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import PAGE
 from corpo.report.explorer import ROLLOUTS
+from corpo.report.published_section import section
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 

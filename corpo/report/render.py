@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from corpo.analysis import ablation
+from corpo.analysis.ablation import K as ABLATION_K
 from corpo.analysis.claims import AMENDED, STATEMENTS, Finding, findings
 from corpo.analysis.compare import write_comparisons
 from corpo.analysis.regrade import write_regraded
 from corpo.analysis.runs import write_runs
 from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
+from corpo.report import ablation_page
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
 from corpo.report.tables import wide, write_tables
@@ -97,11 +98,11 @@ def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.Data
     changed = f"""
 ## What changes it
 
-Accuracy out of domain against GRPO, pass@{ablation.K} in points, with {ablation.SHOWN}; not corrected for their number.
+Accuracy out of domain against GRPO, pass@{ABLATION_K} in points, with {ablation_page.SHOWN}; not corrected for their number.
 
-![All ablations]({ablation.OVERVIEW})
+![All ablations]({ablation_page.OVERVIEW})
 
-{ablation.summary(ablations)}
+{ablation_page.summary(ablations)}
 """
     return f"""# The claims, tested
 
