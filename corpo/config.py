@@ -146,7 +146,7 @@ class DataConfig:
 class ModelConfig:
     """A policy to start from: a local folder or a hub id."""
 
-    path: str = "data/nano_base"  # relative to the repository, absolute, a hub id, or new: a nano from nothing, which wants a warm start
+    path: str = "nano_base"  # a folder, a hub id, package:MODULE/FILE, nano_base (the policy that ships with corpo), or new
     dtype: str = "float32"  # of the weights, or bfloat16: faster where the device multiplies in it, many times slower on CPUs that do not
     style: str = COMPACT  # what the prompt says: compact (a policy warm-started here) or instruct
     chat_template: bool = False  # put the prompt into the model's own chat format
@@ -452,9 +452,8 @@ class StudyConfig:
     lr: dict[str, float] = field(
         default_factory=dict
     )  # learning rates of baselines that do not take train.lr
-    variants: dict[str, Any] = field(
-        default_factory=dict
-    )  # of tune and ablate: by name, the options that each changes
+    variants: dict[str, Any] = field(default_factory=dict)  # by name, the options that each variant changes
+    select_on_validation: bool = False  # train every variant and compare them by validation alone
 
     def __post_init__(self) -> None:
         _some_different("study", self, "baselines", "seeds")

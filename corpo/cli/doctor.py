@@ -42,7 +42,11 @@ OPTIONAL_PACKAGES = {
     "wandb": ("wandb", "track=wandb, track=wandb_offline", "pip install 'corpo-rl[track]'"),
     "tensorboard": ("tensorboard", "track=tensorboard", "pip install 'corpo-rl[track]'"),
     "joblib": ("hydra-joblib-launcher", "sweeps with hydra/launcher=cores", "pip install 'corpo-rl[sweep]'"),
-    "submitit": ("hydra-submitit-launcher", "sweeps with hydra/launcher=slurm", "pip install 'corpo-rl[sweep]'"),
+    "submitit": (
+        "hydra-submitit-launcher",
+        "sweeps with hydra/launcher=slurm",
+        "pip install 'corpo-rl[sweep]'",
+    ),
     "ray": ("hydra-ray-launcher", "sweeps with hydra/launcher=ray_cluster", "pip install 'corpo-rl[ray]'"),
     "optuna": ("hydra-optuna-sweeper", "experiment=tune", "pip install 'corpo-rl[sweep]'"),
     "jupytext": ("jupytext", "the notebooks", "pip install 'corpo-rl[notebooks]'"),
@@ -138,7 +142,9 @@ def _sandbox_check() -> Check:
     except SandboxError as error:
         return Check("sandbox", str(error), NEEDED, "candidate programs cannot be executed")
     if level is Isolation.namespaces:
-        return Check("sandbox", "namespaces: programs see no network, no other process and none of your files")
+        return Check(
+            "sandbox", "namespaces: programs see no network, no other process and none of your files"
+        )
     advice = "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1) to isolate programs fully"
     return Check("sandbox", "process limits only", OPTIONAL, advice)
 

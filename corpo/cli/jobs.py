@@ -27,7 +27,9 @@ def _build_data(config: Config) -> None:
     folder = data_stage(config).run()
     print(f"pairs: {folder / PAIRS}\ncard:  {folder / CARD}\nplots: {folder / SHEET}\npage:  {folder / PAGE}")
     results = results_folder(config)
-    if config.data.sources and not (results / "table.md").exists():  # else the folder is about more than the data
+    if (
+        config.data.sources and not (results / "table.md").exists()
+    ):  # else the folder is about more than the data
         write_data_card(config, results)
 
 

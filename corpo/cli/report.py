@@ -10,7 +10,9 @@ from corpo.utils.errors import ConfigError
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command. A flag chooses what to do; without one, the report of the study that the options name."""
-    flag, rest = (arguments[0], arguments[1:]) if arguments and arguments[0].startswith("--") else ("", arguments)
+    flag, rest = (
+        (arguments[0], arguments[1:]) if arguments and arguments[0].startswith("--") else ("", arguments)
+    )
     if flag == "--claims":
         _rebuild_all(rest)
     elif flag == "--merge":
@@ -29,7 +31,9 @@ def _rebuild_all(arguments: Sequence[str]) -> None:
     from corpo.pipeline.rebuild import rebuild_results
 
     if len(arguments) > 1:
-        raise ConfigError("report --claims takes at most one argument: the folder that holds the results folders")
+        raise ConfigError(
+            "report --claims takes at most one argument: the folder that holds the results folders"
+        )
     print(rebuild_results(Path(arguments[0] if arguments else "results")))
 
 
@@ -38,7 +42,9 @@ def _merge(arguments: Sequence[str]) -> None:
     from corpo.report.render import render_results
 
     if len(arguments) < 2:
-        raise ConfigError("report --merge takes the results folders of the parts and, last, the folder to write")
+        raise ConfigError(
+            "report --merge takes the results folders of the parts and, last, the folder to write"
+        )
     *parts, folder = (Path(argument) for argument in arguments)
     merge(parts, folder)
     render_results(folder)

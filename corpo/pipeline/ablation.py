@@ -32,7 +32,7 @@ def run_ablation(config: Config) -> Path:
 def write_results(config: Config) -> Path:
     """Write the records of a finished ablation, then its table, figure and report."""
     from corpo.analysis.study import CONFIG, PROVENANCE, VARIANTS, write_variants
-    from corpo.report.ablation import write_ablation
+    from corpo.report.ablation_page import write_ablation
 
     folder = results_folder(config)
     # Written last: it marks that all other records belong to this ablation.

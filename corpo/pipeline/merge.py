@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
-from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading, write_study
+from corpo.analysis.study import CONFIG, PROVENANCE, Run, Study, read_records, reading, write_study
 from corpo.utils.errors import DataError
-from corpo.utils.files import read_json, read_jsonl, write_json, write_text
+from corpo.utils.files import read_json, write_json, write_text
 
 # Top-level options in which parts may differ, besides the seeds and baselines of their study.
 _MAY_DIFFER = ("name", "seed", "outputs", "results", "track", "budget")
@@ -23,29 +24,26 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
 
     Raises DataError if the parts do not belong to one study: if options or data differ, or if a run is in two of them.
     """
-    studies, examples, configs = [], [], []
-    for part in parts:
-        study, part_examples = read_study(part)
-        studies.append(study)
-        examples.append(part_examples)
-        configs.append(_read_config(part))
-        if option := _differing_option(configs[0], configs[-1]):
+    records = [read_records(part) for part in parts]
+    configs = [_read_config(part) for part in parts]
+    for part, config in zip(parts, configs, strict=True):
+        if option := _differing_option(configs[0], config):
             raise DataError(
                 f"{part / CONFIG}: {option} is not as in {parts[0]}; merge parts of one configuration"
             )
     stages = _merged_stages(parts)
-    whole = _merged_study(parts, studies)
-    commands = dict.fromkeys(read_json(part / STUDY)["command"] for part in parts)
+    whole = _merged_study(parts, [record.study for record in records])
+    commands = dict.fromkeys(record.command for record in records)
     warnings: list[dict[str, Any]] = []
-    for part in parts:
-        warnings += read_jsonl(part / "metrics/warnings.jsonl")
+    for record in records:
+        warnings += record.warnings
     with reading(parts[0] / "data_card.md") as card:
         _copy(card, folder / card.name)
     merged_config = _merged_config(configs[0], whole, folder.name)
     write_text(folder / CONFIG, yaml.safe_dump(merged_config, sort_keys=False))
     write_json(folder / PROVENANCE, stages)
     # Written last, so that a merge that was killed can be repeated.
-    write_study(whole, examples[0], warnings, "` and `".join(commands), folder)
+    write_study(whole, records[0].examples, warnings, "` and `".join(commands), folder)
 
 
 def _read_config(part: Path) -> dict[str, Any]:
@@ -71,7 +69,8 @@ def _merged_stages(parts: Sequence[Path]) -> dict[str, Any]:
 
 
 def _merged_study(parts: Sequence[Path], studies: Sequence[Study]) -> Study:
-    runs, bases = [], {}
+    runs: list[Run] = []
+    bases: dict[int, pd.DataFrame] = {}
     for study in studies:
         runs += study.runs
         bases |= study.bases
@@ -110,4 +109,8 @@ def _comparable(config: dict[str, Any], name: str) -> Any:
 
 def _merged_config(config: dict[str, Any], study: Study, name: str) -> dict[str, Any]:
     seeds = list(dict.fromkeys(run.seed for run in study.runs))
-    return {**config, "name": name, "study": {**config["study"], "seeds": seeds, "baselines": study.baselines}}
+    return {
+        **config,
+        "name": name,
+        "study": {**config["study"], "seeds": seeds, "baselines": study.baselines},
+    }

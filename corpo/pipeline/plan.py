@@ -26,7 +26,9 @@ def plan(config: Config, targets: Sequence[Stage]) -> str:
 def _budget(config: Config) -> str:
     model = model_architecture(config)
     if model is None:
-        return f"{config.model.path}: not on this machine, so no budget; give its sizes as model.architecture\n"
+        return (
+            f"{config.model.path}: not on this machine, so no budget; give its sizes as model.architecture\n"
+        )
     from corpo.pipeline.budget import step_budget
 
     return budget_text(config, step_budget(config, model))

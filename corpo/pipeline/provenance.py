@@ -33,10 +33,14 @@ def commit() -> str:
     head_command = ["git", "rev-parse", "--short=12", "HEAD"]
     status_command = ["git", "status", "--porcelain", "-uno"]
     try:
-        tracked = subprocess.run(["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True)
+        tracked = subprocess.run(
+            ["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True
+        )
         if tracked.returncode:  # an installed copy that happens to lie inside another repository
             return "unknown"
-        head = subprocess.run(head_command, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        head = subprocess.run(
+            head_command, cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
         status = subprocess.run(status_command, cwd=here, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

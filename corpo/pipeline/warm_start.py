@@ -105,9 +105,7 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
         demonstrator = make_demonstrator(prompt_renderer(config, tokenizer))
     else:
         demonstrator = make_demonstrator(render_prompt)
-        model, tokenizer = new_nano(
-            problems, demonstrator, config.nano, config.model.dtype, sft_config.seed
-        )
+        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, sft_config.seed)
     started = time.time()
     curve = warm_start(
         model, tokenizer, problems, demonstrator, sft_config, config.rollout.max_new_tokens, folder

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from corpo.cli.hydra_app import compose, validated
+from corpo.cli.compose import load_config
 from corpo.config import BudgetConfig, Config, LoraConfig, ModelConfig, RolloutConfig, TrainConfig
 from corpo.pipeline.models import model_architecture
 from corpo.pipeline.plan import budget_text
 from corpo.policy.load import load_policy
 from corpo.policy.lora import add_lora
-from corpo.train import budget
+from corpo.pipeline import budget
 
 SMALL_SPLIT = LlamaConfig(
     vocab_size=64,
@@ -24,7 +24,7 @@ SMALL_SPLIT = LlamaConfig(
 
 
 def test_the_8b_preset_has_its_published_size() -> None:
-    config = validated(compose(["experiment=paper", "dry_run=true"]))
+    config = load_config(["experiment=paper", "dry_run=true"])
     model = model_architecture(config)
     assert model is not None
     found = budget.step_budget(config, model)
@@ -39,8 +39,8 @@ def test_the_8b_preset_has_its_published_size() -> None:
 
 def test_kept_activations_are_those_of_a_real_forward_pass() -> None:
     fixed, a_layer = budget._kept_per_token(SMALL_SPLIT, 2)
-    assert budget._SAMPLE * (fixed + 3 * a_layer) == pytest.approx(
-        budget._kept(SMALL_SPLIT, 3, "cpu"), rel=0.01
+    assert budget._SAMPLE_TOKENS * (fixed + 3 * a_layer) == pytest.approx(
+        budget._kept_bytes(SMALL_SPLIT, 3, "cpu"), rel=0.01
     )
     assert a_layer > 10 * SMALL_SPLIT.hidden_size
 
