@@ -1,7 +1,7 @@
 """Draw the diagrams of the documentation as SVG files: `python -m docs.tools.diagrams`.
 
-The colours are from the palette of Okabe and Ito, which colour-blind readers can tell apart. Coordinates and sizes are
-in pixels at a width of 900.
+The colours are from the palette of Okabe and Ito, which colour-blind readers can tell apart. Coordinates and
+sizes are in pixels at a width of 900.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from corpo.utils.files import write_text
-from corpo.utils.paths import ROOT
 
-OVERVIEW = ROOT / "docs/dataflow.svg"
-PATHS = ROOT / "docs/explanation/paths.svg"
+DOCS = Path(__file__).parents[1]
+OVERVIEW, PATHS = DOCS / "dataflow.svg", DOCS / "explanation/paths.svg"
 
 WIDTH = 900
 INK, GREY = "#1d2026", "#4a5361"
@@ -84,7 +83,9 @@ def label(
     )
 
 
-def arrow(path: str, text: str = "", x: float = 0, y: float = 0, anchor: str = "middle", font: str = SANS) -> str:
+def arrow(
+    path: str, text: str = "", x: float = 0, y: float = 0, anchor: str = "middle", font: str = SANS
+) -> str:
     """Return an arrow along an SVG path, with an optional text at (x, y)."""
     line = f'<path d="{path}" fill="none" stroke="{GREY}" stroke-width="1.6" marker-end="url(#head)"/>'
     return "\n".join([line, label(text, x, y, anchor=anchor, font=font)]) if text else line
@@ -119,7 +120,8 @@ def page(height: float, title: str, elements: list[str]) -> str:
     """Return a whole SVG file."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" role="img" '
-        f'aria-labelledby="title">\n<title id="title">{title}</title>\n<defs><marker id="head" viewBox="0 0 8 8" '
+        f'aria-labelledby="title">\n<title id="title">{title}</title>\n<defs><marker id="head" '
+        f'viewBox="0 0 8 8" '
         f'refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8Z" '
         f'fill="{GREY}"/></marker></defs>\n<rect width="100%" height="100%" fill="#ffffff"/>'
     )
