@@ -31,13 +31,13 @@ MARKDOWN_LINK = re.compile(r"(?<=\]\()(\.\.[^)\s#]+\.md)(?=\))")
 
 def contents() -> str:
     """Return the table of contents as hidden toctree directives."""
-    parts = [("Start", ["getting_started"])]
+    parts: list[tuple[str, list[str]]] = [("Start", ["getting_started"])]
     for kind, pages in CONTENTS.items():
         folder = kind.lower().replace(" ", "_")
         parts.append((kind, [f"{folder}/{page}" for page in pages]))
     blocks = []
-    for caption, pages in parts:
-        lines = "\n".join(pages)
+    for caption, names in parts:
+        lines = "\n".join(names)
         blocks.append(f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n")
     return "".join(blocks)
 

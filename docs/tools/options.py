@@ -74,7 +74,7 @@ def _sections(config: Any, prefix: str) -> list[str]:
             continue
         rows.append((f"`{prefix}{field.name}`", f"`{_default(value)}`", comments.get(field.name, "")))
         for entry in get_args(types[field.name]):  # of data.sources, whose entries have options
-            if dataclasses.is_dataclass(entry):
+            if isinstance(entry, type) and dataclasses.is_dataclass(entry):
                 parts += _sections(entry(), f"{prefix}{field.name}.NAME.")
     heading = prefix.rstrip(".") or "General"
     options = table(("option", "default", "meaning"), rows)
