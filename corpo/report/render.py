@@ -14,12 +14,12 @@ from corpo.analysis.claims import AMENDED, STATEMENTS, Finding, findings
 from corpo.analysis.compare import write_comparisons
 from corpo.analysis.regrade import write_regraded
 from corpo.analysis.runs import write_runs
-from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
+from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_records, reading
 from corpo.report import ablation_page
 from corpo.report.figures import write_figures
 from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
 from corpo.report.tables import wide, write_tables
-from corpo.utils.files import read_json, read_jsonl
+from corpo.utils.files import read_json
 from corpo.utils.markdown import table as markdown_table
 
 
@@ -35,10 +35,9 @@ class Rendered:
 
 
 def render_results(folder: Path) -> Rendered:
-    """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises DataError where they are damaged."""
-    study, examples = read_study(folder)
-    with reading(folder / STUDY) as path:
-        command = str(read_json(path)["command"])
+    """Everything beside `records/`, the data card, config and provenance; the page last. Raises DataError where they are damaged."""
+    records = read_records(folder)
+    study, examples = records.study, records.examples
     with reading(folder / PROVENANCE) as path:
         stages = read_json(path)
     with reading(folder / CONFIG) as path:
@@ -49,11 +48,10 @@ def render_results(folder: Path) -> Rendered:
     write_regraded(study, folder)
     figures = write_figures(study, folder / "figures")
     found = findings(study)
-    facts = facts_of(stages, command, list(dict.fromkeys(run.seed for run in study.runs)))
-    warned = read_jsonl(folder / "metrics/warnings.jsonl")
+    facts = facts_of(stages, records.command, list(dict.fromkeys(run.seed for run in study.runs)))
     tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
-    write_report(folder, found, figures, runs, facts, warned)
-    write_page(folder, found, figures, tables, examples, facts, config, stages, warned)
+    write_report(folder, found, figures, runs, facts, records.warnings)
+    write_page(folder, found, figures, tables, examples, facts, config, stages, records.warnings)
     return Rendered(study, examples, tables, found, facts)
 
 

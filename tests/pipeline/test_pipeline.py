@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from corpo.analysis.study import read_study
 from corpo.pipeline.merge import merge
 from corpo.utils.errors import DataError
 from tests.command import ROOT, command, run
@@ -33,7 +34,7 @@ def test_it_leaves_tables_figures_and_a_report(results: Path) -> None:
         "differences.csv",
         "summary.csv",
     } <= {p.name for p in results.iterdir()}
-    assert len(list((results / "metrics").glob("*-seed*.jsonl"))) == 3
+    assert len(read_study(results)[0].runs) == 3
     report = (results / "report.md").read_text()
     for claim in ("C1", "C2", "C3", "C4", "C5", "C6"):
         assert f"| {claim} |" in report
@@ -205,9 +206,8 @@ def test_parts_that_ran_apart_are_one_study(where: list[str], results: Path, tmp
     grown = tmp_path / "grown"
     shutil.copytree(results, grown)
     merge([grown, apart], grown)
-    for part in ("records", "metrics"):
-        for path in (merged / part).iterdir():
-            assert (grown / part / path.name).read_bytes() == path.read_bytes(), path
+    for path in (merged / "records").iterdir():
+        assert (grown / "records" / path.name).read_bytes() == path.read_bytes(), path
     lacking = tmp_path / "lacking"
     shutil.copytree(apart, lacking)
     about = json.loads((lacking / "records/study.json").read_text())

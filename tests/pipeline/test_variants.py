@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from corpo.analysis.study import read_study
 from corpo.config import Config, StudyConfig
 from corpo.pipeline.tune import chosen
 from corpo.pipeline.variants import variants, with_options
@@ -136,9 +137,9 @@ def test_every_seed_can_have_a_warm_start_of_its_own(where: list[str], results: 
         "evaluate base seed 0",
         "evaluate base seed 1",
     } <= titles
-    bases = [(folder / f"records/base-seed{seed}.parquet").read_bytes() for seed in (0, 1)]
-    assert bases[0] != bases[1]
-    metrics = [json.loads(line) for line in (folder / "metrics/grpo-seed1.jsonl").read_text().splitlines()]
+    study, _ = read_study(folder)
+    assert not study.bases[0]["reward"].equals(study.bases[1]["reward"])
+    metrics = study.of("grpo")[1].metrics.to_dict("records")
     assert metrics[-1]["lr"] == pytest.approx(0.001 * 3 / 5), (
         "its own learning rate, at step 3 of 5 of the warmup"
     )
