@@ -37,7 +37,7 @@ reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tab
 	$(CORPO) reproduce experiment=reproduce $(ARGS)
 
 study: $(STAMP)  ## run three baselines with eight seeds each, every seed with its own warm start (five to six hours)
-	$(CORPO) reproduce experiment=study $(ARGS)
+	$(CORPO) study experiment=study $(ARGS)
 
 report: $(STAMP)  ## rebuild every table, every figure and results/README.md from the committed records (minutes)
 	$(CORPO) report --claims $(ARGS)
@@ -82,8 +82,8 @@ check-repro: $(STAMP)  ## run the tiny pipeline twice and compare every file byt
 	$(BIN)/python -m benchmarks.robustness.kills --points 0
 
 docs: $(STAMP)  ## build the documentation as a website in outputs/site/
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt mkdocs mkdocs-material
-	$(BIN)/mkdocs build --strict --site-dir outputs/site
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt furo myst-parser sphinx
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs outputs/site
 
 test: $(STAMP) lint types  ## run the linter, the type checker and all tests, on all cores
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile

@@ -30,7 +30,7 @@ from IPython.display import Markdown, display
 
 from corpo.analysis.splits import TITLES
 from corpo.analysis.study import newest_study, read_study
-from corpo.report.figures import NAMES, calibration, colour, distributions, figure_style, learning
+from corpo.report.figures import NAMES, calibration, colour, distributions, figure_style, learning_curves
 from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
@@ -48,7 +48,7 @@ policies = {"base": pd.concat(study.bases.values())} | {
 # ## How training went
 
 # %%
-learning(study)
+learning_curves(study)
 
 # %% [markdown]
 # Rewards and advantages of the training rollouts, first and last batches:

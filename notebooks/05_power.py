@@ -38,7 +38,7 @@ from corpo.analysis.published import (
 from corpo.analysis.splits import PUBLISHED, TITLES
 from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, figure_style
-from corpo.report.figures_published import published_intervals
+from corpo.report.figures.published import published_intervals
 from corpo.utils.paths import ROOT
 
 # %% [markdown]

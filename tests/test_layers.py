@@ -25,9 +25,10 @@ LAYERS = (
     ("train", "evaluate"),
     ("analysis",),
     ("report",),
+    ("__init__",),  # the public names of corpo
     ("pipeline", "plugins"),
     ("cli",),
-    ("__main__", "__init__"),
+    ("__main__",),
 )
 OUTSIDE = ("experiments", "benchmarks", "tests", "docs", "examples", "notebooks")
 MAX_LINES_OF_AN_ENTRY_POINT = 40
@@ -54,17 +55,17 @@ def _modules() -> dict[str, Path]:
 @cache
 def _imports() -> list[Import]:
     """Return all imports in the package."""
-    imports = []
+    imports = set()  # a statement that takes several names from one module is one import
     for importer, path in _modules().items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for imported in _imported_modules(node):
                 place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
-                imports.append(Import(importer, imported, place))
-    return imports
+                imports.add(Import(importer, imported, place))
+    return sorted(imports)
 
 
 def _imported_modules(node: ast.AST) -> list[str]:
-    """Return the modules that a statement imports. In `from package import name`, the name may be a module."""
+    """Return the modules that a statement imports. A name that is imported from a package may be one."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if not isinstance(node, ast.ImportFrom):

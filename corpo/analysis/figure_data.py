@@ -18,7 +18,7 @@ MIN_CANDIDATES = 50  # confidence levels that fewer candidates received are left
 
 
 def rewards_and_advantages(study: Study, baseline: str, late: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return all rewards and all advantages (N,) in the first or the last `EARLY` steps of a baseline's runs."""
+    """Return all rewards (N,) and advantages (N,) in the first or last `EARLY` steps of a baseline's runs."""
     rewards, lengths = [], []
     for run in study.of(baseline):
         steps = sorted(run.rewards)

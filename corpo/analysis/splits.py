@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from corpo.analysis.study import Study
+from corpo.analysis.study import BASE, Study
 from corpo.data.pairing.drawing import EXTRA_SPLITS, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.evaluate.metrics import floors
 from corpo.evaluate.shortcut_floors import FLOORS
 from corpo.task import Kind
 
-# arXiv 2511.04439v1: pass@16 in percent for GRPO, static, CoRPO; no intervals and no split sizes are given there.
+# arXiv 2511.04439v1: pass@16 in percent for GRPO, static and CoRPO, without intervals and split sizes.
 PUBLISHED = {
     "code_first_correct": {"grpo": 87.1, "static": 80.2, "corpo": 83.2},
     "code_second_correct": {"grpo": 86.3, "static": 89.5, "corpo": 86.3},
@@ -23,6 +23,7 @@ PUBLISHED = {
     "math_first_correct": {"grpo": 79.3, "static": 80.5, "corpo": 81.6},
     "math_second_correct": {"grpo": 81.4, "static": 87.1, "corpo": 81.4},
 }
+PUBLISHED_K = 16
 TITLES = {
     "code_first_correct": "in domain: code, first correct",
     "code_second_correct": "in domain: code, second correct",
@@ -41,75 +42,104 @@ TITLES = {
 
 
 def rows_of(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The table's rows in order, each with the splits it is the mean of: the paper's splits first, and both orders together behind the second.
+    """Return the rows of the table in order, each with the splits that it is the mean of.
 
-    A policy that favours a position gains on one order what it loses on the other: their mean tells.
+    The splits of the paper come first. A split with the second candidate correct is followed by the mean of
+    both orders, because a policy that favours a position gains in one order what it loses in the other.
     """
     known = [split for split in (*TABLE_SPLITS, *EXTRA_SPLITS) if split in splits]
+    unknown = [split for split in splits if split not in known]
     rows: dict[str, tuple[str, ...]] = {}
-    for split in [*known, *(split for split in splits if split not in known)]:
+    for split in known + unknown:
         rows[split] = (split,)
         prefix = split.removesuffix(f"_{Kind.second_correct}")
-        if prefix != split and (first := f"{prefix}_{Kind.first_correct}") in splits:
+        first = f"{prefix}_{Kind.first_correct}"
+        if prefix != split and first in splits:
             rows[f"{prefix}_exactly_one"] = (first, split)
     return rows
 
 
 def results_table(study: Study) -> pd.DataFrame:
-    """One row per split (or two), policy and k: mean over seeds, interval over problems, spread over seeds, floors, published value."""
+    """Return one row per table row, policy and k.
+
+    Columns: the mean over seeds in percent, its interval over problems, the spread over seeds, the floors,
+    and the published value.
+    """
     rows = []
-    shortcuts = {split: _shortcuts(study, members) for split, members in rows_of(study.splits).items()}
-    for policy in ("base", *study.baselines):
+    rows_and_members = rows_of(study.splits)
+    shortcuts = {row: _shortcuts(study, members) for row, members in rows_and_members.items()}
+    for policy in (BASE, *study.baselines):
         prompts = study.prompts(policy)
-        per_seed = study.by_seed(policy)
-        for split, members in rows_of(study.splits).items():
-            mine = prompts[prompts["split"].isin(members)]
+        for row, members in rows_and_members.items():
+            in_row = prompts[prompts["split"].isin(members)]
             kind = Kind(str(study.base[study.base["split"] == members[0]]["kind"].iloc[0]))
-            floor = floors(kind)
             for k in study.ks:
-                interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["problem_id"].to_list())
-                seeds = [100 * mean_of(table, members, f"pass@{k}") for table in per_seed]
+                published = PUBLISHED.get(row, {}).get(policy) if k == PUBLISHED_K else None
                 rows.append(
                     {
-                        "split": split,
+                        "split": row,
                         "policy": policy,
                         "k": k,
-                        "percent": 100 * interval.mean,
-                        "low": 100 * interval.low,
-                        "high": 100 * interval.high,
-                        "seeds": len(seeds),
-                        "seed_sd": pd.Series(seeds, dtype=float).std(),
-                        "prompts": len(mine),
-                        "pairs": mine["pair_id"].nunique(),
-                        "problems": mine["problem_id"].nunique(),
-                        "coin_floor": 100 * (1 - (1 - floor["coin"]) ** k),
-                        "exactly_one_floor": 100 * (1 - (1 - floor["exactly_one"]) ** k),
-                        **shortcuts[split],
-                        "published": PUBLISHED.get(split, {}).get(policy) if k == 16 else None,
+                        **_accuracy_columns(study, policy, members, in_row, k),
+                        "prompts": len(in_row),
+                        "pairs": in_row["pair_id"].nunique(),
+                        "problems": in_row["problem_id"].nunique(),
+                        **_floor_columns(kind, k),
+                        **shortcuts[row],
+                        "published": published,
                     }
                 )
     return pd.DataFrame(rows)
 
 
-def _shortcuts(study: Study, members: Sequence[str]) -> dict[str, float]:
-    """Percent of the prompts of some splits that each shortcut judges right; the same for every k, for they do not sample."""
-    mine = study.shortcuts[study.shortcuts["split"].isin(members)]
+def _accuracy_columns(
+    study: Study, policy: str, members: Sequence[str], prompts: pd.DataFrame, k: int
+) -> dict[str, float]:
+    column = f"pass@{k}"
+    interval = clustered_bootstrap(prompts[column].to_list(), prompts["problem_id"].to_list())
+    seeds = [100 * mean_of(table, members, column) for table in study.by_seed(policy)]
     return {
-        f"{name}_floor": 100 * float((mine[name] * mine["prompts"]).sum(min_count=1) / mine["prompts"].sum())
-        for name in FLOORS
+        "percent": 100 * interval.mean,
+        "low": 100 * interval.low,
+        "high": 100 * interval.high,
+        "seeds": len(seeds),
+        "seed_sd": pd.Series(seeds, dtype=float).std(),
     }
 
 
+def _floor_columns(kind: Kind, k: int) -> dict[str, float]:
+    floor = floors(kind)
+    return {
+        "coin_floor": 100 * (1 - (1 - floor["coin"]) ** k),
+        "exactly_one_floor": 100 * (1 - (1 - floor["exactly_one"]) ** k),
+    }
+
+
+def _shortcuts(study: Study, members: Sequence[str]) -> dict[str, float]:
+    """Return the percentage of prompts that each shortcut judges correctly.
+
+    It is the same for every k, because shortcuts do not sample.
+    """
+    table = study.shortcuts[study.shortcuts["split"].isin(members)]
+    floor_of = {}
+    for name in FLOORS:
+        correct = (table[name] * table["prompts"]).sum(min_count=1)
+        floor_of[f"{name}_floor"] = 100 * float(correct / table["prompts"].sum())
+    return floor_of
+
+
 def mean_of(prompts: pd.DataFrame, splits: Sequence[str], column: str) -> float:
-    """Mean of a column over the prompts of some splits."""
+    """Return the mean of a column over the prompts of some splits."""
     return float(prompts[prompts["split"].isin(splits)][column].mean())
 
 
 def accuracy(study: Study, policy: str, splits: Sequence[str], k: int) -> np.ndarray:
-    """pass@k in percent, the mean of some splits, by seed; `policy` is "base" or a baseline."""
-    return np.array(
-        [
-            np.mean([100 * mean_of(one, (split,), f"pass@{k}") for split in splits])
-            for one in study.by_seed(policy)
-        ]
-    )
+    """Return pass@k in percent as the mean of some splits, one value per seed (K,).
+
+    `policy` is "base" or a baseline.
+    """
+    by_seed = []
+    for table in study.by_seed(policy):
+        percents = [100 * mean_of(table, (split,), f"pass@{k}") for split in splits]
+        by_seed.append(np.mean(percents))
+    return np.array(by_seed)

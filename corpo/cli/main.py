@@ -54,6 +54,10 @@ def run_command(command: Command, arguments: Sequence[str]) -> None:
             getattr(importlib.import_module(module), function)(list(arguments))
     except CorpoError as error:
         exit_with(error)
+    except ModuleNotFoundError as error:
+        from corpo.cli.missing import missing_package
+
+        exit_with(missing_package(error, command.name))
 
 
 def _run_job(name: str, arguments: Sequence[str]) -> None:

@@ -61,14 +61,19 @@ def run_in_process(
     if not all(stage.done for stage in targets):
         last.mkdir(parents=True, exist_ok=True)
         (last / FAILED).unlink(missing_ok=True)
-        process = [sys.executable, "-m", "corpo", command, *overrides]
         with open(last / LOG, "a", encoding="utf-8") as log:
+            process = job_process(command, overrides)
             code = subprocess.run(process, cwd=folder, stdout=log, stderr=log).returncode
         if code:
             if code not in STOPPED_CODES:
                 write_json(last / FAILED, {"exit_code": code})
             raise JobFailed(f"{' '.join(overrides)}: exit code {code}; see {last / LOG}")
     return _last_objective([stage.folder for stage in graph(targets)])
+
+
+def job_process(command: str, overrides: Sequence[str]) -> list[str]:
+    """Return the arguments of the process that runs one job."""
+    return [sys.executable, "-m", "corpo", command, *overrides]
 
 
 def _last_objective(folders: Sequence[Path]) -> float | None:

@@ -75,7 +75,7 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
             runs.append(Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}))
     floors = shortcut_floors(evaluated_pairs(config))
     study = Study({0: tables["base"]}, runs, config.reward.threshold, list(config.evaluate.ks), floors)
-    write_tables(study, folder, replicates=False)
+    write_tables(study, folder, has_paper_splits=False)
     write_comparisons(study, folder)
     data = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
     if not config.data.file:

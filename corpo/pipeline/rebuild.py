@@ -16,7 +16,8 @@ def rebuild_results(results: Path) -> Path:
     Raises DataError if there is no finished study, or if records are missing or damaged.
     """
     from corpo.report.ablation_page import write_ablation, write_overview
-    from corpo.report.render import claims_page, render_results
+    from corpo.report.render import render_results
+    from corpo.report.results_page import RESULTS_PAGE, results_page
 
     folders = sorted(path.parent.parent for path in results.glob(f"*/{STUDY}"))
     if not folders:
@@ -31,6 +32,6 @@ def rebuild_results(results: Path) -> Path:
             ablations[folder.name] = write_ablation(folder)
     if ablations:
         write_overview(ablations, results)
-    page = results / "claims.md"
-    write_text(page, claims_page(studies, ablations))
+    page = results / RESULTS_PAGE
+    write_text(page, results_page(studies, ablations, results))
     return page

@@ -206,7 +206,7 @@ def track_finished_study(config: Config) -> Path:
         stage = train_stage(run)
         trackers = trackers_of(run, f"{run.baseline.name}-seed{run.seed}", stage.key)
         for record in read_jsonl(stage.folder / "metrics.jsonl"):
-            trackers.step(record)
+            trackers.log_step(record)
         trackers.close()
     write_results(config)
     return outputs(config) / "tracking"

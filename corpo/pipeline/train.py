@@ -137,7 +137,7 @@ def _train_policy(config: Config, start: PolicySource, folder: Path) -> None:
         )
         run_name = f"{config.baseline.name}-seed{config.seed}"
         trackers = trackers_of(config, run_name, train_stage(config).key)
-        trainer.train(train_pairs, validation_pairs, folder, trackers.step)
+        trainer.train(train_pairs, validation_pairs, folder, trackers.log_step)
         trackers.close()
         trainer.save(folder / POLICY)
     if ranks.rank() == 0:

@@ -1,4 +1,4 @@
-"""The paper's table beside ours, as Markdown, LaTeX and CSV."""
+"""Write the results table in the layout of the CoRPO paper, as Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -8,91 +8,89 @@ import pandas as pd
 
 from corpo.analysis.splits import PUBLISHED, TITLES, results_table
 from corpo.analysis.study import Study
+from corpo.analysis.summary import summary_table
 from corpo.data.pairing.drawing import SMALL_SPLIT, SMALL_SPLIT_MARK
-from corpo.evaluate.metrics import summarise
 from corpo.evaluate.shortcut_floors import FLOORS
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
+PAPER_K = 16  # the paper publishes pass@16 only
+FLOORS_NOTE = (
+    "The last columns are floors, which need no understanding. Random guess: an independent guess for each "
+    "candidate. Random, one correct: a random choice of one correct candidate. Length and words: "
+    "classifiers that see the lengths or the token counts only; they do not sample, so their accuracy is "
+    "the same for every k. At k = 16 a random guess reaches 99%, so pass@16 has to be read together with "
+    "pass@1."
+)
 
-def wide(table: pd.DataFrame, k: int, plain: bool = False, replicates: bool = True) -> pd.DataFrame:
-    """Splits down, policies across, for one k: "61.2 [58.0, 64.1]"; then floors.
 
-    Where it `replicates` the paper's table, its names of the splits and, for k = 16, its values.
+def wide_table(
+    table: pd.DataFrame, k: int, with_intervals: bool = True, has_paper_splits: bool = True
+) -> pd.DataFrame:
+    """Return the results at one k with a row per split and a column per policy, followed by the floors.
+
+    A cell reads "61.2 [58.0, 64.1]", or "61.2" without intervals. With `has_paper_splits` rows are named
+    as in the paper, and its values are added at k = 16.
     """
-    mine = table[table["k"] == k]
-    policies = list(dict.fromkeys(mine["policy"]))
+    at_k = table[table["k"] == k]
     rows = []
-    for split in dict.fromkeys(mine["split"]):
-        cells = mine[mine["split"] == split].set_index("policy")
-        mark = f" {SMALL_SPLIT_MARK}" if cells["problems"].iloc[0] < SMALL_SPLIT else ""
-        title = TITLES.get(split) if replicates else None
-        row: dict[str, object] = {"split": (title or split.replace("_", " ")) + mark}
-        for policy in policies:
-            cell = cells.loc[policy]
-            row[policy] = (
-                f"{cell['percent']:.1f}"
-                if plain
-                else f"{cell['percent']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]"
-            )
-        row["coin"] = f"{cells['coin_floor'].iloc[0]:.0f}"
-        row["exactly one"] = f"{cells['exactly_one_floor'].iloc[0]:.0f}"
-        row |= {name: _whole(cells[f"{name}_floor"].iloc[0]) for name in FLOORS}
-        if k == 16 and replicates:
-            published = PUBLISHED.get(split)
-            row["paper: GRPO / static / CoRPO"] = (
-                " / ".join(f"{published[name]:.1f}" for name in ("grpo", "static", "corpo"))
-                if published
-                else "–"
-            )
+    for split in dict.fromkeys(at_k["split"]):
+        cells = at_k[at_k["split"] == split].set_index("policy")
+        first = cells.iloc[0]
+        title = TITLES.get(split) if has_paper_splits else None
+        mark = f" {SMALL_SPLIT_MARK}" if first["problems"] < SMALL_SPLIT else ""
+        row = {"split": (title or split.replace("_", " ")) + mark}
+        for policy in dict.fromkeys(at_k["policy"]):
+            row[policy] = _cell(cells.loc[policy], with_intervals)
+        row["random guess"] = f"{first['coin_floor']:.0f}"
+        row["random, one correct"] = f"{first['exactly_one_floor']:.0f}"
+        for name in FLOORS:
+            row[name] = _whole(first[f"{name}_floor"])
+        if k == PAPER_K and has_paper_splits:
+            row["paper: GRPO / static / CoRPO"] = _published(split)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _cell(cell: pd.Series, with_intervals: bool) -> str:
+    interval = f" [{cell['low']:.1f}, {cell['high']:.1f}]" if with_intervals else ""
+    return f"{cell['percent']:.1f}{interval}"
+
+
+def _published(split: str) -> str:
+    values = PUBLISHED.get(split)
+    if values is None:
+        return "–"
+    return " / ".join(f"{values[name]:.1f}" for name in ("grpo", "static", "corpo"))
 
 
 def _whole(percent: float) -> str:
     return "–" if percent != percent else f"{percent:.0f}"
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    return markdown_table(list(frame.columns), frame.to_numpy().tolist())
+def write_tables(study: Study, folder: Path, has_paper_splits: bool = True) -> pd.DataFrame:
+    """Write `table.csv`, `table.md`, `table.tex` and `summary.csv`, and return the long table of `table.csv`.
 
-
-def _note(table: pd.DataFrame) -> str:
-    small = (
-        f" {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems; the interval says little."
-        if (table["problems"] < SMALL_SPLIT).any()
-        else ""
-    )
-    return f"""
-Floors, of judges that understand nothing: *coin* flips one for each candidate; *exactly one* calls one of them correct, at random; *length* and *words*
-(a regression on token counts) are what style gives away, whatever k.{small}
-"""
-
-
-def write_tables(study: Study, folder: Path, replicates: bool = True) -> pd.DataFrame:
-    """`table.csv` (long), `table.md` and `table.tex` (as in the paper), `summary.csv`. Returns the long table."""
+    `has_paper_splits` says whether the splits are those of the paper; see `wide_table`.
+    """
     table = results_table(study)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "table.csv", table.round(4).to_csv(index=False))
-    summaries = [
-        *(("base", seed, rollouts) for seed, rollouts in study.bases.items()),
-        *((run.baseline, run.seed, run.rollouts) for run in study.runs),
-    ]
-    frames = [
-        summarise(rollouts, study.ks).assign(policy=policy, seed=seed) for policy, seed, rollouts in summaries
-    ]
-    write_text(folder / "summary.csv", pd.concat(frames).round(4).to_csv(index=False))
-    ks = (min(study.ks), max(study.ks))
-    sections = [
-        f"**pass@{k}, %** (mean over seeds, 95% interval over problems)\n\n{markdown(wide(table, k, replicates=replicates))}\n"
-        for k in ks
-    ]
-    write_text(folder / "table.md", "\n".join(sections) + _note(table))
-    latex = [
-        wide(table, k, True, replicates).to_latex(
-            index=False, escape=True, caption=f"pass@{k} in percent", label=f"tab:pass{k}"
-        )
-        for k in ks
-    ]
+    write_text(folder / "summary.csv", summary_table(study).round(4).to_csv(index=False))
+    markdown, latex = [], []
+    for k in (min(study.ks), max(study.ks)):
+        wide = wide_table(table, k, has_paper_splits=has_paper_splits)
+        rows = markdown_table(list(wide.columns), wide.to_numpy().tolist())
+        markdown.append(f"**pass@{k} (%)**: mean over seeds, 95% interval over problems\n\n{rows}\n")
+        plain = wide_table(table, k, with_intervals=False, has_paper_splits=has_paper_splits)
+        caption, label = f"pass@{k} in percent", f"tab:pass{k}"
+        latex.append(plain.to_latex(index=False, escape=True, caption=caption, label=label))
+    write_text(folder / "table.md", "\n".join(markdown) + f"\n{FLOORS_NOTE}{_small_split_note(table)}\n")
     write_text(folder / "table.tex", "\n".join(latex))
     return table
+
+
+def _small_split_note(table: pd.DataFrame) -> str:
+    if not (table["problems"] < SMALL_SPLIT).any():
+        return ""
+    return f"\n{SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems, so the interval is unreliable."

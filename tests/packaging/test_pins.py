@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from corpo.cli.missing import PIPELINE_MODULES
 from tests.command import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -19,7 +20,7 @@ PINNED_BY_VERSION_ONLY = re.compile(r"torch|triton|(nvidia|cuda)-.*")
 
 def _pinned() -> dict[str, Requirement]:
     """Return the packages of requirements.txt by name, after checking that each has valid hashes."""
-    pinned = {}
+    pinned: dict[str, Requirement] = {}
     for block in re.split(r"\n(?=\S)", (ROOT / "requirements.txt").read_text()):
         text, *hashes = block.replace("\\\n", " ").split(" --hash=")
         assert hashes, f"{text}: without a hash"
@@ -78,3 +79,11 @@ def test_everything_that_an_installation_needs_is_pinned() -> None:
 
 def test_torch_is_the_only_hard_dependency() -> None:
     assert [Requirement(text).name for text in PROJECT["dependencies"]] == ["torch"]
+
+
+def test_the_error_for_a_missing_extra_knows_the_modules_of_every_package() -> None:
+    packages = set()
+    for module in PIPELINE_MODULES:
+        packages |= {canonicalize_name(package) for package in packages_distributions()[module]}
+    extra = PROJECT["optional-dependencies"]["pipeline"]
+    assert packages == {canonicalize_name(Requirement(text).name) for text in extra}

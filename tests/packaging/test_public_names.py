@@ -96,7 +96,7 @@ def test_the_public_names_take_well_under_a_second_beyond_torch(tmp_path: Path) 
 def test_every_public_name_is_listed_once_for_python_and_for_editors() -> None:
     tree = ast.parse(Path(corpo.__file__).read_text(encoding="utf-8"))
     [block] = [node for node in tree.body if isinstance(node, ast.If)]
-    for_editors = {"__version__": None}
+    for_editors: dict[str, str | None] = {"__version__": None}
     for node in block.body:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:

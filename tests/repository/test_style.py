@@ -97,7 +97,3 @@ def test_the_list_shows_places_below_a_path(repository: Path, capsys: pytest.Cap
     assert "corpo/module.py:1: pronouns as variables: one" in capsys.readouterr().out
     style.main(["--list", "corpo/other"])
     assert "module.py" not in capsys.readouterr().out
-
-
-def test_the_repository_keeps_its_limits() -> None:
-    assert style.main([]) == 0

@@ -1,4 +1,4 @@
-"""The figures of a study: `FIGURES` lists them with their captions, and `write_figures` saves those that a study supports."""
+"""The figures of a study: `FIGURES` lists them with their captions, and `write_figures` writes them."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _has_reference_and_another(study: Study) -> bool:
 
 
 def _has_validation_by_kind(study: Study) -> bool:
-    columns = {column for run in study.runs for column in run.metrics.columns}
-    return not columns.isdisjoint(f"validation/pass@1/{kind}" for kind in Kind)
+    metrics = [f"validation/pass@1/{kind}" for kind in Kind]
+    return any(not run.metrics.columns.intersection(metrics).empty for run in study.runs)
 
 
 def _has_reward_unit(study: Study) -> bool:
@@ -107,7 +107,7 @@ def _always(study: Study) -> bool:
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure of the report: the function that draws it, its caption, and the studies that have the data for it."""
+    """A figure of the report: the function that draws it, its caption, and the data that it requires."""
 
     draw: Callable[[Study], Figure]
     caption: str
@@ -122,31 +122,35 @@ class FigureSpec:
 FIGURES = (
     FigureSpec(
         scoreboard,
-        "Main results per baseline. Dots are means over seeds, ticks are single seeds, and the dotted line is the base policy. "
-        "Accuracies are means over splits; the KL divergence is measured at the end of training.",
+        "Main results per baseline. Dots are means over seeds, ticks are single seeds, and the dotted line "
+        "is the base policy. Accuracies are means over splits; the KL divergence is measured at the end of "
+        "training.",
         _has_table_splits,
     ),
     FigureSpec(
         advantage_ratio,
-        "Ratio of positive to negative advantages by training step (5-step mean), as in the CoRPO paper. Bands span the seeds. "
-        "The advantages of GRPO are centred on the group mean, so its ratio of sums is always 1.",
+        "Ratio of positive to negative advantages by training step (5-step mean), as in the CoRPO paper. "
+        "Bands span the seeds. The advantages of GRPO are centred on the group mean, so its ratio of sums "
+        "is always 1.",
     ),
     FigureSpec(
         failed_positive,
-        "Left: failed rollouts that get a positive advantage. Right: groups with a mean reward below R_min_correct, which is when CoRPO "
-        "clips its baseline; the other methods do not clip. 5-step means.",
+        "Left: failed rollouts that get a positive advantage. Right: groups with a mean reward below "
+        "R_min_correct, which is when CoRPO clips its baseline; the other methods do not clip. 5-step "
+        "means. The dotted line is the share in the paper's early batch.",
     ),
     FigureSpec(
         predicted_failed_positive,
-        "Failed rollouts above the group mean: prediction against measurement. The prediction uses the frequency of each reward level "
-        "in the batch and the variation between prompts; it is not fitted to the groups. See docs/theory.md.",
+        "Failed rollouts above the group mean: prediction against measurement. The prediction uses the "
+        "frequency of each reward level in the batch and the variation between prompts; it is not fitted to "
+        "the groups. See docs/theory.md.",
         _has_reward_unit,
     ),
     FigureSpec(
         regraded,
-        "Rollouts of the evaluation, graded with other numbers of reward levels, put into other groups, or given to other baselines: "
-        "the share of failed rollouts that get a positive advantage, before and after training. Bars span the seeds. No policy is trained "
-        "for this figure. Data: `regraded.csv`.",
+        "Rollouts of the evaluation, graded with other numbers of reward levels, put into other groups, or "
+        "given to other baselines: the share of failed rollouts that get a positive advantage, before and "
+        "after training. Bars span the seeds. No policy is trained for this figure. Data: `regraded.csv`.",
         can_be_regraded,
     ),
     FigureSpec(
@@ -155,28 +159,31 @@ FIGURES = (
     ),
     FigureSpec(
         accuracy_by_kind,
-        "pass@1 on validation pairs of each kind by training step. By default, training uses the first two kinds only. "
-        "The dotted line is a random guess for each candidate.",
+        "pass@1 on validation pairs of each kind by training step. By default, training uses the first two "
+        "kinds only. The dotted line is a random guess for each candidate.",
         _has_validation_by_kind,
     ),
     FigureSpec(
         differences,
-        "Difference in pass@k between each baseline and GRPO on the same prompts: mean, 95% interval and single seeds (ticks). With several "
-        "seeds the interval is over seeds and problems. With few seeds it may extend beyond the frame.",
+        "Difference in pass@k between each baseline and GRPO on the same prompts: mean, 95% interval and "
+        "single seeds (ticks). With several seeds the interval is over seeds and problems. With few seeds "
+        "it may extend beyond the frame.",
         _has_reference_and_another,
     ),
     FigureSpec(
         distributions,
-        "Rewards and advantages in the first and the last training steps, separately for failed and correct rollouts. "
-        "The dotted lines are R_min_correct and zero.",
+        "Rewards and advantages in the first and the last training steps, separately for failed and correct "
+        "rollouts. The dotted lines are R_min_correct and zero.",
     ),
     FigureSpec(
         calibration,
-        "Share of candidates that are correct at each stated confidence. Confidence levels with fewer than 50 candidates are left out.",
+        "Share of candidates that are correct at each stated confidence. Confidence levels with fewer than "
+        "50 candidates are left out.",
     ),
     FigureSpec(
         update_size,
-        "Gradient norms, norms of the weight updates, KL divergence from the base policy, and entropy by training step.",
+        "Gradient norms, norms of the weight updates, KL divergence from the base policy, and entropy by "
+        "training step.",
     ),
 )
 

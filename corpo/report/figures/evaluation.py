@@ -1,4 +1,4 @@
-"""Figures of the evaluation: accuracy, differences to GRPO, calibration, and rollouts graded in other ways."""
+"""Figures of the evaluation: accuracy, differences to GRPO, calibration, and regraded rollouts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ _REGRADED_TITLES = {
 def scoreboard(study: Study) -> Figure:
     """Draw the main results of every baseline in a row: mean and single seeds.
 
-    Panels: failed rollouts with a positive advantage, accuracy in and out of domain, and KL divergence from the base.
+    The panels show failed rollouts with a positive advantage, accuracy in and out of domain, and the KL
+    divergence from the base.
     """
     smallest_k, largest_k = min(study.ks), max(study.ks)
     runs = runs_table(study).set_index("policy")
@@ -116,8 +117,9 @@ def differences(study: Study) -> Figure:
             left, right = panel.get_xlim()
             panel.set_xlim(max(left, -1.2 * largest), min(right, 1.2 * largest))
         reference_line(panel, x=0)
-        panel.set(title=f"pass@{k}", xlabel="difference to GRPO (percentage points)")
+        panel.set(title=f"pass@{k}", ylim=(-0.6, len(splits) - 0.4))
         panel.set_yticks(range(len(splits)), [split.replace("_", " ") for split in reversed(splits)])
+    figure.supxlabel(f"difference to {label_of(compare.REFERENCE)} (percentage points)", fontsize=10)
     legend(figure, axes[0][0])
     return finish_figure(figure)
 
@@ -130,14 +132,7 @@ def _draw_differences(
     low, high = rows[f"{prefix}low"].to_numpy(), rows[f"{prefix}high"].to_numpy()
     shade, marker = colour(study, baseline), markers(study.baselines)[baseline]
     axes.hlines(heights, low, high, color=shade, linewidth=2, alpha=0.8)
-    axes.plot(
-        rows["points"],
-        heights,
-        marker,
-        color=shade,
-        markersize=4.5,
-        label=f"{label_of(baseline)} − {label_of(compare.REFERENCE)}",
-    )
+    axes.plot(rows["points"], heights, marker, color=shade, markersize=4.5, label=label_of(baseline))
     for row, height in zip(rows["by_seed"], heights, strict=True):
         seeds = _seeds(row)
         axes.plot(seeds, [height] * len(seeds), "|", color=REFERENCE_COLOUR, markersize=5, alpha=0.6)
@@ -181,9 +176,10 @@ def calibration(study: Study) -> Figure:
 
 @figure_style()
 def regraded(study: Study) -> Figure:
-    """Draw how many failed rollouts of the evaluation get a positive advantage if graded or grouped in other ways.
+    """Draw how many failed rollouts would get a positive advantage if graded or grouped in other ways.
 
-    Advantages are those of the group mean, except in the panel of baselines. Bars span the seeds.
+    The rollouts are those of the evaluation. Advantages are those of the group mean, except in the panel of
+    baselines. Bars span the seeds.
     """
     table = regrading.regraded(study)
     figure, axes = plt.subplot_mosaic(

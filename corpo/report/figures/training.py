@@ -62,7 +62,7 @@ def _draw_curves(axes: Axes, study: Study, metric: str, window: int = 1, percent
 
 @figure_style()
 def advantage_ratio(study: Study) -> Figure:
-    """Draw the ratio of positive to negative advantages by step, by count and by sum, as the CoRPO paper does."""
+    """Draw the ratio of positive to negative advantages by step, as the CoRPO paper does."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.7), sharex=True)
     panels = (
         ("count_ratio", "By count: N⁺ / N⁻"),
@@ -82,28 +82,20 @@ def advantage_ratio(study: Study) -> Figure:
 
 @figure_style()
 def failed_positive(study: Study) -> Figure:
-    """Draw the share of failed rollouts with a positive advantage, and of groups in which CoRPO's clip is active."""
+    """Draw the shares of failed rollouts with a positive advantage and of groups that CoRPO clips."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.7), sharex=True)
     _draw_curves(left, study, "failed_positive_fraction", window=5, percent=True)
-    reference_line(left, y=PAPER_FAILED_POSITIVE)
-    left.annotate(
-        f"CoRPO paper, early batch: {PAPER_FAILED_POSITIVE}%",
-        (0.99, PAPER_FAILED_POSITIVE),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        fontsize=9,
-        color=REFERENCE_COLOUR,
-    )
+    reference_line(left, y=PAPER_FAILED_POSITIVE, label=f"CoRPO paper: {PAPER_FAILED_POSITIVE}%")
     left.set(
-        title="Failed rollouts with a positive advantage",
+        title="Failed rollouts\nwith a positive advantage",
         xlabel="training step",
         ylabel="failed rollouts (%)",
     )
     left.set_ylim(-1, 1.15 * left.get_ylim()[1])
     _draw_curves(right, study, "clip_active_fraction", window=5, percent=True)
-    right.set(title="Groups with a mean reward below R_min_correct", xlabel="training step", ylabel="groups (%)")
+    right.set(
+        title="Groups with a mean reward\nbelow R_min_correct", xlabel="training step", ylabel="groups (%)"
+    )
     right.set_ylim(0, 100)
     legend(figure, left)
     return finish_figure(figure)
@@ -216,9 +208,7 @@ def update_size(study: Study) -> Figure:
 def distributions(study: Study) -> Figure:
     """Draw histograms of rewards and advantages in the first and last steps, one row per baseline."""
     rows = len(study.baselines)
-    figure, panels = plt.subplots(
-        rows, 4, figsize=(WIDTH, 0.8 + 1.9 * rows), sharey="row", squeeze=False
-    )
+    figure, panels = plt.subplots(rows, 4, figsize=(WIDTH, 0.8 + 1.9 * rows), sharey="row", squeeze=False)
     for row, baseline in zip(panels, study.baselines, strict=True):
         for index, late in enumerate((False, True)):
             rewards_N, advantages_N = rewards_and_advantages(study, baseline, late)
