@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ CARD, SHEET, PAGE = "card.md", "sheet.png", "pairs.html"
 
 
 def data_stage(config: Config) -> Stage:
-    """Return the stage that builds training, validation and evaluation pairs, with a card, plots and a page of pairs."""
+    """Return the stage that builds the pairs of all splits, with a card, plots and a page to look at."""
     if config.data.sources:
         return _source_stage(config)
     spec = asdict(config.data)
@@ -108,7 +109,7 @@ def _build_from_sources(config: Config, sampled: Stage | None, folder: Path) -> 
     problems_by_source = read_all(config.data)
     candidates = {}
     if sampled is not None:
-        problems = [problem for problems in problems_by_source.values() for problem in problems]
+        problems = list(chain.from_iterable(problems_by_source.values()))
         candidates = read_candidates(problems, sampled.folder, Path(config.candidates.model.path).name)
     sandbox = _sandbox(config, config.candidates.cpu_seconds)
     built = build_real(
@@ -163,7 +164,7 @@ def _label_cache(config: Config) -> LabelCache:
     return LabelCache(outputs(config) / "labels.jsonl")
 
 
-# --- reading what the stage wrote -----------------------------------------------------------------------------------
+# --- reading what the stage wrote ---------------------------------------------------------------------------
 
 
 def split_pairs(config: Config) -> list[tuple[str, Pair]]:
@@ -175,7 +176,7 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 
 def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:
-    """Return the pairs that policies are evaluated on, in order: those of `data.file`, or the evaluation splits."""
+    """Return the pairs that policies are evaluated on: those of `data.file`, or the evaluation splits."""
     from corpo.data.pairing.drawing import is_evaluation
     from corpo.data.store import pairs_of, read_rows
 

@@ -1,4 +1,4 @@
-"""The warm start stage: supervised fine-tuning that makes the policy from which reinforcement learning starts."""
+"""The warm start stage: supervised fine-tuning of the policy that reinforcement learning starts from."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def seed_suffix(config: Config) -> str:
 
 
 def _sft_config(config: Config) -> WarmStartConfig:
-    """Return the settings of the warm start, with the seed of the run if every seed has a warm start of its own."""
+    """Return the settings of the warm start, with the seed of the run if every seed has its own."""
     if config.study.own_warm_starts:
         return replace(config.warm_start, seed=config.seed)
     return config.warm_start
