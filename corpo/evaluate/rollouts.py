@@ -10,7 +10,7 @@ import pandas as pd
 
 from corpo.rollout import RolloutEngine
 from corpo.task import Pair, Reward, Verdict
-from corpo.task.grade import judge
+from corpo.task.grade import grade
 from corpo.utils.files import write_atomically
 from corpo.utils.progress import Advance, progress
 
@@ -92,7 +92,7 @@ def _table(
     answers_PG: list[list[tuple[str, int]]],
     reward: Reward,
 ) -> pd.DataFrame:
-    judged = judge(
+    judged = grade(
         [[text for text, _ in answers] for answers in answers_PG], [pair for _, pair in pairs], reward
     )
     rows = []

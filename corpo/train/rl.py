@@ -28,7 +28,7 @@ from corpo.policy.lora import add_lora, merged
 from corpo.policy.packing import group_logprobs
 from corpo.rollout import RolloutEngine, Rollouts
 from corpo.task import Kind, Pair, Reward
-from corpo.task.grade import judge
+from corpo.task.grade import grade
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.distributed import (
     all_gather,
@@ -185,7 +185,7 @@ class PolicyGradientTrainer:
             numbers,
         )
         sampled = time.perf_counter()
-        judged = judge(rollouts.texts_PG, mine, self.reward)
+        judged = grade(rollouts.texts_PG, mine, self.reward)
         names = [f"pair {pair.id}" for pair in mine]
         require_finite("the reward", judged.rewards_PG, prompts=names)
         require_finite("the engine's log-prob", rollouts.logprobs_PGT, rollouts.mask_PGT, names)
@@ -346,7 +346,7 @@ class PolicyGradientTrainer:
             _seed("validation", 0, 0),
             numbers,
         )
-        judged = judge(rollouts.texts_PG, mine, self.reward)
+        judged = grade(rollouts.texts_PG, mine, self.reward)
         start = partial(group_logprobs, self.reference.to(self.learning.device))
         gone_P = rollouts.logprobs_PGT.sum((1, 2))
         for chunk in self._micro_batches(rollouts, range(len(mine))):

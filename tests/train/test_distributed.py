@@ -48,7 +48,7 @@ def work(folder: str) -> None:
     """What each process of the test below does."""
     torch.set_num_threads(1)
     init_distributed()
-    reinforce.judge = length_judge  # type: ignore[assignment]
+    reinforce.grade = length_judge  # type: ignore[assignment]
     for name, setting in SETTINGS.items():
         out = Path(folder) / name
         out.mkdir(exist_ok=True)
