@@ -416,7 +416,7 @@ class CandidatesConfig:
         _above_zero("candidates", self, "cpu_seconds")
         for maker in self.sources:
             if maker not in (known := ("given", "references", "mutants", "sampled")):
-                raise ValueError(f"candidates.makers={list(self.sources)}: choose of {', '.join(known)}")
+                raise ValueError(f"candidates.sources={list(self.sources)}: choose of {', '.join(known)}")
 
 
 @dataclass

@@ -28,7 +28,7 @@ def stages(config: Config) -> list[Stage]:
 def run(config: Config) -> None:
     import torch
 
-    from corpo.data.pairing.drawing import VALIDATION
+    from corpo.data.pairing.splits import VALIDATION
     from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
     from corpo.policy.load import load_policy
     from corpo.policy.packing import group_logprobs

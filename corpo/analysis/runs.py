@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corpo.analysis.study import Study
-from corpo.data.pairing.drawing import TABLE_SPLITS
+from corpo.data.pairing.splits import TABLE_SPLITS
 from corpo.report.tables import mean_of, rows_of
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table

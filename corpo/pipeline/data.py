@@ -22,10 +22,10 @@ from corpo.pipeline.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from corpo.data.build_bank import LabelledProblem, Use
     from corpo.data.execution.labelling import LabelCache
     from corpo.data.execution.sandbox import Sandbox
     from corpo.data.sources import RawCandidate, RealProblem
+    from corpo.data.types import LabelledProblem, Use
     from corpo.task import Pair
 
 log = logging.getLogger(__name__)
@@ -68,15 +68,9 @@ def build_data(config: Config) -> Path:
 
 def _from_bank(config: Config, folder: Path) -> None:
     from corpo.data.bank.selection import select
-    from corpo.data.build_bank import Use
-    from corpo.data.pairing.drawing import (
-        TRAIN,
-        VALIDATION,
-        evaluation_pairs,
-        monitored_pairs,
-        train_pairs,
-        without_programs,
-    )
+    from corpo.data.pairing.drawing import evaluation_pairs, monitored_pairs, train_pairs, without_programs
+    from corpo.data.pairing.splits import TRAIN, VALIDATION
+    from corpo.data.types import Use
     from corpo.report.data_card import bank_card
 
     data = config.data
@@ -245,7 +239,7 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:
     """What policies are evaluated on, in that order: `data.file`, or whatever neither trains nor validates."""
-    from corpo.data.pairing.drawing import is_evaluation
+    from corpo.data.pairing.splits import is_evaluation
     from corpo.data.store import pairs_of, read_rows
 
     if config.data.file:

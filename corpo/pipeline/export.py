@@ -14,7 +14,7 @@ from experiments.data import stages
 def run(config: Config) -> None:
     from corpo.data.build_sources import licences
     from corpo.data.export import conversation_rows, write_hub_folder
-    from corpo.data.pairing.drawing import TRAIN, VALIDATION, is_evaluation
+    from corpo.data.pairing.splits import TRAIN, VALIDATION, is_evaluation
     from corpo.data.store import write_rows
 
     pairs = split_pairs(config)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from corpo.data.candidates.collect import complete_code, extract_code
+from corpo.data.candidates.extract import complete_code, extract_code
 from corpo.data.execution.checks import StdioChecks
 from corpo.data.sources import RawCandidate, RealProblem
 from corpo.rollout.engine import RolloutEngine

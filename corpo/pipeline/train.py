@@ -89,9 +89,10 @@ def make_base_policy(config: Config) -> Path:
 
 def _make_base_policy(config: Config, folder: Path) -> None:
     from corpo.data.bank.selection import names, select
-    from corpo.data.build_bank import Use
-    from corpo.data.pairing.drawing import is_evaluation, without_programs
+    from corpo.data.pairing.drawing import without_programs
+    from corpo.data.pairing.splits import is_evaluation
     from corpo.data.store import content_hash, problem_rows, write_rows
+    from corpo.data.types import Use
     from corpo.task import render_prompt
     from corpo.train.demonstrations import Demonstrator
     from corpo.train.new_nano import new_nano
@@ -194,7 +195,7 @@ def train_policy(config: Config) -> Path:
 def _train_policy(config: Config, folder: Path) -> None:
     import torch
 
-    from corpo.data.pairing.drawing import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
+    from corpo.data.pairing.splits import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
     from corpo.report.model_card import model_card
     from corpo.train.distributed import init_distributed
     from corpo.train.rl import PolicyGradientTrainer

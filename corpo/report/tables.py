@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corpo.analysis.study import Study
-from corpo.data.pairing.drawing import EXTRA_SPLITS, SMALL_SPLIT, SMALL_SPLIT_MARK, TABLE_SPLITS
+from corpo.data.pairing.splits import EXTRA_SPLITS, SMALL_SPLIT, SMALL_SPLIT_MARK, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.evaluate.metrics import floors, summarise
 from corpo.evaluate.shortcut_floors import FLOORS

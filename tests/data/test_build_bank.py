@@ -14,22 +14,19 @@ import pytest
 from corpo.config import WarmStartConfig
 from corpo.data.bank.base import Step
 from corpo.data.bank.selection import Role, select
-from corpo.data.build_bank import LabelledProblem, Use, build
-from corpo.data.candidates.mutate import read_answer, solution_mutants, work_out, write_solution
+from corpo.data.build_bank import build
+from corpo.data.candidates.worked_solutions import read_answer, solution_mutants, work_out, write_solution
 from corpo.data.execution.labelling import LabelCache
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.drawing import (
-    EVALUATION_SPLITS,
-    MONITORED_SPLITS,
-    TABLE_SPLITS,
     draw_pair,
     evaluation_pairs,
-    is_evaluation,
     monitored_pairs,
     train_pairs,
     without_programs,
 )
 from corpo.data.pairing.matching import longer
+from corpo.data.pairing.splits import EVALUATION_SPLITS, MONITORED_SPLITS, TABLE_SPLITS, is_evaluation
 from corpo.data.store import (
     content_hash,
     pair_rows,
@@ -39,6 +36,7 @@ from corpo.data.store import (
     read_rows,
     write_rows,
 )
+from corpo.data.types import LabelledProblem, Use
 from corpo.task import Candidate, Domain, Kind, Pair, Problem, Verdict, parse_response, render_prompt
 from corpo.train.demonstrations import RATIONALES, Demonstrator, point, rewrite
 from corpo.utils.errors import DataError

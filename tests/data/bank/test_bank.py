@@ -10,7 +10,8 @@ import pytest
 
 from corpo.data.bank.base import CodeFamily, MathFamily, fill
 from corpo.data.bank.selection import CODE_FAMILIES, MATH_FAMILIES
-from corpo.data.candidates.mutate import program_mutants, work_out
+from corpo.data.candidates.mutate import program_mutants
+from corpo.data.candidates.worked_solutions import work_out
 
 
 def _run(source: str, calls: list[tuple]) -> list[object]:

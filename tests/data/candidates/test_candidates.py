@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpo.data.build_bank import LabelledProblem, Use
 from corpo.data.candidates.collect import (
     Recipe,
     UnlabelledProblem,
@@ -27,6 +26,7 @@ from corpo.data.execution.sandbox import Isolation, Mode, Program, Sandbox, avai
 from corpo.data.pairing.contamination import overlaps
 from corpo.data.pairing.matching import matched_pairs
 from corpo.data.sources import RawCandidate, RealProblem
+from corpo.data.types import LabelledProblem, Use
 from corpo.evaluate.shortcut_floors import shortcut_floors
 from corpo.task import Candidate, Domain, Kind
 from corpo.utils.errors import DataError

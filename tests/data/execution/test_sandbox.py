@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from corpo.data import sandbox as sandbox_module
+from corpo.data.execution import sandbox as sandbox_module
 from corpo.data.execution.labelling import LabelCache, compare, expected_outputs, label_programs, run_cached
 from corpo.data.execution.sandbox import Isolation, Program, Sandbox, available_isolation
 from corpo.utils.errors import DataError, SandboxError

@@ -16,10 +16,10 @@ import pytest
 from datasets import Dataset
 
 from corpo.config import SourceConfig
-from corpo.data.build_bank import Use
 from corpo.data.candidates.collect import UnlabelledProblem, labelled
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.sources import SOURCES, RawCandidate, RealProblem, read_problems
+from corpo.data.types import Use
 from corpo.task import Candidate
 from corpo.utils.errors import DataError
 
