@@ -1,15 +1,13 @@
-"""Train one policy, or sweep: `python -m experiments.train -m baseline=grpo,static,corpo seed=0,1,2`."""
+"""Train one policy, or sweep over options with -m.
 
-from __future__ import annotations
+    python -m experiments.train -m baseline=grpo,static,corpo seed=0,1
 
-from corpo.cli.hydra_app import app
-from corpo.config import Config
-from corpo.pipeline.train import start_stages, train_policy, train_stage
+The same as `corpo train`. What it does is in `corpo/cli/jobs.py`, its stages are in `corpo/pipeline/`.
+"""
 
+import sys
 
-def run(config: Config) -> None:
-    print(f"policy: {train_policy(config) / 'policy'}")
-
+from corpo.cli.main import main
 
 if __name__ == "__main__":
-    app(run, lambda config: [*start_stages(config), train_stage(config)])
+    main(["train", *sys.argv[1:]])

@@ -1,23 +1,13 @@
-"""Make the policy that reinforcement learning starts from: `python -m experiments.warm_start`.
+"""Make the policy that reinforcement learning starts from.
 
-The nano from nothing (half an hour on two cores), or a pretrained model taught the task (`experiment=smollm2`: hours).
+    python -m experiments.warm_start experiment=tiny
+
+The same as `corpo warm-start`. What it does is in `corpo/cli/jobs.py`, its stages are in `corpo/pipeline/`.
 """
 
-from __future__ import annotations
+import sys
 
-from corpo.cli.hydra_app import app
-from corpo.config import Config
-from corpo.pipeline.data import data_stage
-from corpo.pipeline.train import make_base_policy, warm_start_stage
-
-
-def run(config: Config) -> None:
-    policy = make_base_policy(config) / "policy"
-    print(
-        f"policy: {policy}"
-        + ("" if config.model.warm_start else f" (copy it to data/nano_base, or pass model.path={policy})")
-    )
-
+from corpo.cli.main import main
 
 if __name__ == "__main__":
-    app(run, lambda config: [data_stage(config), warm_start_stage(config)])
+    main(["warm-start", *sys.argv[1:]])

@@ -26,12 +26,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from corpo.utils.paths import ROOT
 from IPython.display import Markdown, display
 
+from corpo.analysis.splits import TITLES
 from corpo.analysis.study import newest_study, read_study
-from corpo.report.figures import NAMES, calibration, colour, distributions, figure_style, learning
-from corpo.report.tables import TITLES
-from corpo.utils.paths import ROOT
+from corpo.report.figures import NAMES, calibration, colour, distributions, figure_style, learning_curves
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)
@@ -48,7 +48,7 @@ policies = {"base": pd.concat(study.bases.values())} | {
 # ## How training went
 
 # %%
-learning(study)
+learning_curves(study)
 
 # %% [markdown]
 # Rewards and advantages of the training rollouts, first and last batches:

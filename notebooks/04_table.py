@@ -27,14 +27,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from corpo.utils.paths import ROOT
 from scipy.stats import norm
 
+from corpo.analysis.splits import PUBLISHED, TITLES, results_table
 from corpo.analysis.study import newest_study, read_study
 from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
 from corpo.evaluate.pass_at_k import pass_at_k
 from corpo.report.figures import NAMES, colour, figure_style
-from corpo.report.tables import PUBLISHED, TITLES, results_table, wide
-from corpo.utils.paths import ROOT
+from corpo.report.tables import wide_table
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)
@@ -64,10 +65,10 @@ table = results_table(study)
 assert (
     table.round(4).to_csv(index=False) == (folder / "table.csv").read_text()
 )  # what the report says is what the rollouts say
-wide(table, 1)
+wide_table(table, 1)
 
 # %%
-wide(table, k)
+wide_table(table, k)
 
 # %% [markdown]
 # ## Intervals

@@ -26,20 +26,20 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from corpo.utils.paths import ROOT
 
 from corpo.analysis.published import (
     OTHERS,
     by_size,
     possible_sizes,
     power_of,
-    published_intervals,
     published_rows,
     reanalysis,
 )
+from corpo.analysis.splits import PUBLISHED, TITLES
 from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, figure_style
-from corpo.report.tables import PUBLISHED, TITLES
-from corpo.utils.paths import ROOT
+from corpo.report.figures.published import published_intervals
 
 # %% [markdown]
 # ## Sizes

@@ -1,4 +1,4 @@
-"""Entry points run as a user runs them."""
+"""Run the command line as a user runs it, from the root of the checkout."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def command(module: str, *overrides: str) -> list[str]:
-    return [sys.executable, "-m", f"experiments.{module}", *overrides]
+def command(name: str, *overrides: str) -> list[str]:
+    """Return the arguments that run `corpo NAME` in the current environment."""
+    return [sys.executable, "-m", "corpo", name, *overrides]
 
 
-def run(module: str, *overrides: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(module, *overrides), cwd=ROOT, capture_output=True, text=True)
+def run(name: str, *overrides: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `corpo NAME` and check its exit code."""
+    done = subprocess.run(command(name, *overrides), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == code, done.stderr[-3000:]
     return done

@@ -219,19 +219,19 @@ _OTHER_TABLE = b"a Parquet file with other columns"
 RECORDS: dict[str, tuple[str, bytes | None, str]] = {
     "study.json cut": ("records/study.json", b'{"runs": [', "study.json: is damaged"),
     "study.json without runs": ("records/study.json", b"{}", "is damaged ('runs')"),
-    "rollouts missing": ("records/grpo-seed0.parquet", None, "grpo-seed0.parquet: is not there"),
-    "rollouts cut": ("records/grpo-seed0.parquet", b"PAR1", "grpo-seed0.parquet: is damaged"),
+    "rollouts missing": ("records/rollouts.parquet", None, "rollouts.parquet: is not there"),
+    "rollouts cut": ("records/rollouts.parquet", b"PAR1", "rollouts.parquet: is damaged"),
     "rollouts that are text": (
-        "records/base-seed0.parquet",
+        "records/rollouts.parquet",
         b"version https://git-lfs.github.com/spec/v1\n",
-        "base-seed0.parquet: is damaged",
+        "rollouts.parquet: is damaged",
     ),
-    "rewards cut": ("records/grpo-seed0-rewards.parquet", b"", "grpo-seed0-rewards.parquet: is damaged"),
-    "a table of something else": ("records/base-seed0.parquet", _OTHER_TABLE, "without the column 'split'"),
+    "rewards cut": ("records/rewards.parquet", b"", "rewards.parquet: is damaged"),
+    "a table of something else": ("records/rollouts.parquet", _OTHER_TABLE, "without the column 'policy'"),
     "provenance missing": ("provenance.json", None, "provenance.json: is not there"),
     "config missing": ("config.yaml", None, "config.yaml: is not there"),
-    "metrics missing": ("metrics/grpo-seed0.jsonl", None, "grpo-seed0.jsonl: is damaged"),
-    "metrics that are no JSON": ("metrics/grpo-seed0.jsonl", b"step 1\n", "grpo-seed0.jsonl: is damaged"),
+    "metrics missing": ("records/metrics.parquet", None, "metrics.parquet: is not there"),
+    "metrics that are no table": ("records/metrics.parquet", b"step 1\n", "metrics.parquet: is damaged"),
 }
 
 # Checkpoints of steps 1 and 2, the newer damaged: name -> (a file of it, its content, none where it is missing; what the warning holds).
@@ -324,7 +324,7 @@ def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str
 
     from corpo.analysis.study import Run, Study, write_study
     from corpo.pipeline import claims
-    from corpo.utils.files import append_jsonl, write_json
+    from corpo.utils.files import write_json
 
     row: dict[str, object] = {
         "split": "code_both_wrong",
@@ -343,17 +343,16 @@ def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str
     write_study(
         Study(
             {0: pd.DataFrame([row])},
-            [Run("grpo", 0, pd.DataFrame(), steps, pd.DataFrame([row]), steps)],
+            [Run("grpo", 0, pd.DataFrame({"step": [1]}), steps, pd.DataFrame([row]), steps)],
             0.0,
             [1],
             shortcuts,
         ),
         [],
+        [],
         "",
         mine,
     )
-    (mine / "metrics").mkdir()
-    append_jsonl(mine / "metrics/grpo-seed0.jsonl", {"step": 1})
     write_json(mine / "provenance.json", {})
     write_text(mine / "config.yaml", "")
     if content is None:

@@ -1,11 +1,13 @@
-"""The paper's claims as tests that are fixed before a study is run, and what a study says to each.
+"""Tests of the paper's claims, fixed before a study is run, and the verdict of a study on each.
 
-A test names a quantity that is positive where the claim is right, and the smallest effect of interest. Its interval is as wide as the number of
-tests in its family asks for (Bonferroni), and covers new seeds, and new problems where it is about problems of an evaluation split. It *holds* where the
-estimate reaches the effect of interest and the interval is above zero; *does not hold* where the whole interval is below the effect of interest; else it
-is *undecided*, and the least effect that the study would have found tells how far from deciding it was. No sentence is written by hand for a result.
+A test names a quantity that is positive if the claim is right, and the smallest effect of interest. Its
+interval is as wide as the number of tests of the claim requires (Bonferroni). It covers new seeds and, for
+accuracy on an evaluation split, new problems. A test *holds* if the estimate reaches the effect of interest
+and the interval is above zero. It *does not hold* if the whole interval is below the effect of interest.
+Otherwise it is *undecided*; the smallest effect that the study would have detected then tells how far it is
+from a decision. All texts about a result are generated.
 
-`AMENDED` tells what was changed after runs had been seen.
+`AMENDED` lists the changes that were made after runs had been seen.
 """
 
 from __future__ import annotations
@@ -20,89 +22,111 @@ import pandas as pd
 
 from corpo.analysis.compare import difference
 from corpo.analysis.runs import EARLY, signal_ratio, window
+from corpo.analysis.splits import mean_of
 from corpo.analysis.study import Study
 from corpo.evaluate.intervals import Estimate, over_seeds
-from corpo.report.tables import mean_of
 
-VALIDATIONS = 3  # one alone is noisy
-ALIKE = 1e-9  # a standard error that rounding alone makes
+VALIDATIONS = 3  # validations that are averaged, because a single one is noisy
+ROUNDING_ERROR = 1e-9  # standard errors below this value come from rounding only
+MAX_RATIO = 1000  # larger ratios are given as ">1000"
 IN_DOMAIN = ("code_first_correct", "code_second_correct")
 OUT_OF_DOMAIN = ("code_both_wrong", "code_both_correct", "math_first_correct", "math_second_correct")
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
 
-AMENDED = """The tests were amended once, when two of the study's eight seeds had run, because an audit of the statistics (not of the results) asked for it:
-*holds* now wants an estimate of at least the effect of interest (before: an interval that reaches it), and C1's interval wholly above it, for no share
-is below zero; below five seeds degrees of freedom are those of the seeds alone, for 95% intervals of two seeds covered 88%; seeds that are all alike
-decide nothing; a late gain (C2) is of three validations on three, not of one on one; counts (C4) are added up over steps before they are divided; that
-CoRPO *settles* is tested by its rise against static's, for that static's ratio is the larger is algebra; gradient norms and the roughness of the
-validation curve were added to C6, for AdamW fixes the norm of an update and a ratio of spreads takes far more than eight seeds; C7 leaves out tokens of
-groups without signal, which no update sees."""
+AMENDED = """The tests were amended once, when two of the eight seeds of the study had run. An audit of the
+statistics, not of the results, asked for these changes:
+
+- *Holds* requires an estimate of at least the effect of interest; before, an interval that reached it was
+  enough. The interval of C1 must be above the effect of interest, because no share is below zero.
+- With fewer than five seeds the degrees of freedom are those of the seeds alone, because 95% intervals of
+  two seeds covered 88%. Seeds that are all alike decide nothing.
+- A late gain (C2) compares three validations with three, not one with one.
+- Counts (C4) are added up over steps before they are divided.
+- The claim that CoRPO settles is tested by its rise compared with that of static, because static's ratio is
+  the larger one by algebra.
+- Gradient norms and the roughness of the validation curve were added to C6, because AdamW fixes the norm of
+  an update and a ratio of spreads requires far more than eight seeds.
+- C7 leaves out tokens of zero-advantage groups, which no update uses."""
 
 
-# How a quantity is told.
+# --- formats of quantities ---
+
+
 def points(share: float) -> str:
+    """Return a difference of shares in percentage points with its sign."""
     return f"{100 * share:+.1f}"
 
 
 def percent(share: float) -> str:
+    """Return a share in percent."""
     return f"{share:.1%}"
 
 
 def ratio(logarithm: float) -> str:
-    most = 1000
-    return (
-        f">{most}"
-        if logarithm > math.log(most)
-        else f"<{1 / most}"
-        if logarithm < -math.log(most)
-        else f"{math.exp(logarithm):.2f}"
-    )
+    """Return the ratio with this logarithm; ratios far from 1 are given as bounds."""
+    if logarithm > math.log(MAX_RATIO):
+        return f">{MAX_RATIO}"
+    if logarithm < -math.log(MAX_RATIO):
+        return f"<{1 / MAX_RATIO}"
+    return f"{math.exp(logarithm):.2f}"
+
+
+# --- kinds of tests ---
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison. `measure` gives the quantity, positive where the claim is right; None where a study has nothing to measure it by."""
+    """A test of a measured quantity.
+
+    `measure` returns the quantity, positive if the claim is right, or None if the study has not measured it.
+    """
 
     claim: str
     quantity: str
-    tell: Callable[[float], str]
-    least: float  # the smallest effect of interest
+    format: Callable[[float], str]
+    smallest_effect: float  # the smallest effect of interest
     needs: tuple[str, ...]  # baselines
     measure: Callable[[Study], Estimate | None]
-    above: float = 0.0  # what the interval has to exceed: more than 0 for what cannot be below it
-    same: bool = False  # the claim is that nothing differs by as much as `least`
-    room: Callable[[Study], float] | None = None  # the largest effect that there can be
+    above: float = (
+        0.0  # the value that the interval must exceed; more than 0 for values that cannot be negative
+    )
+    is_equivalence: bool = False  # the claim is that nothing differs by `smallest_effect`
+    room: Callable[[Study], float] | None = None  # the largest possible effect
 
 
 @dataclass(frozen=True)
 class Guarantee:
-    """A claim that algebra settles: how often it was broken."""
+    """A claim that follows from algebra: the test counts how often it was broken."""
 
     claim: str
     baseline: str
 
     @property
     def needs(self) -> tuple[str, ...]:
+        """The baselines that the test requires."""
         return (self.baseline,)
 
 
 STATEMENTS = {
-    "C1": "Under the group mean a failed rollout that is only less bad gets a positive advantage (18% of failures in the paper's early batch).",
+    "C1": "Under the group mean a failed rollout that is only less bad gets a positive advantage "
+    "(18% of failures in the paper's early batch).",
     "C2": "A static baseline never rewards a failure, but stops driving improvement once most rollouts pass.",
     "C3": "CoRPO keeps the guarantee, and switches by itself from correctness-seeking to preference-seeking.",
-    "C4": "Positive over negative signal is below 1 early for static and CoRPO; later it rises sharply for static and settles for CoRPO.",
-    "C5": "Static and CoRPO generalise better out of domain than GRPO; CoRPO gives up a little accuracy in domain against static for it.",
+    "C4": "Positive over negative signal is below 1 early for static and CoRPO; later it rises sharply for "
+    "static and settles for CoRPO.",
+    "C5": "Static and CoRPO generalise better out of domain than GRPO; CoRPO gives up a little accuracy in "
+    "domain against static for it.",
     "C6": "CoRPO takes smaller weight-update steps and converges more stably.",
     "C7": "Not in the paper: what CoRPO costs against GRPO.",
 }
 
 
-# --- quantities -----------------------------------------------------------------------------------------------------------
+# --- quantities ---
 
 
 def _log(values: np.ndarray) -> np.ndarray:
-    """nan where there is none, as for a ratio of 0."""
+    """Return logarithms; NaN for values that are not positive."""
     return np.log(np.where(values > 0, values, np.nan))
 
 
@@ -110,19 +134,23 @@ def _rewarded_failures(study: Study) -> Estimate:
     return over_seeds(window(study, "grpo", "failed_positive_fraction", False))
 
 
-def _stalls(study: Study) -> Estimate | None:
-    """How much more CoRPO gains than static from the three validations before to the last three."""
-    corpo, static = (
-        study.curve(baseline, "validation/pass@1").to_numpy() for baseline in ("corpo", "static")
-    )
+def _late_gain(study: Study) -> Estimate | None:
+    """Estimate how much more CoRPO gains than static between two late windows of validations."""
+    corpo = study.curve("corpo", "validation/pass@1").to_numpy()
+    static = study.curve("static", "validation/pass@1").to_numpy()
     if min(len(corpo), len(static)) < 2 * VALIDATIONS:
         return None
-    gained = lambda curve: curve[-VALIDATIONS:].mean(0) - curve[-2 * VALIDATIONS : -VALIDATIONS].mean(0)
-    return over_seeds(gained(corpo) - gained(static))
+    return over_seeds(_last_gain(corpo) - _last_gain(static))
 
 
-def _switches(study: Study) -> Estimate:
-    early, late = (window(study, "corpo", "clip_active_fraction", at) for at in (False, True))
+def _last_gain(curve: np.ndarray) -> np.ndarray:
+    """Return the mean of the last `VALIDATIONS` rows minus the mean of those before them."""
+    return curve[-VALIDATIONS:].mean(0) - curve[-2 * VALIDATIONS : -VALIDATIONS].mean(0)
+
+
+def _switch(study: Study) -> Estimate:
+    early = window(study, "corpo", "clip_active_fraction", False)
+    late = window(study, "corpo", "clip_active_fraction", True)
     return over_seeds(early - late)
 
 
@@ -138,33 +166,32 @@ def _rise(study: Study, baseline: str) -> np.ndarray:
     return _log_ratio(study, baseline, late=True) - _log_ratio(study, baseline, late=False)
 
 
-def _rises(study: Study) -> Estimate:
+def _rise_of_static(study: Study) -> Estimate:
     return over_seeds(_rise(study, "static"))
 
 
-def _settles(study: Study) -> Estimate:
+def _rise_compared(study: Study) -> Estimate:
     return over_seeds(_rise(study, "static") - _rise(study, "corpo"))
 
 
 def _room(study: Study, baseline: str, splits: Sequence[str], k: int) -> float:
-    """What a baseline leaves to be gained."""
+    """Return how far pass@k of a baseline is from 100%."""
     prompts = study.prompts(baseline)
     return 1 - float(np.mean([mean_of(prompts, (split,), f"pass@{k}") for split in splits]))
 
 
-def _smaller(study: Study, of: Callable[[pd.DataFrame], float]) -> Estimate:
-    """The logarithm of GRPO's number over CoRPO's, by seed."""
-    grpo, corpo = (
-        _log(np.array([of(run.metrics) for run in study.of(baseline)])) for baseline in ("grpo", "corpo")
-    )
+def _log_grpo_over_corpo(study: Study, measure: Callable[[pd.DataFrame], float]) -> Estimate:
+    """Estimate the logarithm of GRPO's value over CoRPO's, seed by seed; `measure` reads metrics by step."""
+    grpo = _log(np.array([measure(run.metrics) for run in study.of("grpo")]))
+    corpo = _log(np.array([measure(run.metrics) for run in study.of("corpo")]))
     return over_seeds(grpo - corpo)
 
 
-def _update(metrics: pd.DataFrame) -> float:
+def _update_norm(metrics: pd.DataFrame) -> float:
     return float((metrics["update_norm"] / metrics["lr"]).mean())
 
 
-def _gradient(metrics: pd.DataFrame) -> float:
+def _gradient_norm(metrics: pd.DataFrame) -> float:
     return float(metrics["grad_norm"].mean())
 
 
@@ -173,31 +200,92 @@ def _distance(metrics: pd.DataFrame) -> float:
 
 
 def _update_seconds(metrics: pd.DataFrame) -> float:
-    """For each token that was learned from: policies write more or less, and groups without signal are left out."""
-    return float(
-        (
-            metrics["update_seconds"] / metrics["tokens_mean"] / (1 - metrics["zero_advantage_fraction"])
-        ).median()
-    )
+    """Return the seconds of an update per token that contributes to it.
+
+    Policies write responses of different lengths, and zero-advantage groups do not contribute.
+    """
+    per_token = metrics["update_seconds"] / metrics["tokens_mean"] / (1 - metrics["zero_advantage_fraction"])
+    return float(per_token.median())
 
 
 def _roughness(metrics: pd.DataFrame) -> float:
-    """Of the validation curve: what is left of it when any steady gain is taken away."""
+    """Return the root mean square of the second differences of the validation curve.
+
+    They ignore a steady gain.
+    """
     bends = np.diff(metrics["validation/pass@1"].dropna(), n=2)
     return float(np.sqrt(np.mean(bends**2))) if len(bends) else math.nan
 
 
-def _steadier(study: Study) -> Estimate | None:
-    """The logarithm of the spreads' ratio over seeds, by its large-sample error: rough for few seeds."""
-    ends = [
-        study.curve(baseline, "validation/pass@1").iloc[-1].to_numpy(dtype=float)
-        for baseline in ("grpo", "corpo")
-    ]
-    count = len(ends[0])
-    if count < 3:
-        return None
-    grpo, corpo = _log(np.array([end.std(ddof=1) for end in ends]))
-    return Estimate(float(grpo - corpo), math.sqrt(1 / (count - 1)), count - 1)
+def _spread(study: Study) -> Estimate | None:
+    """Estimate the logarithm of the ratio of spreads over seeds.
+
+    Its error is that of large samples, which is rough for few seeds.
+    """
+    deviations = []
+    for baseline in ("grpo", "corpo"):
+        last = study.curve(baseline, "validation/pass@1").iloc[-1].to_numpy(dtype=float)
+        if len(last) < 3:
+            return None
+        deviations.append(last.std(ddof=1))
+    grpo, corpo = _log(np.array(deviations))
+    return Estimate(float(grpo - corpo), math.sqrt(1 / (len(last) - 1)), len(last) - 1)
+
+
+# --- the tests ---
+
+
+def _c4_below_one(baseline: str, title: str) -> Comparison:
+    return Comparison(
+        "C4",
+        f"{title}: N⁻/N⁺ of the first {EARLY} steps",
+        ratio,
+        math.log(1.1),
+        (baseline,),
+        partial(_below_one, baseline=baseline),
+    )
+
+
+def _c5_out_of_domain(baseline: str, k: int) -> Comparison:
+    return Comparison(
+        "C5",
+        f"out of domain, mean of four splits, pass@{k}: {baseline} - GRPO",
+        points,
+        0.03,
+        ("grpo", baseline),
+        partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
+        room=partial(_room, baseline="grpo", splits=OUT_OF_DOMAIN, k=k),
+    )
+
+
+def _c5_in_domain(k: int) -> Comparison:
+    return Comparison(
+        "C5",
+        f"in domain, pass@{k}: static - CoRPO",
+        points,
+        0.01,
+        ("static", "corpo"),
+        partial(difference, first="static", second="corpo", splits=IN_DOMAIN, k=k),
+        room=partial(_room, baseline="corpo", splits=IN_DOMAIN, k=k),
+    )
+
+
+def _grpo_over_corpo(
+    claim: str,
+    quantity: str,
+    smallest_ratio: float,
+    measure: Callable[[pd.DataFrame], float],
+    is_equivalence: bool = False,
+) -> Comparison:
+    return Comparison(
+        claim,
+        f"{quantity}, GRPO over CoRPO",
+        ratio,
+        math.log(smallest_ratio),
+        ("grpo", "corpo"),
+        partial(_log_grpo_over_corpo, measure=measure),
+        is_equivalence=is_equivalence,
+    )
 
 
 TESTS: tuple[Comparison | Guarantee, ...] = (
@@ -217,7 +305,7 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
         points,
         0.02,
         ("static", "corpo"),
-        _stalls,
+        _late_gain,
     ),
     Guarantee("C3", "corpo"),
     Comparison(
@@ -226,203 +314,139 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
         points,
         0.1,
         ("corpo",),
-        _switches,
+        _switch,
     ),
-    Comparison(
-        "C4",
-        f"static: N⁻/N⁺ of the first {EARLY} steps",
-        ratio,
-        math.log(1.1),
-        ("static",),
-        partial(_below_one, baseline="static"),
-    ),
-    Comparison(
-        "C4",
-        f"CoRPO: N⁻/N⁺ of the first {EARLY} steps",
-        ratio,
-        math.log(1.1),
-        ("corpo",),
-        partial(_below_one, baseline="corpo"),
-    ),
+    _c4_below_one("static", "static"),
+    _c4_below_one("corpo", "CoRPO"),
     Comparison(
         "C4",
         f"static: N⁺/N⁻ of the last {EARLY} steps over the first {EARLY}",
         ratio,
         math.log(2),
         ("static",),
-        _rises,
+        _rise_of_static,
     ),
     Comparison(
-        "C4", "that rise, static's over CoRPO's", ratio, math.log(1.25), ("static", "corpo"), _settles
-    ),
-    *(
-        Comparison(
-            "C5",
-            f"out of domain, mean of four splits, pass@{k}: {baseline} - GRPO",
-            points,
-            0.03,
-            ("grpo", baseline),
-            partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
-            room=partial(_room, baseline="grpo", splits=OUT_OF_DOMAIN, k=k),
-        )
-        for baseline in ("static", "corpo")
-        for k in (16, 1)
-    ),
-    *(
-        Comparison(
-            "C5",
-            f"in domain, pass@{k}: static - CoRPO",
-            points,
-            0.01,
-            ("static", "corpo"),
-            partial(difference, first="static", second="corpo", splits=IN_DOMAIN, k=k),
-            room=partial(_room, baseline="corpo", splits=IN_DOMAIN, k=k),
-        )
-        for k in (16, 1)
-    ),
-    Comparison(
-        "C6",
-        "update norm over learning rate, GRPO over CoRPO",
+        "C4",
+        "that rise, static's over CoRPO's",
         ratio,
-        math.log(1.05),
-        ("grpo", "corpo"),
-        partial(_smaller, of=_update),
+        math.log(1.25),
+        ("static", "corpo"),
+        _rise_compared,
     ),
-    Comparison(
-        "C6",
-        "gradient norm before clipping, GRPO over CoRPO",
-        ratio,
-        math.log(1.1),
-        ("grpo", "corpo"),
-        partial(_smaller, of=_gradient),
-    ),
-    Comparison(
-        "C6",
-        "KL from the warm start at the end, GRPO over CoRPO",
-        ratio,
-        math.log(1.2),
-        ("grpo", "corpo"),
-        partial(_smaller, of=_distance),
-    ),
+    _c5_out_of_domain("static", 16),
+    _c5_out_of_domain("static", 1),
+    _c5_out_of_domain("corpo", 16),
+    _c5_out_of_domain("corpo", 1),
+    _c5_in_domain(16),
+    _c5_in_domain(1),
+    _grpo_over_corpo("C6", "update norm over learning rate", 1.05, _update_norm),
+    _grpo_over_corpo("C6", "gradient norm before clipping", 1.1, _gradient_norm),
+    _grpo_over_corpo("C6", "KL from the warm start at the end", 1.2, _distance),
     Comparison(
         "C6",
         "spread of the last validation pass@1 over seeds, GRPO over CoRPO",
         ratio,
         math.log(1.25),
         ("grpo", "corpo"),
-        _steadier,
+        _spread,
     ),
-    Comparison(
-        "C6",
-        "roughness of validation pass@1, GRPO over CoRPO",
-        ratio,
-        math.log(1.25),
-        ("grpo", "corpo"),
-        partial(_smaller, of=_roughness),
-    ),
-    Comparison(
-        "C7",
-        "seconds of an update a token, GRPO over CoRPO",
-        ratio,
-        math.log(1.05),
-        ("grpo", "corpo"),
-        partial(_smaller, of=_update_seconds),
-        same=True,
-    ),
+    _grpo_over_corpo("C6", "roughness of validation pass@1", 1.25, _roughness),
+    _grpo_over_corpo("C7", "seconds of an update a token", 1.05, _update_seconds, is_equivalence=True),
 )
 
 
-# --- verdicts -------------------------------------------------------------------------------------------------------------
+# --- verdicts ---
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one study says to one test, in words."""
+    """The result of one test in one study, as text."""
 
     claim: str
     quantity: str
-    shown: str  # estimate and interval
-    least: str  # effect of interest
-    found: str  # the least effect that the study would have found four times in five
+    estimate: str  # with its interval
+    smallest_effect: str  # of interest
+    detectable_effect: str  # the smallest effect that the study detects with a power of 80%
     verdict: str
 
 
 def findings(study: Study) -> list[Finding]:
-    """Every test whose baselines were run, in order."""
-    present = set(study.baselines)
-    return [
-        _guaranteed(study, test) if isinstance(test, Guarantee) else _tested(study, test)
-        for test in TESTS
-        if set(test.needs) <= present
-    ]
+    """Return the finding of every test whose baselines the study has, in order."""
+    baselines = set(study.baselines)
+    results = []
+    for test in TESTS:
+        if set(test.needs) <= baselines:
+            if isinstance(test, Guarantee):
+                results.append(_check_guarantee(study, test))
+            else:
+                results.append(_compare(study, test))
+    return results
 
 
-def _family(test: Comparison) -> int:
+def _num_tests(test: Comparison) -> int:
+    """Return the number of comparisons of the same claim, for which the interval is corrected."""
     return sum(isinstance(other, Comparison) and other.claim == test.claim for other in TESTS)
 
 
-def _tested(study: Study, test: Comparison) -> Finding:
-    tell, estimate = test.tell, test.measure(study)
-    least = ("within " if test.same else "") + tell(test.least)
+def _compare(study: Study, test: Comparison) -> Finding:
+    estimate = test.measure(study)
+    smallest = ("within " if test.is_equivalence else "") + test.format(test.smallest_effect)
+    finding = partial(Finding, test.claim, test.quantity, smallest_effect=smallest)
     if estimate is None or not math.isfinite(estimate.mean):
-        return Finding(test.claim, test.quantity, "not measured", least, "–", UNDECIDED)
+        return finding(estimate="not measured", detectable_effect="–", verdict=UNDECIDED)
+    mean = test.format(estimate.mean)
     if not math.isfinite(estimate.error):
-        return Finding(
-            test.claim, test.quantity, f"{tell(estimate.mean)} (one seed: no interval)", least, "–", UNDECIDED
+        return finding(estimate=f"{mean} (one seed: no interval)", detectable_effect="–", verdict=UNDECIDED)
+    if estimate.error < ROUNDING_ERROR:
+        return finding(
+            estimate=f"{mean} (all seeds alike: no interval)", detectable_effect="–", verdict=UNDECIDED
         )
-    if estimate.error < ALIKE:
-        return Finding(
-            test.claim,
-            test.quantity,
-            f"{tell(estimate.mean)} (all seeds alike: no interval)",
-            least,
-            "–",
-            UNDECIDED,
-        )
-    level = 1 - 0.05 / _family(test)
+    level = 1 - 0.05 / _num_tests(test)
     interval = estimate.interval(level)
-    if test.same:
-        apart = interval.low > test.least or interval.high < -test.least
-        verdict = FAILS if apart else HOLDS if max(-interval.low, interval.high) < test.least else UNDECIDED
-    else:
-        verdict = (
-            FAILS
-            if interval.high < test.least
-            else HOLDS
-            if interval.low > test.above and estimate.mean >= test.least
-            else UNDECIDED
-        )
-    shown = f"{tell(estimate.mean)} [{tell(interval.low)}, {tell(interval.high)}]"
-    if test.room and (left := test.room(study)) < test.least:
-        return Finding(
-            test.claim,
-            test.quantity,
-            f"{shown}; at the ceiling: only {tell(left)} is left to gain",
-            least,
-            "–",
-            UNDECIDED,
-        )
-    found = (
-        f"within {tell(estimate.provable(level))}"
-        if test.same
-        else tell(test.above + estimate.detectable(level))
+    text = f"{mean} [{test.format(interval.low)}, {test.format(interval.high)}]"
+    room = test.room(study) if test.room else math.inf
+    if room < test.smallest_effect:
+        text = f"{text}; at the ceiling: only {test.format(room)} is left to gain"
+        return finding(estimate=text, detectable_effect="–", verdict=UNDECIDED)
+    return finding(
+        estimate=text,
+        detectable_effect=_detectable_effect(test, estimate, level),
+        verdict=_verdict(test, estimate, level),
     )
-    return Finding(test.claim, test.quantity, shown, least, found, verdict)
 
 
-def _guaranteed(study: Study, test: Guarantee) -> Finding:
-    runs = study.of(test.baseline)
-    failed = sum(
-        int((rewards_PG < study.threshold).sum()) for run in runs for rewards_PG in run.rewards.values()
-    )
-    broken = sum(int((run.metrics["failed_positive_fraction"] > 0).sum()) for run in runs)
-    steps = sum(len(run.metrics) for run in runs)
-    shown = f"{broken} of {steps} batches ({failed:,} failures in all)"
+def _verdict(test: Comparison, estimate: Estimate, level: float) -> str:
+    interval = estimate.interval(level)
+    smallest = test.smallest_effect
+    if test.is_equivalence:
+        if interval.low > smallest or interval.high < -smallest:
+            return FAILS
+        return HOLDS if max(-interval.low, interval.high) < smallest else UNDECIDED
+    if interval.high < smallest:
+        return FAILS
+    if interval.low > test.above and estimate.mean >= smallest:
+        return HOLDS
+    return UNDECIDED
+
+
+def _detectable_effect(test: Comparison, estimate: Estimate, level: float) -> str:
+    if test.is_equivalence:
+        return f"within {test.format(estimate.provable(level))}"
+    return test.format(test.above + estimate.detectable(level))
+
+
+def _check_guarantee(study: Study, test: Guarantee) -> Finding:
+    num_failures, num_broken, num_steps = 0, 0, 0
+    for run in study.of(test.baseline):
+        num_failures += sum(int((rewards_PG < study.threshold).sum()) for rewards_PG in run.rewards.values())
+        num_broken += int((run.metrics["failed_positive_fraction"] > 0).sum())
+        num_steps += len(run.metrics)
     return Finding(
-        test.claim,
-        f"{test.baseline}: batches in which a failure is rewarded",
-        shown,
-        "none",
-        "any",
-        FAILS if broken else HOLDS,
+        claim=test.claim,
+        quantity=f"{test.baseline}: batches in which a failure is rewarded",
+        estimate=f"{num_broken} of {num_steps} batches ({num_failures:,} failures in all)",
+        smallest_effect="none",
+        detectable_effect="any",
+        verdict=FAILS if num_broken else HOLDS,
     )

@@ -1,7 +1,8 @@
-"""The published table read again: the counts that its percentages imply, their intervals and tests, and what would settle each difference.
+"""Reanalysis of the published table: the counts that its percentages imply, with intervals, tests and power.
 
-The paper gives percentages of pass@16, no split sizes and no intervals (arXiv 2511.04439v1). So the sizes here are an inference: the smallest at which
-all three percentages of a row are whole counts. Larger ones are possible (`possible_sizes`), and would make differences clearer.
+The paper gives percentages of pass@16, but no split sizes and no intervals (arXiv 2511.04439v1). The sizes
+here are inferred: the smallest size at which all three percentages of a row are whole counts. Larger sizes
+are possible (`possible_sizes`) and would make differences clearer.
 """
 
 from __future__ import annotations
@@ -10,16 +11,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy.stats import fisher_exact, nct, norm, t
 
+from corpo.analysis.splits import PUBLISHED
 from corpo.evaluate.intervals import Interval, wilson
-from corpo.report.figures import COLOURS, NAMES, figure_style, finish_figure
-from corpo.report.tables import PUBLISHED, TITLES
-from corpo.utils.markdown import table as markdown_table
 
 REFERENCE, OTHERS = "grpo", ("static", "corpo")
 
@@ -33,47 +29,62 @@ class Row:
     counts: dict[str, int]  # problems solved, by baseline
 
     def interval(self, baseline: str) -> Interval:
-        """Wilson's, at 95%."""
+        """Return Wilson's 95% interval of a baseline's share of solved problems."""
         return wilson(self.counts[baseline], self.size)
 
     def p_value(self, baseline: str) -> float:
-        """Fisher's exact test against GRPO, two-sided, as if the two had been given different problems: how they pair up is not published."""
+        """Return the two-sided p value of Fisher's exact test against GRPO.
+
+        The test treats the problems of the two methods as different ones, because the pairing is not
+        published.
+        """
         solved = [self.counts[baseline], self.counts[REFERENCE]]
         return float(fisher_exact([solved, [self.size - count for count in solved]]).pvalue)
 
     def points(self, baseline: str) -> float:
+        """Return the difference from GRPO in percentage points."""
         return 100 * (self.counts[baseline] - self.counts[REFERENCE]) / self.size
 
 
-def possible_sizes(percentages: Sequence[float], most: int = 500, ties: bool = True) -> list[int]:
-    """Every n up to `most` of which all percentages, printed to one decimal, are whole counts.
+def possible_sizes(percentages: Sequence[float], max_size: int = 500, ties: bool = True) -> list[int]:
+    """Return every size up to `max_size` at which all percentages, printed to one decimal, are whole counts.
 
-    With `ties` a percentage half-way between two decimals may have been printed as either: 45 of 48, 93.75%, as 93.7, which the row of both correct needs.
+    With `ties`, a percentage half-way between two decimals may have been printed as either. The row of both
+    correct requires this: 45 of 48, 93.75%, was printed as 93.7.
     """
-    error = lambda n, percent: abs(100 * round(n * percent / 100) / n - percent)
-    slack = 1e-9 if ties else -1e-9
-    return [
-        n for n in range(1, most + 1) if all(error(n, percent) <= 0.05 + slack for percent in percentages)
-    ]
+    tolerance = 0.05 + (1e-9 if ties else -1e-9)
+    sizes = []
+    for size in range(1, max_size + 1):
+        if all(_rounding_error(size, percent) <= tolerance for percent in percentages):
+            sizes.append(size)
+    return sizes
+
+
+def _rounding_error(size: int, percent: float) -> float:
+    """Return the distance of a percentage from that of the nearest whole count."""
+    return abs(100 * round(size * percent / 100) / size - percent)
 
 
 def row_of_size(split: str, size: int) -> Row:
+    """Return a row of the published table with the counts that it has at a split size."""
     return Row(split, size, {name: round(size * percent / 100) for name, percent in PUBLISHED[split].items()})
 
 
 def published_rows() -> list[Row]:
-    """Every row of the table at its smallest possible size."""
-    return [
-        row_of_size(split, possible_sizes(list(percentages.values()))[0])
-        for split, percentages in PUBLISHED.items()
-    ]
+    """Return every row of the table at its smallest possible size."""
+    rows = []
+    for split, percentages in PUBLISHED.items():
+        smallest_size = possible_sizes(list(percentages.values()))[0]
+        rows.append(row_of_size(split, smallest_size))
+    return rows
 
 
 def problems_needed(first: float, second: float, power: float = 0.8, level: float = 0.05) -> float:
-    """Problems for each of two methods, so that a two-sided test of two proportions finds this difference with this power; inf without one.
+    """Return the problems per method at which a two-sided test of two proportions has this power.
 
-    The normal approximation with pooled and unpooled variances (Fleiss, Statistical Methods for Rates and Proportions), without continuity
-    correction, so it is a lower bound. Problems judged by both methods would need fewer, by how alike their outcomes are.
+    The result is infinite if the proportions are equal. It is the normal approximation with pooled and
+    unpooled variances (Fleiss, Statistical Methods for Rates and Proportions) without continuity correction,
+    and therefore a lower bound. Fewer problems would be enough if both methods were tested on the same ones.
     """
     if first == second:
         return math.inf
@@ -86,7 +97,7 @@ def problems_needed(first: float, second: float, power: float = 0.8, level: floa
 
 
 def power_of(first: float, second: float, problems: int, level: float = 0.05) -> float:
-    """The chance that this difference is found with so many problems for each, by the same approximation."""
+    """Return the power to detect a difference with so many problems per method, by the same approximation."""
     mean = (first + second) / 2
     error = math.sqrt((first * (1 - first) + second * (1 - second)) / problems)
     critical = norm.ppf(1 - level / 2) * math.sqrt(2 * mean * (1 - mean) / problems)
@@ -97,15 +108,17 @@ def power_of(first: float, second: float, problems: int, level: float = 0.05) ->
 
 
 def seeds_needed(
-    difference: float, seed_deviation: float, power: float = 0.8, level: float = 0.05, most: int = 10_000
+    difference: float, seed_deviation: float, power: float = 0.8, level: float = 0.05, max_seeds: int = 10_000
 ) -> float:
-    """Seeds of each method, so that a two-sided paired t test over seeds finds the difference; both in points, inf without a difference.
+    """Return the seeds per method at which a two-sided paired t test over seeds has this power.
 
-    `seed_deviation` is that of a seed's difference between the methods, whatever the number of problems. Exact, by the noncentral t.
+    `difference` and `seed_deviation` are in points. `seed_deviation` is the standard deviation over seeds of
+    the difference between the methods. The result is exact, by the noncentral t distribution, and infinite if
+    there is no difference or if `max_seeds` are not enough.
     """
     if difference == 0:
         return math.inf
-    for seeds in range(2, most + 1):
+    for seeds in range(2, max_seeds + 1):
         critical, shift = t.ppf(1 - level / 2, seeds - 1), abs(difference) / seed_deviation * math.sqrt(seeds)
         if nct.sf(critical, seeds - 1, shift) + nct.cdf(-critical, seeds - 1, shift) >= power:
             return seeds
@@ -113,13 +126,17 @@ def seeds_needed(
 
 
 def reanalysis(seed_deviation: float | None = None) -> pd.DataFrame:
-    """One row a split and baseline: counts, difference to GRPO in points, p, power at the implied size, problems (and seeds) for 80% power."""
+    """Return one row per split and baseline of the published table.
+
+    Columns: counts, the difference from GRPO in points, its p value, the power at the implied size, and the
+    problems for 80% power. With `seed_deviation`, also the seeds for 80% power.
+    """
     rows = []
     for row in published_rows():
         reference = row.counts[REFERENCE] / row.size
         for baseline in OTHERS:
             share = row.counts[baseline] / row.size
-            found = {
+            columns = {
                 "split": row.split,
                 "size": row.size,
                 "GRPO": row.counts[REFERENCE],
@@ -130,106 +147,19 @@ def reanalysis(seed_deviation: float | None = None) -> pd.DataFrame:
                 "power": power_of(share, reference, row.size) if share != reference else 0.05,
                 "problems": problems_needed(share, reference),
             }
-            rows.append(
-                found
-                | ({"seeds": seeds_needed(row.points(baseline), seed_deviation)} if seed_deviation else {})
-            )
+            if seed_deviation:
+                columns["seeds"] = seeds_needed(row.points(baseline), seed_deviation)
+            rows.append(columns)
     return pd.DataFrame(rows)
 
 
-@figure_style()
-def published_intervals() -> Figure:
-    """The published table with Wilson intervals at the implied sizes; and how many problems each difference would take."""
-    rows = published_rows()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8), sharey=True)
-    for offset, name in zip((-0.2, 0.0, 0.2), (REFERENCE, *OTHERS), strict=True):
-        for at, row in enumerate(rows):
-            interval = row.interval(name)
-            left.plot(
-                [100 * interval.low, 100 * interval.high],
-                [at + offset] * 2,
-                color=COLOURS[name],
-                linewidth=2,
-                label=NAMES[name] if at == 0 else None,
-            )
-            left.plot(
-                100 * interval.mean,
-                at + offset,
-                "o",
-                color=COLOURS[name],
-                markersize=4,
-                markeredgecolor="white",
-            )
-    left.set_yticks(range(len(rows)), [f"{TITLES[row.split]}\nn = {row.size}, implied" for row in rows])
-    left.invert_yaxis()
-    left.set(xlabel="pass@16, %", title="published, with 95% Wilson intervals")
-    left.legend(loc="lower left")
-    table = reanalysis()
-    for offset, name in zip((-0.1, 0.1), OTHERS, strict=True):
-        needed = table[table["baseline"] == name]["problems"].to_numpy()
-        finite = np.isfinite(needed)
-        right.plot(
-            needed[finite],
-            np.flatnonzero(finite) + offset,
-            "o",
-            color=COLOURS[name],
-            label=f"{NAMES[name]} against GRPO",
-        )
-    right.plot(
-        [row.size for row in rows],
-        range(len(rows)),
-        "|",
-        color="#333333",
-        markersize=14,
-        label="implied size",
-    )
-    right.set(
-        xscale="log", xlabel="problems a method for 80% power", title="what would settle each difference"
-    )
-    right.legend(fontsize=8)
-    return finish_figure(figure)
-
-
-def by_size(most: int = 400) -> pd.DataFrame:
-    """The p value of every difference at every possible size: one row a split, baseline and size."""
+def by_size(max_size: int = 400) -> pd.DataFrame:
+    """Return the p value of every difference at every possible size: one row per split, baseline and size."""
     rows = []
     for split, percentages in PUBLISHED.items():
-        for size in possible_sizes(list(percentages.values()), most):
+        for size in possible_sizes(list(percentages.values()), max_size):
             row = row_of_size(split, size)
-            rows += [
-                {"split": split, "baseline": baseline, "size": size, "p": row.p_value(baseline)}
-                for baseline in OTHERS
-            ]
+            for baseline in OTHERS:
+                columns = {"split": split, "baseline": baseline, "size": size, "p": row.p_value(baseline)}
+                rows.append(columns)
     return pd.DataFrame(rows)
-
-
-def section() -> str:
-    """The report's section on the published table, as Markdown."""
-    table, sizes = reanalysis(), by_size()
-    needed = table["problems"][np.isfinite(table["problems"])]
-    first = sizes[sizes["p"] < 0.05].sort_values("size")
-    larger = ", ".join(
-        f"{row['baseline']} on {row['split']} from {row['size']} problems"
-        for row in first.drop_duplicates(["split", "baseline"]).to_dict("records")
-    )
-    shown = table.assign(problems=table["problems"].map(lambda n: f"{n:,.0f}" if math.isfinite(n) else "–"))
-    rows = [
-        (
-            row["split"],
-            row["size"],
-            row["GRPO"],
-            f"{row['baseline']} {row['count']}",
-            f"{row['points']:+.1f}",
-            f"{row['p']:.2f}",
-            f"{row['power']:.0%}",
-            row["problems"],
-        )
-        for row in shown.to_dict("records")
-    ]
-    columns = ("split", "size", "GRPO", "against it", "points", "p", "power", "problems for 80%")
-    return f"""{markdown_table(columns, rows)}
-
-Counts of pass@16 at the smallest split sizes that the printed percentages allow; two-sided Fisher tests, not corrected for {len(table)} comparisons; power of a
-z test at 5% (Fisher's has less) to find a difference as large as the printed one. At these sizes no difference to GRPO is significant
-(least p: {table["p"].min():.2f}); four times in five they would be found with {int(needed.min()):,} to {int(needed.max()):,} problems a split and method. The
-sizes are not published. At larger possible ones (up to 400) single differences, of either sign, would pass 5%, uncorrected: {larger or "none"}."""

@@ -1,7 +1,8 @@
-"""A finished study as the report reads it: metrics by step, rewards by step and rollouts of every run.
+"""Finished studies: their runs in memory, and their records in a results folder.
 
-`write_study` keeps it in a results folder with its metrics, small enough to be committed: of the rollouts' texts only some, as examples.
-`write_variants` keeps the studies of an ablation, in less.
+`write_study` writes everything that tables, figures and claims are computed from: metrics by step, rewards of
+each training rollout, and evaluation rollouts without their texts. Texts are kept of some rollouts only, as
+examples, so that the records are small enough to be committed. `write_variants` writes less, for ablations.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ import pandas as pd
 
 from corpo.evaluate.metrics import by_prompt
 from corpo.utils.errors import DataError
-from corpo.utils.files import read_json, read_jsonl, write_atomically, write_json, write_text
+from corpo.utils.files import read_json, write_atomically, write_json
 
-# In a results folder. Of the records STUDY is written last, and of all the page.
-PROVENANCE, CONFIG, PAGE, STUDY = "provenance.json", "config.yaml", "report.html", "records/study.json"
-VARIANTS = "records/variants.json"  # of an ablation, in place of STUDY
+PROVENANCE, CONFIG, PAGE = "provenance.json", "config.yaml", "report.html"  # the page is written last of all
+# STUDY is written after all other records: its presence means that they are complete.
+STUDY = "records/study.json"
+ROLLOUTS, REWARDS = "records/rollouts.parquet", "records/rewards.parquet"
+METRICS, SHORTCUTS = "records/metrics.parquet", "records/shortcuts.parquet"
+EXAMPLES = "records/examples.parquet"
+VARIANTS, PASSED = "records/variants.json", "records/passed.parquet"  # of an ablation, with METRICS
+
+BASE = "base"  # the policy that training starts from, among the names of baselines
+RUN_COLUMNS = ["policy", "seed"]
 
 
 @dataclass(frozen=True)
@@ -32,66 +40,71 @@ class Run:
 
     baseline: str
     seed: int
-    metrics: pd.DataFrame  # one row a step
+    metrics: pd.DataFrame  # one row per step
     rewards: dict[int, np.ndarray]  # step -> rewards_PG
-    rollouts: pd.DataFrame  # one row a rollout of the evaluation
-    lengths: dict[int, np.ndarray]  # step -> lengths_PG, tokens; nan in runs from before they were kept
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the baseline, as set
+    rollouts: pd.DataFrame  # one row per rollout of the evaluation
+    lengths: dict[int, np.ndarray]  # step -> lengths_PG in tokens; NaN if they were not recorded
+    options: Mapping[str, Any] = field(default_factory=dict)  # options of the baseline
 
     @property
     def name(self) -> str:
+        """The baseline and the seed."""
         return f"{self.baseline}-seed{self.seed}"
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """All runs of one experiment and what they start from."""
+    """All runs of one experiment, and the policies that they start from."""
 
     bases: Mapping[
         int, pd.DataFrame
-    ]  # rollouts of the policy that all start from; or, by seed, of the one that a seed starts from
+    ]  # seed -> evaluation rollouts; one entry if all runs start from one policy
     runs: Sequence[Run]
-    threshold: float
+    threshold: float  # R_min_correct
     ks: Sequence[int]
-    shortcuts: (
-        pd.DataFrame
-    )  # one row a split, what judges reach that understand nothing (`corpo.evaluate.shortcut_floors`)
+    shortcuts: pd.DataFrame  # one row per split, from `corpo.evaluate.shortcut_floors`
 
     def __post_init__(self) -> None:
-        """Baselines are compared seed by seed. Raises ValueError where one lacks a seed that another has."""
-        had = {(run.baseline, run.seed) for run in self.runs}
-        seeds = sorted({seed for _, seed in had})
-        if missing := [
-            f"{baseline}-seed{seed}"
-            for baseline in self.baselines
-            for seed in seeds
-            if (baseline, seed) not in had
-        ]:
+        """Check that all baselines have the same seeds, because they are compared seed by seed.
+
+        Raises ValueError naming the runs that are missing.
+        """
+        present = {(run.baseline, run.seed) for run in self.runs}
+        seeds = sorted({seed for _, seed in present})
+        missing = []
+        for baseline in self.baselines:
+            missing += [f"{baseline}-seed{seed}" for seed in seeds if (baseline, seed) not in present]
+        if missing:
             raise ValueError(f"without {', '.join(missing)}: every baseline needs the same seeds")
 
     @property
     def base(self) -> pd.DataFrame:
-        """Rollouts of the first base."""
+        """Rollouts of the first base policy."""
         return next(iter(self.bases.values()))
 
     @property
     def baselines(self) -> list[str]:
+        """Names of the baselines, in the order of the runs."""
         return list(dict.fromkeys(run.baseline for run in self.runs))
 
     @property
     def splits(self) -> list[str]:
+        """Names of the evaluation splits, in the order of the rollouts."""
         return list(dict.fromkeys(self.base["split"]))
 
     def of(self, baseline: str) -> list[Run]:
-        """By seed, so that the runs of two baselines pair up."""
+        """Return the runs of a baseline ordered by seed, so that the runs of two baselines pair up."""
         return sorted((run for run in self.runs if run.baseline == baseline), key=lambda run: run.seed)
 
     def options(self, baseline: str) -> Mapping[str, Any]:
-        """Those that its runs were trained with."""
+        """Return the options that the runs of a baseline were trained with."""
         return self.of(baseline)[0].options
 
     def curve(self, baseline: str, column: str) -> pd.DataFrame:
-        """Steps x seeds of one metric, without steps at which it was not measured; empty where it never was."""
+        """Return one metric as a table of steps x seeds.
+
+        Steps at which it was not measured are left out; the table is empty if it never was.
+        """
         curves = {
             run.seed: run.metrics.set_index("step")[column].astype(float)
             for run in self.of(baseline)
@@ -100,204 +113,256 @@ class Study:
         return pd.DataFrame(curves).dropna(how="all")
 
     def by_seed(self, policy: str) -> list[pd.DataFrame]:
-        """One table a seed, with one row a prompt: pass@k; `policy` is "base" or a baseline."""
+        """Return one table per seed with pass@k of each prompt; `policy` is "base" or a baseline."""
         return self._by_seed[policy]
 
     @cached_property
     def _by_seed(self) -> dict[str, list[pd.DataFrame]]:
-        policies = {
-            "base": list(self.bases.values()),
-            **{name: [run.rollouts for run in self.of(name)] for name in self.baselines},
-        }
-        return {
-            policy: [by_prompt(one, self.ks) for one in rollouts] for policy, rollouts in policies.items()
-        }
+        tables = {BASE: [by_prompt(rollouts, self.ks) for rollouts in self.bases.values()]}
+        for baseline in self.baselines:
+            tables[baseline] = [by_prompt(run.rollouts, self.ks) for run in self.of(baseline)]
+        return tables
 
     def prompts(self, policy: str) -> pd.DataFrame:
-        """One row a prompt, pass@k averaged over seeds; `policy` is "base" or a baseline."""
+        """Return pass@k of each prompt, averaged over seeds; `policy` is "base" or a baseline."""
         tables = self.by_seed(policy)
-        both = pd.concat(tables)
         columns = [f"pass@{k}" for k in self.ks]
-        means = both.groupby("prompt_id")[columns].mean()
-        return (
-            tables[0]
-            .set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]]
-            .join(means)
-            .reset_index()
-        )
+        means = pd.concat(tables).groupby("prompt_id")[columns].mean()
+        names = tables[0].set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]]
+        return names.join(means).reset_index()
 
 
-def write_study(study: Study, examples: Sequence[dict[str, Any]], command: str, folder: Path) -> None:
-    """Into `folder/records`, beside the metrics by step in `folder/metrics`; `examples` are rollouts to read (`corpo.report.explorer`).
+@dataclass(frozen=True)
+class StudyRecords:
+    """Everything that `write_study` writes."""
 
-    `command` is what was typed.
-    """
-    records = folder / "records"
-    _write(records / "shortcuts.parquet", study.shortcuts)
-    for seed, rollouts in study.bases.items():
-        _write(records / f"base-seed{seed}.parquet", rollouts.drop(columns="response", errors="ignore"))
-    for run in study.runs:
-        _write(records / f"{run.name}.parquet", run.rollouts.drop(columns="response", errors="ignore"))
-        steps = [_long(step, rewards_PG, run.lengths[step]) for step, rewards_PG in run.rewards.items()]
-        _write(records / f"{run.name}-rewards.parquet", pd.concat(steps, ignore_index=True))
-    write_text(records / "examples.json", json.dumps(list(examples), allow_nan=False) + "\n")
+    study: Study
+    examples: list[dict[str, Any]]  # rollouts to read, from `corpo.report.explorer`
+    warnings: list[dict[str, Any]]  # warnings of training, each with its run, step, name and text
+    command: str  # the command that ran the study
+
+
+def write_study(
+    study: Study,
+    examples: Sequence[Mapping[str, Any]],
+    warnings: Sequence[Mapping[str, Any]],
+    command: str,
+    folder: Path,
+) -> None:
+    """Write a study's records into `folder`; see `StudyRecords` for the arguments."""
+    (folder / STUDY).unlink(missing_ok=True)
+    rewards = [_rewards_table(run) for run in study.runs]
+    _write_table(folder / ROLLOUTS, pd.concat(_rollout_tables(study), ignore_index=True))
+    _write_table(folder / REWARDS, pd.concat(rewards, ignore_index=True))
+    _write_table(folder / METRICS, pd.concat(_metrics_tables(study), ignore_index=True))
+    _write_table(folder / SHORTCUTS, study.shortcuts)
+    texts = [json.dumps(example, allow_nan=False) for example in examples]
+    _write_table(folder / EXAMPLES, pd.DataFrame({"example": pd.Series(texts, dtype="str")}))
     runs = [{"baseline": run.baseline, "seed": run.seed, "options": dict(run.options)} for run in study.runs]
-    about = {
+    description = {
         "command": command,
         "threshold": study.threshold,
         "ks": list(study.ks),
         "bases": list(study.bases),
         "runs": runs,
+        "warnings": list(warnings),
     }
-    write_json(folder / STUDY, about)
+    write_json(folder / STUDY, description)
 
 
-def _long(step: int, rewards_PG: np.ndarray, lengths_PG: np.ndarray) -> pd.DataFrame:
-    """One row a rollout of a step."""
-    prompts, rollouts = (axis.ravel() for axis in np.indices(rewards_PG.shape))
-    return pd.DataFrame(
-        {
+def _rollout_tables(study: Study) -> list[pd.DataFrame]:
+    policies = [(BASE, seed, rollouts) for seed, rollouts in study.bases.items()]
+    policies += [(run.baseline, run.seed, run.rollouts) for run in study.runs]
+    return [_label(rollouts, policy, seed) for policy, seed, rollouts in policies]
+
+
+def _metrics_tables(study: Study) -> list[pd.DataFrame]:
+    return [_label(run.metrics, run.baseline, run.seed) for run in study.runs]
+
+
+def _label(table: pd.DataFrame, policy: str, seed: int) -> pd.DataFrame:
+    """Put the policy and the seed in front of a table's columns; leave responses out."""
+    kept = [column for column in table.columns if column != "response"]
+    return table[kept].assign(policy=policy, seed=seed)[[*RUN_COLUMNS, *kept]]
+
+
+def _rewards_table(run: Run) -> pd.DataFrame:
+    """Return one row per training rollout: step, prompt, rollout, reward and tokens."""
+    tables = []
+    for step, rewards_PG in run.rewards.items():
+        prompts, rollouts = np.indices(rewards_PG.shape)
+        columns = {
             "step": step,
-            "prompt": prompts,
-            "rollout": rollouts,
+            "prompt": prompts.ravel(),
+            "rollout": rollouts.ravel(),
             "reward": rewards_PG.ravel(),
-            "tokens": lengths_PG.ravel(),
+            "tokens": run.lengths[step].ravel(),
         }
-    )
+        tables.append(pd.DataFrame(columns))
+    return _label(pd.concat(tables, ignore_index=True), run.baseline, run.seed)
 
 
-def _write(path: Path, table: pd.DataFrame) -> None:
-    write_atomically(path, lambda beside: table.to_parquet(beside, compression="zstd", index=False))
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    def write(temporary: Path) -> None:
+        table.to_parquet(temporary, compression="zstd", compression_level=19, index=False)
+
+    write_atomically(path, write)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[Path]:
-    """Turns whatever goes wrong with a file of a results folder into DataError."""
+    """Turn every error in reading a file of a results folder into a DataError that names it."""
     try:
         yield path
     except (OSError, ValueError, KeyError, TypeError) as error:
-        told = (str(error) or type(error).__name__).splitlines()[0]
-        reason = "is not there" if isinstance(error, FileNotFoundError) else f"is damaged ({told})"
+        message = (str(error) or type(error).__name__).splitlines()[0]
+        reason = "is not there" if isinstance(error, FileNotFoundError) else f"is damaged ({message})"
         raise DataError(
             f"{path}: {reason}; restore it, or run the study again (its command is in report.md)"
         ) from error
 
 
 def read_study(folder: Path) -> tuple[Study, list[dict[str, Any]]]:
-    """What `write_study` kept: the study and its examples. Raises DataError where a file is missing or is not what it should be."""
-    records = folder / "records"
+    """Read a study and its examples; see `read_records`."""
+    records = read_records(folder)
+    return records.study, records.examples
+
+
+def read_records(folder: Path) -> StudyRecords:
+    """Read what `write_study` wrote. Raises DataError if a file is missing or damaged."""
     with reading(folder / STUDY) as path:
-        about = read_json(path)
-        # records from before options were kept are all of default ones
-        runs_told = [
-            (str(one["baseline"]), int(one["seed"]), dict(one.get("options", {}))) for one in about["runs"]
-        ]
-        threshold, ks, seeds = float(about["threshold"]), list(about["ks"]), list(about["bases"])
-    runs = []
-    for baseline, seed, options in runs_told:
-        name = f"{baseline}-seed{seed}"
-        columns = ["step", "prompt", "rollout", "reward", "tokens"]
-        with reading(records / f"{name}-rewards.parquet") as path:
-            steps = pd.read_parquet(path).reindex(columns=columns).groupby("step")
-            rewards, lengths = (
-                {
-                    int(str(step)): table.pivot(index="prompt", columns="rollout", values=column).to_numpy()
-                    for step, table in steps
-                }
-                for column in ("reward", "tokens")
-            )
-        with reading(folder / "metrics" / f"{name}.jsonl") as path:
-            metrics = pd.DataFrame(read_jsonl(path))
-            metrics["step"]  # what all else hangs on
-        runs.append(
-            Run(baseline, seed, metrics, rewards, _rollouts(records / f"{name}.parquet"), lengths, options)
-        )
-    bases = {int(seed): _rollouts(records / f"base-seed{seed}.parquet") for seed in seeds}
-    with reading(records / "shortcuts.parquet") as path:
+        description = read_json(path)
+        runs = [(str(run["baseline"]), int(run["seed"]), dict(run["options"])) for run in description["runs"]]
+        threshold, ks = float(description["threshold"]), list(description["ks"])
+        seeds = [int(seed) for seed in description["bases"]]
+        command, warnings = str(description["command"]), list(description["warnings"])
+    rollouts = _read_by_run(folder / ROLLOUTS, _NEEDED)
+    metrics = _read_by_run(folder / METRICS, ("step",))
+    rewards = _read_by_run(folder / REWARDS, ("step", "prompt", "rollout", "reward", "tokens"))
+    with reading(folder / SHORTCUTS) as path:
         shortcuts = pd.read_parquet(path)
-    with reading(records / "examples.json") as path:
-        examples = read_json(path)
+    with reading(folder / EXAMPLES) as path:
+        examples = [json.loads(text) for text in pd.read_parquet(path)["example"]]
+    read_runs = []
+    for baseline, seed, options in runs:
+        key = (baseline, seed)
+        steps = _lookup(rewards, key, folder / REWARDS)
+        run = Run(
+            baseline,
+            seed,
+            _lookup(metrics, key, folder / METRICS),
+            _by_step(steps, "reward"),
+            _lookup(rollouts, key, folder / ROLLOUTS),
+            _by_step(steps, "tokens"),
+            options,
+        )
+        read_runs.append(run)
+    bases = {seed: _lookup(rollouts, (BASE, seed), folder / ROLLOUTS) for seed in seeds}
     with reading(folder / STUDY):
-        return Study(bases, runs, threshold, ks, shortcuts), examples
+        study = Study(bases, read_runs, threshold, ks, shortcuts)
+    return StudyRecords(study, examples, warnings, command)
 
 
 _NEEDED = ("split", "prompt_id", "pair_id", "problem_id", "kind", "correct", "reward")
 
 
-def _rollouts(path: Path) -> pd.DataFrame:
+def _read_by_run(path: Path, needed: Sequence[str]) -> dict[tuple[str, int], pd.DataFrame]:
+    """Read a table of `write_study` as one table per policy and seed.
+
+    Columns that are null in the whole file are kept. Raises DataError if a column of `needed` is missing.
+    """
     with reading(path):
         table = pd.read_parquet(path)
-        if missing := [column for column in _NEEDED if column not in table]:
-            raise ValueError(f"without the column {missing[0]!r}")
-        return table
+        for column in (*RUN_COLUMNS, *needed):
+            if column not in table:
+                raise ValueError(f"without the column {column!r}")
+        parts = {}
+        for (policy, seed), part in table.groupby(RUN_COLUMNS, sort=False):
+            parts[str(policy), int(str(seed))] = part.drop(columns=RUN_COLUMNS).reset_index(drop=True)
+        return parts
 
 
-_PASSED = ["split", "prompt_id", "pair_id", "problem_id", "family", "correct"]
+def _lookup(tables: Mapping[tuple[str, int], pd.DataFrame], key: tuple[str, int], path: Path) -> pd.DataFrame:
+    with reading(path):
+        if key not in tables:
+            raise ValueError(f"no rows of {key[0]}, seed {key[1]}")
+        return tables[key]
+
+
+def _by_step(table: pd.DataFrame, column: str) -> dict[int, np.ndarray]:
+    """Return the column of `_rewards_table` as one array (P, G) per step."""
+    arrays = {}
+    for step, rows in table.groupby("step"):
+        arrays[int(str(step))] = rows.pivot(index="prompt", columns="rollout", values=column).to_numpy()
+    return arrays
+
+
+_PASSED_COLUMNS = ["split", "prompt_id", "pair_id", "problem_id", "family", "correct"]
 
 
 def write_variants(studies: Mapping[str, Study], folder: Path) -> None:
-    """An ablation's records, a study a variant: what passed, and metrics by step; no texts, scores or single rewards."""
-    passed, steps, about = [], [], {}
+    """Write the records of an ablation, which has one study per variant.
+
+    Only whether each rollout is correct and the metrics by step are kept, no texts, scores or single rewards.
+    """
+    (folder / VARIANTS).unlink(missing_ok=True)
+    passed: list[pd.DataFrame] = []
+    metrics: list[pd.DataFrame] = []
+    description = {}
     for variant, study in studies.items():
-        policies = [("base", seed, rollouts) for seed, rollouts in study.bases.items()]
-        policies += [(run.baseline, run.seed, run.rollouts) for run in study.runs]
-        passed += [
-            rollouts[_PASSED].assign(variant=variant, policy=policy, seed=seed)
-            for policy, seed, rollouts in policies
-        ]
-        steps += [
-            run.metrics.assign(variant=variant, policy=run.baseline, seed=run.seed) for run in study.runs
-        ]
+        for table in _rollout_tables(study):
+            passed.append(table[[*RUN_COLUMNS, *_PASSED_COLUMNS]].assign(variant=variant))
+        metrics += [table.assign(variant=variant) for table in _metrics_tables(study)]
         options = {baseline: dict(study.options(baseline)) for baseline in study.baselines}
-        about[variant] = {"threshold": study.threshold, "ks": list(study.ks), "baselines": options}
-    _write(folder / "records/passed.parquet", pd.concat(passed, ignore_index=True))
-    _write(folder / "records/steps.parquet", pd.concat(steps, ignore_index=True))
-    write_json(folder / VARIANTS, about)
+        description[variant] = {"threshold": study.threshold, "ks": list(study.ks), "baselines": options}
+    _write_table(folder / PASSED, pd.concat(passed, ignore_index=True))
+    _write_table(folder / METRICS, pd.concat(metrics, ignore_index=True))
+    write_json(folder / VARIANTS, description)
 
 
 def read_variants(folder: Path) -> dict[str, Study]:
-    """What `write_variants` kept. Raises DataError where a file is missing or is not what it should be."""
+    """Read what `write_variants` wrote. Raises DataError if a file is missing or damaged."""
     with reading(folder / VARIANTS) as path:
-        about = read_json(path)
-        told = {
-            str(variant): (float(one["threshold"]), list(one["ks"]), dict(one["baselines"]))
-            for variant, one in about.items()
-        }
-    passed, steps = _by_run(folder / "records/passed.parquet"), _by_run(folder / "records/steps.parquet")
+        description = read_json(path)
+        settings = {}
+        for variant, values in description.items():
+            settings[str(variant)] = (
+                float(values["threshold"]),
+                list(values["ks"]),
+                dict(values["baselines"]),
+            )
+    passed, metrics = _read_by_variant(folder / PASSED), _read_by_variant(folder / METRICS)
     studies = {}
     with reading(folder / VARIANTS):
-        for variant in dict.fromkeys(of for of, _, _ in passed):
-            threshold, ks, options = told[variant]
-            bases = {
-                seed: rollouts
-                for (of, policy, seed), rollouts in passed.items()
-                if (of, policy) == (variant, "base")
-            }
+        for variant, rollouts in passed.items():
+            threshold, ks, options = settings[variant]
+            bases = {seed: table for (policy, seed), table in rollouts.items() if policy == BASE}
             runs = [
-                Run(policy, seed, metrics, {}, passed[variant, policy, seed], {}, options[policy])
-                for (of, policy, seed), metrics in steps.items()
-                if of == variant
+                Run(policy, seed, table, {}, rollouts[policy, seed], {}, options[policy])
+                for (policy, seed), table in metrics[variant].items()
             ]
             studies[variant] = Study(bases, runs, threshold, ks, pd.DataFrame())
     return studies
 
 
-def _by_run(path: Path) -> dict[tuple[str, str, int], pd.DataFrame]:
-    """By variant, policy and seed, in the order written; without metrics that were not measured."""
+def _read_by_variant(path: Path) -> dict[str, dict[tuple[str, int], pd.DataFrame]]:
+    """Read a table of `write_variants`: variant -> policy and seed -> table, in the order written.
+
+    Variants may log different metrics, so columns that are null in a run are dropped from its table.
+    """
     with reading(path):
-        parts = [
-            table.dropna(axis=1, how="all")
-            for _, table in pd.read_parquet(path).groupby(["variant", "policy", "seed"], sort=False)
-        ]
-        return {
-            (str(one["variant"].iloc[0]), str(one["policy"].iloc[0]), int(one["seed"].iloc[0])): one
-            for one in parts
-        }
+        tables: dict[str, dict[tuple[str, int], pd.DataFrame]] = {}
+        for (variant, policy, seed), part in pd.read_parquet(path).groupby(
+            ["variant", *RUN_COLUMNS], sort=False
+        ):
+            table = part.drop(columns=["variant", *RUN_COLUMNS]).dropna(axis=1, how="all")
+            tables.setdefault(str(variant), {})[str(policy), int(str(seed))] = table
+        return tables
 
 
 def newest_study(results: Path) -> Path:
-    """The results folder that was written last. Raises FileNotFoundError, with what to do, where none holds a study."""
-    found = sorted(results.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    """Return the results folder that was written last. Raises FileNotFoundError if there is no study."""
+    records = sorted(results.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)
+    if not records:
         raise FileNotFoundError(f"{results}: no finished study in it; run `make reproduce` first")
-    return found[-1].parent.parent
+    return records[-1].parent.parent

@@ -1,9 +1,12 @@
-"""What a baseline does to rewards of several levels, computed instead of sampled; `docs/theory.md` has the proofs.
+"""Exact and asymptotic theory of advantages for rewards with several levels; `docs/theory.md` has the proofs.
 
-A prompt's G rewards are independent draws from levels v with probabilities q_v; with a `Variation` these differ between prompts. Under the baselines
-here, `BASELINES`, a rollout's advantage depends on its own reward and the sum of the others', so everything follows from the distribution of
-that sum. Levels are integers in some unit: signs are those of exact arithmetic, and with `fractions.Fraction` as probabilities so are all
-values. L levels, M possible sums of G - 1 rewards, P prompts, G rollouts.
+The G rewards of a prompt are independent draws from levels v with probabilities q_v; with a `Variation` these
+probabilities differ between prompts. Under the baselines in `BASELINES`, the advantage of a rollout depends
+on its own reward and on the sum of the other rewards, so everything follows from the distribution of that
+sum. Levels are integers in some unit: signs are those of exact arithmetic, and with `fractions.Fraction` as
+probabilities all values are exact, too.
+
+Shape letters beside those of CONTRIBUTING.md: U possible sums of G - 1 rewards, B batches drawn from a fit.
 """
 
 from __future__ import annotations
@@ -19,18 +22,18 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln, gammaln
 from scipy.stats import norm
 
-LARGEST_DENOMINATOR, MOST_STEPS = (
-    1000,
-    2000,
-)  # of rewards as fractions, and from the lowest to the highest in units
-CONCENTRATIONS = (0.1, 1e4)  # searched: prompts that hardly share a level, and prompts that are all alike
+MAX_DENOMINATOR = 1000  # of rewards as fractions
+MAX_STEPS = 2000  # from the lowest to the highest reward, in units
+CONCENTRATIONS = (0.1, 1e4)  # the range of the fit: prompts hardly share a level, or prompts are all alike
+TINY = np.finfo(float).tiny  # avoids a division by zero
 
 
 class Variation(NamedTuple):
-    """How much prompts differ, as concentrations of Beta and Dirichlet distributions: large where prompts are alike.
+    """The variation between prompts, as concentrations of Beta and Dirichlet distributions.
 
-    A prompt's pass rate, its failures' shares of the levels of failure, and its successes' of those of success vary independently. One Dirichlet
-    distribution over all levels, of concentration a, is the special case (a, a (1 - p), a p).
+    Large concentrations mean that prompts are alike. Three things vary independently: the pass rate of a
+    prompt, the shares of the levels among its failures, and the shares of the levels among its successes. One
+    Dirichlet distribution over all levels with concentration a is the special case (a, a (1 - p), a p).
     """
 
     pass_rate: float
@@ -40,7 +43,7 @@ class Variation(NamedTuple):
 
 @dataclass(frozen=True)
 class Levels:
-    """A distribution of rewards. Rewards and threshold are `unit` times an integer."""
+    """A distribution of rewards. Rewards and the threshold are integer multiples of `unit`."""
 
     steps_L: np.ndarray  # int64, ascending
     probabilities_L: np.ndarray  # float64, or Fractions
@@ -49,39 +52,45 @@ class Levels:
 
     @property
     def failed_L(self) -> np.ndarray:
+        """Whether each level is a failure."""
         return self.steps_L < self.threshold
 
     @property
     def pass_rate(self) -> Any:
+        """The probability of a success; a Fraction if the probabilities are Fractions."""
         return self.probabilities_L[~self.failed_L].sum()
 
     @property
     def mean(self) -> float:
+        """The mean reward."""
         return float(self.unit) * float((self.probabilities_L * self.steps_L).sum())
 
     @property
     def deviation(self) -> float:
+        """The standard deviation of the reward."""
         centred_L = self.steps_L * float(self.unit) - self.mean
         return math.sqrt(float((self.probabilities_L * centred_L**2).sum()))
 
 
 def make_levels(values: Sequence[float], probabilities: Sequence[Any], threshold: float) -> Levels:
-    """Levels from rewards, such as 0.2 or 0.6667 for 2/3, their probabilities, and R_min_correct.
+    """Return the levels with these rewards and probabilities; `threshold` is R_min_correct.
 
-    Raises ValueError for rewards that are not multiples of a common unit, and for probabilities that do not sum to 1.
+    Rewards may be rounded, such as 0.6667 for 2/3. Raises ValueError if rewards are not multiples of a common
+    unit or if probabilities do not sum to 1.
     """
     order = np.argsort(values)
-    parts = [Fraction(float(values[at])).limit_denominator(LARGEST_DENOMINATOR) for at in order]
-    limit = Fraction(float(threshold)).limit_denominator(LARGEST_DENOMINATOR)
+    parts = [Fraction(float(values[index])).limit_denominator(MAX_DENOMINATOR) for index in order]
+    limit = Fraction(float(threshold)).limit_denominator(MAX_DENOMINATOR)
     finest = math.lcm(*(part.denominator for part in [*parts, limit]))
     common = math.gcd(*(int(part * finest) for part in [*parts, limit])) or 1
     unit = Fraction(common, finest)
-    if parts[-1] - parts[0] > MOST_STEPS * unit:
+    if parts[-1] - parts[0] > MAX_STEPS * unit:
         raise ValueError(
-            f"rewards from {values[order[0]]:g} to {values[order[-1]]:g}: no unit of at least 1/{MOST_STEPS} of that range fits them all"
+            f"rewards from {values[order[0]]:g} to {values[order[-1]]:g}: "
+            f"no unit of at least 1/{MAX_STEPS} of that range fits them all"
         )
     steps_L = np.array([int(part / unit) for part in parts])
-    chosen = [probabilities[at] for at in order]
+    chosen = [probabilities[index] for index in order]
     probabilities_L = np.array(chosen, dtype=object if isinstance(chosen[0], Fraction) else np.float64)
     if abs(float(probabilities_L.sum()) - 1) > 1e-9:
         raise ValueError(f"probabilities sum to {float(probabilities_L.sum()):g}; they must sum to 1")
@@ -89,7 +98,7 @@ def make_levels(values: Sequence[float], probabilities: Sequence[Any], threshold
 
 
 def spread(failures: Sequence[float], successes: Sequence[float], pass_rate: Any, threshold: float) -> Levels:
-    """Failures and successes each spread evenly over their levels; exact where `pass_rate` is a Fraction."""
+    """Return levels with failures and successes spread evenly; exact if `pass_rate` is a Fraction."""
     probabilities = [(1 - pass_rate) / len(failures)] * len(failures) + [pass_rate / len(successes)] * len(
         successes
     )
@@ -97,7 +106,7 @@ def spread(failures: Sequence[float], successes: Sequence[float], pass_rate: Any
 
 
 def pooled(rewards_PG: np.ndarray, threshold: float) -> Levels:
-    """The levels of a batch with their exact shares."""
+    """Return the levels of a batch with their exact shares."""
     values, counts = np.unique(rewards_PG, return_counts=True)
     return make_levels(
         values.tolist(), [Fraction(int(count), rewards_PG.size) for count in counts], threshold
@@ -105,60 +114,62 @@ def pooled(rewards_PG: np.ndarray, threshold: float) -> Levels:
 
 
 def as_floats(levels: Levels) -> Levels:
+    """Return the levels with floating-point probabilities."""
     return Levels(levels.steps_L, levels.probabilities_L.astype(np.float64), levels.threshold, levels.unit)
 
 
-# --- the sum of the others ----------------------------------------------------------------------------------------------
+# --- the sum of the other rewards ---
 
 
 def joint(levels: Levels, group: int, variation: Variation | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The sums that the other G - 1 rewards can have, in units (M,), and the probability of each with each own level, (L, M)."""
+    """Return the possible sums (U,) of the other G - 1 rewards, in units, and joint probabilities (L, U).
+
+    Entry (v, u) is the probability that a rollout has level v and the others have sum u. Raises ValueError
+    for a group of fewer than two.
+    """
     if group < 2:
         raise ValueError(f"group size {group}: needs at least 2")
     width = int(levels.steps_L[-1] - levels.steps_L[0]) * (group - 1) + 1
-    sums_M = np.arange(width) + int(levels.steps_L[0]) * (group - 1)
+    sums_U = np.arange(width) + int(levels.steps_L[0]) * (group - 1)
     if variation is None:
-        one = np.zeros(int(levels.steps_L[-1] - levels.steps_L[0]) + 1, dtype=levels.probabilities_L.dtype)
-        one[levels.steps_L - levels.steps_L[0]] = levels.probabilities_L
-        return sums_M, levels.probabilities_L[:, None] * _power(one, group - 1)
-    return sums_M, np.stack(
-        [
-            _varied_sum(as_floats(levels), own, group - 1, variation, width)
-            for own in range(len(levels.steps_L))
-        ]
-    )
+        single = np.zeros(int(levels.steps_L[-1] - levels.steps_L[0]) + 1, dtype=levels.probabilities_L.dtype)
+        single[levels.steps_L - levels.steps_L[0]] = levels.probabilities_L
+        return sums_U, levels.probabilities_L[:, None] * _power(single, group - 1)
+    rows = []
+    for own in range(len(levels.steps_L)):
+        rows.append(_varied_sum(as_floats(levels), own, group - 1, variation, width))
+    return sums_U, np.stack(rows)
 
 
-def _power(one: np.ndarray, exponent: int) -> np.ndarray:
-    """The distribution of the sum of `exponent` draws, by repeated squaring."""
+def _power(single: np.ndarray, exponent: int) -> np.ndarray:
+    """Return the distribution of the sum of `exponent` draws from `single`, by repeated squaring."""
     if exponent == 1:
-        return one
-    half = _power(one, exponent // 2)
+        return single
+    half = _power(single, exponent // 2)
     whole = np.convolve(half, half)
-    return np.convolve(whole, one) if exponent % 2 else whole
+    return np.convolve(whole, single) if exponent % 2 else whole
 
 
 def _varied_sum(levels: Levels, own: int, count: int, variation: Variation, width: int) -> np.ndarray:
-    """Probability (M,) of level `own` once and each sum of `count` more draws of the same prompt.
+    """Return the probabilities (U,) of level `own` and of each sum of `count` more draws of the same prompt.
 
-    A prompt that has given a level once follows the same laws with 1 more in its place: how many of the others fail is beta-binomial, and the levels of
-    failures and of successes are Dirichlet-multinomial.
+    After a draw of level `own` the prompt follows the same distributions with 1 added to that level. The
+    number of failures among the other draws is beta-binomial; the levels of failures and of successes are
+    Dirichlet-multinomial.
     """
     failed_L, offsets_L = levels.failed_L, levels.steps_L - levels.steps_L[0]
     tables, sides = [], []
     for concentration, which_L in ((variation.failures, failed_L), (variation.successes, ~failed_L)):
         q_L = levels.probabilities_L[which_L]
-        alpha_L = concentration * q_L / max(q_L.sum(), np.finfo(float).tiny) + (
-            np.flatnonzero(which_L) == own
-        )
+        alpha_L = concentration * q_L / max(q_L.sum(), TINY) + (np.flatnonzero(which_L) == own)
         tables.append(_draws_and_sums(alpha_L, offsets_L[which_L], count, width))
         sides.append(variation.pass_rate * q_L.sum() + float(which_L[own]))
-    total_M = np.zeros(width)
+    total_U = np.zeros(width)
     for failures in range(count + 1):
         chance = _beta_binomial(failures, count, *sides)
         if chance:
-            total_M += chance * np.convolve(tables[0][failures], tables[1][count - failures])[:width]
-    return levels.probabilities_L[own] * total_M
+            total_U += chance * np.convolve(tables[0][failures], tables[1][count - failures])[:width]
+    return levels.probabilities_L[own] * total_U
 
 
 def _beta_binomial(failures: int, count: int, failing: float, passing: float) -> float:
@@ -169,9 +180,10 @@ def _beta_binomial(failures: int, count: int, failing: float, passing: float) ->
 
 
 def _draws_and_sums(alpha_L: np.ndarray, offsets_L: np.ndarray, count: int, width: int) -> np.ndarray:
-    """Row n is the distribution (M,) of the sum of n draws that are Dirichlet-multinomial; rows of nothing where there is no level.
+    """Return a table whose row n is the distribution (U,) of the sum of n Dirichlet-multinomial draws.
 
-    Their weights are a product over levels, C(a_v + n - 1, n) for n draws of level v, so levels are added one by one.
+    Rows are zero if there is no level. The weights are a product over levels, C(a_v + n - 1, n) for n draws
+    of level v, so levels are added one by one.
     """
     table = np.zeros((count + 1, width))
     table[0, 0] = 1.0
@@ -184,11 +196,11 @@ def _draws_and_sums(alpha_L: np.ndarray, offsets_L: np.ndarray, count: int, widt
         for n in range(1, count + 1):
             grown[n:, n * offset :] += weights[n] * table[: count + 1 - n, : width - n * offset]
         table = grown
-    return table / np.maximum(table.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    return table / np.maximum(table.sum(axis=1, keepdims=True), TINY)
 
 
 def _all_alike(levels: Levels, group: int, variation: Variation | None) -> np.ndarray:
-    """Probability (L,) that the whole group has one level."""
+    """Return the probability (L,) that the whole group has one level."""
     if variation is None:
         return levels.probabilities_L**group
     q_L, failed_L = levels.probabilities_L.astype(float), levels.failed_L
@@ -197,13 +209,14 @@ def _all_alike(levels: Levels, group: int, variation: Variation | None) -> np.nd
     chance_L = np.ones(len(q_L))
     for n in range(group):
         chance_L *= (variation.pass_rate * side_L + n) / (variation.pass_rate + n)
-        chance_L *= (within_L * q_L / np.maximum(side_L, np.finfo(float).tiny) + n) / (within_L + n)
+        chance_L *= (within_L * q_L / np.maximum(side_L, TINY) + n) / (within_L + n)
     return chance_L
 
 
-# --- advantages, exactly ------------------------------------------------------------------------------------------------
+# --- exact advantages ---
 
-# Of own reward r, sum s of the others, group size and threshold: the advantage's numerator and denominator, in units.
+# Arguments: own reward r, sum s of the other rewards, group size g and threshold t, in units.
+# The result is the numerator and the denominator of the advantage.
 Exact = Callable[[np.ndarray, np.ndarray, int, int], tuple[np.ndarray, int]]
 BASELINES: dict[str, Exact] = {
     "grpo": lambda r, s, g, t: (g * r - (r + s), g),
@@ -217,21 +230,23 @@ BASELINES: dict[str, Exact] = {
 def expected_signal(
     levels: Levels, baseline: str, group: int, variation: Variation | None = None
 ) -> dict[str, float]:
-    """What `corpo.baselines.signal` measures, expected: by the same names, counts and sums per group, ratios and shares of expectations."""
-    sums_M, p_LM = joint(levels, group, variation)
-    numerator_LM, denominator = BASELINES[baseline](levels.steps_L[:, None], sums_M, group, levels.threshold)
+    """Return expectations of the statistics of `corpo.baselines.advantage_stats`, under the same names.
+
+    Counts and sums are per group. Ratios and shares are those of expectations.
+    """
+    sums_U, p_LU = joint(levels, group, variation)
+    numerator_LU, denominator = BASELINES[baseline](levels.steps_L[:, None], sums_U, group, levels.threshold)
     scale = levels.unit / denominator
     failed_L1 = levels.failed_L[:, None]
-    ratio = lambda a, b: float(a / b) if b else math.nan
     above_L = BASELINES[baseline](levels.steps_L, (group - 1) * levels.steps_L, group, levels.threshold)[0]
     out = {
         "reward_mean": levels.mean,
         "pass_rate": float(levels.pass_rate),
-        "failed_positive_fraction": ratio(
-            p_LM[(numerator_LM > 0) & failed_L1].sum(), p_LM[levels.failed_L].sum()
+        "failed_positive_fraction": _ratio(
+            p_LU[(numerator_LU > 0) & failed_L1].sum(), p_LU[levels.failed_L].sum()
         ),
         "clip_active_fraction": float(
-            p_LM[levels.steps_L[:, None] + sums_M < group * levels.threshold].sum()
+            p_LU[levels.steps_L[:, None] + sums_U < group * levels.threshold].sum()
         ),
         "zero_advantage_fraction": float(_all_alike(levels, group, variation)[above_L == 0].sum()),
     }
@@ -240,42 +255,55 @@ def expected_signal(
         ("_correct", ~failed_L1),
         ("_failed", failed_L1),
     ):
-        up_LM, down_LM = (numerator_LM > 0) & chosen_L1, (numerator_LM < 0) & chosen_L1
-        up, down = group * p_LM[up_LM].sum(), group * p_LM[down_LM].sum()
-        up_sum, down_sum = (
-            group * scale * abs((p_LM[where] * numerator_LM[where]).sum()) for where in (up_LM, down_LM)
-        )
+        up_LU, down_LU = (numerator_LU > 0) & chosen_L1, (numerator_LU < 0) & chosen_L1
+        up, down = group * p_LU[up_LU].sum(), group * p_LU[down_LU].sum()
+        up_sum = group * scale * abs((p_LU[up_LU] * numerator_LU[up_LU]).sum())
+        down_sum = group * scale * abs((p_LU[down_LU] * numerator_LU[down_LU]).sum())
         out |= {
             f"positive_count{suffix}": float(up),
             f"negative_count{suffix}": float(down),
-            f"count_ratio{suffix}": ratio(up, down),
+            f"count_ratio{suffix}": _ratio(up, down),
             f"positive_sum{suffix}": float(up_sum),
             f"negative_sum{suffix}": float(down_sum),
-            f"sum_ratio{suffix}": ratio(up_sum, down_sum),
+            f"sum_ratio{suffix}": _ratio(up_sum, down_sum),
         }
     return out
 
 
+def _ratio(numerator: Any, denominator: Any) -> float:
+    return float(numerator / denominator) if denominator else math.nan
+
+
 def effective_reward(levels: Levels, baseline: str, group: int) -> np.ndarray:
-    """h_v = E[A | R = v], (L,): the expected policy gradient is that of the reward h, sum over v of h_v grad q_v; Fractions where q are."""
-    sums_M, p_LM = joint(levels, group)
-    numerator_LM, denominator = BASELINES[baseline](levels.steps_L[:, None], sums_M, group, levels.threshold)
+    """Return the expected advantage h_v = E[A | R = v] of each level, (L,).
+
+    The expected policy gradient is that of the reward h, the sum over v of h_v grad q_v. The values are
+    Fractions if the probabilities are.
+    """
+    sums_U, p_LU = joint(levels, group)
+    numerator_LU, denominator = BASELINES[baseline](levels.steps_L[:, None], sums_U, group, levels.threshold)
     unit = levels.unit if levels.probabilities_L.dtype == object else float(levels.unit)
-    return (p_LM * numerator_LM).sum(axis=1) * unit / denominator / levels.probabilities_L
+    return (p_LU * numerator_LU).sum(axis=1) * unit / denominator / levels.probabilities_L
 
 
-# --- large groups -------------------------------------------------------------------------------------------------------
+# --- large groups ---
 
 
 def failed_positive_limit(levels: Levels) -> float:
-    """As G grows: the share of failures above the mean reward (one exactly at the mean counts half, as its sign tosses a coin)."""
+    """Return the limit of the share of rewarded failures for large G: the failures above the mean reward.
+
+    A level exactly at the mean counts half, because its sign is then random.
+    """
     values_L, q_L = levels.steps_L * float(levels.unit), levels.probabilities_L.astype(float)
     share_L = np.where(np.isclose(values_L, levels.mean), 0.5, values_L > levels.mean)
     return float((q_L * share_L)[levels.failed_L].sum() / q_L[levels.failed_L].sum())
 
 
 def failed_positive_normal(levels: Levels, group: int) -> float:
-    """The central limit for the sum of the others, with half a lattice step as continuity correction."""
+    """Return the share of rewarded failures by a normal approximation for the sum of the other rewards.
+
+    The continuity correction is half a lattice step.
+    """
     n = group - 1
     q_L = levels.probabilities_L.astype(float)
     # The span of the lattice on which the sums lie.
@@ -286,64 +314,70 @@ def failed_positive_normal(levels: Levels, group: int) -> float:
 
 
 def clip_active_normal(levels: Levels, group: int) -> float:
-    """The central limit for the probability that the group's mean is below R_min_correct: the switch is sigma / sqrt(G) wide."""
+    """Return the probability that the group mean is below R_min_correct, by a normal approximation.
+
+    The transition is sigma / sqrt(G) wide.
+    """
     return float(
         norm.cdf((levels.threshold * float(levels.unit) - levels.mean) * math.sqrt(group) / levels.deviation)
     )
 
 
 def pass_rate_with_mean(levels: Levels, mean: float) -> float:
-    """The pass rate at which the mean reward would be `mean`, levels within failures and within successes keeping their shares.
+    """Return the pass rate at which the mean reward would be `mean`.
 
-    With R_min_correct it is where CoRPO turns to preference; with the best failure's reward, where large groups stop rewarding failures.
+    Levels keep their shares within failures and within successes. With R_min_correct as the mean, this is
+    where CoRPO switches to preference; with the best failure's reward, it is where large groups stop
+    rewarding failures.
     """
     values_L, q_L = levels.steps_L * float(levels.unit), levels.probabilities_L.astype(float)
-    low, high = (
-        float((q_L * values_L)[which].sum() / q_L[which].sum())
-        for which in (levels.failed_L, ~levels.failed_L)
-    )
+    failed_L = levels.failed_L
+    low = float((q_L * values_L)[failed_L].sum() / q_L[failed_L].sum())
+    high = float((q_L * values_L)[~failed_L].sum() / q_L[~failed_L].sum())
     return (mean - low) / (high - low)
 
 
-# --- predicted against measured -----------------------------------------------------------------------------------------
+# --- predictions for measured batches ---
 
 
 def fit_concentration(counts_PL: np.ndarray) -> float:
-    """How alike prompts are: the Dirichlet-multinomial's concentration of most likelihood, its means at the pooled shares.
+    """Return the maximum-likelihood concentration of a Dirichlet-multinomial with the pooled shares as means.
 
-    `counts_PL` are rollouts of each prompt at each level. The range searched is `CONCENTRATIONS`; with one level it means nothing.
+    `counts_PL` counts the rollouts of each prompt at each level. The range is `CONCENTRATIONS`; with a single
+    level the concentration has no effect, and its largest value is returned.
     """
     counts_PL = counts_PL[:, counts_PL.sum(axis=0) > 0]
     if counts_PL.shape[1] < 2:
         return CONCENTRATIONS[1]
     means_L, group_P = counts_PL.sum(axis=0) / counts_PL.sum(), counts_PL.sum(axis=1)
 
-    def surprise(log_concentration: float) -> float:
+    def negative_log_likelihood(log_concentration: float) -> float:
         total = math.exp(log_concentration)
         rising = gammaln(total * means_L + counts_PL) - gammaln(total * means_L)
         return float((gammaln(total + group_P) - gammaln(total)).sum() - rising.sum())
 
     low, high = map(math.log, CONCENTRATIONS)
-    return math.exp(minimize_scalar(surprise, bounds=(low, high), method="bounded").x)
+    return math.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high), method="bounded").x)
 
 
 def fit_variation(counts_PL: np.ndarray, failed_L: np.ndarray) -> Variation:
-    """Each of the three by itself, for the likelihood is their product."""
-    sides_P2 = np.stack([counts_PL[:, failed_L].sum(axis=1), counts_PL[:, ~failed_L].sum(axis=1)], axis=1)
+    """Fit each of the three concentrations separately, because the likelihood is their product."""
+    failures_PL, successes_PL = counts_PL[:, failed_L], counts_PL[:, ~failed_L]
+    outcomes_P2 = np.stack([failures_PL.sum(axis=1), successes_PL.sum(axis=1)], axis=1)
     return Variation(
-        *(fit_concentration(one) for one in (sides_P2, counts_PL[:, failed_L], counts_PL[:, ~failed_L]))
+        fit_concentration(outcomes_P2), fit_concentration(failures_PL), fit_concentration(successes_PL)
     )
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The share of failed rollouts that the group mean rewards in one batch: measured, and from the batch's levels alone."""
+    """The share of failed rollouts that the group mean rewards in one batch, measured and predicted."""
 
     step: int
-    measured: float  # nan without a failure
+    measured: float  # NaN without a failure
     alike: float  # predicted if all prompts had the pooled distribution
-    varied: float  # predicted if prompts differ as the fit says
-    low: float  # 95% of batches of this size drawn from that fit lie between
+    varied: float  # predicted if prompts differ as fitted
+    low: float  # 95% of the batches of this size that are drawn from the fit lie between low and high
     high: float
     variation: Variation
 
@@ -351,11 +385,16 @@ class Prediction:
 def predictions(
     rewards: Mapping[int, np.ndarray], threshold: float, draws: int = 200, seed: int = 0
 ) -> list[Prediction]:
-    """One a step, from rewards_PG by step. How levels meet in groups is predicted; the levels' shares and how much prompts differ are the batch's own."""
-    return [
-        _predict(step, rewards[step], threshold, draws, np.random.default_rng([seed, step]))
-        for step in sorted(rewards)
-    ]
+    """Return one prediction per step, from the rewards (P, G) by step.
+
+    The shares of the levels and the variation between prompts are taken from each batch. How levels combine
+    into groups is predicted.
+    """
+    results = []
+    for step in sorted(rewards):
+        rng = np.random.default_rng([seed, step])
+        results.append(_predict(step, rewards[step], threshold, draws, rng))
+    return results
 
 
 def _predict(
@@ -363,30 +402,26 @@ def _predict(
 ) -> Prediction:
     levels, index_PG, variation = _fitted(rewards_PG, threshold)
     prompts, group = rewards_PG.shape
-    alike, varied = (
-        expected_signal(levels, "grpo", group, one)["failed_positive_fraction"] for one in (None, variation)
-    )
-    q_DPL = draw_prompts(levels, variation, (draws, prompts), rng)
-    drawn_DPG = (rng.random((draws, prompts, group, 1)) > q_DPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
-    shares_D = _failed_positive(levels, drawn_DPG)
-    low, high = (
-        np.quantile(shares_D[~np.isnan(shares_D)], [0.025, 0.975])
-        if not np.isnan(shares_D).all()
-        else (math.nan, math.nan)
-    )
+    q_BPL = draw_prompts(levels, variation, (draws, prompts), rng)
+    index_BPG = (rng.random((draws, prompts, group, 1)) > q_BPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
+    shares_B = _failed_positive(levels, index_BPG)
+    known_B = ~np.isnan(shares_B)
+    low, high = math.nan, math.nan
+    if known_B.any():
+        low, high = np.quantile(shares_B[known_B], [0.025, 0.975])
     return Prediction(
-        step,
-        float(_failed_positive(levels, index_PG[None])[0]),
-        alike,
-        varied,
-        float(low),
-        float(high),
-        variation,
+        step=step,
+        measured=float(_failed_positive(levels, index_PG[None])[0]),
+        alike=expected_signal(levels, "grpo", group)["failed_positive_fraction"],
+        varied=expected_signal(levels, "grpo", group, variation)["failed_positive_fraction"],
+        low=float(low),
+        high=float(high),
+        variation=variation,
     )
 
 
 def _fitted(rewards_PG: np.ndarray, threshold: float) -> tuple[Levels, np.ndarray, Variation]:
-    """A batch's levels, the level of each rollout (P, G), and how much its prompts differ."""
+    """Return the levels of a batch, the level of each rollout (P, G), and the fitted variation."""
     levels = as_floats(pooled(rewards_PG, threshold))
     index_PG = np.unique(rewards_PG, return_inverse=True)[1].reshape(rewards_PG.shape)
     counts_PL = (index_PG[:, :, None] == np.arange(len(levels.steps_L))).sum(axis=1)
@@ -396,10 +431,11 @@ def _fitted(rewards_PG: np.ndarray, threshold: float) -> tuple[Levels, np.ndarra
 def partly_drawn(
     rewards_PG: np.ndarray, threshold: float, draws: int = 50, seed: int = 0
 ) -> tuple[float, float]:
-    """The predicted share where a part of what happened is kept: how many of each group failed; that, and at which levels. The rest is drawn from the fit.
+    """Return predictions that keep a part of the batch and draw the rest from the fit.
 
-    What the first changes is the fault of the law of pass rates, what the second adds that of failures' levels, and what then is left that of
-    successes' levels. nan without a failure.
+    The first keeps the number of failures of each group; the second also keeps their levels. Their difference
+    from the plain prediction tells which distribution of the fit is wrong: that of pass rates, that of the
+    levels of failures, or, for what remains, that of the levels of successes. Both are NaN without a failure.
     """
     levels, index_PG, variation = _fitted(rewards_PG, threshold)
     failed_PG, rng = levels.failed_L[index_PG], np.random.default_rng(seed)
@@ -412,41 +448,43 @@ def partly_drawn(
         (False, ~levels.failed_L, variation.successes),
     ):
         if which_L.any():
-            shares_DPL = _shares(levels, which_L, concentration, size[:2], rng)
-            at_DPG = (rng.random((*size, 1)) > shares_DPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
-            drawn[failed] = np.flatnonzero(which_L)[at_DPG]
-    successes_DPG = drawn.get(False, index_PG[None])
-    of = lambda failures: float(_failed_positive(levels, np.where(failed_PG, failures, successes_DPG)).mean())
-    return of(drawn[True]), of(index_PG)
+            shares_BPL = _shares(levels, which_L, concentration, size[:2], rng)
+            index_BPG = (rng.random((*size, 1)) > shares_BPL.cumsum(axis=-1)[:, :, None, :-1]).sum(axis=-1)
+            drawn[failed] = np.flatnonzero(which_L)[index_BPG]
+    successes_BPG = drawn.get(False, index_PG[None])
+    with_drawn_levels_B = _failed_positive(levels, np.where(failed_PG, drawn[True], successes_BPG))
+    with_own_levels_B = _failed_positive(levels, np.where(failed_PG, index_PG, successes_BPG))
+    return float(with_drawn_levels_B.mean()), float(with_own_levels_B.mean())
 
 
 def _shares(
     levels: Levels, which_L: np.ndarray, concentration: float, size: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray:
-    """Of prompts that differ so, the shares of the levels of one side, failures or successes."""
+    """Draw the shares of the levels within failures or within successes, for prompts that vary."""
     q_L = levels.probabilities_L.astype(float)[which_L]
     return rng.dirichlet(concentration * q_L / q_L.sum(), size)
 
 
 def dependence(rewards_PG: np.ndarray, threshold: float) -> float:
-    """Correlation over prompts of the pass rate with the mean reward of failures, which `Variation` takes as 0; nan where either is the same for all."""
+    """Return the correlation over prompts of the pass rate with the mean reward of failures.
+
+    `Variation` assumes that it is 0. The result is NaN if either is the same for all prompts.
+    """
     failed_PG = rewards_PG < threshold
     mixed_P = failed_PG.any(axis=1) & ~failed_PG.all(axis=1)
-    passed_P, level_P = (
-        (~failed_PG).mean(axis=1)[mixed_P],
-        np.ma.masked_where(~failed_PG, rewards_PG).mean(axis=1)[mixed_P],
-    )
-    return (
-        float(np.corrcoef(passed_P, level_P)[0, 1])
-        if mixed_P.any() and np.ptp(passed_P) and np.ptp(level_P)
-        else math.nan
-    )
+    if not mixed_P.any():
+        return math.nan
+    passed_P = (~failed_PG).mean(axis=1)[mixed_P]
+    level_P = np.ma.masked_where(~failed_PG, rewards_PG).mean(axis=1)[mixed_P]
+    if not np.ptp(passed_P) or not np.ptp(level_P):
+        return math.nan
+    return float(np.corrcoef(passed_P, level_P)[0, 1])
 
 
 def draw_prompts(
     levels: Levels, variation: Variation, size: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray:
-    """Level probabilities (*size, L) of prompts that differ so."""
+    """Draw the level probabilities (*size, L) of prompts that vary."""
     q_L, failed_L = levels.probabilities_L.astype(float), levels.failed_L
     drawn = np.zeros((*size, len(q_L)))
     failing = q_L[failed_L].sum()
@@ -464,12 +502,12 @@ def draw_prompts(
     return drawn
 
 
-def _failed_positive(levels: Levels, index_DPG: np.ndarray) -> np.ndarray:
-    """Of each of D batches (D,); nan where nothing failed."""
-    steps_DPG = levels.steps_L[index_DPG]
-    failed_DPG = steps_DPG < levels.threshold
-    positive_DPG = steps_DPG.shape[2] * steps_DPG > steps_DPG.sum(axis=2, keepdims=True)
-    failed_D = failed_DPG.sum(axis=(1, 2))
+def _failed_positive(levels: Levels, index_BPG: np.ndarray) -> np.ndarray:
+    """Return the share of rewarded failures of each batch (B,); NaN if nothing failed."""
+    steps_BPG = levels.steps_L[index_BPG]
+    failed_BPG = steps_BPG < levels.threshold
+    positive_BPG = steps_BPG.shape[2] * steps_BPG > steps_BPG.sum(axis=2, keepdims=True)
+    failed_B = failed_BPG.sum(axis=(1, 2))
     return np.where(
-        failed_D, (positive_DPG & failed_DPG).sum(axis=(1, 2)) / np.maximum(failed_D, 1), math.nan
+        failed_B, (positive_BPG & failed_BPG).sum(axis=(1, 2)) / np.maximum(failed_B, 1), math.nan
     )

@@ -1,26 +1,30 @@
-"""Numerical helpers for baselines: differences free of rounding error, and success or failure of a rollout."""
+"""Numerical helpers for baselines: differences without rounding error, and success of a rollout."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-# Relative to the largest absolute reward of a group. Rounding alone leaves no more than this of a difference that is zero.
+# Relative to the largest absolute reward of a group. Rounding alone leaves no more than this of a difference
+# that is zero.
 ROUNDING_TOLERANCE = 4 * torch.finfo(torch.float32).eps
 
 
 def zero_rounding_error(difference: Tensor, rewards_PG: Tensor) -> Tensor:
     """Return `difference`, (P, G) or (P, 1), with values that are zero up to rounding error set to exactly 0.
 
-    A reward that equals its baseline must not count as a positive signal, and a division by a tiny standard deviation
-    must not enlarge the rounding error. Use it in baselines of your own, too.
+    A reward that equals its baseline must not count as a positive signal, and a division by a tiny standard
+    deviation must not enlarge the rounding error. Use it in baselines of your own, too.
     """
     tolerance_P1 = ROUNDING_TOLERANCE * rewards_PG.abs().amax(dim=1, keepdim=True)
     return difference.masked_fill(difference.abs() <= tolerance_P1, 0.0)
 
 
 def is_correct(rewards_PG: Tensor, threshold: float) -> Tensor:
-    """Return which rollouts reach the threshold, (P, G) of bool. A reward that rounding put just below it counts as reaching it."""
+    """Return which rollouts reach the threshold, (P, G) of bool.
+
+    A reward that rounding put just below the threshold counts as reaching it.
+    """
     return zero_rounding_error(rewards_PG.double() - threshold, rewards_PG) >= 0
 
 
@@ -29,5 +33,6 @@ def require_group_size(baseline: str, rewards_PG: Tensor, min_size: int) -> None
     group_size = rewards_PG.shape[1]
     if group_size < min_size:
         raise ValueError(
-            f"baseline {baseline!r} with group size {group_size}: it compares rollouts of one prompt; use at least {min_size}"
+            f"baseline {baseline!r} with group size {group_size}: "
+            f"it compares rollouts of one prompt; use at least {min_size}"
         )

@@ -3,11 +3,12 @@
 A prompt has G rollouts with rewards R_1..R_G. A baseline b turns rewards into advantages, A_i = R_i - b:
 
     grpo     b = mean(R)                       rewards a failure that is less bad than the mean of its group
-    static   b = R_min_correct                 never rewards a failure, but rewards every success, however marginal
-    corpo    b = max(mean(R), R_min_correct)   never rewards a failure, and compares successes once the mean is a success
+    static   b = R_min_correct                 never rewards a failure, but rewards every success, however
+    marginal corpo    b = max(mean(R), R_min_correct)   never rewards a failure, and compares successes once
+    the mean is a success
 
-R_min_correct, the argument `threshold`, is the smallest reward of a correct rollout. The rewards arrive in float64 as a
-matrix of P prompts x G rollouts. Call the baselines by name through `corpo.advantages`.
+R_min_correct, the argument `threshold`, is the smallest reward of a correct rollout. The rewards arrive in
+float64 as a matrix of P prompts x G rollouts. Call the baselines by name through `corpo.advantages`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from corpo.baselines.registry import register_baseline
 def grpo(rewards_PG: Tensor, threshold: float, std: bool = False, ddof: int = 1, eps: float = 1e-6) -> Tensor:
     """Subtract the mean of the group (GRPO, arXiv 2402.03300). The threshold has no effect.
 
-    The paper drops GRPO's division by the standard deviation, and so does this function unless `std` is true. Published
-    code disagrees on the details: `ddof` is 1 in torch, TRL and verl and 0 in numpy; `eps` is added to the deviation.
+    The paper drops GRPO's division by the standard deviation, and so does this function unless `std` is true.
+    Published code disagrees on the details: `ddof` is 1 in torch, TRL and verl and 0 in numpy; `eps` is added
+    to the deviation.
     """
     require_group_size("grpo", rewards_PG, 2)
     if std and ddof >= rewards_PG.shape[1]:

@@ -15,9 +15,10 @@ BASELINES: dict[str, Baseline] = {}
 
 
 def register_baseline(name: str) -> Callable[[Baseline], Baseline]:
-    """Register `f(rewards_PG, threshold, **options) -> advantages_PG` under a name that configs and sweeps can use.
+    """Register a baseline under a name that configs and sweeps can use.
 
-    If the function has a parameter `lengths_PG`, it receives the number of tokens of every rollout.
+    It is a function `f(rewards_PG, threshold, **options) -> advantages_PG`.     If the function has a
+    parameter `lengths_PG`, it receives the number of tokens of every rollout.
     """
 
     def register(function: Baseline) -> Baseline:
@@ -37,13 +38,13 @@ def advantages(
 ) -> Tensor:
     """Return the advantages of P groups of G rollouts, (P, G), in the dtype of the rewards.
 
-    `threshold` is R_min_correct, the smallest reward of a correct rollout. `lengths_PG` holds the tokens of each rollout,
-    for baselines that need them. Computed in float64. Differences that are zero up to rounding error are returned as
-    exactly 0.
+    `threshold` is R_min_correct, the smallest reward of a correct rollout. `lengths_PG` holds the tokens of
+    each rollout, for baselines that need them. Computed in float64. Differences that are zero up to rounding
+    error are returned as exactly 0.
 
-    Raises ValueError if the baseline or an option is unknown, if the rewards are not a finite matrix of float32 or float64,
-    if needed lengths are missing or have another shape, if the threshold is not finite, or if the baseline cannot work with
-    the group size.
+    Raises ValueError if the baseline or an option is unknown, if the rewards are not a finite matrix of
+    float32 or float64, if needed lengths are missing or have another shape, if the threshold is not finite,
+    or if the baseline cannot work with the group size.
     """
     check_baseline(baseline, options)
     if not math.isfinite(threshold):
@@ -52,7 +53,8 @@ def advantages(
     if needs_lengths(baseline):
         if lengths_PG is None or lengths_PG.shape != rewards_PG.shape or not bool((lengths_PG > 0).all()):
             raise ValueError(
-                f"baseline {baseline!r} needs lengths_PG: the tokens of every rollout, at least 1 each, in the shape of the rewards"
+                f"baseline {baseline!r} needs lengths_PG: the tokens of every rollout, at least 1 each, "
+                "in the shape of the rewards"
             )
         options = options | {"lengths_PG": lengths_PG.double()}
     return BASELINES[baseline](rewards_PG.double(), threshold, **options).to(rewards_PG.dtype)
@@ -61,7 +63,8 @@ def advantages(
 def _check_rewards(rewards_PG: Tensor) -> None:
     if rewards_PG.ndim != 2 or not rewards_PG.is_floating_point():
         raise ValueError(
-            f"rewards: expected a floating-point matrix (prompts x group), got {tuple(rewards_PG.shape)} of {rewards_PG.dtype}"
+            f"rewards: expected a floating-point matrix (prompts x group), "
+            f"got {tuple(rewards_PG.shape)} of {rewards_PG.dtype}"
         )
     if torch.finfo(rewards_PG.dtype).bits < 32:
         raise ValueError(

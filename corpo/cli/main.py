@@ -1,98 +1,83 @@
-"""`corpo COMMAND [OPTION=VALUE ...]`: the entry points under one name. Options are Hydra's; `corpo COMMAND --help` lists the groups."""
+"""The command line: run a command, print help, and turn errors into one line and exit code 2."""
 
 from __future__ import annotations
 
-import dataclasses
-import runpy
+import difflib
+import importlib
+import os
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import NoReturn
 
-from corpo.config import Config
-from corpo.utils.paths import CONF
+from corpo.cli.commands import COMMANDS, Command
+from corpo.utils.errors import CorpoError
 
-COMMANDS = {
-    "reproduce": ("reproduce", "the main job: data, baselines, evaluation, table, figures, report"),
-    "data": ("data", "build, execute and label the pairs"),
-    "warm-start": ("warm_start", "make the policy that reinforcement learning starts from"),
-    "train": ("train", "train one policy; with -m a sweep"),
-    "evaluate": ("evaluate", "evaluate a trained policy and its base"),
-    "report": ("report", "tables, figures and report of a finished study again"),
-    "tune": ("tune", "every baseline at every variant, judged on validation alone"),
-    "ablate": ("ablate", "every baseline under every variant, trained and evaluated: a table and a figure"),
-    "merge": ("merge", "parts of one study, run apart, as one study"),
-    "claims": (
-        "claims",
-        "what all studies in results/ say to the paper's claims; their tables and figures again",
-    ),
-    "track": ("track", "mirror a finished study in TensorBoard or Weights & Biases"),
-    "engines": ("engines", "compare the two rollout engines"),
-    "export": ("export", "write the pairs for verl and TRL"),
-    "verify": ("verify", "judge two files of yours with a trained policy"),
-    "push": ("push", "put a trained policy on the hub"),
-    "doctor": ("doctor", "what this machine has, and what is missing for which part"),
-    "completion": ("cli", 'print shell completion: eval "$(corpo completion bash)"'),
-}
+# Nothing asks a hub unless the user sets HF_HUB_OFFLINE=0.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-_BASH = """_corpo() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}"
-    [ "$2" ] && word="$2"
-    if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=( $(compgen -W "{commands}" -- "$word") )
-    else
-        local line="${{COMP_LINE:0:$COMP_POINT}}"
-        word="${{line##* }}"
-        COMPREPLY=( $(compgen -W "{words}" -- "$word") )
-        [[ "$word" == *=* ]] && COMPREPLY=( "${{COMPREPLY[@]#"${{word%%=*}}="}}" )
-        [[ "${{COMPREPLY[0]}}" == *= ]] && compopt -o nospace
-    fi
-}}
-complete -F _corpo corpo
-"""
+HELP_FLAGS, HELP_ALL_FLAG, VERSION_FLAG = ("--help", "-h"), "--help-all", "--version"
 
 
-def main() -> None:
-    name, *rest = sys.argv[1:] or ["--help"]
-    if name in ("--help", "-h"):
-        print(__doc__, *(f"  {command:12s} {what}" for command, (_, what) in COMMANDS.items()), sep="\n")
-    elif name == "completion":
-        print(completion(rest[0] if rest else "bash"), end="")
-    elif name not in COMMANDS:
-        print(f"corpo: no command {name!r}; choose one of {', '.join(COMMANDS)}", file=sys.stderr)
-        sys.exit(2)
-    else:
-        sys.argv = [f"corpo {name}", *rest]
-        sys.path.insert(0, "")  # plugins of the current folder, as `python -m` finds them
-        runpy.run_module(f"experiments.{COMMANDS[name][0]}", run_name="__main__", alter_sys=True)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. `arguments` are those behind `corpo`, by default those of the process."""
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name == VERSION_FLAG:
+        from corpo import __version__
+
+        print(f"corpo {__version__}")
+        return
+    if name == "help":
+        name, rest = (rest[0], ["--help"]) if rest else ("--help", [])
+    if name in HELP_FLAGS:
+        from corpo.cli.help import overview
+
+        print(overview())
+        return
+    if name not in COMMANDS:
+        _refuse_command(name)
+    run_command(COMMANDS[name], rest)
 
 
-def completion(shell: str) -> str:
-    """Of commands, config groups with their choices, and every option. Bash, or zsh through its emulation of bash."""
-    if shell not in ("bash", "zsh"):
-        print(f"corpo: no completion for {shell!r}; choose bash or zsh", file=sys.stderr)
-        sys.exit(2)
-    groups = [
-        f"{path.parent.relative_to(CONF)}={path.stem}"
-        for path in sorted(Path(CONF).rglob("*.yaml"))
-        if path.parent != Path(CONF)
-    ]
-    script = _BASH.format(
-        commands=" ".join(COMMANDS), words=" ".join([*groups, *(f"{key}=" for key in options(Config))])
-    )
-    return ("autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else "") + script
+def run_command(command: Command, arguments: Sequence[str]) -> None:
+    """Run one command. Print a CorpoError as one line and exit with code 2."""
+    if any(flag in arguments for flag in (*HELP_FLAGS, HELP_ALL_FLAG)):
+        from corpo.cli.help import help_page
+
+        print(help_page(command, everything=HELP_ALL_FLAG in arguments))
+        return
+    sys.path.insert(0, "")  # so that plugins in the current folder are found, as with `python -m`
+    try:
+        if command.is_hydra:
+            _run_job(command.target, arguments)
+        else:
+            module, _, function = command.target.partition(":")
+            getattr(importlib.import_module(module), function)(list(arguments))
+    except CorpoError as error:
+        exit_with(error)
+    except ModuleNotFoundError as error:
+        from corpo.cli.missing import missing_package
+
+        exit_with(missing_package(error, command.name))
 
 
-def options(config: Any, prefix: str = "") -> list[str]:
-    """Every option's name, as it is written on the command line."""
-    names: list[str] = []
-    for field in dataclasses.fields(config):
-        inner = field.default_factory
-        names += (
-            options(inner, f"{prefix}{field.name}.")
-            if dataclasses.is_dataclass(inner)
-            else [f"{prefix}{field.name}"]
-        )
-    return names
+def _run_job(name: str, arguments: Sequence[str]) -> None:
+    from corpo.cli import hydra_app, jobs
+    from corpo.cli.old_options import translate_old_options
+
+    hydra_app.run_job(getattr(jobs, name), translate_old_options(arguments))
+
+
+def exit_with(error: CorpoError) -> NoReturn:
+    """Print the error as one line and exit with code 2."""
+    print(f"corpo: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _refuse_command(name: str) -> NoReturn:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
+    print(f"corpo: no command {name!r}; {hint}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,74 +1,75 @@
-"""Put a trained policy, or a data set, with its card on the hub: `corpo push FOLDER OWNER/NAME [--public] [--dry-run]`.
-
-FOLDER is the policy/ that training wrote, or the hub/ that `corpo export` wrote. Needs HF_HUB_OFFLINE=0 and a login.
-"""
+"""`corpo publish`: export pairs for other trainers, and upload policies and data sets to the hub."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from corpo.policy.load import policy_hash
-from corpo.utils.errors import ModelError
+from corpo.utils.errors import ConfigError, ModelError
 
 
-def kind_of(folder: Path) -> str:
-    """Model or dataset, as the hub calls them. Raises ModelError where the folder is neither with a card."""
-    kind = "dataset" if any(folder.glob("data/*.parquet")) else "model"
-    if kind == "model":
-        policy_hash(str(folder))
-    if not (folder / "README.md").is_file():
-        raise ModelError(
-            f"{folder}: no card; give the policy/ folder that training wrote, or the hub/ folder that corpo export wrote"
-        )
-    return kind
+def main(arguments: Sequence[str]) -> None:
+    """Run `publish pairs` or `publish upload`."""
+    action, *rest = list(arguments) or [""]
+    if action == "pairs":
+        from corpo.cli import jobs
+        from corpo.cli.hydra_app import run_job
+        from corpo.cli.old_options import translate_old_options
+
+        run_job(jobs.EXPORT_PAIRS, translate_old_options(rest))
+    elif action == "upload":
+        _upload(rest)
+    else:
+        raise ConfigError(f"publish {action}: choose `publish pairs` or `publish upload FOLDER OWNER/NAME`")
 
 
-def files_of(folder: Path) -> list[Path]:
-    """What would go up: of a data set its parts, too."""
-    return sorted(path for path in [*folder.iterdir(), *folder.glob("data/*.parquet")] if path.is_file())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="corpo push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("repository")
-    parser.add_argument("--public", action="store_true", help="anyone may see it (default: private)")
-    parser.add_argument("--dry-run", action="store_true", help="list what would go up")
-    options = parser.parse_args()
-    try:
-        if not options.folder.is_dir():
-            raise ModelError(f"{options.folder}: no such folder")
-        kind, files = kind_of(options.folder), files_of(options.folder)
-    except ModelError as error:
-        print(f"corpo: {error}", file=sys.stderr)
-        sys.exit(2)
+def _upload(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="corpo publish upload")
+    parser.add_argument("folder", type=Path, help="the policy/ of a training, or the hub/ of `publish pairs`")
+    parser.add_argument("repository", help="OWNER/NAME on the hub")
+    parser.add_argument("--public", action="store_true", help="make it public (default: private)")
+    parser.add_argument("--dry-run", action="store_true", help="list the files without uploading them")
+    options = parser.parse_args(arguments)
+    kind, files = repository_type(options.folder), uploaded_files(options.folder)
     names = [str(path.relative_to(options.folder)) for path in files]
-    print(
-        f"a {kind}:",
-        *(f"{path.stat().st_size:>12,}  {name}" for path, name in zip(files, names, strict=True)),
-        sep="\n",
-    )
+    print(f"{kind} with {len(files)} files:")
+    for path, name in zip(files, names, strict=True):
+        print(f"{path.stat().st_size:>12,}  {name}")
     if options.dry_run:
         return
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    api = HfApi()
+    api, repository = HfApi(), options.repository
     try:
-        api.create_repo(options.repository, repo_type=kind, private=not options.public, exist_ok=True)
-        print(
-            api.upload_folder(
-                repo_id=options.repository, repo_type=kind, folder_path=options.folder, allow_patterns=names
-            )
+        api.create_repo(repository, repo_type=kind, private=not options.public, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repository, repo_type=kind, folder_path=options.folder, allow_patterns=names
         )
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:
-        print(f"corpo: {options.repository}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
-        sys.exit(2)
+        raise ModelError(f"{repository}: {' '.join(str(error).split())[:200]}") from error
+    print(commit)
 
 
-if __name__ == "__main__":
-    main()
+def repository_type(folder: Path) -> str:
+    """Return "model" or "dataset". Raises ModelError if the folder is neither, or has no card."""
+    from corpo.policy.load import policy_hash
+
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder")
+    kind = "dataset" if any(folder.glob("data/*.parquet")) else "model"
+    if kind == "model":
+        policy_hash(str(folder))  # raises if there are no weights
+    if not (folder / "README.md").is_file():
+        raise ModelError(
+            f"{folder}: no card (README.md); give the policy/ folder that training wrote, "
+            "or the hub/ folder that `corpo publish pairs` wrote"
+        )
+    return kind
+
+
+def uploaded_files(folder: Path) -> list[Path]:
+    """Return the files that are uploaded: those of the folder and, of a data set, its parts."""
+    paths = [*folder.iterdir(), *folder.glob("data/*.parquet")]
+    return sorted(path for path in paths if path.is_file())

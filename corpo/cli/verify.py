@@ -1,7 +1,7 @@
-"""Judge two files with a trained policy: `corpo verify problem.md a.py b.py [--policy FOLDER] [--json] [OPTION=VALUE ...]`.
+"""`corpo verify`: judge two candidates for a problem with a trained policy.
 
-Python files are programs, others worked solutions. Exit code 0: both are judged correct; 1: at least one is judged wrong; 2: bad input; 3: no
-verdict could be read.
+Files that end in .py are programs, others are worked solutions. The exit code is 0 if both are judged
+correct, 1 if at least one is judged wrong, 2 for bad input and 3 if no response could be parsed.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from corpo.cli.hydra_app import compose, refuse, validated
-from corpo.pipeline.models import model_path, prompt_renderer, rollout_engine
+from corpo.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from corpo.config import Config
     from corpo.task import Pair
 
+ALL_CORRECT, SOME_WRONG, NO_VERDICT = 0, 1, 3  # exit codes; 2 is bad input
+
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a group of rollouts says of a pair."""
+    """The summary of a group of rollouts for one pair. Pairs of numbers are for A and B."""
 
     confidence: tuple[float, float]  # mean scores, 0 to 10
     called_correct: tuple[float, float]  # share of verdicts
@@ -35,139 +33,159 @@ class Judgement:
     verdicts: int
     rollouts: int
 
-
-def judgement(texts: Sequence[str]) -> Judgement | None:
-    """None where not one response is a verdict."""
-    from corpo.task import CUT, Verdict, parse_response
-
-    read = [(text, verdict) for text in texts if isinstance(verdict := parse_response(text), Verdict)]
-    if not read:
-        return None
-    scores = [verdict.scores for _, verdict in read]
-    mean = tuple(sum(side) / len(side) for side in zip(*scores, strict=True))
-    share = tuple(sum(score > CUT for score in side) / len(side) for side in zip(*scores, strict=True))
-    nearest = min(
-        range(len(read)),
-        key=lambda at: sum((score - centre) ** 2 for score, centre in zip(scores[at], mean, strict=True)),
-    )
-    return Judgement((mean[0], mean[1]), (share[0], share[1]), read[nearest][0], len(read), len(texts))
+    @property
+    def correct(self) -> list[bool]:
+        """Return for each candidate whether most verdicts call it correct."""
+        return [share > 0.5 for share in self.called_correct]
 
 
-def read_pair(problem: Path, a: Path, b: Path) -> Pair:
-    """A pair of unknown labels. Raises ValueError where a file is missing, empty, not text, or not a program."""
-    from corpo.task import Candidate, Domain, Pair, Problem
+def main(arguments: Sequence[str]) -> None:
+    """Judge the files that the arguments name, print the judgement and exit with its code."""
+    from corpo.cli.compose import load_config
 
-    statement, *texts = (_text(path) for path in (problem, a, b))
-    if (a.suffix == ".py") != (b.suffix == ".py"):
-        raise ValueError(f"{a} and {b}: give two programs (.py) or two worked solutions, not one of each")
-    domain = Domain.code if a.suffix == ".py" else Domain.math
-    if domain is Domain.code:
-        for path, text in zip((a, b), texts, strict=True):
-            try:
-                compile(text, str(path), "exec")
-            except SyntaxError as error:
-                raise ValueError(f"{path}, line {error.lineno}: not Python ({error.msg})") from None
-    given = [Candidate(text, correct=False, origin="given") for text in texts]
-    return Pair(Problem(str(problem), domain, "given", "given", statement), *given)
-
-
-def _text(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
-    if not text:
-        raise ValueError(f"{path}: is empty")
-    return text
-
-
-def judge_pair(config: Config, pair: Pair, rollouts: int) -> Judgement | None:
-    from transformers.utils.logging import disable_progress_bar
-
-    from corpo.policy.load import load_policy
-
-    disable_progress_bar()  # an answer is a few lines
-    path = model_path(config)
-    model, tokenizer = load_policy(config.model, path)
-    prompt = prompt_renderer(config, tokenizer)(pair)
-    room = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
-    if (length := len(tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])) > room:
-        raise ValueError(
-            f"problem and programs are {length} tokens, and {config.model.path} has room for {room}; shorten them or take another policy"
+    options = _parse(arguments)
+    if options.rollouts < 1:
+        raise ConfigError(f"--rollouts {options.rollouts}: must be at least 1")
+    files = (options.a, options.b)
+    pair = read_pair(options.problem, *files)
+    overrides = list(options.overrides)
+    if options.policy:
+        overrides.append(f"model.path={options.policy}")
+    config = load_config(overrides)
+    judgement = judge_pair(config, pair, options.rollouts)
+    if judgement is None:
+        print(
+            f"corpo: none of {options.rollouts} responses could be parsed; "
+            f"is {config.model.path} trained for this task?",
+            file=sys.stderr,
         )
-    with rollout_engine(config, model, tokenizer, path) as engine:
-        return judgement(engine.generate([prompt], rollouts, config.seed).texts_PG[0])
+        sys.exit(NO_VERDICT)
+    if options.json:
+        print(json.dumps(_as_json(judgement, files, config.model.path)))
+    else:
+        _print(judgement, files)
+    sys.exit(ALL_CORRECT if all(judgement.correct) else SOME_WRONG)
 
 
-def main() -> None:
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="corpo verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name in ("problem", "a", "b"):
         parser.add_argument(name, type=Path)
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="OPTION=VALUE",
-        help="options as in training, such as model=smollm2_135m",
-    )
-    parser.add_argument(
-        "--policy",
-        help="a folder that training wrote (default: the shipped base, which knows the shipped families only)",
-    )
+    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help="such as model=smollm2_135m")
+    parser.add_argument("--policy", help="a folder that training wrote (default: the shipped base policy)")
     parser.add_argument("--rollouts", type=int, default=16)
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def read_pair(problem: Path, a: Path, b: Path) -> Pair:
+    """Return a pair with unknown labels.
+
+    Raises DataError if a file is missing, empty, not text, or not a program.
+    """
+    from corpo.task import Candidate, Domain, Pair, Problem
+
+    statement, text_a, text_b = (_read_text(path) for path in (problem, a, b))
+    if (a.suffix == ".py") != (b.suffix == ".py"):
+        raise DataError(f"{a} and {b}: give two programs (.py) or two worked solutions, not one of each")
+    domain = Domain.code if a.suffix == ".py" else Domain.math
+    if domain is Domain.code:
+        _check_syntax(a, text_a)
+        _check_syntax(b, text_b)
+    candidates = [Candidate(text, correct=False, origin="given") for text in (text_a, text_b)]
+    return Pair(Problem(str(problem), domain, "given", "given", statement), *candidates)
+
+
+def _check_syntax(path: Path, text: str) -> None:
     try:
-        if options.rollouts < 1:
-            raise ValueError(f"--rollouts {options.rollouts}: must be at least 1")
-        pair = read_pair(options.problem, options.a, options.b)
-        config = validated(
-            compose([*options.overrides, *([f"model.path={options.policy}"] if options.policy else [])])
+        compile(text, str(path), "exec")
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise DataError(f"{path}{line}: not Python ({reason})") from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    if not text:
+        raise DataError(f"{path}: is empty")
+    return text
+
+
+def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | None:
+    """Sample rollouts of the configured policy for a pair and summarise them.
+
+    Raises DataError if the pair is too long.
+    """
+    from transformers.utils.logging import disable_progress_bar
+
+    from corpo.pipeline.models import fits_context, model_path, prompt_renderer, rollout_engine
+    from corpo.policy.load import load_policy
+
+    disable_progress_bar()  # the answer is a few lines
+    path = model_path(config)
+    model, tokenizer = load_policy(config.model, path)
+    prompt = prompt_renderer(config, tokenizer)(pair)
+    if not fits_context(config, model, tokenizer)(prompt):
+        tokens = len(tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])
+        room = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
+        raise DataError(
+            f"problem and programs are {tokens} tokens, and {config.model.path} has room for {room}; "
+            "shorten them or use another policy"
         )
-        said = judge_pair(config, pair, options.rollouts)
-    except (HydraException, OmegaConfBaseException, ValueError, RuntimeError) as error:
-        refuse(error)
-    if said is None:
-        print(
-            f"corpo: none of {options.rollouts} responses is a verdict; is {config.model.path} trained for this task?",
-            file=sys.stderr,
-        )
-        sys.exit(3)
-    correct = [share > 0.5 for share in said.called_correct]
-    if options.json:
-        sides = {
-            name: {
-                "file": str(path),
-                "confidence": round(mean, 3),
-                "called_correct": share,
-                "correct": verdict,
-            }
-            for name, path, mean, share, verdict in zip(
-                "ab", (options.a, options.b), said.confidence, said.called_correct, correct, strict=True
-            )
+    with rollout_engine(config, model, tokenizer, path) as engine:
+        return summarise_responses(engine.generate([prompt], num_rollouts, config.seed).texts_PG[0])
+
+
+def summarise_responses(responses: Sequence[str]) -> Judgement | None:
+    """Return the judgement of a group of responses, or None if none of them can be parsed."""
+    from corpo.task import CUT, Verdict, parse_response
+
+    parsed, scores = [], []
+    for response in responses:
+        verdict = parse_response(response)
+        if isinstance(verdict, Verdict):
+            parsed.append(response)
+            scores.append(verdict.scores)
+    if not parsed:
+        return None
+    means, shares = [], []
+    for side in zip(*scores, strict=True):
+        means.append(sum(side) / len(side))
+        shares.append(sum(score > CUT for score in side) / len(side))
+    distances = [(a - means[0]) ** 2 + (b - means[1]) ** 2 for a, b in scores]
+    nearest = parsed[distances.index(min(distances))]
+    return Judgement((means[0], means[1]), (shares[0], shares[1]), nearest, len(parsed), len(responses))
+
+
+def _as_json(judgement: Judgement, files: Sequence[Path], policy: str) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for side, name in enumerate("ab"):
+        record[name] = {
+            "file": str(files[side]),
+            "confidence": round(judgement.confidence[side], 3),
+            "called_correct": judgement.called_correct[side],
+            "correct": judgement.correct[side],
         }
+    return {
+        **record,
+        "rationale": judgement.response,
+        "verdicts": judgement.verdicts,
+        "rollouts": judgement.rollouts,
+        "policy": policy,
+    }
+
+
+def _print(judgement: Judgement, files: Sequence[Path]) -> None:
+    for side, path in enumerate(files):
+        verdict = "correct" if judgement.correct[side] else "wrong"
         print(
-            json.dumps(
-                {
-                    **sides,
-                    "rationale": said.response,
-                    "verdicts": said.verdicts,
-                    "rollouts": said.rollouts,
-                    "policy": config.model.path,
-                }
-            )
+            f"{path}: {verdict}, confidence {judgement.confidence[side]:.1f} of 10, "
+            f"called correct by {judgement.called_correct[side]:.0%} of {judgement.verdicts} verdicts"
         )
-    else:
-        for path, mean, share, verdict in zip(
-            (options.a, options.b), said.confidence, said.called_correct, correct, strict=True
-        ):
-            print(
-                f"{path}: {'correct' if verdict else 'wrong'}, confidence {mean:.1f} of 10, called correct by {share:.0%} of {said.verdicts} verdicts"
-            )
-        print(f"rationale: {said.response}")
-    sys.exit(0 if all(correct) else 1)
-
-
-if __name__ == "__main__":
-    main()
+    print(f"rationale: {judgement.response}")

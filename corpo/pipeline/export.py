@@ -1,42 +1,49 @@
-"""Write the pairs for others: `python -m experiments.export data=full model.style=instruct`.
-
-For verl and TRL as conversations; for the hub as a folder with a card, which `corpo push` puts there.
-"""
+"""Export the built pairs: conversations for verl and TRL, and a folder with a card for the hub."""
 
 from __future__ import annotations
 
-from corpo.cli.hydra_app import app
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from corpo.config import Config
 from corpo.pipeline.data import CARD, data_stage, split_pairs
-from experiments.data import stages
+
+if TYPE_CHECKING:
+    from corpo.task import Pair
 
 
-def run(config: Config) -> None:
+def export_pairs(config: Config) -> list[Path]:
+    """Write the conversations of each split and the hub folder next to the built pairs.
+
+    Return what was written.
+    """
     from corpo.data.build_sources import licences
     from corpo.data.export import conversation_rows, write_hub_folder
-    from corpo.data.pairing.splits import TRAIN, VALIDATION, is_evaluation
     from corpo.data.store import write_rows
 
+    folder = data_stage(config).run()
     pairs = split_pairs(config)
-    folder = data_stage(config).folder
-    for name in (TRAIN, VALIDATION, "evaluation"):
-        mine = [
-            (split, pair)
-            for split, pair in pairs
-            if (split == name if name != "evaluation" else is_evaluation(split))
-        ]
-        if mine:
-            path = folder / f"conversations-{config.model.style}/{name}.parquet"
-            write_rows(path, conversation_rows(mine, config.model.style))
-            print(f"{name}: {path}")
-    write_hub_folder(
-        folder / "hub",
-        pairs,
-        (folder / CARD).read_text(encoding="utf-8"),
-        list(licences(config.data).values()) or ["MIT"],
-    )
-    print(f"hub: {folder / 'hub'}")
+    written = []
+    for name, rows in _exported_splits(pairs).items():
+        path = folder / f"conversations-{config.model.style}" / f"{name}.parquet"
+        write_rows(path, conversation_rows(rows, config.model.style))
+        written.append(path)
+    card = (folder / CARD).read_text(encoding="utf-8")
+    write_hub_folder(folder / "hub", pairs, card, list(licences(config.data).values()) or ["MIT"])
+    return [*written, folder / "hub"]
 
 
-if __name__ == "__main__":
-    app(run, stages)
+def _exported_splits(pairs: Sequence[tuple[str, Pair]]) -> dict[str, list[tuple[str, Pair]]]:
+    """Return the pairs by the name of their file.
+
+    All evaluation splits share one file. Splits without pairs are left out.
+    """
+    from corpo.data.pairing.splits import TRAIN, VALIDATION, is_evaluation
+
+    by_file: dict[str, list[tuple[str, Pair]]] = {}
+    for split, pair in pairs:
+        name = "evaluation" if is_evaluation(split) else split
+        if name in (TRAIN, VALIDATION, "evaluation"):
+            by_file.setdefault(name, []).append((split, pair))
+    return by_file

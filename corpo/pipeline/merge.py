@@ -1,129 +1,120 @@
-"""Parts of one study that ran apart, on several machines or one after another, as one study: `corpo merge PART PART ... FOLDER`.
-
-PARTs are results folders with other seeds or baselines of one configuration; FOLDER gets their records together and all that is made of them. It may be
-one of the parts, which then grows.
-"""
+"""Merge parts of one study that ran apart, on several machines or one after another, into one study."""
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
-from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading, write_study
+from corpo.analysis.study import CONFIG, PROVENANCE, Run, Study, read_records, reading, write_study
 from corpo.utils.errors import DataError
-from corpo.utils.files import read_json, read_jsonl, write_json, write_jsonl, write_text
+from corpo.utils.files import read_json, write_json, write_text
 
-_APART = (
-    "name",
-    "seed",
-    "outputs",
-    "results",
-    "track",
-    "budget",
-)  # what parts may differ in, beside their study's seeds and baselines
+# Top-level options in which parts may differ, besides the seeds and baselines of their study.
+_MAY_DIFFER = ("name", "seed", "outputs", "results", "track", "budget")
 
 
 def merge(parts: Sequence[Path], folder: Path) -> None:
-    """Write the study of all parts. Raises DataError where they are not parts of one: of other options or data, or with a run twice."""
-    studies: list[Study] = []
-    examples: list[list[dict[str, Any]]] = []
-    configs: list[dict[str, Any]] = []
-    stages: dict[str, Any] = {}
-    for part in parts:
-        study, shown = read_study(part)
-        studies.append(study)
-        examples.append(shown)
-        with reading(part / CONFIG) as path:
-            configs.append(yaml.safe_load(path.read_text(encoding="utf-8")))
-        with reading(part / PROVENANCE) as path:
-            mine = read_json(path)
-        if other := [
-            title
-            for title, record in mine.items()
-            if title in stages and stages[title]["key"] != record["key"]
-        ]:
+    """Write the records of the study that consists of all parts, which may include `folder` itself.
+
+    Raises DataError if the parts do not belong to one study: if options or data differ, or if a run is in two
+    of them.
+    """
+    records = [read_records(part) for part in parts]
+    configs = [_read_config(part) for part in parts]
+    for part, config in zip(parts, configs, strict=True):
+        if option := _differing_option(configs[0], config):
             raise DataError(
-                f"{part / PROVENANCE}: {other[0]} is not the one of {parts[0]}; merge parts that ran on the same data and base"
+                f"{part / CONFIG}: {option} is not as in {parts[0]}; merge parts of one configuration"
             )
-        if changed := _changed(configs[0], configs[-1]):
-            raise DataError(
-                f"{part / CONFIG}: {changed} is not as in {parts[0]}; merge parts of one configuration"
-            )
-        stages |= mine
-    runs = sorted(
-        (run for study in studies for run in study.runs), key=lambda run: run.seed
-    )  # stable: baselines in their order
-    names = [run.name for run in runs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DataError(f"{twice[0]} is in two of the parts; leave one out")
-    bases = {seed: base for study in studies for seed, base in study.bases.items()}
-    try:
-        whole = replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
-    except ValueError as error:
-        raise DataError(f"{', '.join(map(str, parts))}: together {error}; give all parts at once") from error
-    commands = dict.fromkeys(read_json(part / STUDY)["command"] for part in parts)
-    (folder / "metrics").mkdir(parents=True, exist_ok=True)
-    for part, study in zip(parts, studies, strict=True):
-        for run in study.runs:
-            _copy(part / f"metrics/{run.name}.jsonl", folder / f"metrics/{run.name}.jsonl")
-    write_jsonl(
-        folder / "metrics/warnings.jsonl",
-        (record for part in parts for record in read_jsonl(part / "metrics/warnings.jsonl")),
-    )
+    stages = _merged_stages(parts)
+    whole = _merged_study(parts, [record.study for record in records])
+    commands = dict.fromkeys(record.command for record in records)
+    warnings: list[dict[str, Any]] = []
+    for record in records:
+        warnings += record.warnings
     with reading(parts[0] / "data_card.md") as card:
         _copy(card, folder / card.name)
-    write_text(folder / CONFIG, yaml.safe_dump(_joined(configs[0], whole, folder.name), sort_keys=False))
+    merged_config = _merged_config(configs[0], whole, folder.name)
+    write_text(folder / CONFIG, yaml.safe_dump(merged_config, sort_keys=False))
     write_json(folder / PROVENANCE, stages)
-    write_study(
-        whole, examples[0], "` and `".join(commands), folder
-    )  # last: a merge that was killed can be repeated
+    # Written last, so that a merge that was killed can be repeated.
+    write_study(whole, records[0].examples, warnings, "` and `".join(commands), folder)
+
+
+def _read_config(part: Path) -> dict[str, Any]:
+    with reading(part / CONFIG) as path:
+        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return config
+
+
+def _merged_stages(parts: Sequence[Path]) -> dict[str, Any]:
+    """Return the provenance of all parts.
+
+    Raises DataError if two parts have another stage under one title.
+    """
+    stages: dict[str, Any] = {}
+    for part in parts:
+        with reading(part / PROVENANCE) as path:
+            part_stages = read_json(path)
+        for title, record in part_stages.items():
+            if title in stages and stages[title]["key"] != record["key"]:
+                raise DataError(
+                    f"{part / PROVENANCE}: {title} is not the one of {parts[0]}; "
+                    "merge parts that ran on the same data and base"
+                )
+        stages |= part_stages
+    return stages
+
+
+def _merged_study(parts: Sequence[Path], studies: Sequence[Study]) -> Study:
+    runs: list[Run] = []
+    bases: dict[int, pd.DataFrame] = {}
+    for study in studies:
+        runs += study.runs
+        bases |= study.bases
+    runs.sort(key=lambda run: run.seed)  # stable: the baselines keep their order
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{name} is in two of the parts; leave one out")
+    try:
+        return replace(studies[0], runs=runs, bases=dict(sorted(bases.items())))
+    except ValueError as error:
+        folders = ", ".join(map(str, parts))
+        raise DataError(f"{folders}: together {error}; give all parts at once") from error
 
 
 def _copy(source: Path, target: Path) -> None:
     if source.resolve() != target.resolve():
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
 
 
-def _changed(one: dict[str, Any], other: dict[str, Any]) -> str | None:
-    """The first part of two configs in which they differ and should not."""
-    shared = lambda study: {key: value for key, value in study.items() if key not in ("seeds", "baselines")}
-    mine, theirs = ({**config, "study": shared(config["study"])} for config in (one, other))
-    return next((name for name in mine if name not in _APART and mine[name] != theirs.get(name)), None)
+def _differing_option(config: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """Return the first top-level option in which two configs differ although parts of one study must not."""
+    for name in config:
+        if name not in _MAY_DIFFER and _comparable(config, name) != _comparable(other, name):
+            return name
+    return None
 
 
-def _joined(config: dict[str, Any], study: Study, name: str) -> dict[str, Any]:
+def _comparable(config: dict[str, Any], name: str) -> Any:
+    value = config.get(name)
+    if name != "study" or value is None:
+        return value
+    return {key: setting for key, setting in value.items() if key not in ("seeds", "baselines")}
+
+
+def _merged_config(config: dict[str, Any], study: Study, name: str) -> dict[str, Any]:
     seeds = list(dict.fromkeys(run.seed for run in study.runs))
     return {
         **config,
         "name": name,
         "study": {**config["study"], "seeds": seeds, "baselines": study.baselines},
     }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="corpo merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("parts", type=Path, nargs="+", metavar="PART")
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
-    options = parser.parse_args()
-    from corpo.report.render import render_results
-
-    try:
-        merge(options.parts, options.folder)
-    except DataError as error:
-        print(f"corpo: {error}", file=sys.stderr)
-        sys.exit(2)
-    render_results(options.folder)
-    print(options.folder / "report.md")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from corpo.config import NEW, Config, ModelConfig
 from corpo.policy.load import policy_hash
 from corpo.utils.errors import ModelError
-from corpo.utils.paths import ROOT
+from corpo.utils.resources import shipped_policy
 
-if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help and errors answer at once
+if TYPE_CHECKING:  # heavy modules are imported where they are used, so that --help and errors answer at once
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from corpo.rollout import RolloutEngine
@@ -21,49 +21,60 @@ if TYPE_CHECKING:  # what is heavy is imported where it is used, so that --help 
 
 
 def outputs(config: Config) -> Path:
-    return ROOT / config.outputs
+    """Return the folder of the stages, below the current folder unless `outputs` is absolute."""
+    return Path.cwd() / config.outputs
 
 
 def model_path(config: Config) -> str:
-    """A folder below the repository where there is one, a packaged model's folder, else what was given."""
-    if config.model.path.startswith("package:"):
+    """Return what transformers loads: a local folder (also of a shipped or packaged model) or a hub id."""
+    path = config.model.path
+    if path.startswith("package:"):
         from corpo.policy.packaged import unpacked
 
-        return str(unpacked(config.model.path, outputs(config) / "models"))
-    local = ROOT / config.model.path
-    return str(local) if local.is_dir() else config.model.path
+        return str(unpacked(path, outputs(config) / "models"))
+    local = Path.cwd() / path
+    if local.is_dir():
+        return str(local)
+    return str(shipped_policy()) if path == ModelConfig.path else path
 
 
 def model_hash(config: Config) -> str:
-    """What the configured model is, for the keys of stages. Raises ModelError where it cannot be had."""
+    """Return what identifies the configured model in the keys of stages.
+
+    Raises ModelError if there is no such model.
+
+    A dry run may name a model that is still to be downloaded; then its path identifies it.
+    """
     try:
         return policy_hash(model_path(config))
     except ModelError:
-        if (
-            config.dry_run and not Path(model_path(config)).is_dir()
-        ):  # a plan can be made for a model that is still to be fetched
+        if config.dry_run and not Path(model_path(config)).is_dir():
             return config.model.path
         raise
 
 
-def model_spec(config: Config, policy: str) -> dict[str, object]:
-    """A policy and how it is asked, for the key of a stage."""
-    return {
-        "policy": policy,
-        **{key: getattr(config.model, key) for key in ("dtype", "style", "chat_template")},
-    }
+def prompt_spec(config: Config) -> dict[str, object]:
+    """Return how the model is loaded and prompted, for the key of a stage."""
+    model = config.model
+    return {"dtype": model.dtype, "style": model.style, "chat_template": model.chat_template}
 
 
 def sampling_spec(config: Config) -> dict[str, object]:
-    """What rollouts depend on, for the key of a stage."""
-    return {key: getattr(config.rollout, key) for key in ("engine", "max_new_tokens", "temperature", "stop")}
+    """Return what rollouts depend on, for the key of a stage."""
+    rollout = config.rollout
+    return {
+        "engine": rollout.engine,
+        "max_new_tokens": rollout.max_new_tokens,
+        "temperature": rollout.temperature,
+        "stop": rollout.stop,
+    }
 
 
 @contextmanager
 def rollout_engine(
     config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str
 ) -> Iterator[RolloutEngine]:
-    """The engine that the config names, for a model that was loaded from `path`; closed at the end, for memory has room for one."""
+    """Yield the configured engine for a model that was loaded from `path`, and close it at the end."""
     engine = _make_engine(config, model, tokenizer, path)
     try:
         yield engine
@@ -89,44 +100,52 @@ def _make_engine(
 
 
 def prompt_renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
-    """How the config's model is asked about a pair."""
+    """Return the function that writes the prompt of a pair for the configured model."""
     from corpo.task import chat_prompt, render_prompt
 
     style = config.model.style
-    return (
-        (lambda pair: chat_prompt(pair, tokenizer, style))
-        if config.model.chat_template
-        else (lambda pair: render_prompt(pair, style))
-    )
+
+    def render(pair: Pair) -> str:
+        if config.model.chat_template:
+            return chat_prompt(pair, tokenizer, style)
+        return render_prompt(pair, style)
+
+    return render
 
 
 def fits_context(
     config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> Callable[[str], bool]:
-    """Whether a prompt leaves the model room for a whole completion."""
-    room = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
-    return lambda prompt: len(tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"]) <= room
+    """Return the function that tells whether a prompt leaves the model room for a whole completion."""
+    max_prompt_tokens = int(model.config.max_position_embeddings) - config.rollout.max_new_tokens
+
+    def fits(prompt: str) -> bool:
+        ids = tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"]
+        return len(ids) <= max_prompt_tokens
+
+    return fits
 
 
 def is_nano(config: Config) -> bool:
+    """Return whether the model is the shipped policy or a nano trained from nothing."""
     return config.model.path in (ModelConfig.path, NEW)
 
 
 def model_architecture(config: Config) -> PretrainedConfig | None:
+    """Return the architecture of the configured model, or None if it is not known on this machine."""
     from corpo.pipeline.budget import architecture
 
     return architecture(model_path(config), config.model.architecture)
 
 
 def estimated_minutes(config: Config, learned_rows: int, rollouts: int) -> float:
-    """Of supervised rows and of rollouts, at the speed that the config states; nan where the model is not known."""
+    """Return the minutes for supervised rows and rollouts, or NaN if the model is not known."""
     from corpo.pipeline.budget import DECODING, parameter_count
 
     model = model_architecture(config)
     if model is None:
         return math.nan
-    tokens = (
-        6 * learned_rows * config.budget.prompt_tokens
-        + 2 * rollouts * config.rollout.max_new_tokens / DECODING
-    )
-    return tokens * parameter_count(model) / (config.budget.teraflops * 1e12 * 60)
+    learned_tokens = 6 * learned_rows * config.budget.prompt_tokens
+    sampled_tokens = 2 * rollouts * config.rollout.max_new_tokens / DECODING
+    flops = (learned_tokens + sampled_tokens) * parameter_count(model)
+    return flops / (config.budget.teraflops * 1e12 * 60)

@@ -1,41 +1,103 @@
-"""Candidates from a language model: every problem asked several times, programs taken out of whatever it answers."""
+"""The sampling stage: a language model answers real problems, and its answers become candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from transformers import PreTrainedTokenizerBase
-
+from corpo.config import Config
 from corpo.data.candidates.extract import complete_code, extract_code
 from corpo.data.execution.checks import StdioChecks
 from corpo.data.sources import RawCandidate, RealProblem
-from corpo.rollout.engine import RolloutEngine
+from corpo.pipeline.models import (
+    estimated_minutes,
+    model_hash,
+    model_path,
+    outputs,
+    prompt_spec,
+    rollout_engine,
+    sampling_spec,
+)
+from corpo.pipeline.stage import Stage
 from corpo.task import Domain
 from corpo.utils.files import read_jsonl, write_jsonl
 from corpo.utils.progress import progress
 
-PART = 16  # problems between two savings
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from corpo.rollout import RolloutEngine
+
+PROBLEMS_PER_PART = 16  # problems between two savings
+
+
+def sample_stage(config: Config) -> Stage:
+    """Return the stage in which the model of `candidates.model` answers every problem several times."""
+    from corpo.data.build_sources import problems_cache_spec
+
+    writer = _writer_config(config)
+    limits = [source.limit or 1000 for source in config.data.sources.values()]
+    spec = {
+        "problems": problems_cache_spec(config.data),
+        "model": {"policy": model_hash(writer), **prompt_spec(writer)},
+        "rollout": sampling_spec(writer),
+        "samples": config.candidates.samples,
+        "seed": config.candidates.seed,
+    }
+    return Stage(
+        name="sample",
+        title="sample candidates",
+        inputs=(),
+        spec=spec,
+        outputs=outputs(config),
+        work=lambda folder: _sample(config, writer, folder),
+        minutes=lambda: estimated_minutes(writer, 0, sum(limits) * config.candidates.samples),
+    )
+
+
+def _writer_config(config: Config) -> Config:
+    """Return this config with the model and the sampling settings that write candidates."""
+    return replace(config, model=config.candidates.model, rollout=config.candidates.rollout)
+
+
+def _sample(config: Config, writer: Config, folder: Path) -> None:
+    from corpo.data.build_sources import read_all
+    from corpo.policy.load import load_policy
+
+    problems = list(chain.from_iterable(read_all(config.data).values()))
+    path = model_path(writer)
+    model, tokenizer = load_policy(writer.model, path)
+    chat_tokenizer = tokenizer if writer.model.chat_template else None
+    with rollout_engine(writer, model, tokenizer, path) as engine:
+        sample_candidates(
+            problems, engine, chat_tokenizer, config.candidates.samples, config.candidates.seed, folder
+        )
 
 
 def request(problem: RealProblem, tokenizer: PreTrainedTokenizerBase | None) -> str:
-    """What the model reads: a task in its chat format, or (without one) a text whose continuation is a solution."""
+    """Return the prompt for a problem: a chat message, or, without a tokenizer, a text to continue."""
     if tokenizer is None:
         if problem.domain is Domain.math:
             return f"Question: {problem.statement}\nAnswer:"
         return problem.prompt or f'"""\n{problem.statement}\n"""\n'
     if problem.domain is Domain.math:
-        wish = "Solve the problem step by step. End with a line `A: ` and the answer."
+        instruction = "Solve the problem step by step. End with a line `A: ` and the answer."
     elif isinstance(problem.checks, StdioChecks):
-        wish = "Write a Python program that reads standard input and prints to standard output. Answer with one block of code."
+        instruction = (
+            "Write a Python program that reads standard input and prints to standard output. "
+            "Answer with one block of code."
+        )
     else:
-        wish = "Write a Python function for this task. Answer with one block of code."
-    messages = [{"role": "user", "content": f"{wish}\n\n{problem.statement}"}]
+        instruction = "Write a Python function for this task. Answer with one block of code."
+    messages = [{"role": "user", "content": f"{instruction}\n\n{problem.statement}"}]
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
 def solution(problem: RealProblem, answer: str, chat: bool) -> str:
-    """The candidate in a model's answer."""
+    """Return the candidate in a model's answer."""
     if problem.domain is Domain.math:
         return answer.strip()
     if problem.prompt and not chat:
@@ -44,9 +106,9 @@ def solution(problem: RealProblem, answer: str, chat: bool) -> str:
 
 
 def _preamble(starter: str) -> str:
-    """What stands before the function that was asked for: imports and helpers, which an answer leaves out."""
-    head, found, _ = starter.rpartition("\ndef ")
-    return f"{head.strip()}\n\n" if found and head.strip() else ""
+    """Return the imports and helpers in front of the requested function. Answers usually leave them out."""
+    head, separator, _ = starter.rpartition("\ndef ")
+    return f"{head.strip()}\n\n" if separator and head.strip() else ""
 
 
 def sample_candidates(
@@ -57,37 +119,37 @@ def sample_candidates(
     seed: int,
     folder: Path,
 ) -> None:
-    """`samples` answers to each problem into `folder`, kept part by part and gone on with from there. `tokenizer` where the model is to chat."""
-    parts = {
-        folder / f"answers-{start:06d}.jsonl": range(start, min(start + PART, len(problems)))
-        for start in range(0, len(problems), PART)
-    }
+    """Write `samples` answers to each problem into `folder`, and continue after the last complete part.
+
+    Give the tokenizer if the model is to be prompted in its chat format.
+    """
+    parts = {}
+    for start in range(0, len(problems), PROBLEMS_PER_PART):
+        numbers = range(start, min(start + PROBLEMS_PER_PART, len(problems)))
+        parts[folder / f"answers-{start:06d}.jsonl"] = numbers
     done = sum(len(numbers) for path, numbers in parts.items() if path.exists())
     with progress("sampling candidates", len(problems), done) as advance:
         for path, numbers in parts.items():
-            if not path.exists():
-                asked = [request(problems[number], tokenizer) for number in numbers]
-                answers = engine.generate(asked, samples, seed, numbers, advance).texts_PG
-                chat = tokenizer is not None
-                write_jsonl(
-                    path,
-                    [
-                        {"problem": problems[n].id, "chat": chat, "answers": mine}
-                        for n, mine in zip(numbers, answers, strict=True)
-                    ],
-                )
+            if path.exists():
+                continue
+            prompts = [request(problems[number], tokenizer) for number in numbers]
+            answers_by_problem = engine.generate(prompts, samples, seed, numbers, advance).texts_PG
+            rows = []
+            for number, answers in zip(numbers, answers_by_problem, strict=True):
+                problem_id = problems[number].id
+                rows.append({"problem": problem_id, "chat": tokenizer is not None, "answers": answers})
+            write_jsonl(path, rows)
 
 
 def read_candidates(
     problems: Sequence[RealProblem], folder: Path, origin: str
 ) -> dict[str, list[RawCandidate]]:
-    """By problem id, what `sample_candidates` left in `folder`."""
+    """Return by problem id the candidates in the answers that `sample_candidates` wrote into `folder`."""
     by_id = {problem.id: problem for problem in problems}
-    rows = [row for path in sorted(folder.glob("answers-*.jsonl")) for row in read_jsonl(path)]
-    return {
-        row["problem"]: [
-            RawCandidate(solution(by_id[row["problem"]], answer, row["chat"]), origin)
-            for answer in row["answers"]
-        ]
-        for row in rows
-    }
+    candidates = {}
+    for path in sorted(folder.glob("answers-*.jsonl")):
+        for row in read_jsonl(path):
+            problem = by_id[row["problem"]]
+            programs = [solution(problem, answer, row["chat"]) for answer in row["answers"]]
+            candidates[problem.id] = [RawCandidate(program, origin) for program in programs]
+    return candidates

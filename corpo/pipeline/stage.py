@@ -1,6 +1,8 @@
-"""Content-addressed stages: a folder named by a hash of what goes in. Done once, skipped ever after, worked on by one process at a time.
+"""Stages: units of work that are done once, resumed after a kill, and shared between runs.
 
-`done.json` says where and how long, without stages that ran within; the wall time of a resumed stage counts from its last start.
+A stage knows its inputs, so the graph of an experiment is written once. It tells what to run and in which
+order, what the dry run and the table of a sweep show, and what the provenance of a result consists of. The
+folder of a stage is named by its key: a hash of its own settings and of the keys of its inputs.
 """
 
 from __future__ import annotations
@@ -8,187 +10,174 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from corpo.pipeline.provenance import provenance
 from corpo.utils import ranks
 from corpo.utils.files import hash_of, read_json, storage, write_json
 
 log = logging.getLogger(__name__)
 
-# Raise a stage's number when its code changes what it writes: old results are then left alone and new ones made.
+# Raise the number of a stage if its code changes what it writes. Results under the old number are left alone.
 VERSIONS = {"sample": 1, "data": 5, "warm_start": 3, "train": 4, "evaluate": 4}
+DONE, SPEC, OWNER = "done.json", "spec.json", "owner.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
-    """`spec` is everything the result depends on: config and the keys of earlier stages."""
+    """A unit of work with its inputs.
+
+    `spec` holds the settings that the result depends on, besides its inputs. `work` fills the folder that it
+    receives and resumes from what it finds there. `minutes` estimates the duration for the dry run. If
+    `parallel` is true, all processes that torchrun started work together; otherwise the first works and the
+    others wait.
+    """
 
     name: str
+    title: str
+    inputs: tuple[Stage, ...]
     spec: dict[str, Any]
     outputs: Path
-    title: str
-    minutes: Callable[[], float]  # a rough estimate, for the dry run
+    work: Callable[[Path], None]
+    minutes: Callable[[], float]
+    parallel: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
-        return hash_of({"stage": self.name, "version": VERSIONS[self.name], **self.spec})
+        """Return the hash of everything that the result depends on."""
+        inputs = {"inputs": [stage.key for stage in self.inputs]} if self.inputs else {}
+        return hash_of({"stage": self.name, "version": VERSIONS[self.name], **inputs, **self.spec})
 
-    @property
+    @cached_property
     def folder(self) -> Path:
+        """Return where the result is or will be."""
         return self.outputs / self.name / self.key
 
     @property
     def done(self) -> bool:
-        return (self.folder / "done.json").exists()
+        """Return whether the result is complete."""
+        return (self.folder / DONE).exists()
 
-    def run(self, work: Callable[[Path], None], together: bool = False) -> Path:
-        """Do the work in the stage's folder unless it is done; `work` itself resumes from what it finds there.
+    def run(self) -> Path:
+        """Do the work unless it is done, after the inputs that are not done.
 
-        Of several processes the first works and the others wait, unless they work `together`.
+        Return the folder of the result.
         """
-        if self.done:
-            log.info("%s: done before (%s)", self.title, self.folder)
-            return self.folder
-        if ranks.rank() > 0:
-            if together:
-                ranks.wait_for(self.folder / "spec.json")
-                work(self.folder)
-            ranks.wait_for(self.folder / "done.json")
-            return self.folder
-        asked = time.time()
-        with storage(self.folder), claimed(self.folder, self.title):
-            _not_of_the_outer(time.time() - asked)
-            if self.done:  # by another process, while this one waited
-                return self.folder
-            log.info("%s: in %s", self.title, self.folder)
-            resumed = (self.folder / "spec.json").exists()
-            write_json(self.folder / "spec.json", self.spec)
-            with _clock() as seconds:
-                work(self.folder)
-            write_json(
-                self.folder / "done.json",
-                {"wall_seconds": round(seconds(), 1), "resumed": resumed, **provenance()},
-            )
+        run_stages([self])
         return self.folder
 
 
-_within: list[
-    float
-] = []  # seconds that each running stage spent on stages within it or on waiting for them, the outermost first
+def graph(targets: Iterable[Stage]) -> list[Stage]:
+    """Return the targets and all their inputs, each once, inputs first."""
+    ordered: dict[Path, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.folder not in ordered:
+            for stage_before in stage.inputs:
+                visit(stage_before)
+            ordered.setdefault(stage.folder, stage)
+
+    for target in targets:
+        visit(target)
+    return list(ordered.values())
 
 
-@contextmanager
-def _clock() -> Iterator[Callable[[], float]]:
-    """Yields what tells how long it took, without the stages that ran within: an evaluation that trains first does not count that twice."""
-    started, taken = time.time(), 0.0
-    _within.append(0.0)
-    try:
-        yield lambda: taken
-    finally:
-        whole = time.time() - started
-        taken = whole - _within.pop()
-        _not_of_the_outer(whole)
+def unfinished(targets: Iterable[Stage]) -> list[Stage]:
+    """Return the stages that still have to run for the targets, inputs first.
+
+    Inputs of finished stages are not needed.
+    """
+    needed: dict[Path, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if not stage.done and stage.folder not in needed:
+            for stage_before in stage.inputs:
+                visit(stage_before)
+            needed.setdefault(stage.folder, stage)
+
+    for target in targets:
+        visit(target)
+    return list(needed.values())
 
 
-def _not_of_the_outer(seconds: float) -> None:
-    if _within:
-        _within[-1] += seconds
+def run_stages(targets: Iterable[Stage]) -> None:
+    """Run what is not done of the targets and their inputs, and log each stage with its number."""
+    targets = list(targets)
+    stages = graph(targets)
+    needed = {stage.folder for stage in unfinished(targets)}
+    for number, stage in enumerate(stages, start=1):
+        position = f"stage {number} of {len(stages)}, {stage.title}"
+        if stage.folder in needed:
+            _run_one(stage, position)
+        elif stage.done:
+            log.info("%s: done before (%s)", position, stage.folder)
 
 
-def distinct(stages: Iterable[Stage]) -> list[Stage]:
-    """Each once, in order: runs share data, warm starts and more."""
-    return list({stage.folder: stage for stage in stages}.values())
+def _run_one(stage: Stage, position: str) -> None:
+    if ranks.rank() > 0:
+        if stage.parallel and not stage.done:
+            ranks.wait_for(stage.folder / SPEC)
+            stage.work(stage.folder)
+        ranks.wait_for(stage.folder / DONE)
+        return
+    with storage(stage.folder), claimed(stage.folder, position):
+        if stage.done:  # another process finished it while this one waited
+            return
+        log.info("%s: in %s", position, stage.folder)
+        resumed = (stage.folder / SPEC).exists()
+        write_json(stage.folder / SPEC, {**stage.spec, "inputs": [before.key for before in stage.inputs]})
+        started = time.time()
+        stage.work(stage.folder)
+        seconds = round(time.time() - started, 1)  # of a resumed stage: since its last start
+        write_json(stage.folder / DONE, {"wall_seconds": seconds, "resumed": resumed, **provenance()})
 
 
 @contextmanager
 def claimed(folder: Path, title: str) -> Iterator[None]:
-    """Have a folder to oneself; wait while another process has it. The system takes a dead process's claim away."""
+    """Hold the folder's lock.
+
+    Wait while another process holds it; the system releases the lock of a dead process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log.info("%s: waiting for %s, which works in %s", title, _who(folder), folder)
+        log.info("%s: waiting for %s, which works in %s", title, _describe_owner(folder), folder)
         lock.acquire()
     try:
-        write_json(folder / "owner.json", {"process": os.getpid(), "host": socket.gethostname()})
+        write_json(folder / OWNER, {"process": os.getpid(), "host": socket.gethostname()})
         yield
     finally:
-        (folder / "owner.json").unlink(missing_ok=True)
+        (folder / OWNER).unlink(missing_ok=True)
         lock.release()
 
 
-def _who(folder: Path) -> str:
-    found = owner(folder)
-    return "another process" if found is None else f"process {found['process']} on {found['host']}"
+def _describe_owner(folder: Path) -> str:
+    record = owner(folder)
+    return "another process" if record is None else f"process {record['process']} on {record['host']}"
 
 
 def owner(folder: Path) -> dict[str, Any] | None:
-    """Process and host that work in a stage's folder; None where nobody does. A killed one is known as such on its own host only."""
+    """Return process and host that work in the folder of a stage, or None if nobody does.
+
+    A killed process is recognised on its own host only.
+    """
     try:
-        found: dict[str, Any] = read_json(folder / "owner.json")
-        if found["host"] == socket.gethostname():
-            os.kill(found["process"], 0)
+        record: dict[str, Any] = read_json(folder / OWNER)
+        if record["host"] == socket.gethostname():
+            os.kill(record["process"], 0)
     except (FileNotFoundError, ProcessLookupError, json.JSONDecodeError):
         return None
-    except PermissionError:  # alive, and somebody else's
+    except PermissionError:  # the process is alive and belongs to another user
         pass
-    return found
-
-
-def provenance() -> dict[str, Any]:
-    """Commit, machine and versions: what stands beside every figure."""
-    from importlib.metadata import version
-
-    return {
-        "commit": commit(),
-        "cpu": processor(),
-        "cores": os.cpu_count(),
-        "gpu": _gpu(),
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "transformers": version("transformers"),
-    }
-
-
-def commit() -> str:
-    """The checkout's commit, marked where tracked files differ from it; "unknown" outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        head = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head + ("+changes" if changed else "")
-
-
-def _gpu() -> str:
-    torch = sys.modules.get("torch")  # a stage that did not load it did not compute on one
-    if torch is None or not torch.cuda.is_available():
-        return "no GPU"
-    return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-
-
-def processor() -> str:
-    """The CPU's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return record

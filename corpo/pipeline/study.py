@@ -1,188 +1,218 @@
-"""Tables, figures and report of a finished study: `python -m experiments.report experiment=study`."""
+"""A study: every baseline with every seed, from data to evaluation, and its results folder."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import yaml
 
-from corpo.analysis.study import CONFIG, PAGE, PROVENANCE, STUDY, Run, Study
-from corpo.cli.hydra_app import app
 from corpo.config import Config
 from corpo.pipeline.data import CARD, data_stage, evaluated_pairs
-from corpo.pipeline.stage import Stage, distinct
-from corpo.pipeline.train import ROLLOUTS, evaluate_stage, start_stages, trackers_of, train_stage
-from corpo.utils.files import hash_of, read_json, read_jsonl, write_json, write_jsonl, write_text
-from corpo.utils.paths import ROOT, command
+from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
+from corpo.pipeline.provenance import typed_command
+from corpo.pipeline.stage import Stage, run_stages
+from corpo.pipeline.train import trackers_of, train_stage
+from corpo.utils import ranks
+from corpo.utils.errors import DataError
+from corpo.utils.files import hash_of, read_json, read_jsonl, write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from corpo.analysis.study import Run, Study
 
 
 def study_bases(config: Config) -> list[Config]:
-    """One config a policy that runs start from: the one of all seeds, or one a seed."""
-    return (
-        [replace(config, seed=seed) for seed in config.study.seeds]
-        if config.study.own_warm_starts
-        else [config]
-    )
+    """Return one config per policy that runs start from: one for all seeds, or one per seed."""
+    if config.study.own_warm_starts:
+        return [replace(config, seed=seed) for seed in config.study.seeds]
+    return [config]
 
 
 def study_runs(config: Config) -> list[Config]:
-    """One config a run: every baseline of the study with every seed."""
-    return [
-        _for_baseline(replace(config, seed=seed), name)
-        for seed in config.study.seeds
-        for name in config.study.baselines
-    ]
+    """Return one config per run: every baseline of the study with every seed."""
+    runs = []
+    for seed in config.study.seeds:
+        for baseline in config.study.baselines:
+            runs.append(_with_baseline(replace(config, seed=seed), baseline))
+    return runs
 
 
-def _for_baseline(config: Config, name: str) -> Config:
-    """This config with another baseline, at its own learning rate and default options, unless it is the configured one."""
+def _with_baseline(config: Config, name: str) -> Config:
+    """Return the config with another baseline, at its own learning rate and with default options.
+
+    The configured baseline keeps its configured options.
+    """
     options = config.baseline.options if name == config.baseline.name else {}
+    baseline = replace(config.baseline, name=name, options=options)
     train = replace(config.train, lr=config.study.lr.get(name, config.train.lr))
-    return replace(config, baseline=replace(config.baseline, name=name, options=options), train=train)
+    return replace(config, baseline=baseline, train=train)
 
 
 def study_stages(config: Config) -> list[Stage]:
-    before = [
-        stage
-        for base in study_bases(config)
-        for stage in (*start_stages(base), evaluate_stage(base, trained=False))
-    ]
-    return distinct(
-        before
-        + [
-            stage
-            for one in study_runs(config)
-            for stage in (train_stage(one), evaluate_stage(one, trained=True))
-        ]
-    )
+    """Return the stages whose results a study consists of, in the order in which they are reported."""
+    stages = [data_stage(config)]
+    stages += [evaluate_stage(base, trained=False) for base in study_bases(config)]
+    for run in study_runs(config):
+        stages += [train_stage(run), evaluate_stage(run, trained=True)]
+    return stages
+
+
+def run_study(config: Config) -> Path:
+    """Run every stage that is not done and write the results folder unless it is current.
+
+    Return that folder.
+    """
+    run_stages(study_stages(config))
+    folder = results_folder(config)
+    if ranks.rank() == 0 and not is_written(config):  # one process is enough for the report
+        write_results(config)
+    return folder
 
 
 def results_folder(config: Config) -> Path:
-    return ROOT / config.results / config.name
+    """Return the folder of tables and figures, below the current folder unless `results` is absolute."""
+    return Path.cwd() / config.results / config.name
 
 
 def is_written(config: Config) -> bool:
-    """Whether the results folder holds the report of these very stages, as they were run here, under this config."""
+    """Return whether the results folder holds the report of exactly these stages under this config."""
+    from corpo.analysis.study import CONFIG, PAGE, PROVENANCE
+    from corpo.pipeline.stage import graph
+
     folder = results_folder(config)
-    if not all((folder / name).exists() for name in (PROVENANCE, CONFIG, PAGE)):
-        return False
-    return read_json(folder / PROVENANCE) == records_of(study_stages(config)) and (folder / CONFIG).read_text(
-        encoding="utf-8"
-    ) == dump(config)
+    for name in (PROVENANCE, CONFIG, PAGE):
+        if not (folder / name).exists():
+            return False
+    is_same_config = (folder / CONFIG).read_text(encoding="utf-8") == config_yaml(config)
+    return is_same_config and read_json(folder / PROVENANCE) == stage_records(graph(study_stages(config)))
 
 
-def records_of(stages: Sequence[Stage]) -> dict[str, dict[str, object]]:
-    """Key, commit, machine and wall time of every stage, by title."""
-    return {stage.title: {"key": stage.key, **read_json(stage.folder / "done.json")} for stage in stages}
+def stage_records(stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
+    """Return key, commit, machine and wall time of every finished stage, by title."""
+    records = {}
+    for stage in stages:
+        if stage.done:  # an input of a finished stage may be gone
+            records[stage.title] = {"key": stage.key, **read_json(stage.folder / "done.json")}
+    return records
 
 
-def dump(config: Config) -> str:
+def config_yaml(config: Config) -> str:
+    """Return the whole config as YAML."""
     return yaml.safe_dump(asdict(config), sort_keys=False)
 
 
-def write_results(config: Config, runs: Sequence[Config]) -> Path:
-    """Everything that `results/<name>/` holds: first the records of finished stages, then what is made of them."""
+def require_done(stages: Sequence[Stage]) -> None:
+    """Raise DataError unless all stages are done."""
+    missing = [stage.title for stage in stages if not stage.done]
+    if missing:
+        titles = ", ".join(missing)
+        raise DataError(f"not finished yet: {titles}; run `corpo reproduce` with the same options first")
+
+
+def write_results(config: Config) -> Path:
+    """Write `results/<name>/`: the records of finished stages, then what is made of them."""
+    from corpo.analysis.study import PAGE
+    from corpo.pipeline.stage import graph
     from corpo.report.render import render_results
     from corpo.report.track_study import track_study
 
     folder = results_folder(config)
-    (folder / PAGE).unlink(missing_ok=True)  # it is written last, and says that all else is there
-    gather(config, runs, folder)
+    (folder / PAGE).unlink(missing_ok=True)  # written last: it marks the folder as complete
+    gather(config, folder)
     rendered = render_results(folder)
     if config.track.trackers:
-        trackers = trackers_of(config, "study", hash_of(records_of(study_stages(config))))
+        key = hash_of(stage_records(graph(study_stages(config))))
+        trackers = trackers_of(config, "study", key)
         track_study(rendered.study, trackers, rendered.tables, rendered.examples)
         trackers.close()
     return folder
 
 
-def gather(config: Config, runs: Sequence[Config], folder: Path) -> None:
-    """The records of a study, out of the folders of its stages."""
-    from corpo.analysis.study import write_study
+def gather(config: Config, folder: Path) -> None:
+    """Collect the records of a study from the folders of its stages."""
+    import shutil
+
+    from corpo.analysis.study import CONFIG, PROVENANCE, write_study
     from corpo.evaluate.rollouts import prompt_id
+    from corpo.pipeline.stage import graph
     from corpo.report.explorer import examples
 
-    study = read_runs(config, runs)
-    pairs = {prompt_id(number): pair for number, (_, pair) in enumerate(evaluated_pairs(config))}
-    (folder / STUDY).unlink(missing_ok=True)  # written last, it says that all other records are of this study
-    (folder / "metrics").mkdir(parents=True, exist_ok=True)
-    for one, trained in zip(runs, study.runs, strict=True):
-        shutil.copyfile(
-            train_stage(one).folder / "metrics.jsonl", folder / "metrics" / f"{trained.name}.jsonl"
-        )
-    warned = [
-        {"run": trained.name, **record}
-        for one, trained in zip(runs, study.runs, strict=True)
-        for record in _warnings(one)
-    ]
-    write_jsonl(folder / "metrics/warnings.jsonl", warned)
+    study = read_runs(config)
+    pairs = {}
+    for number, (_, pair) in enumerate(evaluated_pairs(config)):
+        pairs[prompt_id(number)] = pair
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
-    write_text(folder / CONFIG, dump(config))
-    write_json(folder / PROVENANCE, records_of(study_stages(config)))
-    write_study(study, examples(study, pairs), command("experiments.reproduce"), folder)
-
-
-def read_runs(config: Config, runs: Sequence[Config]) -> Study:
-    """The study, out of the folders of its stages."""
-    from corpo.evaluate.shortcut_floors import shortcut_floors
-
-    bases = {base.seed: _rollouts(base, trained=False) for base in study_bases(config)}
-    return Study(
-        bases,
-        [_run(one) for one in runs],
-        config.reward.threshold,
-        list(config.evaluate.ks),
-        shortcut_floors(evaluated_pairs(config)),
-    )
-
-
-def _rollouts(config: Config, trained: bool) -> pd.DataFrame:
-    return pd.read_parquet(evaluate_stage(config, trained).folder / ROLLOUTS)
-
-
-def _run(config: Config) -> Run:
-    folder = train_stage(config).folder
-    groups = read_jsonl(folder / "groups.jsonl")
-    rewards = {record["step"]: np.array(record["rewards"]) for record in groups}
-    lengths = {
-        record["step"]: np.array(record.get("lengths", np.full_like(rewards[record["step"]], np.nan)))
-        for record in groups
-    }
-    metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
-    return Run(
-        config.baseline.name,
-        config.seed,
-        metrics,
-        rewards,
-        _rollouts(config, trained=True),
-        lengths,
-        config.baseline.options,
-    )
+    write_text(folder / CONFIG, config_yaml(config))
+    write_json(folder / PROVENANCE, stage_records(graph(study_stages(config))))
+    write_study(study, examples(study, pairs), _warnings(config), typed_command("reproduce"), folder)
 
 
 def _warnings(config: Config) -> list[dict[str, object]]:
-    """Of a run's training; one that was trained before there were any has none."""
-    return read_jsonl(train_stage(config).folder / "warnings.jsonl")
+    """Return the warnings of all runs, each with the name of its run."""
+    warnings = []
+    for run in study_runs(config):
+        for record in read_jsonl(train_stage(run).folder / "warnings.jsonl"):
+            warnings.append({"run": f"{run.baseline.name}-seed{run.seed}", **record})
+    return warnings
 
 
-def require(stages: Sequence[Stage]) -> None:
-    """Stop with one line unless all of them are done."""
-    missing = [stage.title for stage in stages if not stage.done]
-    if missing:
-        raise SystemExit(
-            f"corpo: not finished yet: {', '.join(missing)}; run python -m experiments.reproduce with the same options first"
+def read_runs(config: Config) -> Study:
+    """Read a study from the folders of its stages."""
+    from corpo.analysis.study import Study
+    from corpo.evaluate.shortcut_floors import shortcut_floors
+
+    bases = {base.seed: _read_rollouts(base, trained=False) for base in study_bases(config)}
+    runs = [_read_run(run) for run in study_runs(config)]
+    floors = shortcut_floors(evaluated_pairs(config))
+    return Study(bases, runs, config.reward.threshold, list(config.evaluate.ks), floors)
+
+
+def _read_rollouts(config: Config, trained: bool) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(evaluate_stage(config, trained).folder / ROLLOUTS)
+
+
+def _read_run(config: Config) -> Run:
+    import numpy as np
+    import pandas as pd
+
+    from corpo.analysis.study import Run
+
+    folder = train_stage(config).folder
+    rewards, lengths = {}, {}
+    for record in read_jsonl(folder / "groups.jsonl"):
+        rewards[record["step"]] = np.array(record["rewards"])
+        lengths[record["step"]] = np.array(record["lengths"])
+    metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
+    rollouts = _read_rollouts(config, trained=True)
+    return Run(
+        config.baseline.name, config.seed, metrics, rewards, rollouts, lengths, config.baseline.options
+    )
+
+
+def track_finished_study(config: Config) -> Path:
+    """Send the records of a finished study to the configured trackers.
+
+    Return the folder of local trackers.
+    """
+    from corpo.pipeline.models import outputs
+
+    if not config.track.trackers:
+        raise DataError(
+            "track.trackers is empty; choose track=tensorboard, track=wandb or track=wandb_offline"
         )
-
-
-def run(config: Config) -> None:
-    require(study_stages(config))
-    print(write_results(config, study_runs(config)) / "report.md")
-
-
-if __name__ == "__main__":
-    app(run, study_stages)
+    require_done(study_stages(config))
+    for run in study_runs(config):
+        stage = train_stage(run)
+        trackers = trackers_of(run, f"{run.baseline.name}-seed{run.seed}", stage.key)
+        for record in read_jsonl(stage.folder / "metrics.jsonl"):
+            trackers.log_step(record)
+        trackers.close()
+    write_results(config)
+    return outputs(config) / "tracking"

@@ -1,1 +1,1 @@
-"""CoRPO inside other people's trainers, thin over `corpo.baselines`."""
+"""CoRPO's baselines inside the trainers of TRL and verl."""

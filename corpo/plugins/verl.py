@@ -1,8 +1,12 @@
-"""Our baselines as advantage estimators of verl, and the verifier task's reward for it (tested against verl 0.9.1).
+"""CoRPO's baselines as advantage estimators of verl, and the reward of the verifier task.
 
-verl finds this module by itself (entry point `verl.plugins`) where corpo is installed beside it: `algorithm.adv_estimator=corpo`.
-Its configuration has no room for R_min_correct, so rewards come as margins over it, as `compute_score` gives them: a success at 0 or above, a
-failure below. All baselines commute with that shift, but for ngrpo, whose `best` shifts with the rewards.
+Tested against verl 0.9.1. verl imports this module by itself if corpo is installed beside it (entry point
+`verl.plugins`); then choose `algorithm.adv_estimator=corpo`. verl's configuration has no option for
+R_min_correct. Therefore rewards have to be margins, reward minus R_min_correct, as `compute_score` returns
+them: a success is at 0 or above, a failure below. This shift changes no advantage, except that `best` of
+ngrpo shifts with the rewards.
+
+G rollouts per prompt, T response tokens. B rows of a batch.
 """
 
 from __future__ import annotations
@@ -22,23 +26,26 @@ from corpo.task import OrdinalReward, Verdict, parse_response
 def compute_advantages(
     baseline: str, token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Advantages and returns (B, T), alike: each rollout's advantage on its response tokens. `index` (B,) names the prompt of each row.
+    """Return advantages and returns, both (B, T): the advantage of a row on each of its response tokens.
 
-    A group may have any size: verl drops rollouts on the way; one too small for its baseline gets 0. So each is a batch of its own, which only matters
-    to a baseline that looks at other groups; ours of that kind, reinforce_plus_plus_baseline, is verl's own.
+    `index` (B,) identifies the prompt of each row. verl drops rollouts, so groups differ in size; a group
+    that is too small for the baseline gets 0. Each group is computed as a batch of its own. This matters only
+    for a baseline that uses other groups, and the only one, reinforce_plus_plus_baseline, is verl's own here.
     """
     margins_B, lengths_B = token_level_rewards.sum(dim=-1), response_mask.sum(dim=-1)
     advantages_B = torch.zeros_like(margins_B)
     for prompt in dict.fromkeys(index.tolist()):
-        group = torch.from_numpy(np.flatnonzero(index == prompt)).to(margins_B.device)
-        advantages_B[group] = group_advantages(
-            margins_B[group], baseline, threshold=0.0, lengths_G=lengths_B[group]
+        rows_G = torch.from_numpy(np.flatnonzero(index == prompt)).to(margins_B.device)
+        advantages_B[rows_G] = group_advantages(
+            margins_B[rows_G], baseline, threshold=0.0, lengths_G=lengths_B[rows_G]
         )
     advantages_BT = advantages_B[:, None] * response_mask
     return advantages_BT, advantages_BT
 
 
 def _register(baseline: str) -> None:
+    """Register a baseline as an advantage estimator of verl."""
+
     @register_adv_est(baseline)
     def estimator(
         token_level_rewards: Tensor, response_mask: Tensor, index: np.ndarray, config: Any = None, **_: Any
@@ -47,7 +54,7 @@ def _register(baseline: str) -> None:
 
 
 for _name in BASELINES:
-    if _name not in ADV_ESTIMATOR_REGISTRY:  # grpo is verl's own
+    if _name not in ADV_ESTIMATOR_REGISTRY:  # verl has its own grpo, for example
         _register(_name)
 
 
@@ -60,7 +67,10 @@ def compute_score(
     threshold: float = 0.0,
     **_: Any,
 ) -> dict[str, float]:
-    """The ordinal reward of one response as a margin over R_min_correct; `custom_reward_function` of verl."""
+    """Return the ordinal reward of a response as a margin over R_min_correct.
+
+    It is a `custom_reward_function` of verl.
+    """
     verdict = parse_response(solution_str)
     labels = bool(ground_truth["a"]), bool(ground_truth["b"])
     margin = OrdinalReward(levels, threshold)(verdict, labels) - threshold

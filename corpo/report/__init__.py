@@ -1,1 +1,1 @@
-"""What a run shows: tables, figures and the report."""
+"""Words and pictures: tables, figures, reports, cards and trackers. The numbers come from `corpo.analysis`."""

@@ -1,9 +1,10 @@
-"""The data card: what a data set holds, written with it."""
+"""Write the data card: contents and sources of a data set, and the accuracy without understanding on it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from statistics import median
 
 from corpo.data.bank.selection import Bank
@@ -14,49 +15,37 @@ from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK, TRAIN, is_e
 from corpo.data.store import content_hash, pair_rows
 from corpo.data.types import LabelledProblem
 from corpo.evaluate.shortcut_floors import shortcut_floors
-from corpo.task import Domain, Kind, Pair
+from corpo.task import Candidate, Domain, Kind, Pair
 from corpo.utils.markdown import table
 
-_LISTED = 20  # single problems that a card names
-_FLOORS = """*length* calls the longer candidate correct and the other wrong (or the shorter, whichever did better on other problems); *words* is a logistic
-regression on the counts of a candidate's tokens. Both are cross-validated over problems; a verdict is right when it is right about both candidates. They
-understand nothing: what they reach, style gives away. A coin reaches 25%, "exactly one is right" 50% where that is so."""
-
-
-def _other_kinds(pairs: Sequence[tuple[str, Pair]]) -> str:
-    """Of training pairs, those that have another number of correct candidates."""
-    kinds = Counter(pair.kind for split, pair in pairs if split == TRAIN)
-    others = [
-        f"{kinds[kind] / kinds.total():.0%} {kind.replace('_', ' ')}"
-        for kind in (Kind.both_wrong, Kind.both_correct)
-        if kinds[kind]
-    ]
-    return f" ({' and '.join(others)} besides in training)" if others else ""
+MAX_LISTED = 20  # problems that a card names
+_FLOORS = """Two simple classifiers show how far one gets without understanding a program. *length* calls the
+longer candidate correct and the other one wrong, or the reverse, whichever did better on other problems.
+*words* is a logistic regression on token counts. Both are cross-validated over problems. A verdict counts as
+right if it is right about both candidates. A random guess for each candidate reaches 25%; a random choice of
+one correct candidate reaches 50% on pairs with exactly one correct candidate."""
 
 
 def bank_card(bank: Bank, problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> str:
-    """Counts by split, kind, family, mutation and error, shortcut floors, and how many mutants turned out to be correct programs."""
-    code = [p for p in problems if p.domain is Domain.code]
-    mutants = Counter((c.origin, c.correct) for p in code for c in p.candidates if c.origin != "reference")
-    origins = sorted({origin for origin, _ in mutants})
-    total, equivalent = sum(mutants.values()), sum(n for (_, correct), n in mutants.items() if correct)
-    families = Counter((p.family, split) for split, pair in pairs for p in [pair.problem])
-    splits = sorted({split for split, _ in pairs})
-    roles = {
-        **{name: str(role) for name, role in bank.roles.items()},
-        **{family.name: "math, held out" for family in bank.math},
-    }
+    """Return the card of a data set from the embedded problem bank, as Markdown."""
+    candidates = _candidates(problems)
+    programs = _candidates([problem for problem in problems if problem.domain is Domain.code])
+    mutants = [program for program in programs if program.origin != "reference"]
+    num_equivalent = sum(mutant.correct for mutant in mutants)
+    by_origin = table(("mutation", "wrong", "correct"), _origin_rows(mutants, columns=(False, True)))
     return f"""# Data card
 
-Built from the embedded bank: {len(bank.code)} code and {len(bank.math)} math families, {len(problems)} problems,
-{sum(len(p.candidates) for p in problems)} candidates. Code labels come from running every candidate on the family's edge cases and
-{RANDOM_TESTS} random calls in a sandbox ({_isolation(problems)}); math labels from comparing the stated answer.
-Content hash of the pairs: `{content_hash(pair_rows(pairs))}`. Licence: MIT, our own work.
+Built from the embedded problem bank: {len(bank.code)} code families and {len(bank.math)} math families,
+{len(problems)} problems, {len(candidates)} candidates. Every program was labelled by running it on the edge
+cases of its family and on {RANDOM_TESTS} random calls in a sandbox ({_isolation(problems)}). Every worked
+solution was labelled by its final answer. Content hash of the pairs: `{content_hash(pair_rows(pairs))}`.
+Licence: MIT; the bank is original work.
 
 ## Splits
-Every pair comes in both orders (pairs: unordered). Training and validation hold code pairs with exactly one correct candidate{_other_kinds(pairs)}; of
-validation problems there are pairs with none or two correct besides, for learning curves. The `code` and `math` splits
-use families that reinforcement learning never sees; `trained_families` uses new problems of trained families.
+Every pair appears in both orders; the column *pairs* ignores the order. Training and validation contain code
+pairs with exactly one correct candidate{_other_kinds(pairs)}. Additional validation splits contain pairs with
+no or two correct candidates, for learning curves. The `code` and `math` splits use families that are not used
+in training; the `trained_families` splits use new problems of trained families.
 
 {_splits(pairs, "families")}
 
@@ -64,136 +53,186 @@ use families that reinforcement learning never sees; `trained_families` uses new
 {_floors(pairs)}
 
 ## Mutations of programs
-{equivalent} of {total} mutants ({equivalent / max(total, 1):.1%}) pass every test: they are labelled correct, for labels come from execution alone.
+{num_equivalent} of {len(mutants)} mutants ({num_equivalent / max(len(mutants), 1):.1%}) pass every test and
+are labelled correct. Labels come from execution alone.
 
-{table(("mutation", "wrong", "correct"), [(o, mutants[o, False], mutants[o, True]) for o in origins])}
+{by_origin}
 
-## How wrong candidates fail first
-{_errors(problems)}
+## First failure of wrong candidates
+{_errors(candidates)}
 
 ## Families
-{table(("family", "role", *splits), [(name, role, *(families[name, split] for split in splits)) for name, role in sorted(roles.items())])}
+{_families(bank, pairs)}
 """
 
 
-def real_card(made: RealData, licences: Mapping[str, str], overlap: int) -> str:
-    """Counts by source, kind, error class, origin and difficulty, shortcut floors, agreement with the source's own labels, licences, what was left out."""
-    problems = made.problems
-    sources = list(licences)
-    distinct = Counter((p.family, c.correct) for p in problems for c in p.candidates)
-    by_source = [
-        (
-            source,
-            licences[source],
-            sum(p.family == source for p in problems),
-            made.labelled[source, True] + made.labelled[source, False],
-            made.labelled[source, True],
-            distinct[source, True] + distinct[source, False],
-            distinct[source, True],
-            _agreement(made, source),
-        )
-        for source in sources
-    ]
-    origins = Counter((c.origin, c.correct) for p in problems for c in p.candidates)
-    topics = Counter(p.topic for p in problems if p.topic)
-    shared = [f"{one.trained} ({one.evaluated}: {one.words!r})" for one in made.overlapping]
+def real_card(data: RealData, licences: Mapping[str, str], overlap: int) -> str:
+    """Return the card of a data set from real problems, as Markdown.
+
+    `licences` maps sources to their licences. `overlap` is the number of consecutive words that a training
+    problem may not share with an evaluation problem.
+    """
+    candidates = _candidates(data.problems)
+    topics = Counter(problem.topic for problem in data.problems if problem.topic)
+    shared = [f"{pair.trained} ({pair.evaluated}: {pair.words!r})" for pair in data.overlapping]
+    by_origin = table(("origin", "correct", "wrong"), _origin_rows(candidates, columns=(True, False)))
     return f"""# Data card
 
-Built from {", ".join(sources)}: {len(problems)} problems, {made.labelled.total()} candidates. A program's label comes from running it on its
-problem's tests in a sandbox ({_isolation(problems)}), a worked solution's from its final answer. Content hash of the pairs:
-`{content_hash(pair_rows(made.pairs))}`.
+Built from {", ".join(licences)}: {len(data.problems)} problems, {data.labelled.total()} candidates. Every
+program was labelled by running it on the tests of its problem in a sandbox ({_isolation(data.problems)}).
+Every worked solution was labelled by its final answer. Content hash of the pairs:
+`{content_hash(pair_rows(data.pairs))}`.
 
 ## Sources
-*different* candidates differ in more than names, layout and comments. *agreement*: of the labels with what the source itself says of its candidates.
+*different*: candidates that differ in more than names, layout and comments. *agreement*: labels that agree
+with those of the source.
 
-{table(("source", "licence", "problems", "candidates", "correct", "different", "correct of these", "agreement"), by_source)}
+{_sources(data, licences)}
 
 ## Splits
-Every pair comes in both orders (pairs: unordered). Of a problem's candidates those were paired first that are alike in length and words and whose wrong side
-gives a wrong answer rather than crashing. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
+Every pair appears in both orders; the column *pairs* ignores the order. Candidates of a problem are paired
+preferably if they are similar in length and words, and if the wrong one returns a wrong answer instead of
+raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 
-{_splits(made.pairs, "sources")}
+{_splits(data.pairs, "sources")}
 
 ## Shortcut floors
-{_floors(made.pairs)}
+{_floors(data.pairs)}
 
-## Who wrote the candidates
-{table(("origin", "correct", "wrong"), [(o, origins[o, True], origins[o, False]) for o in sorted({origin for origin, _ in origins})])}
+## Origin of the candidates
+{by_origin}
 
-## How wrong candidates fail first
-{_errors(problems)}
+## First failure of wrong candidates
+{_errors(candidates)}
 {_topics(topics)}
-## Left out
-{len(made.failing)} problems whose own reference fails the tests{_names(made.failing)}.
-{len(made.overlapping)} training problems that share {overlap} words in a row with an evaluation problem{_names(shared)}.
+## Problems left out
+{len(data.failing)} problems whose own reference fails the tests{_names(data.failing)}.
+{len(data.overlapping)} training problems that share {overlap} consecutive words with an evaluation
+problem{_names(shared)}.
 """
+
+
+def _candidates(problems: Sequence[LabelledProblem]) -> list[Candidate]:
+    return list(chain.from_iterable(problem.candidates for problem in problems))
+
+
+def _other_kinds(pairs: Sequence[tuple[str, Pair]]) -> str:
+    """Return the shares of training pairs without exactly one correct candidate, or an empty string."""
+    kinds = Counter(pair.kind for split, pair in pairs if split == TRAIN)
+    shares = []
+    for kind in (Kind.both_wrong, Kind.both_correct):
+        if kinds[kind]:
+            shares.append(f"{kinds[kind] / kinds.total():.0%} {kind.replace('_', ' ')}")
+    return f" (training also contains {' and '.join(shares)})" if shares else ""
 
 
 def _isolation(problems: Sequence[LabelledProblem]) -> str:
-    levels = sorted({c.isolation for p in problems for c in p.candidates if c.isolation})
-    return f"isolation: {', '.join(levels)}" if levels else "nothing had to be run"
+    levels = sorted({candidate.isolation for candidate in _candidates(problems) if candidate.isolation})
+    return f"isolation: {', '.join(levels)}" if levels else "no program had to be run"
 
 
-def _agreement(made: RealData, source: str) -> str:
-    same, other = made.claims[source, True], made.claims[source, False]
+def _origin_rows(candidates: Sequence[Candidate], columns: tuple[bool, bool]) -> list[tuple[object, ...]]:
+    """Return one row per origin: its name and the number of candidates with each of the labels `columns`."""
+    counts = Counter((candidate.origin, candidate.correct) for candidate in candidates)
+    origins = sorted({origin for origin, _ in counts})
+    first, second = columns
+    return [(origin, counts[origin, first], counts[origin, second]) for origin in origins]
+
+
+def _families(bank: Bank, pairs: Sequence[tuple[str, Pair]]) -> str:
+    """Return a table of the families: role and number of pairs per split."""
+    roles = {name: str(role) for name, role in bank.roles.items()}
+    roles |= {family.name: "math, held out" for family in bank.math}
+    counts = Counter((pair.problem.family, split) for split, pair in pairs)
+    splits = sorted({split for split, _ in pairs})
+    rows = []
+    for name, role in sorted(roles.items()):
+        rows.append((name, role, *(counts[name, split] for split in splits)))
+    return table(("family", "role", *splits), rows)
+
+
+def _sources(data: RealData, licences: Mapping[str, str]) -> str:
+    """Return a table of the sources: licence, problems, labels, and agreement with the source's labels."""
+    distinct: Counter[tuple[str, bool]] = Counter()
+    for problem in data.problems:
+        distinct.update((problem.family, candidate.correct) for candidate in problem.candidates)
+    rows = []
+    for source, licence in licences.items():
+        rows.append(
+            (
+                source,
+                licence,
+                sum(problem.family == source for problem in data.problems),
+                data.labelled[source, True] + data.labelled[source, False],
+                data.labelled[source, True],
+                distinct[source, True] + distinct[source, False],
+                distinct[source, True],
+                _agreement(data, source),
+            )
+        )
+    header = ("source", "licence", "problems", "candidates", "correct", "different", "of these correct")
+    return table((*header, "agreement"), rows)
+
+
+def _agreement(data: RealData, source: str) -> str:
+    same, other = data.claims[source, True], data.claims[source, False]
     return f"{same} of {same + other} ({same / (same + other):.2%})" if same + other else "–"
 
 
 def _splits(pairs: Sequence[tuple[str, Pair]], families: str) -> str:
+    """Return a table of the splits; `families` is the header of the column that counts families."""
     rows = []
     for split in dict.fromkeys(name for name, _ in pairs):
-        mine = [pair for name, pair in pairs if name == split]
-        problems = len({p.problem.id for p in mine})
-        tokens = [len(TOKEN.findall(text)) for p in mine for text in (p.a.text, p.b.text)]
-        kinds = ", ".join(
-            f"{kind} {count}" for kind, count in sorted(Counter(str(pair.kind) for pair in mine).items())
-        )
-        mark = f" {SMALL_SPLIT_MARK}" if is_evaluation(split) and problems < SMALL_SPLIT else ""
+        split_pairs = [pair for name, pair in pairs if name == split]
+        num_problems = len({pair.problem.id for pair in split_pairs})
+        candidates = list(chain.from_iterable((pair.a, pair.b) for pair in split_pairs))
+        tokens = [len(TOKEN.findall(candidate.text)) for candidate in candidates]
+        kinds = sorted(Counter(str(pair.kind) for pair in split_pairs).items())
+        is_small = is_evaluation(split) and num_problems < SMALL_SPLIT
         rows.append(
             (
-                split + mark,
-                len(mine),
-                len({p.id for p in mine}),
-                problems,
-                len({p.problem.family for p in mine}),
+                f"{split} {SMALL_SPLIT_MARK}" if is_small else split,
+                len(split_pairs),
+                len({pair.id for pair in split_pairs}),
+                num_problems,
+                len({pair.problem.family for pair in split_pairs}),
                 f"{median(tokens):g}, {max(tokens)}",
-                kinds,
+                ", ".join(f"{kind} {count}" for kind, count in kinds),
             )
         )
-    return table(
-        ("split", "prompts", "pairs", "problems", families, "tokens of a candidate: median, most", "kinds"),
-        rows,
-    )
+    header = ("split", "prompts", "pairs", "problems", families)
+    return table((*header, "tokens per candidate: median, maximum", "kinds"), rows)
 
 
 def _floors(pairs: Sequence[tuple[str, Pair]]) -> str:
     evaluation = [(split, pair) for split, pair in pairs if is_evaluation(split)]
     if not evaluation:
-        return "No split evaluates."
-    floors = shortcut_floors(evaluation)
-    percent = lambda value: "–" if value != value else f"{100 * value:.0f}%"
+        return "The data set has no evaluation split."
     rows = [
-        (row["split"], row["prompts"], percent(row["length"]), percent(row["words"]))
-        for row in floors.to_dict("records")
+        (row["split"], row["prompts"], _percent(row["length"]), _percent(row["words"]))
+        for row in shortcut_floors(evaluation).to_dict("records")
     ]
     return f"{_FLOORS}\n\n{table(('split', 'prompts', 'length', 'words'), rows)}"
 
 
-def _errors(problems: Sequence[LabelledProblem]) -> str:
-    errors = Counter(c.error for p in problems for c in p.candidates if c.error)
+def _percent(share: float) -> str:
+    return "–" if share != share else f"{100 * share:.0f}%"
+
+
+def _errors(candidates: Sequence[Candidate]) -> str:
+    errors = Counter(candidate.error for candidate in candidates if candidate.error)
     return table(("error", "candidates"), errors.most_common())
 
 
 def _topics(topics: Counter[str]) -> str:
-    return (
-        f"\n## Difficulty and subject\n{table(('topic', 'problems'), sorted(topics.items()))}\n"
-        if topics
-        else ""
-    )
+    if not topics:
+        return ""
+    return f"\n## Difficulty and subject\n{table(('topic', 'problems'), sorted(topics.items()))}\n"
 
 
 def _names(names: Sequence[str]) -> str:
+    """Return the first names of a list after a colon; empty if there are none."""
     if not names:
         return ""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f": {', '.join(names[:_LISTED])}{more}"
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return f": {', '.join(names[:MAX_LISTED])}{more}"

@@ -1,4 +1,4 @@
-"""A data set to look at: a sheet of plots, and a page with pairs one by one."""
+"""The data sheet, a figure with plots of a data set, and a web page that shows its pairs one by one."""
 
 from __future__ import annotations
 
@@ -16,123 +16,148 @@ from corpo.data.pairing.matching import TOKEN
 from corpo.data.pairing.splits import is_evaluation
 from corpo.data.types import LabelledProblem
 from corpo.evaluate.shortcut_floors import FLOORS, shortcut_floors
-from corpo.report.explorer import shown_pair
-from corpo.report.figures import figure_style, finish_figure, save
+from corpo.report.explorer import evenly_spaced, pair_record
+from corpo.report.figures import (
+    CORRECT,
+    WIDTH,
+    WRONG,
+    figure_style,
+    finish_figure,
+    reference_line,
+    save,
+)
 from corpo.report.page import render
 from corpo.task import Pair
 from corpo.utils.files import write_text
 
-CORRECT, WRONG = "#55a868", "#c44e52"
-_SHOWN = 24  # prompts of a split: what a page can hold
-_BARS = 8  # most frequent classes
+PROMPTS_PER_SPLIT = 24  # more would make the page too large
+MAX_BARS = 8  # most frequent classes
 
 
 def write_sheet(path: Path, problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> None:
+    """Write the data sheet as PNG."""
     save(sheet(problems, pairs), path)
 
 
 @figure_style()
 def sheet(problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> Figure:
-    """Who wrote the candidates, how wrong ones fail, how long they are, how many pairs there are, and what style gives away."""
-    figure, axes = plt.subplots(2, 3, figsize=(15, 8))
-    _origins(axes[0][0], problems)
-    _errors(axes[0][1], problems)
-    _near_misses(axes[0][2], problems)
-    _lengths(axes[1][0], pairs)
-    _splits(axes[1][1], pairs)
-    _floors(axes[1][2], pairs)
+    """Draw origins, errors, passed tests and lengths of candidates, sizes of splits, and shortcut floors."""
+    figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 11))
+    _draw_origins(axes[0][0], problems)
+    _draw_errors(axes[0][1], problems)
+    _draw_passed_tests(axes[1][0], problems)
+    _draw_lengths(axes[1][1], pairs)
+    _draw_splits(axes[2][0], pairs)
+    _draw_floors(axes[2][1], pairs)
     return finish_figure(figure)
 
 
-def _origins(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
-    counts = Counter((c.origin, c.correct) for p in problems for c in p.candidates)
-    names = [
-        name for name, _ in Counter(c.origin for p in problems for c in p.candidates).most_common(_BARS)
-    ][::-1]
-    left = np.array([counts[name, True] for name in names])
-    axes.barh(names, left, color=CORRECT, label="correct")
-    axes.barh(names, [counts[name, False] for name in names], left=left, color=WRONG, label="wrong")
-    axes.set(title="Who wrote the candidates", xlabel="candidates")
+def _draw_origins(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
+    counts: Counter[tuple[str, bool]] = Counter()
+    totals: Counter[str] = Counter()
+    for problem in problems:
+        counts.update((candidate.origin, candidate.correct) for candidate in problem.candidates)
+        totals.update(candidate.origin for candidate in problem.candidates)
+    origins = [origin for origin, _ in totals.most_common(MAX_BARS)][::-1]
+    names = [origin.replace("_", " ") for origin in origins]
+    correct = np.array([counts[origin, True] for origin in origins])
+    axes.barh(names, correct, color=CORRECT, label="correct")
+    axes.barh(names, [counts[origin, False] for origin in origins], left=correct, color=WRONG, label="wrong")
+    axes.set(title="Origin of the candidates", xlabel="candidates")
     _legend_below(axes)
 
 
-def _errors(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
-    counts = Counter(c.error for p in problems for c in p.candidates if c.error).most_common(_BARS)[::-1]
-    axes.barh([str(name) for name, _ in counts], [count for _, count in counts], color=WRONG)
-    axes.set(title="How wrong candidates fail first", xlabel="candidates")
+def _draw_errors(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
+    errors: Counter[str] = Counter()
+    for problem in problems:
+        errors.update(candidate.error for candidate in problem.candidates if candidate.error)
+    counts = errors.most_common(MAX_BARS)[::-1]
+    axes.barh([name for name, _ in counts], [count for _, count in counts], color=WRONG)
+    axes.set(title="First failure of wrong candidates", xlabel="candidates")
 
 
-def _near_misses(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
-    shares = [c.passed / c.total for p in problems for c in p.candidates if not c.correct and c.total > 1]
-    axes.hist(shares, bins=list(np.linspace(0, 1, 21)), color=WRONG)
-    axes.set(title="Near misses", xlabel="share of tests passed by wrong programs", ylabel="candidates")
+def _draw_passed_tests(axes: Axes, problems: Sequence[LabelledProblem]) -> None:
+    percents = []
+    for problem in problems:
+        for candidate in problem.candidates:
+            if not candidate.correct and candidate.total > 1:
+                percents.append(100 * candidate.passed / candidate.total)
+    axes.hist(percents, bins=list(np.linspace(0, 100, 21)), color=WRONG)
+    axes.set(title="Tests that wrong programs pass", xlabel="passed tests (%)", ylabel="candidates")
 
 
-def _lengths(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
-    """Of exactly-one-correct pairs: there a length that tells would help."""
-    lengths = [
-        (len(TOKEN.findall(c.text)), c.correct)
-        for _, p in pairs
-        if p.a.correct is not p.b.correct
-        for c in (p.a, p.b)
-    ]
-    if lengths:
-        bins = list(np.linspace(0, np.quantile([length for length, _ in lengths], 0.99) + 1, 31))
-        for label, shade, name in ((True, CORRECT, "correct"), (False, WRONG, "wrong")):
+def _draw_lengths(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
+    """Draw the lengths in pairs with exactly one correct candidate, in which a length bias would help."""
+    lengths: dict[bool, list[int]] = {True: [], False: []}
+    for _, pair in pairs:
+        if pair.a.correct is not pair.b.correct:
+            for candidate in (pair.a, pair.b):
+                lengths[candidate.correct].append(len(TOKEN.findall(candidate.text)))
+    if lengths[True]:
+        bins = list(np.linspace(0, np.quantile([*lengths[True], *lengths[False]], 0.99) + 1, 31))
+        looks = ((True, "correct", CORRECT, "-"), (False, "wrong", WRONG, "--"))
+        for label, name, shade, line in looks:
             axes.hist(
-                [length for length, correct in lengths if correct is label],
+                lengths[label],
                 bins=bins,
                 histtype="step",
-                linewidth=1.6,
+                linewidth=1.8,
+                linestyle=line,
                 color=shade,
                 label=name,
             )
         axes.legend()
     axes.set(
-        title="Length, where exactly one is correct", xlabel="tokens (words and signs)", ylabel="candidates"
+        title="Length in pairs with one correct candidate",
+        xlabel="tokens (words and symbols)",
+        ylabel="candidates",
     )
 
 
-def _splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
+def _draw_splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     names = list(dict.fromkeys(split for split, _ in pairs))[::-1]
-    units = {name: {p.id for split, p in pairs if split == name} for name in names}
-    problems = {name: {p.problem.id for split, p in pairs if split == name} for name in names}
-    at = np.arange(len(names))
-    axes.barh(at + 0.2, [len(units[name]) for name in names], height=0.38, color="#4c72b0", label="pairs")
-    axes.barh(
-        at - 0.2, [len(problems[name]) for name in names], height=0.38, color="#8c8c8c", label="problems"
-    )
-    axes.set_yticks(at, [name.replace("_", " ") for name in names])
-    axes.set(title="Splits", xlabel="pairs (unordered), problems")
+    pair_ids: dict[str, set[str]] = {name: set() for name in names}
+    problem_ids: dict[str, set[str]] = {name: set() for name in names}
+    for split, pair in pairs:
+        pair_ids[split].add(pair.id)
+        problem_ids[split].add(pair.problem.id)
+    rows = np.arange(len(names))
+    num_pairs = [len(pair_ids[name]) for name in names]
+    num_problems = [len(problem_ids[name]) for name in names]
+    axes.barh(rows + 0.2, num_pairs, height=0.38, color="#0072b2", label="pairs (unordered)")
+    axes.barh(rows - 0.2, num_problems, height=0.38, color="#a6a6a6", label="problems")
+    axes.set_yticks(rows, [name.replace("_", " ") for name in names])
+    axes.set(title="Size of the splits", xlabel="number")
     _legend_below(axes)
 
 
-def _floors(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
+def _draw_floors(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     floors = shortcut_floors([(split, pair) for split, pair in pairs if is_evaluation(split)]).iloc[::-1]
-    at = np.arange(len(floors))
-    for shift, name, shade in zip((0.2, -0.2), FLOORS, ("#ccb974", "#64b5cd"), strict=True):
-        axes.barh(at + shift, 100 * floors[name].fillna(0), height=0.38, color=shade, label=name)
-    axes.axvline(25, color="#333333", linewidth=0.8, linestyle=":", label="coin")
-    axes.axvline(50, color="#333333", linewidth=0.8, linestyle="--", label="exactly one")
-    axes.set_yticks(at, [str(name).replace("_", " ") for name in floors["split"]])
-    axes.set(title="What style gives away", xlabel="pairs judged right, %", xlim=(0, 100))
+    rows = np.arange(len(floors))
+    for shift, name, shade in zip((0.2, -0.2), FLOORS, ("#e69f00", "#56b4e9"), strict=True):
+        axes.barh(rows + shift, 100 * floors[name].fillna(0), height=0.38, color=shade, label=name)
+    reference_line(axes, x=25, label="random guess")
+    axes.axvline(50, color="#333333", linewidth=0.9, linestyle="--", label="random, one correct")
+    axes.set_yticks(rows, [str(name).replace("_", " ") for name in floors["split"]])
+    axes.set(title="Accuracy without understanding", xlabel="pairs judged right (%)", xlim=(0, 100))
     _legend_below(axes)
 
 
 def _legend_below(axes: Axes) -> None:
-    """Clear of the bars."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=4, fontsize=8)
+    """Draw the legend below the panel, where it does not cover bars."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.16), ncols=2)
 
 
 def write_page(path: Path, sheet: Path, pairs: Sequence[tuple[str, Pair]]) -> None:
-    """One file that needs nothing beside it."""
-    chosen = []
+    """Write a self-contained HTML page with the data sheet and some pairs of every split."""
+    records = []
     for split in dict.fromkeys(name for name, _ in pairs):
-        mine = sorted(
-            (pair for name, pair in pairs if name == split),
-            key=lambda pair: (pair.problem.family, pair.problem.id, pair.id),
-        )
-        count = min(_SHOWN, len(mine))
-        chosen += [shown_pair(split, mine[at * len(mine) // count]) for at in range(count)]
-    picture = base64.b64encode(sheet.read_bytes()).decode()
-    write_text(path, render("pairs.html", chosen, prompts=len(pairs), most=_SHOWN, sheet=picture))
+        split_pairs = sorted((pair for name, pair in pairs if name == split), key=_page_order)
+        records += [pair_record(split, pair) for pair in evenly_spaced(split_pairs, PROMPTS_PER_SPLIT)]
+    image = base64.b64encode(sheet.read_bytes()).decode()
+    text = render("pairs.html", records, prompts=len(pairs), prompts_per_split=PROMPTS_PER_SPLIT, sheet=image)
+    write_text(path, text)
+
+
+def _page_order(pair: Pair) -> tuple[str, str, str]:
+    return pair.problem.family, pair.problem.id, pair.id

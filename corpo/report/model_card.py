@@ -1,4 +1,4 @@
-"""The README of a trained policy: what it is, what it was made of and how, what it can do."""
+"""The model card of a trained policy: what it is, how it was trained, and what it reached."""
 
 from __future__ import annotations
 
@@ -11,62 +11,85 @@ import yaml
 from corpo.config import Config
 from corpo.utils.markdown import table
 
-MEASURED = {
+METRICS = {
     "validation/pass@1": "pass@1, validation families",
     "validation/reward": "mean reward",
-    "validation/kl_from_start": "KL from the base, nats a rollout",
+    "validation/kl_from_start": "KL divergence from the base (nats per rollout)",
 }
-
-
-def _kinds(config: Config) -> str:
-    pairing = config.data.pairing
-    others = [
-        f"{share:.0%} {name}"
-        for name, share in (("both wrong", pairing.both_wrong), ("both correct", pairing.both_correct))
-        if share
-    ]
-    return "exactly one of the two programs correct" + (f", but {' and '.join(others)}" if others else "")
 
 
 def model_card(
     config: Config, base: str, data: str, metrics: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
 ) -> str:
-    """Markdown with the hub's front matter. `base` and `data` are hashes; `metrics` are a run's records by step."""
-    head = {
+    """Return the README of a policy as Markdown with front matter for model hubs.
+
+    `base` and `data` are content hashes, `metrics` the records of the run by step, and `facts` provenance.
+    """
+    validations = [record for record in metrics if "validation/pass@1" in record]
+    rows = []
+    for record in validations:
+        rows.append((record["step"], *(f"{record[key]:.3f}" for key in METRICS)))
+    warm_start = ", warm-started to teach it the response format" if config.model.warm_start else ""
+    baseline, reward, train = config.baseline, config.reward, config.train
+    source = "real problems" if config.data.sources else "the embedded problem bank"
+    return f"""---
+{yaml.safe_dump(_front_matter(config), sort_keys=False)}---
+
+# A verifier trained with {config.baseline.name}
+
+This policy reads a problem and two candidate solutions, reasons in a think block, and states its confidence
+(0 to 10) that each candidate is correct. It was trained with corpo, an open replication of
+[CoRPO](https://arxiv.org/abs/2511.04439). It is meant for research on advantage baselines, not for practical
+use.
+
+- **Base:** `{config.model.path}` ({base}){warm_start}.
+- **Data:** pairs from {source} (stage {data}), {_kinds(config)}. Labels come from execution.
+- **Method:** baseline `{baseline.name}` {baseline.options or ""}, reward `{reward.name}` with {reward.levels}
+  levels, R_min_correct {reward.threshold:g}, {train.steps} steps of {train.prompts_per_step} prompts with
+  {train.group_size} rollouts each, seed {config.seed}.
+- **Licence:** MIT. A base policy from elsewhere keeps its own licence.
+
+## Metrics during training
+
+Validation pairs come from families that are used neither in training nor in the evaluation. `corpo evaluate`
+with the same options evaluates the policy on the six splits.
+
+{table(("step", *METRICS.values()), rows)}
+
+## Provenance
+
+{table(("field", "value"), list(facts.items()))}
+
+```yaml
+{_settings(config)}```
+"""
+
+
+def _front_matter(config: Config) -> dict[str, Any]:
+    """Return the metadata that model hubs read from the top of the card."""
+    fields: dict[str, Any] = {
         "license": "mit",
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["corpo", config.baseline.name, "verifier"],
     }
-    if not config.model.path.startswith(("data/", "/", "package:")):
-        head["base_model"] = config.model.path
-    measured = [record for record in metrics if "validation/pass@1" in record]
-    rows = [(record["step"], *(f"{record[key]:.3f}" for key in MEASURED)) for record in measured]
+    path = config.model.path
+    if path not in ("nano_base", "new") and not path.startswith(("data/", "/", "package:")):
+        fields["base_model"] = path
+    return fields
+
+
+def _kinds(config: Config) -> str:
+    """Describe how many candidates of a training pair are correct."""
+    pairing = config.data.pairing
+    shares = {"both wrong": pairing.both_wrong, "both correct": pairing.both_correct}
+    others = [f"{share:.0%} {name}" for name, share in shares.items() if share]
+    exceptions = f", except for {' and '.join(others)}" if others else ""
+    return f"with exactly one correct candidate{exceptions}"
+
+
+def _settings(config: Config) -> str:
+    """Return the options of training and sampling as YAML."""
     train = {key: value for key, value in asdict(config.train).items() if not isinstance(value, dict)}
-    return f"""---
-{yaml.safe_dump(head, sort_keys=False)}---
-
-# A verifier trained with {config.baseline.name}
-
-Reads a problem and two candidate solutions, reasons in a think block, and states its confidence (0 to 10) that each is correct. Trained by
-[corpo](https://arxiv.org/abs/2511.04439), an open replication of CoRPO; for research on baselines, not for use.
-
-- **Base:** `{config.model.path}` ({base}){", taught the format by a warm start first" if config.model.warm_start else ""}.
-- **Data:** pairs of {"real problems" if config.data.sources else "the embedded problem bank"} (stage {data}), {_kinds(config)}; labels by execution.
-- **Method:** baseline `{config.baseline.name}` {config.baseline.options or ""}, reward `{config.reward.name}` in {config.reward.levels} levels, R_min_correct
-  {config.reward.threshold:g}, {config.train.steps} steps of {config.train.prompts_per_step} prompts x {config.train.group_size} rollouts, seed {config.seed}.
-- **Licence:** MIT for what we made; of a base from elsewhere, its own licence holds too.
-
-## Measured while training
-
-Pairs of families that were neither trained nor evaluated on. Evaluation on the six splits: `python -m experiments.evaluate` with the same options.
-
-{table(("step", *MEASURED.values()), rows)}
-
-## Where it comes from
-
-{table(("what", "value"), list(facts.items()))}
-
-```yaml
-{yaml.safe_dump({"train": train, "rollout": {"max_new_tokens": config.rollout.max_new_tokens, "temperature": config.rollout.temperature}}, sort_keys=False)}```
-"""
+    rollout = {"max_new_tokens": config.rollout.max_new_tokens, "temperature": config.rollout.temperature}
+    return yaml.safe_dump({"train": train, "rollout": rollout}, sort_keys=False)

@@ -1,4 +1,9 @@
-"""A results folder out of its own records: tables, comparisons, figures, claims and report, alike every time and wherever it is done."""
+"""Rebuild everything in a results folder from its records.
+
+This is the path from records to pages: `corpo.analysis` reads the records and computes tables, this module
+calls it, and `tables`, `figures`, `page` and `claims` of this package put the numbers into words and
+pictures. The result depends on the records only.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +14,35 @@ from typing import Any
 
 import pandas as pd
 
-from corpo.analysis import ablation
-from corpo.analysis.claims import AMENDED, STATEMENTS, Finding, findings
+from corpo.analysis.claims import Finding, findings
 from corpo.analysis.compare import write_comparisons
 from corpo.analysis.regrade import write_regraded
 from corpo.analysis.runs import write_runs
-from corpo.analysis.study import CONFIG, PROVENANCE, STUDY, Study, read_study, reading
+from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_records, reading
 from corpo.report.figures import write_figures
-from corpo.report.page import CLAIMS_NOTE, claims_table, write_page, write_report
-from corpo.report.tables import wide, write_tables
-from corpo.utils.files import read_json, read_jsonl
-from corpo.utils.markdown import table as markdown_table
+from corpo.report.page import Report, write_page, write_report
+from corpo.report.tables import wide_table, write_tables
+from corpo.utils.files import read_json
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """What was drawn, for a tracker and for the claims of all studies together."""
+    """The contents of a rendered results folder that trackers and the page of claims use."""
 
     study: Study
     examples: list[dict[str, Any]]
-    tables: list[tuple[int, pd.DataFrame]]  # wide, by k
-    found: list[Finding]
+    tables: list[tuple[int, pd.DataFrame]]  # k and the table of `wide_table`
+    findings: list[Finding]
     facts: dict[str, object]
 
 
 def render_results(folder: Path) -> Rendered:
-    """Everything beside `records/`, `metrics/`, the data card, config and provenance; the page last. Raises DataError where they are damaged."""
-    study, examples = read_study(folder)
-    with reading(folder / STUDY) as path:
-        command = str(read_json(path)["command"])
+    """Write tables, comparisons, figures, `report.md` and, last, `report.html` from the records in a folder.
+
+    Raises DataError if a record is missing or damaged.
+    """
+    records = read_records(folder)
+    study = records.study
     with reading(folder / PROVENANCE) as path:
         stages = read_json(path)
     with reading(folder / CONFIG) as path:
@@ -46,75 +51,39 @@ def render_results(folder: Path) -> Rendered:
     write_comparisons(study, folder)
     runs = write_runs(study, folder)
     write_regraded(study, folder)
-    figures = write_figures(study, folder / "figures")
-    found = findings(study)
-    facts = facts_of(stages, command, list(dict.fromkeys(run.seed for run in study.runs)))
-    warned = read_jsonl(folder / "metrics/warnings.jsonl")
-    tables = [(k, wide(table, k)) for k in dict.fromkeys((min(study.ks), max(study.ks)))]
-    write_report(folder, found, figures, runs, facts, warned)
-    write_page(folder, found, figures, tables, examples, facts, config, stages, warned)
-    return Rendered(study, examples, tables, found, facts)
+    ks = dict.fromkeys((min(study.ks), max(study.ks)))
+    report = Report(
+        figures=write_figures(study, folder / "figures"),
+        findings=findings(study),
+        facts=facts_of(stages, records.command, list(dict.fromkeys(run.seed for run in study.runs))),
+        warnings=records.warnings,
+        tables=[(k, wide_table(table, k)) for k in ks],
+    )
+    write_report(folder, report, runs)
+    write_page(folder, report, records.examples, config, stages)
+    return Rendered(study, records.examples, report.tables, report.findings, report.facts)
 
 
 def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[int]) -> dict[str, object]:
-    """Where a report comes from: the command that was typed, and what its stages recorded."""
-    distinct = lambda tell: "; ".join(dict.fromkeys(tell(record) for record in stages.values()))
-    resumed = [title for title, record in stages.items() if record.get("resumed")]
-    late = f"; resumed, so counted from their last start: {', '.join(resumed)}" if resumed else ""
+    """Return the provenance of a report: the command as typed, the seeds, and what its stages recorded."""
+    commits, hardware, software, resumed, seconds = [], [], [], [], 0.0
+    for title, record in stages.items():
+        commits.append(str(record["commit"]))
+        hardware.append(f"{record['cpu']}, {record['cores']} cores, {record.get('gpu', 'no GPU')}")
+        versions = (
+            f"torch {record['torch']}, transformers {record['transformers']}, Python {record['python']}"
+        )
+        software.append(versions)
+        seconds += float(str(record["wall_seconds"]))
+        if record.get("resumed"):
+            resumed.append(title)
+    note = f"; resumed stages count from their last start: {', '.join(resumed)}" if resumed else ""
     return {
         "command": f"`{command}`",
         "configuration": f"`{CONFIG}`",
         "seeds": ", ".join(map(str, seeds)),
-        "commits of the stages": ", ".join(sorted({str(record["commit"]) for record in stages.values()})),
-        "hardware": distinct(
-            lambda record: f"{record['cpu']}, {record['cores']} cores, {record.get('gpu', 'no GPU')}"
-        ),
-        "software": distinct(
-            lambda record: (
-                f"torch {record['torch']}, transformers {record['transformers']}, Python {record['python']}"
-            )
-        ),
-        "wall time of all stages": f"{sum(float(str(record['wall_seconds'])) for record in stages.values()) / 60:.1f} min (by stage: `{PROVENANCE}`{late})",
+        "commits of the stages": ", ".join(sorted(set(commits))),
+        "hardware": "; ".join(dict.fromkeys(hardware)),
+        "software": "; ".join(dict.fromkeys(software)),
+        "wall time of all stages": f"{seconds / 60:.1f} min (by stage: `{PROVENANCE}`{note})",
     }
-
-
-def claims_page(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFrame]) -> str:
-    """`results/claims.md`: the verdicts of all studies side by side, what ablations change, then each study's estimates."""
-    verdicts: dict[tuple[str, str], dict[str, str]] = {}
-    for name, one in studies.items():
-        for finding in one.found:
-            verdicts.setdefault((finding.claim, finding.quantity), {})[name] = finding.verdict
-    rows = [
-        (*test, *(by_study.get(name, "–") for name in studies))
-        for test, by_study in sorted(verdicts.items(), key=lambda item: item[0][0])
-    ]
-    statements = "\n".join(f"- **{claim}** {text}" for claim, text in STATEMENTS.items())
-    sections = "\n\n".join(
-        f"## {name}\n[Report]({name}/report.md): {one.facts['command']}, seeds {one.facts['seeds']}, commits {one.facts['commits of the stages']}, "
-        f"{one.facts['hardware']}.\n\n{claims_table(one.found)}"
-        for name, one in studies.items()
-    )
-    changed = f"""
-## What changes it
-
-Accuracy out of domain against GRPO, pass@{ablation.K} in points, with {ablation.SHOWN}; not corrected for their number.
-
-![All ablations]({ablation.OVERVIEW})
-
-{ablation.summary(ablations)}
-"""
-    return f"""# The claims, tested
-
-Written by `make claims` from the records in `results/`; nothing in it is written by hand.
-
-{statements}
-
-{CLAIMS_NOTE} What the published table itself can tell: `notebooks/05_power.ipynb`.
-
-{AMENDED}
-
-## Verdicts
-{markdown_table(("claim", "quantity", *studies), rows)}
-{changed if ablations else ""}
-{sections}
-"""

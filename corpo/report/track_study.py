@@ -1,4 +1,4 @@
-"""A finished study in a tracker: its tables, single rollouts, and the paper's figures as charts that the tracker draws."""
+"""Log a finished study to a tracker: its main curves as charts, its result tables, and example rollouts."""
 
 from __future__ import annotations
 
@@ -11,43 +11,42 @@ from corpo.analysis.study import Study
 from corpo.report.trackers import Tracker
 
 CHARTS = {
-    "advantage ratio, counts": "count_ratio",
-    "advantage ratio, sums": "sum_ratio",
+    "ratio of positive to negative advantages, counts": "count_ratio",
+    "ratio of positive to negative advantages, sums": "sum_ratio",
     "failed rollouts with a positive advantage": "failed_positive_fraction",
-    "groups whose mean is below R_min_correct": "clip_active_fraction",
+    "groups with a mean reward below R_min_correct": "clip_active_fraction",
     "pass@1, validation": "validation/pass@1",
-    "KL from the base": "validation/kl_from_start",
+    "KL divergence from the base": "validation/kl_from_start",
 }
 
 
 def track_study(
     study: Study,
-    mirror: Tracker,
+    tracker: Tracker,
     tables: Sequence[tuple[int, pd.DataFrame]],
     examples: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Means over seeds as charts by step, the result tables by k, and the rollouts of the report page as one table."""
-    for name, column in CHARTS.items():
-        mirror.chart(
-            name, {baseline: study.curve(baseline, column).mean(axis=1) for baseline in study.baselines}
-        )
-    for k, frame in tables:
-        mirror.table(f"pass@{k}", frame.astype(str))
-    mirror.table("rollouts", pd.DataFrame(_rows(examples)))
+    """Log means over seeds as charts, the result tables (k, table), and the example rollouts as one table."""
+    for name, metric in CHARTS.items():
+        curves = {baseline: study.curve(baseline, metric).mean(axis=1) for baseline in study.baselines}
+        tracker.log_chart(name, curves)
+    for k, table in tables:
+        tracker.log_table(f"pass@{k}", table.astype(str))
+    tracker.log_table("rollouts", pd.DataFrame(_rollout_rows(examples)))
 
 
-def _rows(examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            **{key: example[key] for key in ("split", "kind", "problem", "statement")},
-            **{side: candidate["text"] for side, candidate in zip("AB", example["candidates"], strict=True)},
-            "policy": policy["name"],
-            "response": rollout["response"],
-            "correct": rollout["correct"],
-            "reward": rollout["reward"],
-            **{f"advantage of {name}": value for name, value in rollout["advantages"].items()},
-        }
-        for example in examples
-        for policy in example["policies"]
-        for rollout in policy["rollouts"]
-    ]
+def _rollout_rows(examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row per rollout of the examples."""
+    rows = []
+    for example in examples:
+        prompt = {key: example[key] for key in ("split", "kind", "problem", "statement")}
+        for side, candidate in zip("AB", example["candidates"], strict=True):
+            prompt[side] = candidate["text"]
+        for policy in example["policies"]:
+            for rollout in policy["rollouts"]:
+                row = {**prompt, "policy": policy["name"]}
+                row |= {key: rollout[key] for key in ("response", "correct", "reward")}
+                for baseline, value in rollout["advantages"].items():
+                    row[f"advantage of {baseline}"] = value
+                rows.append(row)
+    return rows

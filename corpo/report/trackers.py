@@ -1,6 +1,7 @@
-"""Mirrors of a run for people to look at: Weights & Biases, TensorBoard. The JSONL files are the truth.
+"""Copies of a run's metrics in Weights & Biases and TensorBoard. The JSONL files remain the source of truth.
 
-A mirror is made from the records, so a run that goes on fills it up from the first step, and a finished one can still be given one.
+A tracker is filled from the records from the first step on. A resumed run therefore has no gaps, and a
+finished run can be tracked later.
 """
 
 from __future__ import annotations
@@ -18,105 +19,113 @@ Record = Mapping[str, float | None]
 
 
 class Tracker(Protocol):
-    def step(self, record: Record) -> None:
-        """Metrics of one step; `record["step"]` says which."""
+    """A service that shows the metrics of a run."""
 
-    def table(self, name: str, rows: pd.DataFrame) -> None:
-        """A table to read, such as single rollouts."""
+    def log_step(self, record: Record) -> None:
+        """Log the metrics of the step `record["step"]`; values of None are left out."""
 
-    def chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
-        """Lines by step, one for each label, drawn by the tracker itself."""
+    def log_table(self, name: str, rows: pd.DataFrame) -> None:
+        """Log a table for reading, such as single rollouts."""
+
+    def log_chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
+        """Log a line chart that the tracker draws: one curve over steps per label."""
 
     def close(self) -> None:
-        """Nothing follows."""
+        """Flush and close the tracker."""
 
 
 class Trackers:
-    """All the mirrors that a config asks for, as one; none by default."""
+    """All trackers that a configuration names, behind the interface of one; by default there are none."""
 
     def __init__(
         self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]
     ) -> None:
-        """`group` is the experiment and `name` the run in it; `key` tells the run from any other, so that a resumed one is the same."""
-        kinds: dict[str, type[TensorBoard] | type[WandB]] = {"tensorboard": TensorBoard, "wandb": WandB}
-        self.all: list[Tracker] = [
-            kinds[kind](config, folder, group, name, key, settings) for kind in config.trackers
+        """Open the trackers of one run.
+
+        `group` is the experiment, `name` the run in it, and `key` a unique id that a resumed run keeps.
+        """
+        classes: dict[str, type[TensorBoard] | type[WandB]] = {"tensorboard": TensorBoard, "wandb": WandB}
+        self.trackers: list[Tracker] = [
+            classes[kind](config, folder, group, name, key, settings) for kind in config.trackers
         ]
 
-    def step(self, record: Record) -> None:
-        for mirror in self.all:
-            mirror.step(record)
+    def log_step(self, record: Record) -> None:
+        """Log the metrics of one step to every tracker."""
+        for tracker in self.trackers:
+            tracker.log_step(record)
 
-    def table(self, name: str, rows: pd.DataFrame) -> None:
-        for mirror in self.all:
-            mirror.table(name, rows)
+    def log_table(self, name: str, rows: pd.DataFrame) -> None:
+        """Log a table to every tracker."""
+        for tracker in self.trackers:
+            tracker.log_table(name, rows)
 
-    def chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
-        for mirror in self.all:
-            mirror.chart(name, curves)
+    def log_chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
+        """Log a line chart to every tracker."""
+        for tracker in self.trackers:
+            tracker.log_chart(name, curves)
 
     def close(self) -> None:
-        for mirror in self.all:
-            mirror.close()
+        """Close every tracker."""
+        for tracker in self.trackers:
+            tracker.close()
 
 
 class TensorBoard:
-    """`tensorboard --logdir` on the folder's `tensorboard`."""
+    """A TensorBoard log; show it with `tensorboard --logdir FOLDER/tensorboard`."""
 
     def __init__(
         self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]
     ) -> None:
+        """Open an empty log folder. The first characters of `key` separate variants with the same name."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder = (
-            folder / "tensorboard" / group / f"{name}-{key[:6]}"
-        )  # variants of an experiment share the rest
-        shutil.rmtree(self.folder, ignore_errors=True)  # the records fill it again
+        self.folder = folder / "tensorboard" / group / f"{name}-{key[:6]}"
+        shutil.rmtree(self.folder, ignore_errors=True)  # the records fill the log again from the first step
         self.writer = SummaryWriter(str(self.folder))
-        self.writers: dict[str, Any] = {}  # of charts, by label
-        self.writer.add_text(
-            "configuration", pd.Series(_flat(settings), dtype=object).to_frame("value").to_html()
-        )
+        self.chart_writers: dict[str, Any] = {}  # by label of the curve
+        values = pd.Series(_flatten(settings), dtype=object)
+        self.writer.add_text("configuration", values.to_frame("value").to_html())
 
-    def step(self, record: Record) -> None:
+    def log_step(self, record: Record) -> None:
+        """Log the metrics of one step as scalars."""
         for name, value in record.items():
             if name != "step" and value is not None:
                 self.writer.add_scalar(name, value, int(record["step"] or 0))
 
-    def table(self, name: str, rows: pd.DataFrame) -> None:
+    def log_table(self, name: str, rows: pd.DataFrame) -> None:
+        """Log a table as HTML text."""
         self.writer.add_text(name, rows.to_html(index=False))
 
-    def chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
+    def log_chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
+        """Log each curve to its own folder: TensorBoard draws equal tags of several folders in one chart."""
         from torch.utils.tensorboard import SummaryWriter
 
-        for (
-            label,
-            curve,
-        ) in curves.items():  # TensorBoard lays the same tag of several folders over each other
-            if label not in self.writers:
-                self.writers[label] = SummaryWriter(str(self.folder / label))
+        for label, curve in curves.items():
+            if label not in self.chart_writers:
+                self.chart_writers[label] = SummaryWriter(str(self.folder / label))
             for step, value in curve.dropna().items():
-                self.writers[label].add_scalar(f"figures/{name}", value, int(str(step)))
+                self.chart_writers[label].add_scalar(f"figures/{name}", value, int(str(step)))
 
     def close(self) -> None:
-        for writer in (self.writer, *self.writers.values()):
+        """Close the log of the run and those of the curves."""
+        for writer in (self.writer, *self.chart_writers.values()):
             writer.close()
 
 
 class WandB:
-    """A run of Weights & Biases; offline ones lie under the folder's `wandb`, for `wandb sync` later."""
+    """A run of Weights & Biases; an offline run in `FOLDER/wandb` can be uploaded with `wandb sync`."""
 
     def __init__(
         self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]
     ) -> None:
+        """Start a run; an offline run replaces an earlier one, since two parts cannot be synced as one."""
         import wandb
 
+        online = config.wandb_mode == "online"
         folder.mkdir(parents=True, exist_ok=True)
-        if config.wandb_mode == "offline":
-            for old in folder.glob(
-                f"wandb/offline-run-*-{key}"
-            ):  # the records fill a new one: two parts of a run cannot be synced as one
-                shutil.rmtree(old)
+        if not online:
+            for previous in folder.glob(f"wandb/offline-run-*-{key}"):
+                shutil.rmtree(previous)
         self.wandb = wandb
         self.run = wandb.init(
             project=config.project,
@@ -124,50 +133,50 @@ class WandB:
             group=group,
             name=name,
             id=key,
-            mode="online" if config.wandb_mode == "online" else "offline",
+            mode="online" if online else "offline",
             dir=str(folder),
             config=dict(settings),
-            resume="allow" if config.wandb_mode == "online" else None,
+            resume="allow" if online else None,
             settings=wandb.Settings(
                 console="off", silent=True, x_disable_stats=True, disable_git=True, save_code=False
             ),
         )
 
-    def step(self, record: Record) -> None:
+    def log_step(self, record: Record) -> None:
+        """Log the metrics of one step, unless a resumed online run has them already."""
         step = int(record["step"] or 0)
-        if step >= self.run.step:  # an online run that is resumed has the earlier ones
-            self.run.log(
-                {name: value for name, value in record.items() if name != "step" and value is not None},
-                step=step,
-            )
+        if step >= self.run.step:
+            metrics = {name: value for name, value in record.items() if name != "step" and value is not None}
+            self.run.log(metrics, step=step)
 
-    def table(self, name: str, rows: pd.DataFrame) -> None:
+    def log_table(self, name: str, rows: pd.DataFrame) -> None:
+        """Log a table."""
         self.run.log({name: self.wandb.Table(dataframe=rows)})
 
-    def chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
+    def log_chart(self, name: str, curves: Mapping[str, pd.Series]) -> None:
+        """Log the curves as one line plot."""
         lines = {label: curve.dropna() for label, curve in curves.items()}
-        self.run.log(
-            {
-                f"figures/{name}": self.wandb.plot.line_series(
-                    xs=[[int(str(step)) for step in curve.index] for curve in lines.values()],
-                    ys=[curve.tolist() for curve in lines.values()],
-                    keys=list(lines),
-                    title=name,
-                    xname="step",
-                )
-            }
+        steps = [curve.index.astype(int).tolist() for curve in lines.values()]
+        plot = self.wandb.plot.line_series(
+            xs=steps,
+            ys=[curve.tolist() for curve in lines.values()],
+            keys=list(lines),
+            title=name,
+            xname="step",
         )
+        self.run.log({f"figures/{name}": plot})
 
     def close(self) -> None:
+        """Finish the run."""
         self.run.finish()
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one mapping with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, dict) and value
-            else {f"{prefix}{key}": value}
-        )
+        if isinstance(value, dict) and value:
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
     return flat

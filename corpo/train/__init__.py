@@ -1,1 +1,1 @@
-"""Learning: the warm start that makes a base policy, and the policy-gradient loop that the paper is about."""
+"""Training: the warm start that makes a base policy, and the policy-gradient loop of the paper."""

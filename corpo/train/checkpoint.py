@@ -1,4 +1,4 @@
-"""Checkpoints: tensors in safetensors, the rest in JSON with the tensors' hash. The last good one is always kept."""
+"""Checkpoints: tensors in safetensors, and a JSON file with their SHA-256."""
 
 from __future__ import annotations
 
@@ -14,43 +14,62 @@ from corpo.utils.files import file_hash, read_json, write_atomically, write_json
 
 log = logging.getLogger(__name__)
 
-KEEP = 2
+KEPT_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True)
 class Checkpoint:
+    """The state after a step. `meta` holds what is not a tensor and can be written as JSON."""
+
     step: int
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write one checkpoint and drop all but the newest `KEEP`; its JSON is written last and makes it count."""
+    """Write a checkpoint, then delete all but the newest `KEPT_CHECKPOINTS`.
+
+    The JSON file is written last: a checkpoint without it does not count.
+    """
     stem = folder / f"step-{checkpoint.step:06d}"
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     weights = stem.with_suffix(".safetensors")
-    write_atomically(weights, lambda beside: save_file(tensors, beside))
+    write_atomically(weights, lambda path: save_file(tensors, path))
     write_json(
         stem.with_suffix(".json"),
         {"step": checkpoint.step, "sha256": file_hash(weights), "meta": checkpoint.meta},
     )
-    for old in sorted(folder.glob("step-*.json"))[:-KEEP]:
-        old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    for record in sorted(folder.glob("step-*.json"))[:-KEPT_CHECKPOINTS]:
+        record.unlink()
+        record.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
-def load_latest(folder: Path, until: int | None = None) -> Checkpoint | None:
-    """The newest whole checkpoint (at most of step `until`), or None. A damaged one is passed over with a warning that names it."""
+def load_latest(folder: Path, max_step: int | None = None) -> Checkpoint | None:
+    """Return the newest intact checkpoint, of step `max_step` at most, or None if there is none.
+
+    A damaged checkpoint is skipped with a warning that names it.
+    """
     for record in sorted(folder.glob("step-*.json"), reverse=True):
-        if until is not None and int(record.stem.removeprefix("step-")) > until:
+        if max_step is not None and int(record.stem.removeprefix("step-")) > max_step:
             continue
-        weights = record.with_suffix(".safetensors")
-        try:
-            described = read_json(record)
-            intact = weights.exists() and file_hash(weights) == described["sha256"]
-        except (ValueError, KeyError, TypeError):
-            intact = False
-        if intact:
-            return Checkpoint(described["step"], load_file(weights), described["meta"])
-        log.warning("%s is damaged or incomplete: going on from the checkpoint before it", weights)
+        checkpoint = _load(record)
+        if checkpoint is not None:
+            return checkpoint
+        log.warning(
+            "%s is damaged or incomplete: resuming from the checkpoint before it",
+            record.with_suffix(".safetensors"),
+        )
     return None
+
+
+def _load(record: Path) -> Checkpoint | None:
+    """Read the checkpoint of a JSON file, or return None if it is damaged or incomplete."""
+    weights = record.with_suffix(".safetensors")
+    try:
+        description = read_json(record)
+        is_intact = weights.exists() and file_hash(weights) == description["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not is_intact:
+        return None
+    return Checkpoint(description["step"], load_file(weights), description["meta"])

@@ -1,4 +1,4 @@
-"""What the warm start imitates: pairs of every kind with a short rationale and honest scores."""
+"""Demonstrations for the warm start: pairs of every kind, each with a short rationale and correct scores."""
 
 from __future__ import annotations
 
@@ -10,79 +10,93 @@ from corpo.data.pairing.drawing import draw_pair
 from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Domain, Kind, Pair, format_response
 
-# Confidences are spread over their side of the cut, so that the base policy's scores leave an ordinal reward something to rank.
-SURE_CORRECT, SURE_WRONG = (6, 7, 8, 9, 10), (0, 1, 2, 3, 4)
+# Scores are spread over their side of the cut, so that the scores of the base policy vary and an ordinal
+# reward has something to rank.
+CORRECT_SCORES, WRONG_SCORES = (6, 7, 8, 9, 10), (0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
 class Demonstration:
+    """A prompt and the response to imitate."""
+
     prompt: str
     response: str
 
 
-def point(pair: Pair, right: Sequence[str]) -> str:
-    """Where each candidate goes wrong: `A fine B line 3`."""
+def point(pair: Pair, correct_texts: Sequence[str]) -> str:
+    """Return a rationale that names the first wrong line of each candidate, such as `A fine B line 3`."""
     unit = "line" if pair.problem.domain is Domain.code else "step"
-
-    def finding(candidate: Candidate) -> str:
-        return "fine" if candidate.correct else f"{unit} {candidate.line}"
-
-    return f"A {finding(pair.a)} B {finding(pair.b)}"
+    return f"A {_verdict(pair.a, unit)} B {_verdict(pair.b, unit)}"
 
 
-def rewrite(pair: Pair, right: Sequence[str]) -> str:
-    """Each candidate again as it should be, up to the line that is not: A, its lines, `fine`; B, its lines and the one expected, `bad`.
+def _verdict(candidate: Candidate, unit: str) -> str:
+    return "fine" if candidate.correct else f"{unit} {candidate.line}"
 
-    A pretrained model knows how to copy and what to expect, less how to count lines: it writes what should stand there, then compares.
+
+def rewrite(pair: Pair, correct_texts: Sequence[str]) -> str:
+    """Return a rationale that copies each candidate up to its first wrong line, and corrects that line.
+
+    Each candidate is its name, its lines, and `fine` or `bad`. A pretrained model copies and completes text
+    better than it counts lines: it writes what should be there and then compares.
     """
-
-    def finding(name: str, candidate: Candidate) -> str:
-        lines = candidate.text.split("\n")
-        if not candidate.correct:
-            lines = _corrected(lines, right)
-        return "\n".join(
-            [name, *lines[pair.problem.domain is Domain.code :], "fine" if candidate.correct else "bad"]
-        )  # less the signature
-
-    return f"{finding('A', pair.a)}\n{finding('B', pair.b)}\n"
+    return f"{_rewritten('A', pair.a, pair, correct_texts)}\n{_rewritten('B', pair.b, pair, correct_texts)}\n"
 
 
-def _corrected(wrong: Sequence[str], right: Sequence[str]) -> list[str]:
-    """The longest beginning of `wrong` that a right text shares, and how that goes on."""
-    shared, text = max(
-        ((_shared(wrong, text.split("\n")), text) for text in right), key=lambda found: found[0]
-    )
-    return text.split("\n")[: shared + 1]
+def _rewritten(name: str, candidate: Candidate, pair: Pair, correct_texts: Sequence[str]) -> str:
+    lines = candidate.text.split("\n")
+    if not candidate.correct:
+        lines = _corrected(lines, correct_texts)
+    if pair.problem.domain is Domain.code:
+        lines = lines[1:]  # without the signature
+    return "\n".join([name, *lines, "fine" if candidate.correct else "bad"])
 
 
-def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    return next(
-        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
+def _corrected(wrong_lines: Sequence[str], correct_texts: Sequence[str]) -> list[str]:
+    """Return the longest beginning that `wrong_lines` shares with a correct text, and the next line."""
+    best_lines, best_shared = correct_texts[0].split("\n"), -1
+    for text in correct_texts:
+        lines = text.split("\n")
+        shared = _num_shared(wrong_lines, lines)
+        if shared > best_shared:
+            best_lines, best_shared = lines, shared
+    return best_lines[: best_shared + 1]
 
 
-RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {
-    "point": point,
-    "rewrite": rewrite,
-}  # `right` are the problem's correct texts
+def _num_shared(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return the number of lines with which both texts begin alike."""
+    for index, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return index
+    return min(len(first), len(second))
+
+
+# The second argument of a rationale is the correct texts of the problem.
+RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {"point": point, "rewrite": rewrite}
 
 
 @dataclass(frozen=True)
 class Demonstrator:
-    """Draws demonstrations: how prompts are written, and which rationale stands in the think block."""
+    """A source of demonstrations.
+
+    `render` writes the prompt of a pair, `rationale` is the name of the text in the think block, and
+    `math_share` is the expected share of math pairs.
+    """
 
     render: Callable[[Pair], str]
     rationale: str
     math_share: float
 
-    def demonstrate(self, pair: Pair, right: Sequence[str], rng: Random) -> Demonstration:
-        scores = [rng.choice(SURE_CORRECT if label else SURE_WRONG) for label in pair.labels]
-        return Demonstration(
-            self.render(pair), format_response(RATIONALES[self.rationale](pair, right), *scores)
-        )
+    def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
+        """Return the prompt of a pair and a response with the rationale and correct scores."""
+        scores = [rng.choice(CORRECT_SCORES if label else WRONG_SCORES) for label in pair.labels]
+        rationale = RATIONALES[self.rationale](pair, correct_texts)
+        return Demonstration(self.render(pair), format_response(rationale, *scores))
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
-        """`pairs` pairs with their swapped twins: family, then problem, then kind, each drawn evenly."""
+        """Return demonstrations of `pairs` pairs and their swapped twins.
+
+        The family, then the problem, then the kind of pair are each drawn uniformly.
+        """
         families: dict[Domain, dict[str, list[LabelledProblem]]] = {Domain.code: {}, Domain.math: {}}
         for problem in problems:
             families[problem.domain].setdefault(problem.family, []).append(problem)
@@ -92,6 +106,6 @@ class Demonstrator:
             problem = rng.choice(rng.choice(list(families[domain].values())))
             pair = draw_pair(problem, rng.choice(list(Kind)), rng)
             if pair is not None:
-                right = [candidate.text for candidate in problem.by_label(True)]
-                batch += [self.demonstrate(order, right, rng) for order in (pair, pair.swapped())]
+                correct_texts = [candidate.text for candidate in problem.by_label(True)]
+                batch += [self.demonstrate(order, correct_texts, rng) for order in (pair, pair.swapped())]
         return batch

@@ -1,6 +1,8 @@
-"""Several processes as one (torchrun): a batch's prompts shared out; weights, gradients and optimiser states sharded by FSDP2.
+"""Training in several processes (torchrun): collectives on small tensors, and weights sharded by FSDP2.
 
-Losses are sums weighted for the whole batch, so gradients are summed over processes, not averaged.
+Each rank handles a share of the prompts of a batch. The loss is a sum whose weights are those of the whole
+batch, so gradients are summed over ranks and not averaged. With one process, every collective returns its
+argument.
 """
 
 from __future__ import annotations
@@ -20,21 +22,26 @@ from transformers import PreTrainedModel
 
 from corpo.utils import ranks
 
+TIMEOUT = datetime.timedelta(hours=6)  # the other ranks wait while rank 0 labels programs or evaluates
+
 
 def init_distributed() -> None:
-    """Meet the other processes, where there are any: before an engine or a learner is made."""
+    """Connect to the other ranks, if there are any. Call it before creating an engine or a trainer."""
     if ranks.world_size() == 1 or dist.is_initialized():
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(ranks.local_rank())
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(
-        backend, timeout=datetime.timedelta(hours=6)
-    )  # others wait while the first one labels or evaluates
+        dist.init_process_group("cpu:gloo,cuda:nccl", timeout=TIMEOUT)
+    else:
+        dist.init_process_group("gloo", timeout=TIMEOUT)
 
 
 def shard(model: PreTrainedModel, compute: Callable[..., Any]) -> Callable[..., Any]:
-    """Shard `model` layer by layer. Returns `compute(model, ...)` as a function that sees its weights whole."""
+    """Shard `model` layer by layer over all ranks.
+
+    Returns `compute` with `model` as its bound first argument. FSDP gathers the weights of a layer while it
+    runs.
+    """
     mesh = init_device_mesh(model.device.type, (ranks.world_size(),))
     for layer in model.base_model.layers:
         fully_shard(layer, mesh=mesh)
@@ -45,32 +52,32 @@ def shard(model: PreTrainedModel, compute: Callable[..., Any]) -> Callable[..., 
             module.set_gradient_divide_factor(1.0)
     model.compute = MethodType(compute, model)
     register_fsdp_forward_method(model, "compute")
-    whole: Callable[..., Any] = model.compute
-    return whole
+    sharded_compute: Callable[..., Any] = model.compute
+    return sharded_compute
 
 
 @torch.no_grad()
 def gather_weights_into(sharded: PreTrainedModel, replica: PreTrainedModel) -> None:
-    """Put a sharded model's weights into a whole one. Every process has to call this."""
+    """Copy the weights of a sharded model into an unsharded one. Every rank has to call this."""
     targets = dict(replica.named_parameters())
     for name, parameter in sharded.named_parameters():
         targets[name].copy_(parameter.full_tensor() if isinstance(parameter, DTensor) else parameter)
 
 
-def local(tensor: Tensor) -> Tensor:
-    """This process's part of a sharded tensor; any other tensor itself."""
+def local_shard(tensor: Tensor) -> Tensor:
+    """Return this rank's part of a sharded tensor, or the tensor itself if it is not sharded."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def all_reduce_sum(values: Tensor) -> Tensor:
-    """The sum over processes, element by element."""
+    """Return the sum over ranks, element by element. The argument is overwritten."""
     if ranks.world_size() > 1:
         dist.all_reduce(values)
     return values
 
 
 def all_gather(values: Tensor) -> Tensor:
-    """The processes' tensors, of one shape, one behind the other."""
+    """Gather equal-shaped tensors from all ranks, concatenated along dimension 0."""
     if ranks.world_size() == 1:
         return values
     parts = [torch.empty_like(values) for _ in range(ranks.world_size())]
@@ -79,16 +86,16 @@ def all_gather(values: Tensor) -> Tensor:
 
 
 def all_reduce_max(count: int) -> int:
-    """The largest of the processes' counts."""
-    return _reduced(count, dist.ReduceOp.MAX)
+    """Return the largest count of all ranks."""
+    return _all_reduce(count, dist.ReduceOp.MAX)
 
 
 def all_reduce_min(count: int) -> int:
-    """The smallest of the processes' counts."""
-    return _reduced(count, dist.ReduceOp.MIN)
+    """Return the smallest count of all ranks."""
+    return _all_reduce(count, dist.ReduceOp.MIN)
 
 
-def _reduced(count: int, operation: Any) -> int:
+def _all_reduce(count: int, operation: Any) -> int:
     if ranks.world_size() == 1:
         return count
     value = torch.tensor(count)

@@ -1,9 +1,9 @@
-"""Numbers that are none stop a run, with what they are of; a run that collapses says so, once, by name."""
+"""Checks of a training run: errors for NaN or infinite values, and warnings if the run collapses."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,103 +12,122 @@ from torch import Tensor
 
 from corpo.utils.errors import NonFiniteError
 
-EARLY = 5  # steps that later ones are compared with
+REFERENCE_STEPS = 5  # the first steps of a run, with which later steps are compared
 
 
 def require_finite(
-    what: str, values: Tensor, counts: Tensor | None = None, prompts: Sequence[str] = ()
+    quantity: str, values: Tensor, mask: Tensor | None = None, prompts: Sequence[str] = ()
 ) -> None:
-    """Raise NonFiniteError unless all `values` that count are finite; it names the first: its prompt, rollout and token, as far as it has these axes.
+    """Raise NonFiniteError if any of the `values` is NaN or infinite.
 
-    `values` are of shape (P, G, T), (P, G) or (); `counts`, of the same shape, is true where they matter; `prompts` are names of the P prompts.
+    `values` has the shape (P, G, T), (P, G) or (). Values where `mask` is false are ignored. The error names
+    the first bad value by its prompt, rollout and token. `prompts` are the names of the P prompts.
     """
     bad = ~values.isfinite()
-    if counts is not None:
-        bad &= counts.bool()
+    if mask is not None:
+        bad &= mask.bool()
     if not bool(bad.any()):
         return
-    first = [int(at) for at in bad.nonzero()[0]]
-    axes = [f"{axis} {at}" for axis, at in zip(("prompt", "rollout", "token"), first, strict=False)]
-    if first and prompts:
-        axes[0] = prompts[first[0]]
+    indices = bad.nonzero()[0].tolist()
+    axes = [f"{axis} {index}" for axis, index in zip(("prompt", "rollout", "token"), indices, strict=False)]
+    if indices and prompts:
+        axes[0] = prompts[indices[0]]
     place = f" of {', '.join(axes)}" if axes else ""
-    raise NonFiniteError(f"{what}{place} is {float(values[tuple(first)]):g}{_more(int(bad.sum()) - 1)}")
+    num_others = int(bad.sum()) - 1
+    others = f", and {num_others} more" if num_others else ""
+    raise NonFiniteError(f"{quantity}{place} is {float(values[tuple(indices)]):g}{others}")
 
 
-def _more(count: int) -> str:
-    return f", and {count} more" if count else ""
+def state_is_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether all weights and moments are finite, so that they may be saved."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
 
 
-def at_step(error: NonFiniteError, step: int) -> NonFiniteError:
-    """The error with when it was and what to do."""
-    advice = "look at that rollout, lower train.lr, or try model.dtype=float32; the same command goes on from the step before"
-    return NonFiniteError(f"step {step}: {error}; {advice}")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a run counts as collapsed: *our choice*, wide of what healthy runs of the nano and of SmolLM2 show."""
-
-    entropy: float = 0.1  # share of the first steps' entropy, below which it has collapsed
-    unparseable: float = 0.5  # share of rollouts that are no verdict
-    length: float = 2.0  # times the first steps' tokens a rollout
+def with_step(error: NonFiniteError, step: int) -> NonFiniteError:
+    """Return the error with its step in front and advice behind."""
+    advice = "look at that rollout, lower train.lr, or try model.dtype=float32"
+    resume = "the same command resumes from the step before"
+    return NonFiniteError(f"step {step}: {error}; {advice}; {resume}")
 
 
 @dataclass(frozen=True)
-class Warned:
-    """A named warning and the step that raised it."""
+class CollapseLimits:
+    """The limits beyond which a run counts as collapsed. *Our choice*, well outside what healthy runs show.
+
+    Healthy here means the finished runs of the nano policy and of SmolLM2 in `results/`.
+    """
+
+    min_entropy_ratio: float = 0.1  # entropy, relative to the first steps
+    max_unparseable: float = 0.5  # share of rollouts without a verdict
+    max_length_ratio: float = 2.0  # tokens per rollout, relative to the first steps
+
+
+@dataclass(frozen=True)
+class HealthWarning:
+    """A named warning and the step at which it occurred."""
 
     step: int
     name: str
     text: str
 
 
-def collapsed(history: Sequence[Mapping[str, Any]], baseline: str, limits: Limits = Limits()) -> list[Warned]:
-    """What the newest of these records of consecutive steps, from the first one on, shows to be wrong."""
-    early, now = history[:EARLY], history[-1]
-    step, found = int(now["step"]), []
+def health_warnings(
+    history: Sequence[Mapping[str, Any]], baseline: str, limits: CollapseLimits = CollapseLimits()
+) -> list[HealthWarning]:
+    """Return the warnings that apply to the last of these records, the metrics of all steps so far."""
+    warnings = [*_signal_warnings(history, baseline, limits), *_drift_warnings(history, limits)]
+    return [HealthWarning(int(history[-1]["step"]), name, text) for name, text in warnings]
 
-    def warn(name: str, text: str) -> None:
-        found.append(Warned(step, name, text))
 
-    if now["zero_advantage_fraction"] == 1:
-        warn(
+def _signal_warnings(
+    history: Sequence[Mapping[str, Any]], baseline: str, limits: CollapseLimits
+) -> Iterator[tuple[str, str]]:
+    """Yield warnings about rewards and advantages, as name and text."""
+    metrics = history[-1]
+    if metrics["zero_advantage_fraction"] == 1:
+        yield (
             "no_signal",
-            "every group's advantages are zero: nothing is learned; use harder or easier pairs, more reward.levels or a larger train.group_size",
+            "every group's advantages are zero, so nothing is learned; "
+            "use harder or easier pairs, more reward.levels or a larger train.group_size",
         )
-    if (share := now["unparseable"]) > limits.unparseable:
-        warn(
+    if metrics["unparseable"] > limits.max_unparseable:
+        yield (
             "unparseable",
-            f"{share:.0%} of rollouts are no verdict; warm-start the model (model.warm_start=true) or raise rollout.max_new_tokens",
+            f"{metrics['unparseable']:.0%} of rollouts have no verdict; "
+            "warm-start the model (model.warm_start=true) or raise rollout.max_new_tokens",
         )
-    if (
-        baseline == "corpo"
-        and len(history) == EARLY
-        and not any(record["clip_active_fraction"] for record in history)
-    ):
-        warn(
+    was_active = any(record["clip_active_fraction"] for record in history)
+    if baseline == "corpo" and len(history) == REFERENCE_STEPS and not was_active:
+        yield (
             "clip_never_active",
-            f"no group's mean was below reward.threshold in {EARLY} steps: the clip never fires, and CoRPO is GRPO",
+            f"no group's mean was below reward.threshold in {REFERENCE_STEPS} steps: "
+            "the clip is never active, and CoRPO equals GRPO",
         )
-    if len(history) > EARLY:
-        entropy, tokens = _mean(early, "entropy"), _mean(early, "tokens_mean")
-        if now["entropy"] is not None and now["entropy"] < limits.entropy * entropy:
-            fell = f"{now['entropy']:.3g} nats a token, of {entropy:.3g} in the first steps"
-            warn("entropy", f"{fell}: rollouts are all alike; lower train.lr or set train.loss.entropy")
-        if now["tokens_mean"] > limits.length * tokens:
-            warn(
-                "length",
-                f"{now['tokens_mean']:.0f} tokens a rollout, of {tokens:.0f} in the first steps: responses blow up; see train.loss.aggregation",
-            )
-    return found
+
+
+def _drift_warnings(
+    history: Sequence[Mapping[str, Any]], limits: CollapseLimits
+) -> Iterator[tuple[str, str]]:
+    """Yield warnings about changes since the first steps, as name and text."""
+    if len(history) <= REFERENCE_STEPS:
+        return
+    first_steps, metrics = history[:REFERENCE_STEPS], history[-1]
+    entropy, tokens = _mean(first_steps, "entropy"), _mean(first_steps, "tokens_mean")
+    if metrics["entropy"] is not None and metrics["entropy"] < limits.min_entropy_ratio * entropy:
+        yield (
+            "entropy",
+            f"the entropy fell to {metrics['entropy']:.3g} nats per token, from {entropy:.3g} in the first "
+            "steps: rollouts are all alike; lower train.lr or set train.loss.entropy",
+        )
+    if metrics["tokens_mean"] > limits.max_length_ratio * tokens:
+        yield (
+            "length",
+            f"the responses grew to {metrics['tokens_mean']:.0f} tokens per rollout, from {tokens:.0f} in "
+            "the first steps; see train.loss.aggregation",
+        )
 
 
 def _mean(records: Sequence[Mapping[str, Any]], name: str) -> float:
-    """Of the steps at which it was measured; nan, which nothing is below or above, where at none."""
+    """Return the mean of a metric over the records that have it, or NaN, which no comparison exceeds."""
     values = [record[name] for record in records if record[name] is not None]
     return sum(values) / len(values) if values else math.nan
-
-
-def state_is_finite(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether weights and moments may be kept."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())

@@ -1,4 +1,4 @@
-"""The policy-gradient loss, pure. Shapes: P prompts, G rollouts, T completion tokens."""
+"""The policy-gradient loss, as pure functions. P prompts, G rollouts per prompt, T completion tokens."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from corpo.config import LossConfig
 
 
 def token_weights(mask_PGT: Tensor, aggregation: str, rollouts: int, tokens: int, max_tokens: int) -> Tensor:
-    """The weight of every token in the loss of a batch that has so many rollouts and tokens in all, (P, G, T).
+    """Return the weight of each token in the loss of a batch, (P, G, T); 0 where `mask_PGT` is false.
 
-    - token_sum: the paper's, the mean over prompts of (1/G) sum over rollouts of the sum over tokens;
-    - token_mean: every token of the batch alike (DAPO, arXiv 2503.14476);
-    - sequence_mean: every rollout alike, its tokens averaged (GRPO, arXiv 2402.03300);
-    - constant: the token sum over a fixed length, the longest a completion can be (Dr. GRPO, arXiv 2503.20783).
+    `rollouts` and `tokens` are the totals of the whole batch, of which `mask_PGT` may be a part.
+
+    - token_sum: the paper's. The mean over rollouts of the sum over tokens.
+    - token_mean: every token of the batch has the same weight (DAPO, arXiv 2503.14476).
+    - sequence_mean: every rollout has the same weight, and its tokens are averaged (GRPO, arXiv 2402.03300).
+    - constant: the token sum divided by `max_tokens`, the longest possible completion (Dr. GRPO, arXiv
+      2503.20783).
     """
     mask = mask_PGT.float()
     if aggregation == "token_sum":
@@ -35,33 +38,38 @@ def policy_loss(
     reference_logprobs_PGT: Tensor | None,
     config: LossConfig,
 ) -> Tensor:
-    """The part of the batch loss that these tokens carry (a scalar to backpropagate); weights are `token_weights` of the whole batch.
+    """Return the contribution of these tokens to the batch loss, a scalar to backpropagate.
 
-    Without ratio clipping the gradient is that of -A log pi (the paper's equation for L). With it, PPO's pessimistic minimum over the
-    ratio to the log-probs at which the tokens were sampled. With an importance cap each token's term is weighted by that ratio,
-    truncated from above and without a gradient of its own.
+    `weights_PGT` are the `token_weights` of the whole batch. `sampled_logprobs_PGT` are the log-probs with
+    which the engine sampled the tokens, and `ratio` is exp(logprobs - sampled_logprobs). The loss per token
+    is:
+
+    - by default, -A logprobs: its gradient is the plain policy gradient, the paper's equation for L;
+    - with `importance_ratio_cap`, the same times min(ratio, cap), through which no gradient flows;
+    - with `ppo_clip`, -min(ratio A, clip(ratio, 1 - ppo_clip, 1 + ppo_clip) A).
+
+    `kl` adds the k3 estimate of KL(policy || reference), and `entropy` subtracts the entropy of the
+    distribution.
     """
+    # Masked before anything is computed: an infinite log-prob of an excluded token would make the gradient
+    # NaN.
+    is_excluded_PGT = weights_PGT == 0
+    logprobs_PGT = logprobs_PGT.masked_fill(is_excluded_PGT, 0.0)
+    sampled_logprobs_PGT = sampled_logprobs_PGT.masked_fill(is_excluded_PGT, 0.0)
     advantages_PG1 = advantages_PG[..., None]
-    out_PGT = (
-        weights_PGT == 0
-    )  # before anything is computed: an infinite log-prob there would make the gradient nan
-    logprobs_PGT, sampled_logprobs_PGT = (
-        values.masked_fill(out_PGT, 0.0) for values in (logprobs_PGT, sampled_logprobs_PGT)
-    )
-    if config.ppo_clip is None:
-        loss_PGT = -advantages_PG1 * logprobs_PGT
-        if config.importance_ratio_cap is not None:
-            loss_PGT = loss_PGT * (logprobs_PGT.detach() - sampled_logprobs_PGT).exp().clamp(
-                max=config.importance_ratio_cap
-            )
-    else:
+    if config.ppo_clip is not None:
         ratio_PGT = (logprobs_PGT - sampled_logprobs_PGT).exp()
         clipped_PGT = ratio_PGT.clamp(1 - config.ppo_clip, 1 + config.ppo_clip)
         loss_PGT = -torch.minimum(ratio_PGT * advantages_PG1, clipped_PGT * advantages_PG1)
+    else:
+        loss_PGT = -advantages_PG1 * logprobs_PGT
+        if config.importance_ratio_cap is not None:
+            ratio_PGT = (logprobs_PGT.detach() - sampled_logprobs_PGT).exp()
+            loss_PGT = loss_PGT * ratio_PGT.clamp(max=config.importance_ratio_cap)
     if config.kl:
         assert reference_logprobs_PGT is not None
-        gap_PGT = reference_logprobs_PGT.masked_fill(out_PGT, 0.0) - logprobs_PGT
-        loss_PGT = loss_PGT + config.kl * (gap_PGT.exp() - gap_PGT - 1)
+        log_ratio_PGT = reference_logprobs_PGT.masked_fill(is_excluded_PGT, 0.0) - logprobs_PGT
+        loss_PGT = loss_PGT + config.kl * (log_ratio_PGT.exp() - log_ratio_PGT - 1)
     if config.entropy:
         loss_PGT = loss_PGT - config.entropy * entropy_PGT
     return (loss_PGT * weights_PGT).sum()

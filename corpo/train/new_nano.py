@@ -1,4 +1,4 @@
-"""The nano before its warm start: tokenizer and model from nothing."""
+"""An untrained nano policy: a tokenizer and a model from nothing."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from corpo.policy.nano import new_model, train_tokenizer
 from corpo.train.demonstrations import Demonstrator
 from corpo.train.sft import is_dev
 
-_TOKENIZER_PAIRS = 3000  # pairs whose text the tokenizer is trained on
+TOKENIZER_PAIRS = 3000  # pairs on whose text the tokenizer is trained
 
 
 def new_nano(
     problems: Sequence[LabelledProblem], demonstrator: Demonstrator, nano: NanoConfig, dtype: str, seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """An untrained nano with weights of `dtype`, and a tokenizer trained on demonstrations of `problems`."""
-    shown = [problem for problem in problems if not is_dev(problem)]
-    demonstrations = demonstrator.batch(shown, _TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))
+    """Return an untrained nano with weights of `dtype`, and a tokenizer trained on demonstrations."""
+    train_problems = [problem for problem in problems if not is_dev(problem)]
+    demonstrations = demonstrator.batch(train_problems, TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))
     tokenizer = train_tokenizer([d.prompt + d.response for d in demonstrations], nano.vocabulary)
     torch.manual_seed(seed)
     return new_model(nano, tokenizer).to(getattr(torch, dtype)), tokenizer

@@ -1,13 +1,26 @@
-"""The policy-gradient loop: sample groups, reward them, subtract a baseline, take one step.
+"""The policy-gradient loop: sample groups, reward them, subtract a baseline, take one optimiser step.
 
-Departures from the paper, all *our choice* because it does not state them: model, group size, batch, learning rate, gradient
-clipping. Each batch holds both orders of its pairs, so that "the first one is right" earns nothing on average.
+The baselines are in `corpo/baselines/paper.py`, the loss is in `corpo/train/loss.py`, and
+`corpo/train/metrics.py` defines every metric. The loss is the paper's (arXiv 2511.04439): one update per
+batch, a sum over tokens, no ratio clipping and no KL term. The paper does not state the rest, which is *our
+choice*:
+
+- the model, the group size, the number of prompts per step and the number of steps;
+- AdamW on float32 copies of the weights, with a linear warm-up to a constant learning rate;
+- clipping of the gradient norm;
+- both orders of a pair in the same batch, so that always preferring the first candidate earns nothing on
+  average.
+
+A zero-advantage group has no policy gradient. It is not run through the model unless the loss has a KL or an
+entropy term.
+
+P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs, M
+measurements.
 """
 
 from __future__ import annotations
 
 import copy
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,26 +51,41 @@ from corpo.train.distributed import (
     gather_weights_into,
     shard,
 )
-from corpo.train.health import at_step, collapsed, require_finite, state_is_finite
+from corpo.train.health import require_finite, state_is_finite, with_step
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.optimizer import MasterAdamW
+from corpo.train.run_log import OnStep, RunLog
 from corpo.utils import ranks
 from corpo.utils.errors import NonFiniteError, StorageError
-from corpo.utils.files import append_jsonl, hash_of, read_jsonl, write_jsonl
+from corpo.utils.files import hash_of
 from corpo.utils.progress import progress
 from corpo.utils.signals import Stopped, stoppable
 
-log = logging.getLogger(__name__)
-
 Render = Callable[[Pair], str]
+LogprobFunction = Callable[..., tuple[Tensor, Tensor]]
+
+# The metrics of an update that is skipped because every advantage of the batch is 0.
+NO_UPDATE = {
+    "loss": 0.0,
+    "entropy": math.nan,
+    "mismatch_kl": math.nan,
+    "ratio_max": math.nan,
+    "grad_norm": 0.0,
+    "update_norm": 0.0,
+}
+
+
+def ignore_step(metrics: dict[str, Any]) -> None:
+    """Do nothing with the metrics of a step."""
 
 
 @dataclass
 class PolicyGradientTrainer:
-    """Everything one run needs; `train` mutates the model, which the engine samples from.
+    """A trainer of one policy with one baseline.
 
-    Of several processes each has a part of every batch's prompts. The weights that learn are then a sharded copy, written back into
-    `model` after every update.
+    `train` changes the model in place; the engine samples from it. With several processes (torchrun), each
+    process handles its share of the prompts of every batch. The trained weights are then a sharded copy,
+    which is written back into `model` after every update.
     """
 
     model: PreTrainedModel
@@ -73,259 +101,283 @@ class PolicyGradientTrainer:
 
     def __post_init__(self) -> None:
         check_baseline(self.baseline, self.options, self.config.group_size)
-        self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)  # the policy before training
         if self.config.lora.rank:
             add_lora(self.model, self.config.lora)
-        self.learning = self.model
-        self.compute: Callable[..., tuple[Tensor, Tensor]] = partial(group_logprobs, self.model)
+        self.trained_model = self.model
+        self.compute: LogprobFunction = partial(group_logprobs, self.model)
         if ranks.world_size() > 1:
-            self.learning = copy.deepcopy(self.model).to(accelerator())
-            self.compute = shard(self.learning, group_logprobs)
+            self.trained_model = copy.deepcopy(self.model).to(accelerator())
+            self.compute = shard(self.trained_model, group_logprobs)
         if self.config.gradient_checkpointing:
-            self.learning.gradient_checkpointing_enable({"use_reentrant": False})
-            self.learning.train()  # transformers computes layers again in this mode only
-        self.optimizer = MasterAdamW(self.learning, weight_decay=self.config.weight_decay)
+            self.trained_model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.trained_model.train()  # transformers recomputes activations in this mode only
+        self.optimizer = MasterAdamW(self.trained_model, weight_decay=self.config.weight_decay)
+
+    # --- the run ---
 
     def train(
         self,
         pairs: Sequence[Pair],
-        validation: Sequence[Pair],
+        validation_pairs: Sequence[Pair],
         folder: Path,
-        tell: Callable[[dict[str, Any]], None] = lambda record: None,
+        on_step: OnStep = ignore_step,
     ) -> None:
-        """Run to the last step, going on from the newest checkpoint in `folder`; metrics by step, and warnings, go to JSONL files there.
+        """Train to the last step, resuming from the newest checkpoint in `folder`.
 
-        `tell` hears of every step's metrics, first of those that were done before. Raises NonFiniteError where a number of a step is none; the
-        step before it is kept as a checkpoint; Stopped, with a checkpoint of the step that was done, where a signal asks to end.
+        The records (see `RunLog`) are written to `folder`, too. `on_step` receives the metrics of each step,
+        including steps finished before a restart.
+
+        Raises NonFiniteError if a value of a step is NaN or infinite, after saving the step before it. Raises
+        Stopped, after saving the current step, if the process receives Ctrl-C or SIGTERM.
         """
-        metrics, groups, warnings = (folder / f"{name}.jsonl" for name in ("metrics", "groups", "warnings"))
-        first = ranks.rank() == 0
-        checkpoints = (
-            folder / f"rank-{ranks.rank()}-of-{ranks.world_size()}" if ranks.world_size() > 1 else folder
-        )
+        checkpoints = _checkpoint_folder(folder)
+        start = self._resume(checkpoints, folder)
+        title = f"{self.baseline} seed {self.seed}"
+        records = RunLog(folder, start, title, self.baseline, on_step)
+        with (
+            stoppable() as received_signal,
+            progress(f"train {title}", self.config.steps, start) as advance,
+        ):
+            for step in range(start + 1, self.config.steps + 1):
+                metrics, rewards_PG, lengths_PG = self._guarded_step(pairs, step, checkpoints)
+                if self._is_due(step, self.config.validate_every):
+                    metrics |= self.validate(validation_pairs)
+                records.add(step, metrics, rewards_PG, lengths_PG)
+                signal = all_reduce_max(received_signal())  # so that all ranks stop at the same step
+                if signal or self._is_due(step, self.config.checkpoint_every):
+                    self._save_checkpoint(checkpoints, step)
+                advance(note=f"pass@1 {metrics['pass_rate']:.2f}")
+                if signal and step < self.config.steps:
+                    raise Stopped(signal)
+
+    def _is_due(self, step: int, interval: int) -> bool:
+        """Return whether a periodic action takes place at this step. The last step always counts."""
+        return step % interval == 0 or step == self.config.steps
+
+    def _guarded_step(
+        self, pairs: Sequence[Pair], step: int, checkpoints: Path
+    ) -> tuple[dict[str, float], Tensor, Tensor]:
+        """Run one step. On NonFiniteError, save the step before it and raise the error with advice."""
+        try:
+            return self.step(batch_at(pairs, self.config.prompts_per_step, step, self.seed), step)
+        except NonFiniteError as error:
+            self._save_checkpoint(checkpoints, step - 1)
+            raise with_step(error, step) from None
+
+    def _resume(self, checkpoints: Path, folder: Path) -> int:
+        """Load the newest step that every rank has saved. Return its number, or 0 if there is none."""
         newest = load_latest(checkpoints)
         start = all_reduce_min(
             newest.step if newest else 0
-        )  # of all processes: a kill may have come between their checkpoints
-        if start:
-            checkpoint = load_latest(checkpoints, start)
-            if (
-                checkpoint is None or checkpoint.step != start
-            ):  # another process's is damaged: this one cannot go on from elsewhere
-                raise StorageError(
-                    f"{checkpoints}: no whole checkpoint of step {start}, from which the other processes go on; delete {folder} to begin anew"
-                )
-            self.optimizer.load(checkpoint.tensors)
-            self._sync_engine()
-        if first:
-            for path in (metrics, groups, warnings):  # steps after the checkpoint are done again
-                write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
-        history, warned = read_jsonl(metrics), {record["name"] for record in read_jsonl(warnings)}
-        for record in history if first else ():
-            tell(record)
-        with (
-            stoppable() as asked,
-            progress(f"train {self.baseline} seed {self.seed}", self.config.steps, start) as advance,
-        ):
-            for step in range(start + 1, self.config.steps + 1):
-                try:
-                    record, rewards_PG, lengths_PG = self.step(
-                        batch_at(pairs, self.config.prompts_per_step, step, self.seed), step
-                    )
-                except NonFiniteError as error:
-                    self._keep(checkpoints, step - 1)
-                    raise at_step(error, step) from None
-                if step % self.config.validate_every == 0 or step == self.config.steps:
-                    record |= self.validate(validation)
-                if first:
-                    told = {"step": step, **_without_nan(record)}
-                    append_jsonl(metrics, told)
-                    tell(told)
-                    history.append(told)
-                    for one in collapsed(history, self.baseline):
-                        if one.name not in warned:
-                            warned.add(one.name)
-                            append_jsonl(warnings, {"step": one.step, "name": one.name, "text": one.text})
-                            log.warning(
-                                "step %d of %s seed %d: warning %s: %s",
-                                one.step,
-                                self.baseline,
-                                self.seed,
-                                one.name,
-                                one.text,
-                            )
-                    rewards = [[round(r, 4) for r in row] for row in rewards_PG.tolist()]
-                    append_jsonl(groups, {"step": step, "rewards": rewards, "lengths": lengths_PG.tolist()})
-                stop = all_reduce_max(asked())  # of all processes, so that all end at one step
-                if stop or step % self.config.checkpoint_every == 0 or step == self.config.steps:
-                    self._keep(checkpoints, step)
-                advance(note=f"pass@1 {record['pass_rate']:.2f}")
-                if stop and step < self.config.steps:
-                    raise Stopped(stop)
+        )  # a kill may have come between two ranks' checkpoints
+        if not start:
+            return 0
+        checkpoint = load_latest(checkpoints, start)
+        if checkpoint is None or checkpoint.step != start:
+            raise StorageError(
+                f"{checkpoints}: the checkpoint of step {start}, from which the other processes resume, is "
+                f"missing or damaged; delete {folder} to train from the start"
+            )
+        self.optimizer.load(checkpoint.tensors)
+        self._sync_engine()
+        return start
 
-    def _keep(self, folder: Path, step: int) -> None:
-        """Save this process's state as that of a finished step. Raises NonFiniteError, and saves nothing, where it is not finite."""
+    def _save_checkpoint(self, checkpoints: Path, step: int) -> None:
+        """Save this rank's state after a finished step. Raise NonFiniteError if it is not finite."""
         state = self.optimizer.state()
         if not state_is_finite(state):
             raise NonFiniteError(
-                f"the weights after step {step} are not finite: nothing was saved, and the checkpoint before stands; lower train.lr"
+                f"the weights after step {step} are not finite: nothing was saved, and the previous "
+                "checkpoint is unchanged; lower train.lr"
             )
         if step:
-            save_checkpoint(folder, Checkpoint(step, state, {}))
-
-    def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor, Tensor]:
-        """One batch: rollouts, rewards, advantages, one update. Returns metrics, rewards_PG and lengths_PG."""
-        started = time.perf_counter()
-        numbers = ranks.shard_range(len(pairs))
-        mine = [pairs[number] for number in numbers]
-        rollouts = self.engine.generate(
-            [self.render(pair) for pair in mine],
-            self.config.group_size,
-            _seed("rollout", self.seed, step),
-            numbers,
-        )
-        sampled = time.perf_counter()
-        judged = grade(rollouts.texts_PG, mine, self.reward)
-        names = [f"pair {pair.id}" for pair in mine]
-        require_finite("the reward", judged.rewards_PG, prompts=names)
-        require_finite("the engine's log-prob", rollouts.logprobs_PGT, rollouts.mask_PGT, names)
-        rewards_PG, lengths_PG = all_gather(judged.rewards_PG), all_gather(rollouts.lengths_PG)
-        batch_advantages_PG = advantages(
-            rewards_PG, self.baseline, threshold=self.reward.threshold, lengths_PG=lengths_PG, **self.options
-        )
-        advantages_PG = batch_advantages_PG[numbers.start : numbers.stop]
-        lr = self.config.lr * min(1.0, step / self.config.warmup_steps)
-        update = self.update(rollouts, advantages_PG, lr, names)
-        self._sync_engine()
-        record = {
-            **advantage_stats(rewards_PG, batch_advantages_PG, self.reward.threshold),
-            **update,
-            "unparseable": float(all_reduce_sum(torch.tensor(judged.unparseable)) / ranks.world_size()),
-            "tokens_mean": float(all_reduce_sum(rollouts.lengths_PG.float().mean()) / ranks.world_size()),
-            "lr": lr,
-            "rollout_seconds": sampled - started,
-            "update_seconds": time.perf_counter() - sampled,
-        }
-        return record, rewards_PG, lengths_PG
-
-    def _sync_engine(self) -> None:
-        """Let the engine sample from what was learned."""
-        if self.learning is not self.model:
-            gather_weights_into(self.learning, self.model)
-        self.engine.sync()
+            save_checkpoint(checkpoints, Checkpoint(step, state, {}))
 
     def save(self, folder: Path) -> None:
-        """The whole policy, adapters merged, as an ordinary folder of transformers."""
+        """Write the policy, with adapters merged, as an ordinary transformers folder."""
         if ranks.rank() == 0:
             merged(self.model).save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
-    def update(
-        self, rollouts: Rollouts, advantages_PG: Tensor, lr: float, names: Sequence[str] = ()
-    ) -> dict[str, float]:
-        """One optimiser step on this process's groups of a batch, in micro-batches by token budget.
+    # --- one step ---
 
-        Raises NonFiniteError where an advantage, a log-prob, the loss or the gradient is not finite; no weight has changed then. `names` tell
-        the prompts apart in it.
+    def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor, Tensor]:
+        """Sample, reward and learn from one batch. Return the batch's metrics, rewards_PG and lengths_PG."""
+        start_time = time.perf_counter()
+        indices = ranks.shard_range(len(pairs))
+        local_pairs = [pairs[index] for index in indices]
+        rollouts = self._sample(
+            local_pairs, self.config.group_size, _seed("rollout", self.seed, step), indices
+        )
+        sampled_time = time.perf_counter()
+
+        graded = grade(rollouts.texts_PG, local_pairs, self.reward)
+        prompt_names = [f"pair {pair.id}" for pair in local_pairs]
+        require_finite("the reward", graded.rewards_PG, prompts=prompt_names)
+        require_finite("the engine's log-prob", rollouts.logprobs_PGT, rollouts.mask_PGT, prompt_names)
+        rewards_PG, lengths_PG = all_gather(graded.rewards_PG), all_gather(rollouts.lengths_PG)
+        advantages_PG = advantages(
+            rewards_PG,
+            self.baseline,
+            threshold=self.reward.threshold,
+            lengths_PG=lengths_PG,
+            **self.options,
+        )
+        lr = self.config.lr * min(1.0, step / self.config.warmup_steps)
+        update_metrics = self.update(rollouts, advantages_PG[indices.start : indices.stop], lr, prompt_names)
+        self._sync_engine()
+        metrics = {
+            **advantage_stats(rewards_PG, advantages_PG, self.reward.threshold),
+            **update_metrics,
+            "unparseable": _mean_over_ranks(torch.tensor(graded.unparseable)),
+            "tokens_mean": _mean_over_ranks(rollouts.lengths_PG.float().mean()),
+            "lr": lr,
+            "rollout_seconds": sampled_time - start_time,
+            "update_seconds": time.perf_counter() - sampled_time,
+        }
+        return metrics, rewards_PG, lengths_PG
+
+    def _sample(
+        self, pairs: Sequence[Pair], num_rollouts: int, seed: int, indices: Sequence[int]
+    ) -> Rollouts:
+        """Sample a group per pair. `indices` are the positions of the pairs in the batch of all ranks."""
+        return self.engine.generate([self.render(pair) for pair in pairs], num_rollouts, seed, indices)
+
+    def _sync_engine(self) -> None:
+        """Give the engine the current weights."""
+        if self.trained_model is not self.model:
+            gather_weights_into(self.trained_model, self.model)
+        self.engine.sync()
+
+    # --- the update ---
+
+    def update(
+        self, rollouts: Rollouts, advantages_PG: Tensor, lr: float, prompt_names: Sequence[str] = ()
+    ) -> dict[str, float]:
+        """Take one optimiser step on this rank's groups. Return the metrics of the update.
+
+        `prompt_names` identify the P prompts in error messages. Raises NonFiniteError, before any weight
+        changes, if an advantage, a log-prob, the loss or the gradient is NaN or infinite.
         """
-        require_finite("the advantage", advantages_PG, prompts=names)
-        config = self.config.loss
-        speaks_P = (advantages_PG != 0).any(dim=1)
-        # A silent group has no policy gradient: it is only run through the model where the loss has other terms.
-        keep = [p for p in range(len(advantages_PG)) if bool(speaks_P[p]) or config.kl or config.entropy]
-        if not all_reduce_max(len(keep)):
-            return {
-                "loss": 0.0,
-                "entropy": math.nan,
-                "mismatch_kl": math.nan,
-                "ratio_max": math.nan,
-                "grad_norm": 0.0,
-                "update_norm": 0.0,
-            }
-        if self.config.filter_zero_advantage_groups and all_reduce_max(int(speaks_P.sum())):
-            keep = [p for p in keep if bool(speaks_P[p])]
-        counted = keep if self.config.filter_zero_advantage_groups else list(range(len(advantages_PG)))
-        counts = all_reduce_sum(
-            torch.tensor([len(counted) * advantages_PG.shape[1], int(rollouts.mask_PGT[counted].sum())])
+        require_finite("the advantage", advantages_PG, prompts=prompt_names)
+        computed, averaged = self._select_groups(advantages_PG)
+        if not all_reduce_max(len(computed)):
+            return dict(NO_UPDATE)
+        weights_PGT = self._token_weights(rollouts, averaged)
+        totals, ratio_max = self._accumulate_gradients(
+            rollouts, advantages_PG, weights_PGT, computed, prompt_names
         )
-        weights_PGT = torch.zeros(rollouts.mask_PGT.shape)
-        weights_PGT[counted] = token_weights(
-            rollouts.mask_PGT[counted],
-            config.aggregation,
-            rollouts=int(counts[0]),
-            tokens=int(counts[1]),
-            max_tokens=self.engine.max_new_tokens,
-        )
-        device = self.learning.device
-        if config.kl:
-            self.reference.to(device)
-        sums = torch.zeros(4)  # loss, entropy, distance between engine and trainer, tokens
-        ratio_max = 0.0
-        chunks = list(self._micro_batches(rollouts, keep))
-        # Sharded weights are gathered by all processes at once: who has fewer chunks goes along with a group that counts for nothing.
-        for chunk, counts_for in [(chunk, 1.0) for chunk in chunks] + [([0], 0.0)] * (
-            all_reduce_max(len(chunks)) - len(chunks)
-        ):
-            part = rollouts.of(chunk).to(device)
-            logprobs_PGT, entropy_PGT = self.logprobs(self.compute, part)
-            reference_PGT = None
-            if config.kl:
-                with torch.no_grad():
-                    reference_PGT, _ = self.logprobs(partial(group_logprobs, self.reference), part)
-            require_finite(
-                "the log-prob",
-                logprobs_PGT.detach(),
-                part.mask_PGT,
-                [names[p] for p in chunk] if names else (),
-            )
-            loss = policy_loss(
-                logprobs_PGT,
-                entropy_PGT,
-                advantages_PG[chunk].to(device),
-                counts_for * weights_PGT[chunk].to(device),
-                part.logprobs_PGT,
-                reference_PGT,
-                config,
-            )
-            require_finite(
-                f"the loss of the groups of {', '.join(names[p] for p in chunk)}" if names else "the loss",
-                loss.detach(),
-            )
-            loss.backward()
-            gap_PGT = part.logprobs_PGT - logprobs_PGT.detach()
-            sums += (
-                counts_for
-                * torch.stack(
-                    [loss.detach(), entropy_PGT.detach().sum(), gap_PGT.sum(), part.mask_PGT.sum()]
-                ).cpu()
-            )
-            ratio_max = max(ratio_max, counts_for * float((-gap_PGT).max().exp()))
-        loss_sum, entropy, mismatch, tokens = all_reduce_sum(sums).tolist()
+        loss, entropy, log_ratio, tokens = all_reduce_sum(totals).tolist()
         norms = self.optimizer.step(lr, self.config.max_grad_norm)
         return {
-            "loss": loss_sum,
+            "loss": loss,
             "entropy": entropy / tokens,
-            "mismatch_kl": mismatch / tokens,  # k1 estimate of KL(engine || trainer), nats a token
-            "ratio_max": float(
-                all_gather(torch.tensor([ratio_max])).max()
-            ),  # the largest importance ratio of a token, before truncation
+            "mismatch_kl": log_ratio / tokens,
+            "ratio_max": float(all_gather(torch.tensor([ratio_max])).max()),
             **norms,
         }
 
-    def logprobs(
-        self, compute: Callable[..., tuple[Tensor, Tensor]], rollouts: Rollouts
-    ) -> tuple[Tensor, Tensor]:
-        """Log-probs and entropies of the rollouts, (P, G, T)."""
+    def _select_groups(self, advantages_PG: Tensor) -> tuple[list[int], list[int]]:
+        """Return the groups to run through the model, and the groups over which to average the loss.
+
+        A zero-advantage group has no policy gradient. It is run through the model only if the loss has other
+        terms.
+        """
+        has_signal_P = (advantages_PG != 0).any(dim=1)
+        with_signal = [p for p in range(len(advantages_PG)) if bool(has_signal_P[p])]
+        everything = list(range(len(advantages_PG)))
+        loss = self.config.loss
+        computed = everything if loss.kl or loss.entropy else with_signal
+        if not self.config.filter_zero_advantage_groups:
+            return computed, everything
+        if all_reduce_max(len(with_signal)):
+            computed = with_signal
+        return computed, computed
+
+    def _token_weights(self, rollouts: Rollouts, averaged: list[int]) -> Tensor:
+        """Return the weight of each token in the loss, (P, G, T). It is 0 outside the `averaged` groups."""
+        mask_PGT = rollouts.mask_PGT[averaged]
+        counts = torch.tensor([len(averaged) * rollouts.mask_PGT.shape[1], int(mask_PGT.sum())])
+        num_rollouts, num_tokens = all_reduce_sum(counts).tolist()
+        weights_PGT = torch.zeros(rollouts.mask_PGT.shape)
+        weights_PGT[averaged] = token_weights(
+            mask_PGT,
+            self.config.loss.aggregation,
+            rollouts=num_rollouts,
+            tokens=num_tokens,
+            max_tokens=self.engine.max_new_tokens,
+        )
+        return weights_PGT
+
+    def _accumulate_gradients(
+        self,
+        rollouts: Rollouts,
+        advantages_PG: Tensor,
+        weights_PGT: Tensor,
+        groups: Sequence[int],
+        prompt_names: Sequence[str],
+    ) -> tuple[Tensor, float]:
+        """Backpropagate the loss of these groups in micro-batches.
+
+        Returns four sums (loss, entropy, log-ratio of engine to trainer, tokens) and the largest importance
+        ratio.
+        """
+        if self.config.loss.kl:
+            self.reference.to(self.trained_model.device)
+        chunks = [(chunk, 1.0) for chunk in self._micro_batches(rollouts, groups)]
+        # FSDP gathers the weights on all ranks at once, so a rank with fewer micro-batches joins in with
+        # weight 0.
+        chunks += [([0], 0.0)] * (all_reduce_max(len(chunks)) - len(chunks))
+        totals, ratio_max = torch.zeros(4), 0.0
+        for chunk, scale in chunks:
+            chunk_names = [prompt_names[p] for p in chunk] if prompt_names else []
+            chunk_totals, chunk_ratio_max = self._backward(
+                rollouts.of(chunk), advantages_PG[chunk], scale * weights_PGT[chunk], chunk_names
+            )
+            totals += scale * chunk_totals
+            ratio_max = max(ratio_max, scale * chunk_ratio_max)
+        return totals, ratio_max
+
+    def _backward(
+        self, rollouts: Rollouts, advantages_PG: Tensor, weights_PGT: Tensor, prompt_names: Sequence[str]
+    ) -> tuple[Tensor, float]:
+        """Backpropagate the loss of one micro-batch. Return its sums and its largest importance ratio."""
+        device = self.trained_model.device
+        rollouts = rollouts.to(device)
+        logprobs_PGT, entropy_PGT = self.logprobs(self.compute, rollouts)
+        reference_PGT = self._reference_logprobs(rollouts) if self.config.loss.kl else None
+        require_finite("the log-prob", logprobs_PGT.detach(), rollouts.mask_PGT, prompt_names)
+        loss = policy_loss(
+            logprobs_PGT,
+            entropy_PGT,
+            advantages_PG.to(device),
+            weights_PGT.to(device),
+            rollouts.logprobs_PGT,
+            reference_PGT,
+            self.config.loss,
+        )
+        groups = f" of the groups of {', '.join(prompt_names)}" if prompt_names else ""
+        require_finite(f"the loss{groups}", loss.detach())
+        loss.backward()
+        log_ratio_PGT = rollouts.logprobs_PGT - logprobs_PGT.detach()
+        sums = [loss.detach(), entropy_PGT.detach().sum(), log_ratio_PGT.sum(), rollouts.mask_PGT.sum()]
+        return torch.stack(sums).cpu(), float((-log_ratio_PGT).max().exp())
+
+    def logprobs(self, compute: LogprobFunction, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """Return log-probs of the completion tokens and entropies of their distributions, both (P, G, T)."""
         return compute(rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, self.temperature)
 
-    def _micro_batches(self, rollouts: Rollouts, keep: Sequence[int]) -> Iterator[list[int]]:
-        """Prompts of like length, as many as fit the token budget when packed with their groups."""
-        widths = [
-            len(ids) + int(tokens)
-            for ids, tokens in zip(rollouts.prompt_ids, rollouts.lengths_PG.sum(1), strict=True)
-        ]
+    @torch.no_grad()
+    def _reference_logprobs(self, rollouts: Rollouts) -> Tensor:
+        """Return the log-probs of the completion tokens under the policy before training, (P, G, T)."""
+        return self.logprobs(partial(group_logprobs, self.reference), rollouts)[0]
+
+    def _micro_batches(self, rollouts: Rollouts, groups: Sequence[int]) -> Iterator[list[int]]:
+        """Yield groups of similar length, by index, as many at once as fit `token_budget` when packed."""
+        widths = _packed_widths(rollouts)
         chunk: list[int] = []
-        for p in sorted(keep, key=lambda p: widths[p]):
+        for p in sorted(groups, key=widths.__getitem__):
             if chunk and (len(chunk) + 1) * widths[p] > self.config.token_budget:
                 yield chunk
                 chunk = []
@@ -333,69 +385,103 @@ class PolicyGradientTrainer:
         if chunk:
             yield chunk
 
+    # --- validation ---
+
     @torch.no_grad()
     def validate(self, pairs: Sequence[Pair]) -> dict[str, float]:
-        """pass@1 on validation pairs of each kind; on those with exactly one correct candidate together, `validation/pass@1`, the mean reward, and
-        how far the policy has gone from the warm start (nats a rollout).
+        """Measure the policy on held-out pairs. Return the metrics that begin with `validation/`.
+
+        `validation/pass@1`, the mean reward and the KL divergence from the start (nats per rollout) are means
+        over pairs with exactly one correct candidate. `validation/pass@1/KIND` is the mean over pairs of one
+        kind.
         """
-        numbers = ranks.shard_range(len(pairs))
-        mine = [pairs[number] for number in numbers]
-        rollouts = self.engine.generate(
-            [self.render(pair) for pair in mine],
-            self.config.validation_rollouts,
-            _seed("validation", 0, 0),
-            numbers,
-        )
-        judged = grade(rollouts.texts_PG, mine, self.reward)
-        start = partial(group_logprobs, self.reference.to(self.learning.device))
-        gone_P = rollouts.logprobs_PGT.sum((1, 2))
-        for chunk in self._micro_batches(rollouts, range(len(mine))):
-            gone_P[chunk] -= (
-                self.logprobs(start, rollouts.of(chunk).to(self.learning.device))[0].sum((1, 2)).cpu()
-            )
-        if not self.config.loss.kl:
-            self.reference.to("cpu")  # where memory is plenty, until it is needed again
-        passed_P = (judged.rewards_PG >= self.reward.threshold).float().mean(1)
-        measured_4P = torch.stack(
+        indices = ranks.shard_range(len(pairs))
+        local_pairs = [pairs[index] for index in indices]
+        num_rollouts = self.config.validation_rollouts
+        rollouts = self._sample(local_pairs, num_rollouts, _seed("validation", 0, 0), indices)
+        graded = grade(rollouts.texts_PG, local_pairs, self.reward)
+        measurements_MP = torch.stack(
             [
-                passed_P,
-                judged.rewards_PG.mean(1),
-                gone_P / self.config.validation_rollouts,
-                torch.ones(len(mine)),
+                (graded.rewards_PG >= self.reward.threshold).float().mean(1),
+                graded.rewards_PG.mean(1),
+                self._log_ratio_to_start(rollouts) / num_rollouts,
+                torch.ones(len(local_pairs)),  # counts pairs
             ]
         )
-        sums_K4 = all_reduce_sum(
-            torch.stack([measured_4P[:, [pair.kind is kind for pair in mine]].sum(1) for kind in Kind])
-        )
-        by_kind = {
-            f"validation/pass@1/{kind}": float(sums[0] / sums[3])
-            for kind, sums in zip(Kind, sums_K4, strict=True)
-            if sums[3]
-        }
-        mixed = sums_K4[[kind in (Kind.first_correct, Kind.second_correct) for kind in Kind]].sum(0)
-        names = ("validation/pass@1", "validation/reward", "validation/kl_from_start")
-        return {**dict(zip(names, (mixed[:3] / mixed[3]).tolist(), strict=True)), **by_kind}
+        return _validation_metrics(all_reduce_sum(_sums_by_kind(measurements_MP, local_pairs)))
+
+    def _log_ratio_to_start(self, rollouts: Rollouts) -> Tensor:
+        """Return log pi(rollout) - log pi_start(rollout), summed over the rollouts of each prompt, (P,)."""
+        device = self.trained_model.device
+        self.reference.to(device)
+        log_ratio_P = rollouts.logprobs_PGT.sum((1, 2))
+        for chunk in self._micro_batches(rollouts, range(len(log_ratio_P))):
+            log_ratio_P[chunk] -= self._reference_logprobs(rollouts.of(chunk).to(device)).sum((1, 2)).cpu()
+        if not self.config.loss.kl:
+            self.reference.to("cpu")  # frees accelerator memory until the next validation
+        return log_ratio_P
 
 
 def batch_at(pairs: Sequence[Pair], prompts: int, step: int, seed: int) -> list[Pair]:
-    """The pairs of a step (from 1), both orders of each; `pairs` holds each pair followed by its swap. Reshuffled every pass."""
-    units = len(pairs) // 2
-    wanted = range((step - 1) * prompts // 2, step * prompts // 2)
-    order: dict[int, list[int]] = {}
-    for at in wanted:
-        if (epoch := at // units) not in order:
-            order[epoch] = Random(f"{seed}/{epoch}").sample(range(units), units)
-    chosen = [order[at // units][at % units] for at in wanted]
-    return [pairs[2 * unit + swap] for unit in chosen for swap in (0, 1)]
+    """Return the pairs of a step (counted from 1), both orders of each.
+
+    `pairs` holds each pair followed by its swapped twin. The order is shuffled anew for each pass over the
+    data.
+    """
+    num_units = len(pairs) // 2  # a unit is a pair and its twin
+    orders: dict[int, list[int]] = {}
+    batch: list[Pair] = []
+    for position in range((step - 1) * prompts // 2, step * prompts // 2):
+        epoch, offset = divmod(position, num_units)
+        if epoch not in orders:
+            orders[epoch] = Random(f"{seed}/{epoch}").sample(range(num_units), num_units)
+        unit = orders[epoch][offset]
+        batch += [pairs[2 * unit], pairs[2 * unit + 1]]
+    return batch
 
 
-def _seed(what: str, seed: int, step: int) -> int:
-    return int(hash_of([what, seed, step], 8), 16)
+def _checkpoint_folder(folder: Path) -> Path:
+    """Return the folder of this rank's checkpoints: `folder` itself if there is one process."""
+    if ranks.world_size() == 1:
+        return folder
+    return folder / f"rank-{ranks.rank()}-of-{ranks.world_size()}"
 
 
-def _without_nan(record: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no nan: an undefined ratio is written as null."""
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in record.items()
+def _mean_over_ranks(value: Tensor) -> float:
+    return float(all_reduce_sum(value) / ranks.world_size())
+
+
+def _packed_widths(rollouts: Rollouts) -> list[int]:
+    """Return the tokens of each prompt together with its whole group."""
+    completion_tokens = rollouts.lengths_PG.sum(1).tolist()
+    return [len(ids) + tokens for ids, tokens in zip(rollouts.prompt_ids, completion_tokens, strict=True)]
+
+
+def _sums_by_kind(measurements_MP: Tensor, pairs: Sequence[Pair]) -> Tensor:
+    """Sum each measurement over the pairs of each kind, (C, M)."""
+    sums = []
+    for kind in Kind:
+        is_kind = [pair.kind is kind for pair in pairs]
+        sums.append(measurements_MP[:, is_kind].sum(1))
+    return torch.stack(sums)
+
+
+def _validation_metrics(sums_CM: Tensor) -> dict[str, float]:
+    """Turn sums of pass@1, reward, log-ratio and number of pairs, by kind, into means."""
+    has_one_correct = [kind in (Kind.first_correct, Kind.second_correct) for kind in Kind]
+    total_M = sums_CM[has_one_correct].sum(0)
+    pass_at_1, reward, kl_from_start = (total_M[:3] / total_M[3]).tolist()
+    metrics = {
+        "validation/pass@1": pass_at_1,
+        "validation/reward": reward,
+        "validation/kl_from_start": kl_from_start,
     }
+    for kind, sums_M in zip(Kind, sums_CM, strict=True):
+        if sums_M[3]:
+            metrics[f"validation/pass@1/{kind}"] = float(sums_M[0] / sums_M[3])
+    return metrics
+
+
+def _seed(purpose: str, seed: int, step: int) -> int:
+    """Return a seed of its own for each purpose, run and step."""
+    return int(hash_of([purpose, seed, step], 8), 16)

@@ -1,12 +1,15 @@
-"""The warm start: supervised fine-tuning that stands in for a pretrained reasoner.
+"""The warm start: supervised fine-tuning on demonstrations, instead of the pretrained reasoner of the paper.
 
-It teaches the response format and a fallible skill. Besides the response, the policy learns to predict the prompt (weighted by
-`prompt_weight`): a model that expects the right program notices the wrong one.
+It teaches the response format and an imperfect skill. The policy also learns to predict the prompt, with the
+weight `prompt_weight`: a model that expects the correct program notices a wrong one.
+
+N flattened tokens, E model width. B rows of a micro-batch, W tokens of the longest row.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -29,18 +32,18 @@ from corpo.utils.files import append_jsonl, read_jsonl, write_jsonl
 from corpo.utils.progress import progress
 from corpo.utils.signals import Stopped, stoppable
 
-DEV_GROUP = 4  # rollouts a pair: what the curve is drawn from
+DEV_ROLLOUTS = 4  # rollouts per development pair
 
 
 def learning_rate(config: WarmStartConfig, step: int) -> float:
-    """Linear warm-up, constant, linear decay to zero at the last step."""
+    """Return the learning rate of a step (from 0): linear warm-up, constant, linear decay to zero."""
     rise = min(1.0, (step + 1) / config.warmup_steps)
     fall = min(1.0, (config.steps - step) / (config.decay_share * config.steps))
     return config.lr * min(rise, fall)
 
 
 def is_dev(problem: LabelledProblem) -> bool:
-    """One warm-start problem in twelve is held back to draw the curve on."""
+    """Return whether a problem is held out to measure accuracy during the warm start: one in twelve is."""
     return int(hashlib.sha256(problem.id.encode()).hexdigest(), 16) % 12 == 0
 
 
@@ -53,104 +56,134 @@ def warm_start(
     max_new_tokens: int,
     folder: Path,
 ) -> list[dict[str, float]]:
-    """Train in place, checkpointed in `folder` and resumed from there. Returns the curve (one record per evaluation).
+    """Train the model in place, resuming from the newest checkpoint in `folder`.
 
-    Raises Stopped, with a checkpoint of the step that was done, where a signal asks to end.
+    Returns the learning curve, one record per `config.evaluate_every` steps. Raises Stopped, after saving the
+    current step, if the process receives Ctrl-C or SIGTERM.
     """
-    shown = [problem for problem in problems if not is_dev(problem)]
+    train_problems = [problem for problem in problems if not is_dev(problem)]
     dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
     optimizer = MasterAdamW(model, weight_decay=config.weight_decay)
     if model.device.type == "cpu":
         model.set_attn_implementation(
             "eager"
-        )  # on short rows its backward pass is faster than the fused kernel's
+        )  # its backward pass is faster on short rows than the fused kernel's
     metrics = folder / "metrics.jsonl"
-    start = 0
-    recent: list[dict[str, float]] = []  # steps since the last point of the curve
-    if (checkpoint := load_latest(folder)) is not None:
-        optimizer.load(checkpoint.tensors)
-        start, recent = checkpoint.step, checkpoint.meta.get("recent", [])
+    start, recent = _resume(folder, optimizer)
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
-    with stoppable() as asked, progress("warm start", config.steps, start) as advance:
+    with stoppable() as received_signal, progress("warm start", config.steps, start) as advance:
         for step in range(start, config.steps):
-            # Each step draws from its own stream, so that a resumed run sees what an uninterrupted one would.
-            batch = demonstrator.batch(shown, config.pairs, Random(f"{config.seed}/{step}"))
-            prompt_weight = (
-                config.prompt_weight if config.prompt_steps is None or step < config.prompt_steps else 0.0
-            )
-            losses = _step(model, tokenizer, batch, prompt_weight, config.micro_batches)
-            try:
-                recent.append({**losses, **optimizer.step(learning_rate(config, step), config.max_grad_norm)})
-            except NonFiniteError as error:
-                raise NonFiniteError(
-                    f"warm start, step {step + 1}: {error}; lower warm_start.lr; the same command goes on from the checkpoint before"
-                ) from None
+            # Each step has a random stream of its own, so that a resumed run draws what an uninterrupted one
+            # would.
+            batch = demonstrator.batch(train_problems, config.pairs, Random(f"{config.seed}/{step}"))
+            losses = _backward(model, tokenizer, batch, _prompt_weight(config, step), config.micro_batches)
+            recent.append({**losses, **_update(optimizer, config, step)})
             advance(note=f"loss {losses['response_loss']:.3f}")
-            done = step + 1
-            if done % config.evaluate_every == 0 or done == config.steps:
-                means = {name: sum(one[name] for one in recent) / len(recent) for name in recent[0]}
+            num_done = step + 1
+            if num_done % config.evaluate_every == 0 or num_done == config.steps:
                 engine = SharedPrefixEngine(model, tokenizer, max_new_tokens)
-                append_jsonl(
-                    metrics, {"step": done, **means, **dev_accuracy(engine, dev, demonstrator, config.seed)}
-                )
+                accuracy = dev_accuracy(engine, dev, demonstrator, config.seed)
+                append_jsonl(metrics, {"step": num_done, **_means(recent), **accuracy})
                 recent.clear()
-            if (stop := asked()) or not recent:
-                save_checkpoint(folder, Checkpoint(done, optimizer.state(), {"recent": recent}))
-            if stop and done < config.steps:
-                raise Stopped(stop)
+            signal = received_signal()
+            if signal or not recent:
+                save_checkpoint(folder, Checkpoint(num_done, optimizer.state(), {"recent": recent}))
+            if signal and num_done < config.steps:
+                raise Stopped(signal)
     return read_jsonl(metrics)
 
 
-def _step(
+def _resume(folder: Path, optimizer: MasterAdamW) -> tuple[int, list[dict[str, float]]]:
+    """Return the number of finished steps, and the metrics of the steps since the last point of the curve."""
+    checkpoint = load_latest(folder)
+    if checkpoint is None:
+        return 0, []
+    optimizer.load(checkpoint.tensors)
+    return checkpoint.step, checkpoint.meta.get("recent", [])
+
+
+def _prompt_weight(config: WarmStartConfig, step: int) -> float:
+    is_learned = config.prompt_steps is None or step < config.prompt_steps
+    return config.prompt_weight if is_learned else 0.0
+
+
+def _update(optimizer: MasterAdamW, config: WarmStartConfig, step: int) -> dict[str, float]:
+    """Take one optimiser step. Return the norms of gradient and update."""
+    try:
+        return optimizer.step(learning_rate(config, step), config.max_grad_norm)
+    except NonFiniteError as error:
+        raise NonFiniteError(
+            f"warm start, step {step + 1}: {error}; lower warm_start.lr; "
+            "the same command resumes from the previous checkpoint"
+        ) from None
+
+
+def _means(records: Sequence[dict[str, float]]) -> dict[str, float]:
+    means = {}
+    for name in records[0]:
+        means[name] = sum(record[name] for record in records) / len(records)
+    return means
+
+
+def _backward(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     batch: list[Demonstration],
     prompt_weight: float,
     micro_batches: int,
 ) -> dict[str, float]:
-    """Gradients of one batch, in micro-batches of like length. Returns mean losses per token (nats)."""
-    encode = lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"]
-    prompts, responses = encode([d.prompt for d in batch]), encode([d.response for d in batch])
-    rows = sorted(
-        (
-            (prompt, [*response, tokenizer.eos_token_id])
-            for prompt, response in zip(prompts, responses, strict=True)
-        ),
-        key=lambda row: len(row[0]) + len(row[1]),
-    )
+    """Compute the gradients of one batch in micro-batches. Return mean losses per token (nats)."""
+    rows = _encoded_rows(tokenizer, batch)
     prompt_tokens = sum(len(prompt) - 1 for prompt, _ in rows)
     response_tokens = sum(len(response) for _, response in rows)
     totals = torch.zeros(2)
-    size = -(-len(rows) // micro_batches)
+    size = math.ceil(len(rows) / micro_batches)
     for start in range(0, len(rows), size):
-        ids_BL, prompt_BL, response_BL = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
-        learned_BL = response_BL[:, 1:] | (prompt_BL[:, 1:] & (prompt_weight > 0))
-        hidden_NH = hidden_states(model, input_ids=ids_BL[:, :-1])[learned_BL]
-        logprobs_N, _ = token_logprobs(hidden_NH, output_weight(model), ids_BL[:, 1:][learned_BL])
-        answers_N = response_BL[:, 1:][learned_BL]
-        prompt_loss = -logprobs_N[~answers_N].sum() / prompt_tokens
-        response_loss = -logprobs_N[answers_N].sum() / response_tokens
+        ids_BW, is_prompt_BW, is_response_BW = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
+        is_learned_BW = is_response_BW[:, 1:] | (is_prompt_BW[:, 1:] & (prompt_weight > 0))
+        hidden_NE = hidden_states(model, input_ids=ids_BW[:, :-1])[is_learned_BW]
+        logprobs_N, _ = token_logprobs(hidden_NE, output_weight(model), ids_BW[:, 1:][is_learned_BW])
+        is_response_N = is_response_BW[:, 1:][is_learned_BW]
+        prompt_loss = -logprobs_N[~is_response_N].sum() / prompt_tokens
+        response_loss = -logprobs_N[is_response_N].sum() / response_tokens
         (response_loss + prompt_weight * prompt_loss).backward()
         totals += torch.stack([prompt_loss.detach(), response_loss.detach()])
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
 
 
-def _right_pad(rows: Sequence[tuple[list[int], list[int]]], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Token ids, and masks of prompt and response tokens, all (B, L)."""
-    longest = max(len(prompt) + len(response) for prompt, response in rows)
-    ids_BL = torch.full((len(rows), longest), pad_id)
-    prompt_BL = torch.zeros(len(rows), longest, dtype=torch.bool)
-    response_BL = torch.zeros(len(rows), longest, dtype=torch.bool)
+Row = tuple[list[int], list[int]]  # token ids of a prompt and of its response
+
+
+def _encoded_rows(tokenizer: PreTrainedTokenizerBase, batch: Sequence[Demonstration]) -> list[Row]:
+    """Tokenize the demonstrations, append the end-of-sequence token to each response, and sort by length."""
+    prompts = tokenizer([d.prompt for d in batch], add_special_tokens=False)["input_ids"]
+    responses = tokenizer([d.response for d in batch], add_special_tokens=False)["input_ids"]
+    rows = []
+    for prompt, response in zip(prompts, responses, strict=True):
+        rows.append((prompt, [*response, tokenizer.eos_token_id]))
+    return sorted(rows, key=_num_tokens)
+
+
+def _num_tokens(row: Row) -> int:
+    return len(row[0]) + len(row[1])
+
+
+def _right_pad(rows: Sequence[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return token ids and the masks of prompt and response tokens, all (B, W)."""
+    width = max(map(_num_tokens, rows))
+    ids_BW = torch.full((len(rows), width), pad_id)
+    is_prompt_BW = torch.zeros(len(rows), width, dtype=torch.bool)
+    is_response_BW = torch.zeros(len(rows), width, dtype=torch.bool)
     for i, (prompt, response) in enumerate(rows):
         end = len(prompt) + len(response)
-        ids_BL[i, :end] = torch.tensor(prompt + response)
-        prompt_BL[i, : len(prompt)] = True
-        response_BL[i, len(prompt) : end] = True
-    return ids_BL, prompt_BL, response_BL
+        ids_BW[i, :end] = torch.tensor(prompt + response)
+        is_prompt_BW[i, : len(prompt)] = True
+        is_response_BW[i, len(prompt) : end] = True
+    return ids_BW, is_prompt_BW, is_response_BW
 
 
 def dev_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> list[Pair]:
-    """Pairs of every domain and kind on problems that the warm start does not show."""
+    """Draw `count` pairs of every domain and kind from problems that the warm start does not train on."""
     pairs: list[Pair] = []
     for domain in Domain:
         source = [problem for problem in problems if problem.domain is domain]
@@ -162,19 +195,18 @@ def dev_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> lis
 def dev_accuracy(
     engine: SharedPrefixEngine, pairs: Sequence[Pair], demonstrator: Demonstrator, seed: int
 ) -> dict[str, float]:
-    """pass@1 by domain and kind, and the unparseable share, over `DEV_GROUP` rollouts a pair."""
+    """Return pass@1 by domain and kind, and the unparseable share, from `DEV_ROLLOUTS` rollouts per pair."""
     attention = engine.model.config._attn_implementation
-    rollouts = engine.generate([demonstrator.render(pair) for pair in pairs], DEV_GROUP, seed)
-    engine.model.set_attn_implementation(attention)  # sampling takes another
-    hits: dict[str, list[bool]] = {}
+    rollouts = engine.generate([demonstrator.render(pair) for pair in pairs], DEV_ROLLOUTS, seed)
+    engine.model.set_attn_implementation(attention)  # sampling has switched to another implementation
+    is_correct: dict[str, list[bool]] = {}
     unparseable = 0
     for pair, texts in zip(pairs, rollouts.texts_PG, strict=True):
         for text in texts:
             verdict = parse_response(text)
-            parsed = isinstance(verdict, Verdict)
-            unparseable += not parsed
-            hits.setdefault(f"{pair.problem.domain}_{pair.kind}", []).append(
-                isinstance(verdict, Verdict) and verdict.is_correct(pair.labels)
-            )
-    accuracy = {f"pass@1/{name}": sum(values) / len(values) for name, values in hits.items()}
-    return {**accuracy, "unparseable": unparseable / (len(pairs) * DEV_GROUP)}
+            is_parsed = isinstance(verdict, Verdict)
+            unparseable += not is_parsed
+            outcomes = is_correct.setdefault(f"{pair.problem.domain}_{pair.kind}", [])
+            outcomes.append(isinstance(verdict, Verdict) and verdict.is_correct(pair.labels))
+    accuracy = {f"pass@1/{name}": sum(outcomes) / len(outcomes) for name, outcomes in is_correct.items()}
+    return {**accuracy, "unparseable": unparseable / (len(pairs) * DEV_ROLLOUTS)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class CorpoError(Exception):
-    """Base of all errors whose message is meant for the user: it names what is wrong, where, and the remedy."""
+    """Base of all errors meant for the user. The message names what is wrong, where, and the remedy."""
 
 
 class ConfigError(CorpoError, ValueError):

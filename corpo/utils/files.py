@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside, flushed to disk, then renamed."""
+"""Files that are either complete or absent: written under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -13,91 +13,107 @@ from typing import Any
 
 from corpo.utils.errors import StorageError
 
+_FREE_SPACE = "free some space"
+_MAKE_WRITABLE = "make the folder writable, or choose others with outputs= and results="
+_REMEDIES = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EFBIG: "raise the limit on file sizes",
+    errno.EROFS: _MAKE_WRITABLE,
+    errno.EACCES: _MAKE_WRITABLE,
+    errno.EPERM: _MAKE_WRITABLE,
+}
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary neighbour of `path`, flush it, and rename it into place; where that fails, nothing is left of it.
+    """Write a file under a temporary name, flush it to disk, and rename it to `path`.
 
-    Raises StorageError where the disk is full or the folder cannot be written.
+    `write` receives the temporary path, which lies in the same folder. If anything fails, the temporary file
+    is deleted. Raises StorageError if the disk is full or the folder is not writable.
     """
-    beside = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.part")
     try:
         with storage(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write(beside)
-            with open(beside, "rb") as handle:
+            write(temporary)
+            with open(temporary, "rb") as handle:
                 os.fsync(handle.fileno())
-            os.replace(beside, path)
+            os.replace(temporary, path)
     except BaseException:
-        with suppress(OSError):  # where it cannot be deleted it is ignored, and overwritten the next time
-            beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a leftover temporary file is ignored, and overwritten by the next attempt
+            temporary.unlink(missing_ok=True)
         raise
-
-
-_NO_ROOM = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space",
-    errno.EFBIG: "raise the limit of a file's size",
-}
-_ADVICE = _NO_ROOM | dict.fromkeys(
-    (errno.EROFS, errno.EACCES, errno.EPERM),
-    "make the folder writable, or choose others with outputs= and results=",
-)
 
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turns what goes wrong with a disk into StorageError with one line. Libraries that wrap the system's error name its number in their text."""
+    """Translate errors of the disk inside the `with` block into a StorageError of one line."""
     try:
         yield
     except Exception as error:
-        number = (
-            error.errno
-            if isinstance(error, OSError)
-            else next((n for n in _ADVICE if f"os error {n})" in str(error)), None)
-        )
-        if number not in _ADVICE:
+        number = _error_number(error)
+        if number not in _REMEDIES:
             raise
         raise StorageError(
-            f"{path}: cannot be written ({os.strerror(number)}); {_ADVICE[number]}, then run the same command again to go on"
+            f"{path}: cannot be written ({os.strerror(number)}); {_REMEDIES[number]}, "
+            "then run the same command again to resume"
         ) from error
 
 
+def _error_number(error: Exception) -> int | None:
+    """Return the number of a system error, also if a library has wrapped it in an error of its own."""
+    if isinstance(error, OSError):
+        return error.errno
+    for number in _REMEDIES:
+        if f"os error {number})" in str(error):
+            return number
+    return None
+
+
 def write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    """Write a text file in UTF-8, atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file with sorted keys, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file. Raises ValueError if it is damaged."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
-    """One flushed line. A kill or a full disk leaves at most a last line without its newline, which `read_jsonl` drops. Raises StorageError."""
+    """Append one line and flush it. Raises StorageError.
+
+    A kill or a full disk leaves at most a last line without a newline, which `read_jsonl` ignores.
+    """
     with storage(path), open(path, "a", encoding="utf-8") as handle:
         handle.write(json.dumps(record) + "\n")
         handle.flush()
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read the complete lines of a JSONL file. A missing file has none."""
     if not path.exists():
         return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    return [json.loads(line) for line in whole.split("\n") if line]
+    complete, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in complete.split("\n") if line]
 
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write a JSONL file, atomically."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def hash_of(value: Any, length: int = 12) -> str:
-    """A short hash of anything JSON can write, whatever the order of its keys."""
+    """Return a short hash of a value that can be written as JSON, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:length]

@@ -1,4 +1,4 @@
-"""Markdown, as little of it as cards and reports need."""
+"""Markdown tables, for cards and reports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])
+    """Return a Markdown table, without a newline at its end."""
+    lines = [_row(header), "|" + " --- |" * len(header)]
+    for row in rows:
+        lines.append(_row([str(cell) for cell in row]))
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

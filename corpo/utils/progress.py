@@ -1,4 +1,4 @@
-"""One progress bar for every long stage: what is done, how fast, and when it ends."""
+"""A progress bar for every long stage: the share that is done, the time spent and the time left."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ Advance = Callable[..., None]
 
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
-    """Yield `advance(steps=1, note="")`. In a terminal a live bar; in a log a line at every tenth of the way. Only the first process speaks."""
+    """Show progress on stderr and yield `advance(steps=1, note="")`. Only rank 0 prints.
+
+    In a terminal it is a live bar. In a log file it is one line per tenth of the total. `done` is the number
+    of steps that a previous run has finished.
+    """
     if ranks.rank() > 0:
-        yield lambda steps=1, note="": None
+        yield _no_progress
         return
     console = Console(file=sys.stderr)
     if not console.is_terminal:
-        yield _lines(description, total, done)
+        yield _line_printer(description, total, done)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -52,24 +56,29 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
         yield advance
 
 
-def _lines(description: str, total: int, done: int) -> Advance:
-    started, at, printed = time.monotonic(), done, 10 * done // max(total, 1)
+def _no_progress(steps: int = 1, note: str = "") -> None:
+    pass
+
+
+def _line_printer(description: str, total: int, done: int) -> Advance:
+    """Return an `advance` that prints a line whenever another tenth of the total is finished."""
+    start_time = time.monotonic()
+    position, printed_tenths = done, 10 * done // max(total, 1)
 
     def advance(steps: int = 1, note: str = "") -> None:
-        nonlocal at, printed
-        at += steps
-        if at > done and 10 * at // total > printed:
-            printed = 10 * at // total
-            spent = time.monotonic() - started
-            left = spent / (at - done) * (total - at)
-            print(
-                f"{description}: {at}/{total} in {_clock(spent)}, left {_clock(left)} {note}".rstrip(),
-                file=sys.stderr,
-                flush=True,
-            )
+        nonlocal position, printed_tenths
+        position += steps
+        if position <= done or 10 * position // total <= printed_tenths:
+            return
+        printed_tenths = 10 * position // total
+        spent = time.monotonic() - start_time
+        left = spent / (position - done) * (total - position)
+        line = f"{description}: {position}/{total} in {_clock(spent)}, left {_clock(left)} {note}"
+        print(line.rstrip(), file=sys.stderr, flush=True)
 
     return advance
 
 
 def _clock(seconds: float) -> str:
+    """Format a duration as minutes:seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,4 +1,4 @@
-"""Being asked to stop: a run ends at its next step boundary, with a checkpoint there."""
+"""Stopping a run with Ctrl-C or SIGTERM: it ends after its current step, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(KeyboardInterrupt):
-    """A run ended because a signal asked it to; what it did is kept."""
+    """The end of a run because of a signal. The work of all finished steps is saved."""
 
     def __init__(self, number: int) -> None:
+        """Store the exit code that shells use: 130 for Ctrl-C, 143 for SIGTERM."""
         super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number  # 130 for Ctrl-C, 143 for SIGTERM, as shells have it
+        self.exit_code = 128 + number
 
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], int]]:
-    """Within it the first Ctrl-C or SIGTERM is noted, and the second interrupts. Yields what tells the noted signal's number, 0 for none.
+    """Record the first Ctrl-C or SIGTERM inside the `with` block; the second one interrupts at once.
 
-    Signals reach Python's main thread only: in another one nothing is noted.
+    Yields a function that returns the number of the recorded signal, or 0. Python delivers signals to its
+    main thread only: in another thread nothing is recorded.
     """
-    asked = 0
+    received = 0
 
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    def record(number: int, frame: FrameType | None) -> None:
+        nonlocal received
+        if received:
             raise KeyboardInterrupt
-        asked = number
-        log.warning(
-            "%s: stopping after this step, with a checkpoint; again to stop at once",
-            signal.Signals(number).name,
-        )
+        received = number
+        name = signal.Signals(number).name
+        log.warning("%s: stopping after this step, with a checkpoint; send it again to stop at once", name)
 
-    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.signal(number, note) for number in numbers}
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main_thread else ()
+    previous_handlers = {number: signal.signal(number, record) for number in numbers}
     try:
-        yield lambda: asked
+        yield lambda: received
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)

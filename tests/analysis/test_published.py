@@ -16,10 +16,10 @@ from corpo.analysis.published import (
     problems_needed,
     published_rows,
     reanalysis,
-    section,
     seeds_needed,
 )
-from corpo.report.tables import PUBLISHED
+from corpo.analysis.splits import PUBLISHED
+from corpo.report.published_section import section
 
 
 def test_the_smallest_sizes_and_their_counts() -> None:

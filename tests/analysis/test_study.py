@@ -1,4 +1,4 @@
-"""A study's records: what is written is read again, of studies from before lengths were kept too."""
+"""The records of a study are read as they were written, and damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -6,48 +6,71 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from corpo.analysis.study import Run, Study, read_study, write_study
+from corpo.analysis.study import METRICS, REWARDS, ROLLOUTS, Run, Study, read_records, read_study, write_study
 from corpo.report.explorer import examples
 from corpo.task import Candidate, Domain, Pair, Problem
-from corpo.utils.files import append_jsonl
+from corpo.utils.errors import DataError
+
+_ROLLOUT = {
+    "split": "s",
+    "prompt_id": "00000",
+    "pair_id": "p",
+    "problem_id": "q",
+    "kind": "both_wrong",
+    "correct": True,
+    "reward": 1.0,
+}
 
 
-def test_rewards_and_lengths_come_back(tmp_path: Path) -> None:
+def test_records_come_back(tmp_path: Path) -> None:
     rewards = {
         1: np.array([[-1.0, 0.2, 1.0], [0.4, -0.6, -0.2]]),
         2: np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, 0.6]]),
     }
     lengths = {1: np.array([[4, 5, 6], [7, 8, 9]]), 2: np.array([[1, 2, 3], [3, 2, 1]])}
-    told = {
-        "split": "s",
-        "prompt_id": "00000",
-        "pair_id": "p",
-        "problem_id": "q",
-        "kind": "both_wrong",
-        "correct": True,
-        "reward": 1.0,
-    }
-    rollouts = pd.DataFrame([told])
+    rollouts = pd.DataFrame([_ROLLOUT])
     run = Run("opo", 0, pd.DataFrame({"step": [1, 2]}), rewards, rollouts, lengths)
     shortcuts = pd.DataFrame(
         {"split": ["code_both_wrong"], "prompts": [2], "problems": [1], "length": [0.0], "words": [0.5]}
     )
-    (tmp_path / "metrics").mkdir()
-    for step in rewards:
-        append_jsonl(tmp_path / "metrics/opo-seed0.jsonl", {"step": step})
-    write_study(Study({0: rollouts}, [run], 0.0, [1], shortcuts), [], "typed", tmp_path)
-    study, _ = read_study(tmp_path)
+    warnings = [{"run": "opo-seed0", "step": 2, "name": "kl", "text": "grows"}]
+    write_study(Study({0: rollouts}, [run], 0.0, [1], shortcuts), [{"a": "é"}], warnings, "typed", tmp_path)
+    records = read_records(tmp_path)
+    assert (records.examples, records.warnings, records.command) == ([{"a": "é"}], warnings, "typed")
+    study = records.study
     [again] = study.runs
+    pd.testing.assert_frame_equal(again.metrics, run.metrics)
+    pd.testing.assert_frame_equal(again.rollouts, rollouts)
     pd.testing.assert_frame_equal(study.shortcuts, shortcuts)
     for step in rewards:
         assert np.array_equal(again.rewards[step], rewards[step])
         assert np.array_equal(again.lengths[step], lengths[step])
-    path = tmp_path / "records/opo-seed0-rewards.parquet"
-    pd.read_parquet(path).drop(columns="tokens").to_parquet(path)
-    [before] = read_study(tmp_path)[0].runs
-    assert np.array_equal(before.rewards[2], rewards[2])
-    assert np.isnan(before.lengths[2]).all()
+
+
+def test_metrics_of_one_run_only_are_null_in_the_others(tmp_path: Path) -> None:
+    rollouts = pd.DataFrame([_ROLLOUT])
+    steps, lengths = {1: np.array([[1.0, -1.0]])}, {1: np.array([[np.nan, np.nan]])}
+    first = Run("grpo", 0, pd.DataFrame({"step": [1, 2], "kl": [None, 0.5]}), steps, rollouts, lengths)
+    second = Run("corpo", 0, pd.DataFrame({"step": [1]}), steps, rollouts, lengths)
+    write_study(Study({0: rollouts}, [first, second], 0.0, [1], pd.DataFrame()), [], [], "", tmp_path)
+    study, _ = read_study(tmp_path)
+    assert study.curve("grpo", "kl").to_dict() == {0: {2: 0.5}}
+    assert study.curve("corpo", "kl").empty
+    assert np.isnan(study.runs[0].lengths[1]).all()
+
+
+@pytest.mark.parametrize("file", [ROLLOUTS, REWARDS, METRICS])
+def test_records_without_a_run_are_refused(tmp_path: Path, file: str) -> None:
+    rollouts = pd.DataFrame([_ROLLOUT])
+    steps = {1: np.array([[1.0, -1.0]])}
+    run = Run("grpo", 0, pd.DataFrame({"step": [1]}), steps, rollouts, steps)
+    write_study(Study({0: rollouts}, [run], 0.0, [1], pd.DataFrame()), [], [], "", tmp_path)
+    table = pd.read_parquet(tmp_path / file)
+    table[table["policy"] != "grpo"].to_parquet(tmp_path / file)
+    with pytest.raises(DataError, match="no rows of grpo, seed 0"):
+        read_study(tmp_path)
 
 
 def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) -> None:
@@ -81,10 +104,7 @@ def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) ->
         )
     ]
     study = Study({0: rollouts}, runs, 0.0, [1], pd.DataFrame({"split": ["s"]}))
-    for run in runs:
-        (tmp_path / "metrics").mkdir(exist_ok=True)
-        append_jsonl(tmp_path / f"metrics/{run.name}.jsonl", {"step": 1})
-    write_study(study, [], "typed", tmp_path)
+    write_study(study, [], [], "typed", tmp_path)
     again, _ = read_study(tmp_path)
     assert [again.options(name) for name in again.baselines] == [run.options for run in runs]
     pair = Pair(

@@ -1,19 +1,19 @@
-"""The dry run's figures against what really happens."""
+"""The budget of the dry run, compared with what really happens."""
 
 from __future__ import annotations
 
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from corpo.cli.hydra_app import compose, validated
-from corpo.config import BudgetConfig, Config, LoraConfig, ModelConfig, RolloutConfig, TrainConfig
-from corpo.pipeline.models import model_architecture
+from corpo.cli.compose import load_config
+from corpo.config import BudgetConfig, Config, LoraConfig, RolloutConfig, TrainConfig
+from corpo.pipeline import budget
+from corpo.pipeline.models import model_architecture, model_path
 from corpo.pipeline.plan import budget_text
 from corpo.policy.load import load_policy
 from corpo.policy.lora import add_lora
-from corpo.train import budget
 
-SMALL_SPLIT = LlamaConfig(
+SMALL_LLAMA = LlamaConfig(
     vocab_size=64,
     hidden_size=32,
     intermediate_size=48,
@@ -23,50 +23,51 @@ SMALL_SPLIT = LlamaConfig(
 )
 
 
-def test_the_8b_preset_has_its_published_size() -> None:
-    config = validated(compose(["experiment=paper", "dry_run=true"]))
+def test_8b_preset_has_the_published_size_and_needs_checkpointing() -> None:
+    config = load_config(["experiment=paper", "dry_run=true"])
     model = model_architecture(config)
     assert model is not None
-    found = budget.step_budget(config, model)
-    assert found.parameters == 8_190_735_360, "as the model card's 8.2B"
-    assert found.memory < config.budget.memory_gib * 2**30
-    assert "fits into" in budget_text(config, found)
+    step = budget.step_budget(config, model)
+    assert step.parameters == 8_190_735_360, "the model card says 8.2B"
+    assert step.memory < config.budget.memory_gib * 2**30
+    assert "fits into" in budget_text(config, step)
     config.train.gradient_checkpointing = False
-    assert "DOES NOT FIT" in budget_text(config, budget.step_budget(config, model)), (
-        "long rows need recomputation"
-    )
+    assert "DOES NOT FIT" in budget_text(config, budget.step_budget(config, model))
 
 
 def test_kept_activations_are_those_of_a_real_forward_pass() -> None:
-    fixed, a_layer = budget._kept_per_token(SMALL_SPLIT, 2)
-    assert budget._SAMPLE * (fixed + 3 * a_layer) == pytest.approx(
-        budget._kept(SMALL_SPLIT, 3, "cpu"), rel=0.01
-    )
-    assert a_layer > 10 * SMALL_SPLIT.hidden_size
+    outside_layers, per_layer = budget._kept_per_token(SMALL_LLAMA, 2)
+    predicted = budget._SAMPLE_TOKENS * (outside_layers + 3 * per_layer)
+    assert predicted == pytest.approx(budget._kept_bytes(SMALL_LLAMA, 3, "cpu"), rel=0.01)
+    assert per_layer > 10 * SMALL_LLAMA.hidden_size
 
 
 def test_adapters_are_counted_as_peft_makes_them() -> None:
-    model = LlamaForCausalLM(SMALL_SPLIT)
+    model = LlamaForCausalLM(SMALL_LLAMA)
     expected = budget._adapter_parameters(model, 4)
     add_lora(model, LoraConfig(rank=4))
-    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == expected
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert sum(parameter.numel() for parameter in trainable) == expected
 
 
 def test_devices_share_what_is_sharded_and_only_that() -> None:
-    plans = [
-        Config(rollout=RolloutConfig(max_rows=64), train=TrainConfig(), budget=BudgetConfig(devices=devices))
-        for devices in (1, 4)
-    ]
-    one, four = (budget.step_budget(plan, SMALL_SPLIT) for plan in plans)
+    def step(devices: int) -> budget.Budget:
+        config = Config(
+            rollout=RolloutConfig(max_rows=64), train=TrainConfig(), budget=BudgetConfig(devices=devices)
+        )
+        return budget.step_budget(config, SMALL_LLAMA)
+
+    single, four = step(1), step(4)
     for part in ("weights", "gradients", "optimiser: master weights and two moments, float32"):
-        assert four.parts[part] == one.parts[part] / 4
-    assert four.parts["whole weights to sample from"] == one.parts["weights"]
-    assert four.step_seconds == one.step_seconds / 4
+        assert four.parts[part] == single.parts[part] / 4
+    assert four.parts["whole weights to sample from"] == single.parts["weights"]
+    assert four.step_seconds == single.step_seconds / 4
 
 
-def test_a_model_out_of_reach_has_no_budget_and_a_known_one_its_own() -> None:
+def test_a_known_architecture_has_its_parameters_and_an_unknown_model_none() -> None:
     assert budget.architecture("no/such-model", {}) is None
-    model, _ = load_policy(ModelConfig(), "data/nano_base")
-    config = budget.architecture("data/nano_base", {})
-    assert config is not None
-    assert budget.parameter_count(config) == model.num_parameters()
+    path = model_path(Config())
+    model, _ = load_policy(Config().model, path)
+    architecture = budget.architecture(path, {})
+    assert architecture is not None
+    assert budget.parameter_count(architecture) == model.num_parameters()

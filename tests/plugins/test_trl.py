@@ -1,4 +1,4 @@
-"""CorpoTrainer inside TRL's own training: a real step each, on the shipped policy."""
+"""Tests of CorpoTrainer in real training steps of TRL, on the shipped policy."""
 
 from __future__ import annotations
 
@@ -23,27 +23,31 @@ REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
 def _trained(
     tmp_path: Path, kind: type[Any], rewards: torch.Tensor = REWARDS, **options: Any
 ) -> tuple[torch.Tensor, Any]:
-    """One step on two prompts; the advantages that it learned from, and the trainer. TRL's own options are those that its config knows."""
+    """Train one step on two prompts. Return the advantages that were learned from, and the trainer.
+
+    Options that TRL's config knows are passed to it, others to the trainer.
+    """
     from datasets import Dataset
 
     model, tokenizer = load_policy(ModelConfig(), BASE)
     learned: list[torch.Tensor] = []
-    known = trl.RLOOConfig if kind is trl.RLOOTrainer else trl.GRPOConfig
-    chosen = {name: options.pop(name) for name in list(options) if name in known.__dataclass_fields__}
-    if known is trl.GRPOConfig:
-        chosen = {"scale_rewards": "none"} | chosen
+    config_type = trl.RLOOConfig if kind is trl.RLOOTrainer else trl.GRPOConfig
+    config_options: dict[str, Any] = {} if config_type is trl.RLOOConfig else {"scale_rewards": "none"}
+    for name in list(options):
+        if name in config_type.__dataclass_fields__:
+            config_options[name] = options.pop(name)
 
-    class Watched(kind):  # type: ignore[misc]
+    class RecordingTrainer(kind):  # type: ignore[misc]
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             output = super()._generate_and_score_completions(inputs)
             learned.append(output["advantages"].clone())
             self.lengths = output["completion_mask"].sum(1)
             return output
 
-    trainer = Watched(
+    trainer = RecordingTrainer(
         model=model,
         reward_funcs=lambda completions, **_: rewards.flatten().tolist(),
-        args=known(
+        args=config_type(
             output_dir=str(tmp_path),
             per_device_train_batch_size=rewards.numel(),
             num_generations=rewards.shape[1],
@@ -56,7 +60,7 @@ def _trained(
             shuffle_dataset=False,
             disable_tqdm=True,
             logging_steps=1,
-            **chosen,
+            **config_options,
         ),
         train_dataset=Dataset.from_dict({"prompt": ["one", "two"]}),
         processing_class=tokenizer,
@@ -66,7 +70,7 @@ def _trained(
     return learned[0].view(rewards.shape), trainer
 
 
-def test_it_learns_from_our_advantages_and_never_rewards_a_failure(tmp_path: Path) -> None:
+def test_trainer_uses_corpo_advantages_and_never_rewards_a_failure(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     plain, _ = _trained(tmp_path, trl.GRPOTrainer)
@@ -80,7 +84,7 @@ def test_it_learns_from_our_advantages_and_never_rewards_a_failure(tmp_path: Pat
     assert logged["signal/clip_active_fraction"] == 0.5
 
 
-def test_grpo_through_us_is_trls_own(tmp_path: Path) -> None:
+def test_grpo_equals_that_of_trl(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     plain, _ = _trained(tmp_path, trl.GRPOTrainer)
@@ -93,7 +97,7 @@ def test_grpo_through_us_is_trls_own(tmp_path: Path) -> None:
     torch.testing.assert_close(ours, plain)
 
 
-def test_leave_one_out_through_us_is_trls_own(tmp_path: Path) -> None:
+def test_rloo_equals_that_of_trl(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     plain, _ = _trained(tmp_path, trl.RLOOTrainer, beta=0.0)
@@ -101,7 +105,7 @@ def test_leave_one_out_through_us_is_trls_own(tmp_path: Path) -> None:
     torch.testing.assert_close(ours, plain)
 
 
-def test_a_baseline_that_needs_lengths_gets_them(tmp_path: Path) -> None:
+def test_baseline_that_needs_lengths_receives_them(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     ours, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="opo")
@@ -110,19 +114,19 @@ def test_a_baseline_that_needs_lengths_gets_them(tmp_path: Path) -> None:
     torch.testing.assert_close(ours, REWARDS - mean_P1)
 
 
-def test_a_completion_without_a_reward_learns_nothing(tmp_path: Path) -> None:
+def test_completion_without_a_reward_gets_advantage_zero(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
-    some = REWARDS.clone()
-    some[1, 0] = torch.nan
-    plain, _ = _trained(tmp_path, trl.GRPOTrainer, some)
-    ours, _ = _trained(tmp_path, CorpoTrainer, some, threshold=0.0, baseline="grpo")
+    rewards_PG = REWARDS.clone()
+    rewards_PG[1, 0] = torch.nan
+    plain, _ = _trained(tmp_path, trl.GRPOTrainer, rewards_PG)
+    ours, _ = _trained(tmp_path, CorpoTrainer, rewards_PG, threshold=0.0, baseline="grpo")
     torch.testing.assert_close(ours, plain)
     assert ours[1, 0] == 0
 
 
-def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
-    """TRL's numbers: its deviation is over scored rewards, its leave-one-out over scored others."""
+def test_group_that_lacks_rewards_is_treated_as_a_smaller_group() -> None:
+    """Check that means and standard deviations are over the scored rewards, as in TRL."""
     from corpo.plugins.trl import advantages_or_zero
 
     nan = float("nan")
@@ -130,7 +134,10 @@ def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
         torch.tensor([[1.0, -1.0, nan, nan], [1.0, 0.0, -1.0, 1.0], [nan, 1.0, nan, nan]]),
         torch.tensor([[1, 9, 5, 5]]).expand(3, 4),
     )
-    found = lambda baseline, **options: advantages_or_zero(rewards_PG, lengths_PG, baseline, 0.0, options)
+
+    def advantages_of(baseline: str, **options: Any) -> torch.Tensor:
+        return advantages_or_zero(rewards_PG, lengths_PG, baseline, 0.0, options)
+
     half = 0.5**0.5
     expected = {
         "grpo": [1.0, -1],
@@ -140,14 +147,14 @@ def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
         "corpo": [1.0, -1],
     }
     for baseline, first in expected.items():
-        torch.testing.assert_close(found(baseline)[0], torch.tensor([*first, 0, 0]))
+        torch.testing.assert_close(advantages_of(baseline)[0], torch.tensor([*first, 0, 0]))
         whole = advantages(rewards_PG[1:2], baseline, threshold=0.0, lengths_PG=lengths_PG[1:2])
-        torch.testing.assert_close(found(baseline)[1:2], whole)
-    torch.testing.assert_close(found("grpo", std=True, eps=0.0)[0], torch.tensor([half, -half, 0, 0]))
-    assert found("grpo")[2].tolist() == [0] * 4, "one alone cannot be compared"
-    assert found("static")[2].tolist() == [0, 1, 0, 0], "but with the threshold it can"
+        torch.testing.assert_close(advantages_of(baseline)[1:2], whole)
+    torch.testing.assert_close(advantages_of("grpo", std=True, eps=0.0)[0], torch.tensor([half, -half, 0, 0]))
+    assert advantages_of("grpo")[2].tolist() == [0] * 4, "a single rollout has no group"
+    assert advantages_of("static")[2].tolist() == [0, 1, 0, 0], "the threshold needs no group"
     with pytest.raises(ValueError, match="no option"):
-        found("grpo", nonsense=1)
+        advantages_of("grpo", nonsense=1)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,7 @@ def test_a_group_that_lacks_rewards_is_that_of_those_it_has() -> None:
         ({"threshold": 0.0, "baseline": "reinforce"}, "'reinforce' is unknown"),
     ],
 )
-def test_settings_that_would_undo_it_are_refused(
+def test_settings_that_would_change_the_advantages_are_refused(
     tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     from corpo.plugins.trl import CorpoTrainer

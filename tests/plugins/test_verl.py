@@ -1,4 +1,4 @@
-"""Our estimators through verl's own registry and `compute_advantage`. In an environment of its own: docs/verl.md."""
+"""Tests of the advantage estimators and the reward in verl's own code. verl needs its own environment."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
 
 
 def _batch(rewards: torch.Tensor, uids: list[str], tokens: int = 5):  # type: ignore[no-untyped-def]
-    """A batch as verl's trainer makes it: the reward on the last token of each response."""
+    """Return a batch as verl's trainer makes it: the reward is on the last token of each response."""
     from verl import DataProto
 
     flat = rewards.flatten()
-    lengths = [1 + at % tokens for at in range(len(flat))]
-    mask = torch.tensor([[at < length for at in range(tokens)] for length in lengths]).long()
+    lengths = 1 + torch.arange(len(flat)) % tokens
+    mask = (torch.arange(tokens) < lengths[:, None]).long()
     token_rewards = torch.zeros(len(flat), tokens)
-    token_rewards[torch.arange(len(flat)), torch.tensor(lengths) - 1] = flat
+    token_rewards[torch.arange(len(flat)), lengths - 1] = flat
     return DataProto.from_dict(
         {"token_level_rewards": token_rewards, "response_mask": mask}, {"uid": np.array(uids, dtype=object)}
     )
 
 
 @pytest.mark.parametrize("baseline", ["corpo", "static"])
-def test_verl_finds_it_and_gets_our_advantages(baseline: str) -> None:
+def test_verl_finds_the_estimator_and_gets_corpo_advantages(baseline: str) -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
     order = [0, 4, 1, 5, 2, 6, 3, 7]  # verl balances batches: a group's rows do not stay together
     flat = REWARDS.flatten()[order]
-    data = _batch(flat, ["ab"[at // 4] for at in order])
+    data = _batch(flat, ["ab"[row // 4] for row in order])
     done = compute_advantage(data, adv_estimator=baseline)
     expected = advantages(REWARDS, baseline, threshold=0.0).flatten()[order]
     torch.testing.assert_close(done.batch["advantages"], expected[:, None] * data.batch["response_mask"])
     torch.testing.assert_close(done.batch["returns"], done.batch["advantages"])
 
 
-def test_grpo_of_verl_is_ours_and_rewards_a_failure() -> None:
+def test_grpo_of_verl_equals_ours_and_rewards_a_failure() -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
     for std in (False, True):
@@ -55,7 +55,7 @@ def test_grpo_of_verl_is_ours_and_rewards_a_failure() -> None:
 
 
 @pytest.mark.parametrize("baseline", ["rloo", "opo", "reinforce_plus_plus_baseline"])
-def test_what_stays_verls_is_ours(baseline: str) -> None:
+def test_estimators_that_verl_has_equal_ours(baseline: str) -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
     data = _batch(REWARDS, list("aaaabbbb"))
@@ -64,16 +64,16 @@ def test_what_stays_verls_is_ours(baseline: str) -> None:
     torch.testing.assert_close(done.batch["advantages"][:, 0], ours.flatten(), check_dtype=False)
 
 
-def test_groups_of_any_size() -> None:
+def test_groups_may_differ_in_size() -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
     done = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="corpo")
     torch.testing.assert_close(done.batch["advantages"][:, 0], torch.tensor([-0.25, -0.5, 0.25]))
     done = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="quantile")
-    assert done.batch["advantages"][1, 0] == 0, "a lone rollout has no quantile"
+    assert done.batch["advantages"][1, 0] == 0, "a single rollout has no quantile"
 
 
-def test_the_reward_is_a_margin() -> None:
+def test_reward_is_a_margin_over_the_threshold() -> None:
     from corpo.plugins.verl import compute_score
 
     truth = {"a": True, "b": False}
@@ -83,7 +83,7 @@ def test_the_reward_is_a_margin() -> None:
     assert compute_score("train", "A is right", truth) == {"score": -1.0, "correct": 0.0, "parseable": 0.0}
 
 
-def test_the_exported_rows_are_read_by_verls_dataset(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_verl_reads_the_exported_rows(tmp_path) -> None:  # type: ignore[no-untyped-def]
     from datasets import Dataset
     from omegaconf import OmegaConf
     from transformers import AutoTokenizer
@@ -108,7 +108,7 @@ def test_the_exported_rows_are_read_by_verls_dataset(tmp_path) -> None:  # type:
     assert "Return x." in row["raw_prompt"][0]["content"]
 
 
-def test_the_recipe_composes_and_its_reward_is_found(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_paper_script_composes_and_verl_finds_its_reward(tmp_path) -> None:  # type: ignore[no-untyped-def]
     import os
     import subprocess
     import sys

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from corpo.analysis.study import read_study
 from corpo.config import TrackConfig
 from corpo.report.track_study import CHARTS
 from corpo.report.trackers import Trackers
@@ -128,10 +129,8 @@ def test_a_finished_study_is_mirrored_afterwards(where: list[str], results: Path
     folders = {path.name.rpartition("-")[0]: path for path in folder.iterdir()}  # less the key
     assert set(folders) == {"grpo-seed0", "static-seed0", "corpo-seed0", "study"}
     for baseline in ("grpo", "static", "corpo"):
-        records = [
-            json.loads(line)
-            for line in (results / f"metrics/{baseline}-seed0.jsonl").read_text().splitlines()
-        ]
+        [trained] = read_study(results)[0].of(baseline)
+        records = trained.metrics.to_dict("records")
         assert _scalars(folders[f"{baseline}-seed0"], "reward_mean") == [
             (r["step"], pytest.approx(r["reward_mean"])) for r in records
         ]

@@ -1,4 +1,4 @@
-"""Two processes (gloo, FSDP2) do what one does; adapters and recomputed activations change what they should and nothing else."""
+"""Tests of training in two processes (gloo, FSDP2), of adapters and of recomputed activations."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from corpo.policy.lora import merged
 from corpo.policy.packing import group_logprobs
 from corpo.task import Fault, OrdinalReward, Pair
 from corpo.task.grade import Graded
-from corpo.train import reinforce
+from corpo.train import rl
 from corpo.train.distributed import init_distributed
 from corpo.utils import ranks
-from corpo.utils.files import read_jsonl
 from tests.command import ROOT
-from tests.train.test_rl import _learner, _pairs
+from tests.train.tiny import example_pairs, metrics_without_seconds, tiny_trainer
 
 SETTINGS = {
     "paper": {},
@@ -36,111 +35,116 @@ SETTINGS = {
 }
 
 
-def length_judge(texts_PG: list[list[str]], pairs: list[Pair], reward: OrdinalReward) -> Graded:
-    """An untrained policy never gives a verdict: so that rewards differ, these go by length."""
-    return Graded(
-        [[Fault.no_think] * len(texts) for texts in texts_PG],
-        torch.tensor([[len(text) % 5 / 2 - 1 for text in texts] for texts in texts_PG]),
-    )
+def grade_by_length(texts_PG: list[list[str]], pairs: list[Pair], reward: OrdinalReward) -> Graded:
+    """Reward a response by its length, because the responses of an untrained policy have no verdict."""
+    faults, rewards = [], []
+    for texts in texts_PG:
+        faults.append([Fault.no_think] * len(texts))
+        rewards.append([len(text) % 5 / 2 - 1 for text in texts])
+    return Graded(faults, torch.tensor(rewards))
 
 
-def work(folder: str) -> None:
-    """What each process of the test below does."""
+def train_on_one_rank(folder: str) -> None:
+    """Train with each of the settings, as one rank; each run is interrupted once and resumed."""
     torch.set_num_threads(1)
     init_distributed()
-    reinforce.grade = length_judge  # type: ignore[assignment]
+    rl.grade = grade_by_length  # type: ignore[assignment]
     for name, setting in SETTINGS.items():
         out = Path(folder) / name
         out.mkdir(exist_ok=True)
-        for steps in (2, 4):  # the second time it goes on from its checkpoint
-            learner = _learner(torch.float32, "corpo", prompts_per_step=8, steps=steps, **setting)
-            learner.train(_pairs(8), _pairs(2), out)
-        learner.save(out / "policy")
+        for steps in (2, 4):  # the second run resumes from the checkpoint of the first
+            trainer = tiny_trainer(torch.float32, "corpo", prompts_per_step=8, steps=steps, **setting)
+            trainer.train(example_pairs(8), example_pairs(2), out)
+        trainer.save(out / "policy")
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    folders = []
-    for size in (1, 2):
-        folder = tmp_path_factory.mktemp(f"of{size}")
-        folders.append(folder)
-        command = [
-            sys.executable,
-            "-c",
-            f"from tests.train.test_distributed import work; work({str(folder)!r})",
-        ]
-        processes = []
-        for rank in range(size):
-            where = {
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": str(size),
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": port,
-            }
-            processes.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **where}))
-        assert [process.wait(timeout=600) for process in processes] == [0] * size
-    return folders[0], folders[1]
+    """Return the outputs of training in one process and in two."""
+    alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
+    _train(alone, world_size=1)
+    _train(together, world_size=2)
+    return alone, together
+
+
+def _train(folder: Path, world_size: int) -> None:
+    port = _free_port()
+    code = f"from tests.train.test_distributed import train_on_one_rank; train_on_one_rank({str(folder)!r})"
+    processes = []
+    for rank in range(world_size):
+        variables = {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(world_size),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+        }
+        command = [sys.executable, "-c", code]
+        processes.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}))
+    assert [process.wait(timeout=600) for process in processes] == [0] * world_size
+
+
+def _free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_two_processes_learn_what_one_does(folders: tuple[Path, Path], setting: str) -> None:
-    one, two = (folder / setting for folder in folders)
-    assert (one / "groups.jsonl").read_text() == (two / "groups.jsonl").read_text(), (
-        "the same rollouts, in the same order"
-    )
-    for alone, together in zip(
-        read_jsonl(one / "metrics.jsonl"), read_jsonl(two / "metrics.jsonl"), strict=True
-    ):
-        assert alone.keys() == together.keys()
-        for key, value in alone.items():
-            if not key.endswith("seconds"):
-                assert together[key] == (
-                    None if value is None else pytest.approx(value, rel=1e-3, abs=1e-5)
-                ), key
-    weights = [load_file(folder / "policy/model.safetensors") for folder in (one, two)]
-    assert weights[0].keys() == weights[1].keys()
-    for name, value in weights[0].items():
-        torch.testing.assert_close(weights[1][name], value, atol=1e-4, rtol=0)
-    assert (two / "rank-1-of-2").is_dir(), "each process keeps its own part of the optimiser"
+def test_two_processes_learn_what_one_process_learns(folders: tuple[Path, Path], setting: str) -> None:
+    alone, together = (folder / setting for folder in folders)
+    # The rollouts are the same, in the same order.
+    assert (alone / "groups.jsonl").read_text() == (together / "groups.jsonl").read_text()
+    records = zip(metrics_without_seconds(alone), metrics_without_seconds(together), strict=True)
+    for expected, metrics in records:
+        assert metrics.keys() == expected.keys()
+        for name, value in expected.items():
+            assert metrics[name] == (None if value is None else pytest.approx(value, rel=1e-3, abs=1e-5)), (
+                name
+            )
+    weights = load_file(alone / "policy/model.safetensors")
+    weights_of_two = load_file(together / "policy/model.safetensors")
+    assert weights_of_two.keys() == weights.keys()
+    for name, value in weights.items():
+        torch.testing.assert_close(weights_of_two[name], value, atol=1e-4, rtol=0)
+    assert (together / "rank-1-of-2").is_dir(), "each process saves its own part of the optimiser"
 
 
-def test_recomputed_activations_change_nothing() -> None:
+def test_recomputed_activations_give_the_same_update() -> None:
     weights: list[dict[str, Tensor]] = []
     for recompute in (False, True):
-        learner = _learner(gradient_checkpointing=recompute)
-        rollouts = learner.engine.generate([learner.render(pair) for pair in _pairs(2)], 4, seed=0)
-        learner.update(rollouts, torch.randn(4, 4, generator=torch.Generator().manual_seed(1)), lr=1e-3)
-        weights.append(learner.model.state_dict())
+        trainer = tiny_trainer(gradient_checkpointing=recompute)
+        rollouts = trainer.engine.generate([trainer.render(pair) for pair in example_pairs(2)], 4, seed=0)
+        trainer.update(rollouts, torch.randn(4, 4, generator=torch.Generator().manual_seed(1)), lr=1e-3)
+        weights.append(trainer.model.state_dict())
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, atol=1e-6, rtol=0)
 
 
-def test_adapters_learn_alone_and_merge_into_an_ordinary_policy() -> None:
-    learner = _learner(lora=LoraConfig(rank=4), lr=1e-2)
-    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
-    rollouts = learner.engine.generate([learner.render(pair) for pair in _pairs(2)], 4, seed=0)
-    learner.update(rollouts, torch.randn(4, 4, generator=torch.Generator().manual_seed(1)), lr=1e-2)
+def test_only_adapters_learn_and_merge_into_an_ordinary_policy() -> None:
+    trainer = tiny_trainer(lora=LoraConfig(rank=4), lr=1e-2)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    rollouts = trainer.engine.generate([trainer.render(pair) for pair in example_pairs(2)], 4, seed=0)
+    trainer.update(rollouts, torch.randn(4, 4, generator=torch.Generator().manual_seed(1)), lr=1e-2)
     changed = {
-        name for name, value in learner.model.state_dict().items() if not torch.equal(value, before[name])
+        name for name, value in trainer.model.state_dict().items() if not torch.equal(value, before[name])
     }
     assert changed
     assert all("lora_" in name for name in changed)
     with torch.no_grad():
-        own, _ = learner.logprobs(learner.compute, rollouts)
-        plain = merged(learner.model)
+        with_adapters_PGT, _ = trainer.logprobs(trainer.compute, rollouts)
+        plain = merged(trainer.model)
         assert not any("lora" in name for name, _ in plain.named_parameters())
-        alone, _ = group_logprobs(plain, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT)
-    torch.testing.assert_close(own, alone, atol=1e-4, rtol=0)
+        merged_PGT, _ = group_logprobs(
+            plain, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT
+        )
+    torch.testing.assert_close(with_adapters_PGT, merged_PGT, atol=1e-4, rtol=0)
 
 
-def test_shares_cover_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shard_ranges_of_all_ranks_cover_each_index_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    seen: list[int] = []
+    indices: list[int] = []
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))
-        seen += ranks.shard_range(10)
-    assert seen == list(range(10))
+        indices += ranks.shard_range(10)
+    assert indices == list(range(10))

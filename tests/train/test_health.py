@@ -1,10 +1,11 @@
-"""Numbers that are none stop a step before it changes anything; a collapse is named once."""
+"""Tests of health checks: NaN and infinity stop a step in time; a collapse is reported once."""
 
 from __future__ import annotations
 
 import logging
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,18 @@ import torch
 
 from corpo.cli.hydra_app import app
 from corpo.train.checkpoint import load_latest
-from corpo.train.health import EARLY, collapsed, require_finite
+from corpo.train.health import REFERENCE_STEPS, health_warnings, require_finite
 from corpo.train.loss import policy_loss
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.errors import NonFiniteError
 from corpo.utils.files import read_jsonl
-from tests.train.test_rl import _learner, _pairs, _weights
+from tests.train.tiny import example_pairs, tiny_trainer, weights_of
 
 NAN, INF = math.nan, math.inf
 
 
-def test_the_first_bad_number_is_named() -> None:
+def test_error_names_the_first_bad_value() -> None:
     values = torch.zeros(2, 3, 4)
     values[1, 2, 3], values[1, 2, 1] = NAN, -INF
     with pytest.raises(
@@ -36,85 +37,101 @@ def test_the_first_bad_number_is_named() -> None:
         require_finite("the loss", torch.tensor(NAN))
 
 
-def _spoil(learner: PolicyGradientTrainer, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From step 3 on one number is none."""
-    steps, step = [0], learner.step
+def _spoil(trainer: PolicyGradientTrainer, quantity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make one quantity NaN or infinite at step 3."""
+    is_step_3 = _watch_step_3(trainer, monkeypatch)
+    if quantity == "reward":
+        trainer.reward = _SpoiltReward(trainer.reward, is_step_3)  # type: ignore[assignment]
+    elif quantity == "engine's log-prob":
+        generate = trainer.engine.generate
 
-    def counted(pairs: Any, number: int) -> Any:
-        steps[0] = number
-        return step(pairs, number)
-
-    monkeypatch.setattr(learner, "step", counted)
-    generate, compute = learner.engine.generate, learner.compute
-    if what == "reward":
-        reward = learner.reward
-        spoilt = lambda response, labels: NAN if steps[0] == 3 else reward(response, labels)
-        spoilt.threshold = reward.threshold  # type: ignore[attr-defined]
-        learner.reward = spoilt  # type: ignore[assignment]
-    if what == "engine's log-prob":
-
-        def sampled(*args: Any, **kwargs: Any) -> Any:
+        def spoilt_generate(*args: Any, **kwargs: Any) -> Any:
             rollouts = generate(*args, **kwargs)
-            if steps[0] == 3:
+            if is_step_3():
                 rollouts.logprobs_PGT[1, 2, 0] = NAN
             return rollouts
 
-        monkeypatch.setattr(learner.engine, "generate", sampled)
-    if what == "log-prob":
+        monkeypatch.setattr(trainer.engine, "generate", spoilt_generate)
+    elif quantity == "log-prob":
+        compute = trainer.compute
 
-        def computed(*args: Any) -> Any:
-            logprobs, entropy = compute(*args)
-            return (logprobs - INF, entropy) if steps[0] == 3 else (logprobs, entropy)
+        def spoilt_compute(*args: Any) -> Any:
+            logprobs_PGT, entropy_PGT = compute(*args)
+            return (logprobs_PGT - INF if is_step_3() else logprobs_PGT), entropy_PGT
 
-        learner.compute = computed
-    if what == "loss":
-        monkeypatch.setattr(
-            "corpo.train.rl.policy_loss", lambda *args: policy_loss(*args) * (NAN if steps[0] == 3 else 1.0)
-        )
-    if what == "gradient":
-        parameter = next(iter(learner.optimizer.parameters.values()))
-        parameter.register_hook(lambda grad: grad * INF if steps[0] == 3 else grad)
+        trainer.compute = spoilt_compute
+    elif quantity == "loss":
+
+        def spoilt_loss(*args: Any) -> Any:
+            return policy_loss(*args) * (NAN if is_step_3() else 1.0)
+
+        monkeypatch.setattr("corpo.train.rl.policy_loss", spoilt_loss)
+    elif quantity == "gradient":
+        parameter = next(iter(trainer.optimizer.parameters.values()))
+        parameter.register_hook(lambda grad: grad * INF if is_step_3() else grad)
 
 
-@pytest.mark.parametrize("what", ["reward", "engine's log-prob", "log-prob", "loss", "gradient"])
-def test_a_run_stops_with_the_step_before_kept_and_goes_on_from_there(
-    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _watch_step_3(trainer: PolicyGradientTrainer, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Return a function that tells whether the trainer is in its third step."""
+    original_step, current = trainer.step, [0]
+
+    def watched_step(pairs: Any, step: int) -> Any:
+        current[0] = step
+        return original_step(pairs, step)
+
+    monkeypatch.setattr(trainer, "step", watched_step)
+    return lambda: current[0] == 3
+
+
+class _SpoiltReward:
+    def __init__(self, reward: Any, is_step_3: Callable[[], bool]) -> None:
+        self.reward, self.threshold, self.is_step_3 = reward, reward.threshold, is_step_3
+
+    def __call__(self, response: Any, labels: Any) -> float:
+        return NAN if self.is_step_3() else self.reward(response, labels)
+
+
+@pytest.mark.parametrize("quantity", ["reward", "engine's log-prob", "log-prob", "loss", "gradient"])
+def test_bad_value_stops_the_run_and_the_previous_step_is_saved(
+    quantity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
-    undisturbed = _learner(baseline="static", checkpoint_every=4)
-    undisturbed.train(_pairs(4), _pairs(1), whole)
-    learner = _learner(baseline="static", checkpoint_every=4)
+    undisturbed = tiny_trainer(baseline="static", checkpoint_every=4)
+    undisturbed.train(example_pairs(4), example_pairs(1), whole)
+    trainer = tiny_trainer(baseline="static", checkpoint_every=4)
     with monkeypatch.context() as patch:
-        _spoil(learner, what, patch)
-        with pytest.raises(NonFiniteError, match=f"^step 3: the {what}") as stopped:
-            learner.train(_pairs(4), _pairs(1), cut)
+        _spoil(trainer, quantity, patch)
+        with pytest.raises(NonFiniteError, match=f"^step 3: the {quantity}") as stopped:
+            trainer.train(example_pairs(4), example_pairs(1), cut)
     assert "\n" not in str(stopped.value)
-    assert what in ("loss", "gradient") or "pair " in str(stopped.value)
-    kept = load_latest(cut)
-    assert kept is not None
-    assert kept.step == 2
-    resumed = _learner(baseline="static", checkpoint_every=4)
-    resumed.train(_pairs(4), _pairs(1), cut)
-    assert all(torch.equal(value, _weights(resumed)[name]) for name, value in _weights(undisturbed).items())
+    assert quantity in ("loss", "gradient") or "pair " in str(stopped.value)
+    checkpoint = load_latest(cut)
+    assert checkpoint is not None
+    assert checkpoint.step == 2
+    resumed = tiny_trainer(baseline="static", checkpoint_every=4)
+    resumed.train(example_pairs(4), example_pairs(1), cut)
+    assert all(
+        torch.equal(value, weights_of(resumed)[name]) for name, value in weights_of(undisturbed).items()
+    )
 
 
-def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
-    learner = _learner(checkpoint_every=1)
-    next(iter(learner.optimizer.master.values())).view(-1)[0] = NAN
+def test_non_finite_weights_are_not_saved(tmp_path: Path) -> None:
+    trainer = tiny_trainer(checkpoint_every=1)
+    next(iter(trainer.optimizer.master.values())).view(-1)[0] = NAN
     with pytest.raises(NonFiniteError, match="the weights after step 1 are not finite: nothing was saved"):
-        learner._keep(tmp_path, 1)
+        trainer._save_checkpoint(tmp_path, 1)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_infinite_gradient_changes_nothing_and_names_a_weight() -> None:
+def test_infinite_gradient_changes_no_weight_and_error_names_it() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1))
     optimizer = MasterAdamW(model)
     before = {name: tensor.clone() for name, tensor in optimizer.state().items()}
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     model[1].bias.grad = torch.tensor([INF])
-    with pytest.raises(NonFiniteError, match=r"inf, first of 1\.bias"):
+    with pytest.raises(NonFiniteError, match=r"inf; the first bad weight is 1\.bias"):
         optimizer.step(1e-3, 1.0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in optimizer.state().items())
 
@@ -138,39 +155,44 @@ def _history(steps: int, early: dict[str, float], last: dict[str, float]) -> lis
     return [{"step": step, **HEALTHY, **(last if step == steps else early)} for step in range(1, steps + 1)]
 
 
-def test_a_healthy_run_raises_nothing() -> None:
-    assert [one for steps in range(1, 12) for one in collapsed(_history(steps, {}, {}), "corpo")] == []
-    assert collapsed(_history(8, {"entropy": None}, {"entropy": None}), "corpo") == [], (
-        "where nothing was learned no entropy is known"
-    )  # type: ignore[dict-item]
+def test_healthy_run_has_no_warnings() -> None:
+    for steps in range(1, 12):
+        assert health_warnings(_history(steps, {}, {}), "corpo") == []
+
+
+def test_undefined_entropy_gives_no_warning() -> None:
+    undefined: dict[str, Any] = {"entropy": None}  # no update took place
+    assert health_warnings(_history(8, undefined, undefined), "corpo") == []
 
 
 @pytest.mark.parametrize("name", COLLAPSES)
-def test_a_collapse_has_a_name(name: str) -> None:
-    [found] = collapsed(_history(8, *COLLAPSES[name]), "grpo")
-    assert (found.name, found.step) == (name, 8)
+def test_collapse_gives_its_warning(name: str) -> None:
+    [warning] = health_warnings(_history(8, *COLLAPSES[name]), "grpo")
+    assert (warning.name, warning.step) == (name, 8)
 
 
-def test_a_clip_that_never_fires_is_told_from_one_that_stops() -> None:
-    never = {"clip_active_fraction": 0.0}
-    assert [one.name for one in collapsed(_history(EARLY, never, never), "corpo")] == ["clip_never_active"]
-    assert collapsed(_history(EARLY, {}, never), "corpo") == []
-    assert collapsed(_history(EARLY, never, never), "grpo") == [], "it has no clip"
+def test_clip_that_is_never_active_gives_a_warning_for_corpo_only() -> None:
+    inactive = {"clip_active_fraction": 0.0}
+    never_active = _history(REFERENCE_STEPS, inactive, inactive)
+    [warning] = health_warnings(never_active, "corpo")
+    assert warning.name == "clip_never_active"
+    assert health_warnings(_history(REFERENCE_STEPS, {}, inactive), "corpo") == [], "it was active before"
+    assert health_warnings(never_active, "grpo") == [], "GRPO has no clip"
 
 
-def test_a_warning_is_raised_once_even_over_a_resume(
+def test_warning_is_given_once_even_if_the_run_resumes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rollouts of an untrained model are no verdicts."""
+    """Use an untrained model, whose rollouts have no verdict."""
     with caplog.at_level(logging.WARNING):
         for steps in (2, 4):
-            _learner(steps=steps).train(_pairs(4), _pairs(1), tmp_path)
-    warned = read_jsonl(tmp_path / "warnings.jsonl")
-    assert [record["step"] for record in warned if record["name"] == "unparseable"] == [1]
+            tiny_trainer(steps=steps).train(example_pairs(4), example_pairs(1), tmp_path)
+    warnings = read_jsonl(tmp_path / "warnings.jsonl")
+    assert [record["step"] for record in warnings if record["name"] == "unparseable"] == [1]
     assert caplog.text.count("warning unparseable") == 1
 
 
-def test_a_user_reads_one_line(
+def test_error_is_printed_as_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def run(config: Any) -> None:

@@ -1,8 +1,9 @@
-"""The loop: it learns, it resumes to the same bits, it survives a damaged checkpoint."""
+"""Tests of the policy-gradient loop: it learns, and a resumed run equals an uninterrupted one bit for bit."""
 
 from __future__ import annotations
 
 import math
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,173 +11,125 @@ import pandas as pd
 import pytest
 import torch
 
-from corpo.config import LossConfig, NanoConfig, TrainConfig
+from corpo.config import LossConfig
 from corpo.evaluate.rollouts import roll_out
-from corpo.policy.nano import new_model, train_tokenizer
-from corpo.rollout.hf import SharedPrefixEngine
-from corpo.task import Candidate, Domain, OrdinalReward, Pair, Problem, render_prompt
+from corpo.task import OrdinalReward, render_prompt
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer, batch_at
-from corpo.utils.files import read_jsonl
+from tests.train.tiny import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
 
-def _pairs(count: int) -> list[Pair]:
-    pairs = []
-    for i in range(count):
-        problem = Problem(str(i), Domain.code, "family", "topic", f"Return {i}.")
-        pair = Pair(
-            problem,
-            Candidate(f"return {i}", True, "reference"),
-            Candidate(f"return {i + 1}", False, "constant"),
-        )
-        pairs += [pair, pair.swapped()]
-    return pairs
+def _interrupt_at(trainer: PolicyGradientTrainer, last_step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    original_step = trainer.step
 
+    def interrupted_step(pairs: Any, step: int) -> Any:
+        if step == last_step:
+            raise KeyboardInterrupt
+        return original_step(pairs, step)
 
-def _learner(
-    dtype: torch.dtype = torch.float32, baseline: str = "grpo", **train: Any
-) -> PolicyGradientTrainer:
-    pairs = _pairs(4)
-    tokenizer = train_tokenizer(
-        [render_prompt(pair) + "<think></think> A: 9 B: 1" for pair in pairs] * 5, 330
-    )
-    torch.manual_seed(0)
-    model = new_model(NanoConfig(width=32, layers=2, heads=2, mlp=64), tokenizer).to(dtype)
-    config = TrainConfig(
-        **{
-            "steps": 4,
-            "prompts_per_step": 4,
-            "group_size": 4,
-            "validate_every": 2,
-            "checkpoint_every": 1,
-            "warmup_steps": 1,
-            "lr": 1e-3,
-            **train,
-        }
-    )
-    engine = SharedPrefixEngine(model, tokenizer, max_new_tokens=6)
-    return PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), baseline, {}, render_prompt, config, seed=0
-    )
-
-
-def _weights(learner: PolicyGradientTrainer) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in learner.model.state_dict().items()}
-
-
-def _metrics(folder: Path) -> list[dict[str, Any]]:
-    return [
-        {k: v for k, v in record.items() if not k.endswith("seconds")}
-        for record in read_jsonl(folder / "metrics.jsonl")
-    ]
+    monkeypatch.setattr(trainer, "step", interrupted_step)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_resumed_is_uninterrupted(
+def test_resumed_run_equals_uninterrupted_run(
     tmp_path: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
-    first = _learner(dtype, "static")
-    first.train(_pairs(4), _pairs(1), whole)
+    first = tiny_trainer(dtype, "static")
+    first.train(example_pairs(4), example_pairs(1), whole)
 
-    stopped = _learner(dtype, "static")
-    step = stopped.step
-    monkeypatch.setattr(
-        stopped,
-        "step",
-        lambda pairs, n: step(pairs, n) if n < 3 else (_ for _ in ()).throw(KeyboardInterrupt),
-    )
+    stopped = tiny_trainer(dtype, "static")
+    _interrupt_at(stopped, 3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        stopped.train(_pairs(4), _pairs(1), cut)
+        stopped.train(example_pairs(4), example_pairs(1), cut)
     with open(cut / "metrics.jsonl", "a") as torn:
         torn.write('{"step": 3, "half a li')
-    resumed = _learner(dtype, "static")
-    resumed.train(_pairs(4), _pairs(1), cut)
+    resumed = tiny_trainer(dtype, "static")
+    resumed.train(example_pairs(4), example_pairs(1), cut)
 
-    assert _metrics(cut) == _metrics(whole)
+    assert metrics_without_seconds(cut) == metrics_without_seconds(whole)
     assert (cut / "groups.jsonl").read_text() == (whole / "groups.jsonl").read_text()
-    for name, value in _weights(first).items():
-        assert torch.equal(value, _weights(resumed)[name]), name
+    for name, value in weights_of(first).items():
+        assert torch.equal(value, weights_of(resumed)[name]), name
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_checkpoint_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for step in (1, 2, 3):
         save_checkpoint(tmp_path, Checkpoint(step, {"x": torch.full((3,), float(step))}, {}))
     assert len(list(tmp_path.glob("*.safetensors"))) == 2, "older ones are dropped"
     newest = tmp_path / "step-000003.safetensors"
     newest.write_bytes(newest.read_bytes()[:-4])
-    found = load_latest(tmp_path)
-    assert found is not None
-    assert found.step == 2
+    checkpoint = load_latest(tmp_path)
+    assert checkpoint is not None
+    assert checkpoint.step == 2
     assert "step-000003.safetensors is damaged" in caplog.text
 
 
-def test_one_step_moves_the_policy_towards_what_was_rewarded() -> None:
-    learner = _learner(baseline="grpo", lr=1e-2)
-    pairs = _pairs(2)
-    rollouts = learner.engine.generate([render_prompt(pair) for pair in pairs], 4, seed=0)
+def test_update_raises_probability_of_rewarded_rollouts() -> None:
+    trainer = tiny_trainer(baseline="grpo", lr=1e-2)
+    pairs = example_pairs(2)
+    rollouts = trainer.engine.generate([render_prompt(pair) for pair in pairs], 4, seed=0)
     advantages_PG = torch.zeros(4, 4)
     advantages_PG[:, 0], advantages_PG[:, 1] = 1.0, -1.0
-    likelihood = lambda: learner.logprobs(learner.compute, rollouts)[0].detach().sum(-1)
-    before = likelihood()
-    norms = learner.update(rollouts, advantages_PG, lr=1e-3)
-    change = likelihood() - before
-    assert bool((change[:, 0] > change[:, 1]).all())
-    assert norms["update_norm"] > 0
+    logprobs_before_PG = trainer.logprobs(trainer.compute, rollouts)[0].detach().sum(-1)
+    metrics = trainer.update(rollouts, advantages_PG, lr=1e-3)
+    logprobs_after_PG = trainer.logprobs(trainer.compute, rollouts)[0].detach().sum(-1)
+    change_PG = logprobs_after_PG - logprobs_before_PG
+    assert bool((change_PG[:, 0] > change_PG[:, 1]).all())
+    assert metrics["update_norm"] > 0
 
 
-def test_micro_batches_change_nothing() -> None:
+def test_micro_batches_do_not_change_the_update() -> None:
     updates = []
     for budget in (64, 100_000):
-        learner = _learner(token_budget=budget)
-        rollouts = learner.engine.generate([render_prompt(pair) for pair in _pairs(4)], 4, seed=0)
+        trainer = tiny_trainer(token_budget=budget)
+        rollouts = trainer.engine.generate([render_prompt(pair) for pair in example_pairs(4)], 4, seed=0)
         advantages_PG = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
-        learner.update(rollouts, advantages_PG, lr=1e-3)
-        updates.append(_weights(learner))
+        trainer.update(rollouts, advantages_PG, lr=1e-3)
+        updates.append(weights_of(trainer))
     for name, value in updates[0].items():
         torch.testing.assert_close(value, updates[1][name], atol=1e-5, rtol=0)
 
 
-def test_silent_groups_cost_nothing_and_change_nothing() -> None:
-    learner = _learner()
-    before = _weights(learner)
-    rollouts = learner.engine.generate([render_prompt(pair) for pair in _pairs(2)], 4, seed=0)
-    report = learner.update(rollouts, torch.zeros(4, 4), lr=1e-3)
-    assert report["update_norm"] == 0
-    assert all(torch.equal(value, _weights(learner)[name]) for name, value in before.items())
+def test_zero_advantage_groups_do_not_change_the_weights() -> None:
+    trainer = tiny_trainer()
+    before = weights_of(trainer)
+    rollouts = trainer.engine.generate([render_prompt(pair) for pair in example_pairs(2)], 4, seed=0)
+    metrics = trainer.update(rollouts, torch.zeros(4, 4), lr=1e-3)
+    assert metrics["update_norm"] == 0
+    assert all(torch.equal(value, weights_of(trainer)[name]) for name, value in before.items())
 
 
-def test_kl_pulls_back_to_the_warm_start() -> None:
-    learner = _learner(loss=LossConfig(kl=1.0), lr=1e-3)
+def test_kl_term_reduces_distance_from_the_start() -> None:
+    trainer = tiny_trainer(loss=LossConfig(kl=1.0), lr=1e-3)
     with torch.no_grad():
-        for parameter in learner.model.parameters():
+        for parameter in trainer.model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
-    learner.optimizer = MasterAdamW(learner.model)
-    pairs = _pairs(2)
-    far = learner.validate(pairs)["validation/kl_from_start"]
+    trainer.optimizer = MasterAdamW(trainer.model)
+    pairs = example_pairs(2)
+    initial_kl = trainer.validate(pairs)["validation/kl_from_start"]
     for step in range(30):
-        rollouts = learner.engine.generate([render_prompt(pair) for pair in pairs], 8, seed=step)
-        learner.update(rollouts, torch.zeros(4, 8), lr=2e-3)
-    assert learner.validate(pairs)["validation/kl_from_start"] < 0.7 * far
+        rollouts = trainer.engine.generate([render_prompt(pair) for pair in pairs], 8, seed=step)
+        trainer.update(rollouts, torch.zeros(4, 8), lr=2e-3)
+    assert trainer.validate(pairs)["validation/kl_from_start"] < 0.7 * initial_kl
 
 
-def test_a_batch_holds_both_orders_and_a_pass_holds_every_pair() -> None:
-    pairs = _pairs(6)
-    seen = [pair for step in (1, 2, 3) for pair in batch_at(pairs, 4, step, seed=0)]
-    assert len(seen) == 12
-    assert {pair.id for pair in seen} == {pair.id for pair in pairs}
-    for first, second in zip(seen[::2], seen[1::2], strict=True):
+def test_batch_holds_both_orders_and_epoch_holds_every_pair() -> None:
+    pairs = example_pairs(6)
+    first_epoch = [*batch_at(pairs, 4, 1, 0), *batch_at(pairs, 4, 2, 0), *batch_at(pairs, 4, 3, 0)]
+    second_epoch = [*batch_at(pairs, 4, 4, 0), *batch_at(pairs, 4, 5, 0), *batch_at(pairs, 4, 6, 0)]
+    assert len(first_epoch) == 12
+    assert {pair.id for pair in first_epoch} == {pair.id for pair in pairs}
+    for first, second in zip(first_epoch[::2], first_epoch[1::2], strict=True):
         assert first.swapped() == second
-    assert batch_at(pairs, 4, 4, 0) != batch_at(pairs, 4, 1, 0) or batch_at(pairs, 4, 5, 0) != batch_at(
-        pairs, 4, 2, 0
-    ), "reshuffled"
+    assert first_epoch != second_epoch, "each epoch has an order of its own"
 
 
-def test_small_steps_survive_in_the_masters() -> None:
-    """A thousandth of a bf16 step vanishes in bf16 and adds up in fp32."""
+def test_small_updates_accumulate_in_float32_copies() -> None:
+    """Check updates below the rounding step of bfloat16, which would vanish in bfloat16."""
     model = torch.nn.Linear(1, 1, bias=False).to(torch.bfloat16)
     torch.nn.init.ones_(model.weight)
     optimizer = MasterAdamW(model)
@@ -186,7 +139,7 @@ def test_small_steps_survive_in_the_masters() -> None:
     assert math.isclose(float(model.weight.item()), 0.99, abs_tol=0.004)
 
 
-def test_a_masked_infinite_logprob_is_no_nan() -> None:
+def test_masked_infinite_logprob_gives_no_nan_gradient() -> None:
     logprobs = torch.tensor([[[-1.0, -math.inf]]], requires_grad=True)
     mask = torch.tensor([[[True, False]]])
     loss = policy_loss(
@@ -203,11 +156,11 @@ def test_a_masked_infinite_logprob_is_no_nan() -> None:
     assert logprobs.grad.tolist() == [[[-1.0, 0.0]]]
 
 
-def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(
+def test_resumed_evaluation_equals_uninterrupted_evaluation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("corpo.evaluate.rollouts.PART", 3)
-    learner, pairs = _learner(), [("mine", pair) for pair in _pairs(5)]
+    trainer, pairs = tiny_trainer(), [("mine", pair) for pair in example_pairs(5)]
     calls: list[list[int]] = []
 
     class Engine:
@@ -220,7 +173,7 @@ def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(
             if len(calls) == self.until:
                 raise KeyboardInterrupt
             calls.append(numbers)
-            return learner.engine.generate(prompts, group, seed, numbers, advance)
+            return trainer.engine.generate(prompts, group, seed, numbers, advance)
 
     def rolled_out(folder: Path, until: int) -> pd.DataFrame:
         calls.clear()
@@ -235,10 +188,7 @@ def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(
     done = [*calls]
     pd.testing.assert_frame_equal(rolled_out(Path("cut"), 99), whole)
     assert len(calls) == 2
-    assert sorted(number for numbers in done + calls for number in numbers) == list(range(10)), (
-        "no prompt twice"
-    )
+    assert sorted(chain(*done, *calls)) == list(range(10)), "no prompt twice"
     assert whole["prompt_id"].tolist() == sorted(whole["prompt_id"])
-    assert [whole["pair_id"].iloc[4 * at] for at in range(10)] == [pair.id for _, pair in pairs], (
-        "in the pairs' order, whatever the order of work"
-    )
+    # The table has the order of the pairs, although they are evaluated in another order.
+    assert whole["pair_id"].iloc[::4].tolist() == [pair.id for _, pair in pairs]

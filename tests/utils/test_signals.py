@@ -1,4 +1,4 @@
-"""A run that is asked to stop, that finds its newest checkpoint damaged, or that runs out of disk, loses nothing that was kept."""
+"""Tests of signals, damaged checkpoints and full disks: nothing that was saved is lost."""
 
 from __future__ import annotations
 
@@ -19,55 +19,59 @@ from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.errors import StorageError
 from corpo.utils.files import append_jsonl, read_jsonl, write_atomically, write_text
 from corpo.utils.signals import Stopped, stoppable
-from tests.train.test_rl import _learner, _metrics, _pairs, _weights
+from tests.train.tiny import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
 
-def _signalled(
-    learner: PolicyGradientTrainer, step: int, number: int, monkeypatch: pytest.MonkeyPatch
-) -> PolicyGradientTrainer:
-    work = learner.step
+def _send_signal_at(
+    trainer: PolicyGradientTrainer, signal_step: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the process receive a signal at the beginning of a step."""
+    original_step = trainer.step
 
-    def at(pairs: Any, now: int) -> Any:
-        if now == step:
+    def step_with_signal(pairs: Any, step: int) -> Any:
+        if step == signal_step:
             os.kill(os.getpid(), number)
-        return work(pairs, now)
+        return original_step(pairs, step)
 
-    monkeypatch.setattr(learner, "step", at)
-    return learner
+    monkeypatch.setattr(trainer, "step", step_with_signal)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_a_run_after_its_step_and_the_rest_is_the_same(
+def test_signal_stops_a_run_after_its_step_and_resuming_equals_no_stop(
     number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
-    undisturbed = _learner(checkpoint_every=4)
-    undisturbed.train(_pairs(4), _pairs(1), whole)
-    handlers = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
+    undisturbed = tiny_trainer(checkpoint_every=4)
+    undisturbed.train(example_pairs(4), example_pairs(1), whole)
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    stopped_trainer = tiny_trainer(checkpoint_every=4)
+    _send_signal_at(stopped_trainer, 2, number, monkeypatch)
     with pytest.raises(Stopped) as stopped:
-        _signalled(_learner(checkpoint_every=4), 2, number, monkeypatch).train(_pairs(4), _pairs(1), cut)
+        stopped_trainer.train(example_pairs(4), example_pairs(1), cut)
     assert stopped.value.exit_code == code
-    assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == handlers
-    kept = load_latest(cut)
-    assert kept is not None
-    assert kept.step == 2
-    resumed = _learner(checkpoint_every=4)
-    resumed.train(_pairs(4), _pairs(1), cut)
-    assert _metrics(cut) == _metrics(whole)
-    assert all(torch.equal(value, _weights(resumed)[name]) for name, value in _weights(undisturbed).items())
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
+    checkpoint = load_latest(cut)
+    assert checkpoint is not None
+    assert checkpoint.step == 2
+    resumed = tiny_trainer(checkpoint_every=4)
+    resumed.train(example_pairs(4), example_pairs(1), cut)
+    assert metrics_without_seconds(cut) == metrics_without_seconds(whole)
+    assert all(
+        torch.equal(value, weights_of(resumed)[name]) for name, value in weights_of(undisturbed).items()
+    )
 
 
-def test_the_second_signal_does_not_wait() -> None:
-    with stoppable() as asked:
+def test_second_signal_interrupts_at_once() -> None:
+    with stoppable() as received_signal:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert asked() == signal.SIGTERM
+        assert received_signal() == signal.SIGTERM
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize(("error", "code"), [(Stopped(signal.SIGTERM), 143), (KeyboardInterrupt(), 130)])
-def test_the_exit_code_says_which(
+def test_exit_code_depends_on_the_signal(
     error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def run(config: Any) -> None:
@@ -80,31 +84,36 @@ def test_the_exit_code_says_which(
 
 
 @pytest.mark.parametrize(
-    "damage", ["truncated", "a bit", "gone", "no record", "a list", "cut record", "empty record"]
+    "damage",
+    ["truncated", "flipped bit", "missing", "no record", "list record", "cut record", "empty record"],
 )
-def test_a_damaged_checkpoint_leaves_the_one_before(
-    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_checkpoint_is_skipped(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for step in (1, 2):
         save_checkpoint(tmp_path, Checkpoint(step, {"x": torch.full((3,), float(step))}, {"seen": step}))
-    weights, record = tmp_path / "step-000002.safetensors", tmp_path / "step-000002.json"
-    data = weights.read_bytes()
-    {
-        "truncated": lambda: weights.write_bytes(data[:-1]),
-        "a bit": lambda: weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1])),
-        "gone": weights.unlink,
-        "no record": record.unlink,
-        "a list": lambda: record.write_text("[]"),
-        "cut record": lambda: record.write_text(record.read_text()[:20]),
-        "empty record": lambda: record.write_text(""),
-    }[damage]()
-    found = load_latest(tmp_path)
-    assert found is not None
-    assert (found.step, found.meta, found.tensors["x"].tolist()) == (1, {"seen": 1}, [1.0] * 3)
+    _damage(tmp_path / "step-000002.safetensors", tmp_path / "step-000002.json", damage)
+    checkpoint = load_latest(tmp_path)
+    assert checkpoint is not None
+    assert (checkpoint.step, checkpoint.meta) == (1, {"seen": 1})
+    assert checkpoint.tensors["x"].tolist() == [1.0] * 3
     assert ("step-000002.safetensors is damaged" in caplog.text) is (damage != "no record")
 
 
-def _full(number: int) -> Any:
+def _damage(weights: Path, record: Path, damage: str) -> None:
+    data, text = weights.read_bytes(), record.read_text()
+    if damage == "truncated":
+        weights.write_bytes(data[:-1])
+    elif damage == "flipped bit":
+        weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif damage == "missing":
+        weights.unlink()
+    elif damage == "no record":
+        record.unlink()
+    else:
+        texts = {"list record": "[]", "cut record": text[:20], "empty record": ""}
+        record.write_text(texts[damage])
+
+
+def _failing_write(number: int) -> Any:
     def write(*args: Any, **kwargs: Any) -> Any:
         raise OSError(number, os.strerror(number))
 
@@ -114,41 +123,40 @@ def _full(number: int) -> Any:
 @pytest.mark.parametrize(
     ("number", "advice"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make the folder writable")]
 )
-def test_a_disk_that_takes_nothing_leaves_the_last_good_state(
+def test_failed_write_leaves_the_previous_files(
     number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_text(tmp_path / "kept", "good")
     save_checkpoint(tmp_path, Checkpoint(1, {"x": torch.ones(3)}, {}))
     with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", _full(number))
-        for write in (
-            lambda: write_text(tmp_path / "kept", "bad"),
-            lambda: save_checkpoint(tmp_path, Checkpoint(2, {"x": torch.zeros(3)}, {})),
-        ):
-            with pytest.raises(StorageError, match=advice) as stopped:
-                write()
-            assert "\n" not in str(stopped.value)
+        patch.setattr("os.fsync", _failing_write(number))
+        with pytest.raises(StorageError, match=advice) as failed_text:
+            write_text(tmp_path / "kept", "bad")
+        with pytest.raises(StorageError, match=advice) as failed_checkpoint:
+            save_checkpoint(tmp_path, Checkpoint(2, {"x": torch.zeros(3)}, {}))
+    assert "\n" not in str(failed_text.value)
+    assert "\n" not in str(failed_checkpoint.value)
     assert (tmp_path / "kept").read_text() == "good"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "kept",
         "step-000001.json",
         "step-000001.safetensors",
     ]
-    found = load_latest(tmp_path)
-    assert found is not None
-    assert found.step == 1
+    checkpoint = load_latest(tmp_path)
+    assert checkpoint is not None
+    assert checkpoint.step == 1
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_full_disk_as_libraries_tell_it() -> None:
+def test_full_disk_raises_storage_error() -> None:
     with pytest.raises(StorageError, match="No space left on device"):
         append_jsonl(Path("/dev/full"), {"a": "b"})
 
 
-def test_what_is_wrong_with_the_value_stays_what_it_is(tmp_path: Path) -> None:
+def test_other_errors_are_not_translated(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        write_atomically(tmp_path / "x", lambda beside: 1 / 0)
+        write_atomically(tmp_path / "x", lambda path: 1 / 0)
     with pytest.raises(ValueError, match="invalid"):
-        write_atomically(tmp_path / "x", lambda beside: save_file({"x": 1}, beside))
+        write_atomically(tmp_path / "x", lambda path: save_file({"x": 1}, path))
     assert read_jsonl(tmp_path / "x") == []
     assert not list(tmp_path.iterdir())

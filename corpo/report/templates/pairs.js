@@ -1,51 +1,60 @@
-const el = (id) => document.getElementById(id);
-const make = (tag, text, name) => { const node = document.createElement(tag); if (text !== undefined) node.textContent = text; if (name) node.className = name; return node; };
+// Shared by the report page and the page of pairs: shows one prompt at a time and applies the filters.
+// The including page defines `data`, `matchesFilters(prompt)` and `details(prompt)`.
+const element = (id) => document.getElementById(id);
 const distinct = (values) => [...new Set(values)];
 
-function options(id, values, any) {
-  if (any) el(id).append(new Option("any", ""));
-  for (const value of values) el(id).append(new Option(value.replaceAll("_", " "), value));
+function create(tag, text, className) {
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  if (className) node.className = className;
+  return node;
 }
 
-function candidate(name, one) {
-  const box = make("div");
-  const title = make("h3", name + " is ");
-  title.append(make("span", one.correct ? "correct" : "wrong", one.correct ? "good" : "bad"));
-  const tests = one.total ? ", " + one.passed + " of " + one.total + " tests passed" : "";
-  title.append(make("span", " (" + one.origin.replaceAll("_", " ") + tests + ")", "soft"));
-  const pre = make("pre");
-  one.text.split("\n").forEach((line, index) => {
-    const row = make("span", undefined, one.line === index + 1 ? "row bug" : "row");
-    row.append(make("span", String(index + 1), "at"), line || " ");
+function fillSelect(id, values, withAny) {
+  if (withAny) element(id).append(new Option("any", ""));
+  for (const value of values) element(id).append(new Option(value.replaceAll("_", " "), value));
+}
+
+function candidateBox(name, candidate) {
+  const box = create("div");
+  const title = create("h3", "Candidate " + name + ": ");
+  title.append(create("span", candidate.correct ? "correct" : "wrong", candidate.correct ? "good" : "bad"));
+  const tests = candidate.total ? ", " + candidate.passed + " of " + candidate.total + " tests passed" : "";
+  title.append(create("span", " (origin: " + candidate.origin.replaceAll("_", " ") + tests + ")", "soft"));
+  const pre = create("pre");
+  candidate.text.split("\n").forEach((line, index) => {
+    const row = create("span", undefined, candidate.line === index + 1 ? "row bug" : "row");
+    row.append(create("span", String(index + 1), "line-number"), line || " ");
     pre.append(row);
   });
   box.append(title, pre);
-  if (one.evidence) box.append(make("div", one.evidence, "soft"));
+  if (candidate.evidence) box.append(create("div", candidate.evidence, "soft"));
   return box;
 }
 
-let shown = [], at = 0;
+let filtered = [], index = 0;
 
-function is(id, value) {
-  return !el(id).value || el(id).value === value;
+function isSelected(id, value) {
+  return !element(id).value || element(id).value === value;
 }
 
-function show(none) {
-  const box = el("example");
+function show(emptyMessage) {
+  const box = element("example");
   box.replaceChildren();
-  el("where").textContent = shown.length ? (at + 1) + " of " + shown.length + " prompts" : "no prompt";
-  el("previous").disabled = at <= 0;
-  el("next").disabled = at >= shown.length - 1;
-  if (!shown.length) { box.append(none); return; }
-  const prompt = shown[at], sides = make("div", undefined, "sides");
-  prompt.candidates.forEach((one, index) => sides.append(candidate("AB"[index], one)));
-  box.append(make("div", prompt.split.replaceAll("_", " ") + ", " + prompt.problem, "soft"), make("pre", prompt.statement, "plain"), sides, below(prompt));
+  element("position").textContent = filtered.length ? (index + 1) + " of " + filtered.length + " prompts" : "no prompt";
+  element("previous").disabled = index <= 0;
+  element("next").disabled = index >= filtered.length - 1;
+  if (!filtered.length) { box.append(emptyMessage); return; }
+  const prompt = filtered[index], sides = create("div", undefined, "sides");
+  prompt.candidates.forEach((candidate, side) => sides.append(candidateBox("AB"[side], candidate)));
+  const title = "Split: " + prompt.split.replaceAll("_", " ") + "; problem: " + prompt.problem;
+  box.append(create("div", title, "soft"), create("pre", prompt.statement, "plain"), sides, details(prompt));
 }
 
-function start(none) {
-  const filter = () => { shown = data.filter(matches); at = 0; show(none); };
+function start(emptyMessage) {
+  const filter = () => { filtered = data.filter(matchesFilters); index = 0; show(emptyMessage); };
   for (const select of document.querySelectorAll("#filters select")) select.addEventListener("change", filter);
-  el("previous").addEventListener("click", () => { at -= 1; show(none); });
-  el("next").addEventListener("click", () => { at += 1; show(none); });
+  element("previous").addEventListener("click", () => { index -= 1; show(emptyMessage); });
+  element("next").addEventListener("click", () => { index += 1; show(emptyMessage); });
   filter();
 }

@@ -1,0 +1,92 @@
+"""The evaluation stage: every rollout of one policy on the evaluation splits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from corpo.config import Config
+from corpo.pipeline.data import evaluated_data, evaluated_pairs
+from corpo.pipeline.models import (
+    estimated_minutes,
+    fits_context,
+    is_nano,
+    outputs,
+    prompt_renderer,
+    prompt_spec,
+    rollout_engine,
+    sampling_spec,
+)
+from corpo.pipeline.stage import Stage
+from corpo.pipeline.train import start_policy, trained_policy
+from corpo.pipeline.warm_start import seed_suffix
+
+ROLLOUTS = "rollouts.parquet"
+NANO_ROLLOUTS_PER_MINUTE = 40_000  # evaluated, by a nano on two cores without AVX-512
+
+
+def evaluate_stage(config: Config, trained: bool) -> Stage:
+    """Return the stage that evaluates the policy this config trains, or the base if not `trained`."""
+    policy = trained_policy(config) if trained else start_policy(config)
+    if trained:
+        title = f"evaluate {config.baseline.name} seed {config.seed}"
+    else:
+        title = f"evaluate {_policy_name(config)}{seed_suffix(config)}"
+    data_inputs, data_spec = evaluated_data(config)
+    num_rollouts = config.evaluate.num_rollouts
+    spec = {
+        "model": {**policy.spec, **prompt_spec(config)},
+        **data_spec,
+        "reward": asdict(config.reward),
+        "rollout": sampling_spec(config),
+        "evaluate": {"num_rollouts": num_rollouts, "seed": config.evaluate.seed},
+    }
+
+    def minutes() -> float:
+        all_rollouts = 10 * config.data.pairs_per_split * num_rollouts  # ten splits, counting both orders
+        if is_nano(config):
+            return all_rollouts / NANO_ROLLOUTS_PER_MINUTE
+        return estimated_minutes(config, 0, all_rollouts)
+
+    return Stage(
+        name="evaluate",
+        title=title,
+        inputs=(*data_inputs, *policy.inputs),
+        spec=spec,
+        outputs=outputs(config),
+        work=lambda folder: _evaluate_policy(config, policy.path(), title, folder),
+        minutes=minutes,
+    )
+
+
+def _policy_name(config: Config) -> str:
+    for name, path in config.evaluate.policies.items():
+        if path == config.model.path:
+            return name
+    return "base"
+
+
+def _evaluate_policy(config: Config, path: str, title: str, folder: Path) -> None:
+    from corpo.evaluate.rollouts import roll_out
+    from corpo.policy.load import load_policy
+    from corpo.utils.files import write_atomically
+
+    pairs = evaluated_pairs(config)
+    model, tokenizer = load_policy(config.model, path)
+    render, fits = prompt_renderer(config, tokenizer), fits_context(config, model, tokenizer)
+    evaluate = config.evaluate
+    with rollout_engine(config, model, tokenizer, path) as engine:
+        rollouts = roll_out(
+            pairs,
+            engine,
+            render,
+            fits,
+            config.reward.build(),
+            evaluate.num_rollouts,
+            evaluate.seed,
+            folder,
+            title,
+        )
+    write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
+    for part in folder.glob("part-*.parquet"):
+        part.unlink()

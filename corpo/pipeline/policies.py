@@ -1,0 +1,112 @@
+"""Evaluate finished policies beside the base, and write their table to the results folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpo.config import Config
+from corpo.pipeline.data import CARD, SHEET, data_stage, evaluated_pairs
+from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
+from corpo.pipeline.models import model_path
+from corpo.pipeline.provenance import typed_command
+from corpo.pipeline.stage import Stage, graph
+from corpo.pipeline.study import config_yaml, results_folder, stage_records
+from corpo.utils.errors import DataError, ModelError
+from corpo.utils.files import write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
+    """Return, by the name of each policy, its config and whether the policy that it trains is meant.
+
+    Without `evaluate.policies` these are the base and the policy of this config. Raises ModelError if a
+    folder is missing.
+    """
+    if not config.evaluate.policies:
+        return {"base": (config, False), config.baseline.name: (config, True)}
+    by_name = {"base": (config, False)}
+    for name, path in config.evaluate.policies.items():
+        policy_config = replace(config, model=replace(config.model, path=path, warm_start=False))
+        if not Path(model_path(policy_config)).is_dir():
+            raise ModelError(
+                f"evaluate.policies.{name}={path}: no such folder; "
+                "give the policy/ folder that training wrote"
+            )
+        by_name[name] = (policy_config, False)
+    return by_name
+
+
+def evaluation_stages(config: Config) -> list[Stage]:
+    """Return the evaluation stages. Raises DataError if the results folder already holds a study."""
+    folder = results_folder(config)
+    if config.evaluate.policies and (folder / "records").is_dir():
+        raise DataError(f"name={config.name}: {folder} holds a study; give this evaluation a name of its own")
+    return [evaluate_stage(policy_config, trained) for policy_config, trained in evaluations(config).values()]
+
+
+def read_rollouts(config: Config) -> dict[str, pd.DataFrame]:
+    """Return the rollouts of every evaluated policy, by its name."""
+    import pandas as pd
+
+    tables = {}
+    for (name, _), stage in zip(evaluations(config).items(), evaluation_stages(config), strict=True):
+        tables[name] = pd.read_parquet(stage.folder / ROLLOUTS)
+    return tables
+
+
+def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
+    """Write `results/<name>/` for finished policies: table, comparisons, data card, report and provenance."""
+    import pandas as pd
+
+    from corpo.analysis.compare import write_comparisons
+    from corpo.analysis.study import Run, Study
+    from corpo.evaluate.shortcut_floors import shortcut_floors
+    from corpo.report.render import facts_of
+    from corpo.report.tables import write_tables
+    from corpo.utils.markdown import table
+
+    folder = results_folder(config)
+    runs = []
+    for name, rollouts in tables.items():
+        if name != "base":
+            runs.append(Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}))
+    floors = shortcut_floors(evaluated_pairs(config))
+    study = Study({0: tables["base"]}, runs, config.reward.threshold, list(config.evaluate.ks), floors)
+    write_tables(study, folder, has_paper_splits=False)
+    write_comparisons(study, folder)
+    data = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
+    if not config.data.file:
+        write_data_card(config, folder)
+    records = stage_records(graph(evaluation_stages(config)))
+    facts = facts_of(records, typed_command("evaluate"), [config.seed])
+    policies = [(name, policy.model.path) for name, (policy, _) in evaluations(config).items()]
+    results_table = (folder / "table.md").read_text(encoding="utf-8")
+    report = f"""# {config.name}
+
+Policies on {data} that they were not trained on.
+
+{results_table}
+
+{table(("policy", "folder"), policies)}
+
+{table(("what", "value"), list(facts.items()))}
+"""
+    write_text(folder / "report.md", report)
+    write_text(folder / "config.yaml", config_yaml(config))
+    write_json(folder / "provenance.json", records)
+    return folder
+
+
+def write_data_card(config: Config, folder: Path) -> None:
+    """Write `data_card.md` and `data_sheet.png` with the configuration and the stages that made them."""
+    stage = data_stage(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(stage.folder / CARD, folder / "data_card.md")
+    shutil.copyfile(stage.folder / SHEET, folder / "data_sheet.png")
+    write_text(folder / "config.yaml", config_yaml(config))
+    write_json(folder / "provenance.json", stage_records(graph([stage])))

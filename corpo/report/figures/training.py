@@ -1,0 +1,243 @@
+"""Figures of what happens during training: advantages, rewards, accuracy by step, and the size of updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from corpo.analysis.figure_data import rewards_and_advantages, share_inside
+from corpo.analysis.runs import EARLY
+from corpo.analysis.study import Study
+from corpo.analysis.theory import Prediction, predictions
+from corpo.report.figures.style import (
+    CORRECT,
+    MAX_BASELINES_WITH_BANDS,
+    REFERENCE_COLOUR,
+    WIDTH,
+    WRONG,
+    colour,
+    figure_style,
+    finish_figure,
+    label_of,
+    legend,
+    line_styles,
+    reference_line,
+)
+from corpo.task import Kind
+
+PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
+MONITORED_KINDS = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kind.both_correct)
+
+
+def _draw_curves(axes: Axes, study: Study, metric: str, window: int = 1, percent: bool = False) -> None:
+    """Draw the mean over seeds of one metric as a line per baseline.
+
+    A centred moving average over `window` steps smooths the lines. With few baselines a band spans the seeds.
+    """
+    styles = line_styles(study.baselines)
+    for baseline in study.baselines:
+        curve = study.curve(baseline, metric)
+        if curve.empty:
+            continue
+        curve = curve.rolling(window, min_periods=1, center=True).mean() * (100 if percent else 1)
+        shade = colour(study, baseline)
+        axes.plot(
+            curve.index,
+            curve.mean(axis=1),
+            color=shade,
+            linestyle=styles[baseline],
+            linewidth=1.8,
+            label=label_of(baseline),
+        )
+        if curve.shape[1] > 1 and len(study.baselines) <= MAX_BASELINES_WITH_BANDS:
+            low, high = curve.min(axis=1), curve.max(axis=1)
+            axes.fill_between(curve.index, low, high, color=shade, alpha=0.15, linewidth=0)
+
+
+@figure_style()
+def advantage_ratio(study: Study) -> Figure:
+    """Draw the ratio of positive to negative advantages by step, as the CoRPO paper does."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.7), sharex=True)
+    panels = (
+        ("count_ratio", "By count: N⁺ / N⁻"),
+        ("sum_ratio", "By sum: ΣA⁺ / Σ|A⁻| (always 1 for GRPO)"),
+    )
+    for panel, (metric, title) in zip(axes, panels, strict=True):
+        _draw_curves(panel, study, metric, window=5)
+        reference_line(panel, y=1)
+        panel.set(title=title, xlabel="training step", yscale="log")
+        panel.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        panel.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    axes[0].set_ylabel("positive / negative advantages (log scale)")
+    legend(figure, axes[0])
+    return finish_figure(figure)
+
+
+@figure_style()
+def failed_positive(study: Study) -> Figure:
+    """Draw the shares of failed rollouts with a positive advantage and of groups that CoRPO clips."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.7), sharex=True)
+    _draw_curves(left, study, "failed_positive_fraction", window=5, percent=True)
+    reference_line(left, y=PAPER_FAILED_POSITIVE, label=f"CoRPO paper: {PAPER_FAILED_POSITIVE}%")
+    left.set(
+        title="Failed rollouts\nwith a positive advantage",
+        xlabel="training step",
+        ylabel="failed rollouts (%)",
+    )
+    left.set_ylim(-1, 1.15 * left.get_ylim()[1])
+    _draw_curves(right, study, "clip_active_fraction", window=5, percent=True)
+    right.set(
+        title="Groups with a mean reward\nbelow R_min_correct", xlabel="training step", ylabel="groups (%)"
+    )
+    right.set_ylim(0, 100)
+    legend(figure, left)
+    return finish_figure(figure)
+
+
+@figure_style()
+def predicted_failed_positive(study: Study) -> Figure:
+    """Draw predicted against measured shares of failed rollouts above the group mean (docs/theory.md).
+
+    Predictions use the frequencies of the reward levels in each batch only.
+    """
+    predictions_of = {run.name: predictions(run.rewards, study.threshold) for run in study.runs}
+    run = next((run for run in study.runs if run.baseline == "grpo"), study.runs[0])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.2), width_ratios=(3, 2))
+    _draw_predictions(left, predictions_of[run.name], colour(study, run.baseline))
+    left.set_title(f"Failed rollouts above the group mean: {label_of(run.baseline)}, seed {run.seed}")
+    for baseline in study.baselines:
+        points: list[Prediction] = []
+        for run in study.of(baseline):
+            points += [point for point in predictions_of[run.name] if not math.isnan(point.measured)]
+        right.plot(
+            [100 * point.varied for point in points],
+            [100 * point.measured for point in points],
+            ".",
+            markersize=3,
+            alpha=0.6,
+            color=colour(study, baseline),
+            label=f"{label_of(baseline)}: {share_inside(points):.0%} in the 95% range",
+        )
+    limit = 1.05 * max(right.get_xlim()[1], right.get_ylim()[1])
+    right.plot([0, limit], [0, limit], color=REFERENCE_COLOUR, linewidth=0.9, linestyle=":")
+    right.set(
+        title="All batches of all runs",
+        xlabel="predicted, prompts differ (%)",
+        ylabel="measured (%)",
+        xlim=(0, limit),
+        ylim=(0, limit),
+    )
+    columns = 1 if len(study.baselines) <= MAX_BASELINES_WITH_BANDS else 2
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=columns, markerscale=3)
+    return finish_figure(figure)
+
+
+def _draw_predictions(axes: Axes, points: Sequence[Prediction], shade: str) -> None:
+    """Draw the predictions and the measurements of one run by step, in percent of the failed rollouts."""
+    steps = [point.step for point in points]
+    low, high = ([100 * point.low for point in points], [100 * point.high for point in points])
+    axes.fill_between(steps, low, high, color=shade, alpha=0.15, linewidth=0, label="predicted range (95%)")
+    varied = [100 * point.varied for point in points]
+    axes.plot(steps, varied, color=shade, linewidth=1.8, label="predicted, prompts differ")
+    alike = [100 * point.alike for point in points]
+    axes.plot(steps, alike, color="#7f7f7f", linewidth=1.4, linestyle="--", label="predicted, prompts alike")
+    measured = [100 * point.measured for point in points]
+    axes.plot(steps, measured, ".", color=REFERENCE_COLOUR, markersize=4, label="measured")
+    axes.set(xlabel="training step", ylabel="failed rollouts (%)")
+    axes.set_ylim(bottom=0)
+
+
+@figure_style()
+def learning_curves(study: Study) -> Figure:
+    """Draw the reward and pass@1 of training batches and pass@1 on validation families by step."""
+    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.6))
+    _draw_curves(axes[0], study, "reward_mean", window=5)
+    axes[0].set(title="Training batch: mean reward", xlabel="training step", ylabel="reward")
+    _draw_curves(axes[1], study, "pass_rate", window=5, percent=True)
+    axes[1].set(title="Training batch: pass@1", xlabel="training step", ylabel="pass@1 (%)")
+    _draw_curves(axes[2], study, "validation/pass@1", percent=True)
+    axes[2].set(title="Validation: pass@1", xlabel="training step", ylabel="pass@1 (%)")
+    legend(figure, axes[0])
+    return finish_figure(figure)
+
+
+@figure_style()
+def accuracy_by_kind(study: Study) -> Figure:
+    """Draw pass@1 on validation pairs by step, one panel per kind of pair."""
+    figure, panels = plt.subplots(2, 2, figsize=(WIDTH, 5.6), sharex=True, sharey=True)
+    for panel, kind in zip(panels.flat, MONITORED_KINDS, strict=True):
+        _draw_curves(panel, study, f"validation/pass@1/{kind}", percent=True)
+        reference_line(panel, y=25, label="random guess")
+        panel.set(title=str(kind).replace("_", " "), ylim=(0, 100))
+    for panel in panels[:, 0]:
+        panel.set_ylabel("validation pass@1 (%)")
+    for panel in panels[-1]:
+        panel.set_xlabel("training step")
+    legend(figure, panels[0, 0])
+    return finish_figure(figure)
+
+
+@figure_style()
+def update_size(study: Study) -> Figure:
+    """Draw the norms of gradients and updates, the distance from the base, and the entropy by step (C6)."""
+    figure, panels = plt.subplots(2, 2, figsize=(WIDTH, 5.6), sharex=True)
+    metrics = (
+        ("grad_norm", "Gradient norm before clipping", "norm", 5),
+        ("update_norm", "Norm of the weight update", "norm", 5),
+        ("validation/kl_from_start", "KL divergence from the base policy", "nats per rollout", 1),
+        ("entropy", "Entropy of the policy", "nats per token", 5),
+    )
+    for panel, (metric, title, unit, window) in zip(panels.flat, metrics, strict=True):
+        _draw_curves(panel, study, metric, window)
+        panel.set(title=title, ylabel=unit)
+    for panel in panels[-1]:
+        panel.set_xlabel("training step")
+    legend(figure, panels[0, 0])
+    return finish_figure(figure)
+
+
+@figure_style()
+def distributions(study: Study) -> Figure:
+    """Draw histograms of rewards and advantages in the first and last steps, one row per baseline."""
+    rows = len(study.baselines)
+    figure, panels = plt.subplots(rows, 4, figsize=(WIDTH, 0.8 + 1.9 * rows), sharey="row", squeeze=False)
+    for row, baseline in zip(panels, study.baselines, strict=True):
+        for index, late in enumerate((False, True)):
+            rewards_N, advantages_N = rewards_and_advantages(study, baseline, late)
+            failed_N = rewards_N < study.threshold
+            reach = max(1.0, float(np.abs(rewards_N).max())) * 1.05
+            limit = max(2.0, float(np.abs(advantages_N).max()))
+            reward_bins, advantage_bins = np.linspace(-reach, reach, 22), np.linspace(-limit, limit, 41)
+            _draw_histogram(row[index], rewards_N, failed_N, reward_bins, study.threshold)
+            _draw_histogram(row[2 + index], advantages_N, failed_N, advantage_bins, 0.0)
+        row[0].set_ylabel(f"{label_of(baseline)}\nrollouts (%)")
+    for offset, quantity in ((0, "reward"), (2, "advantage")):
+        for index, period in enumerate(("first", "last")):
+            panels[0][offset + index].set_title(f"{quantity}s, {period} {EARLY} steps")
+            panels[-1][offset + index].set_xlabel(quantity)
+    legend(figure, panels[0][0])
+    return finish_figure(figure)
+
+
+def _draw_histogram(
+    axes: Axes, values_N: np.ndarray, failed_N: np.ndarray, bins: np.ndarray, boundary: float
+) -> None:
+    """Draw a stacked histogram in percent of all rollouts, with a dotted line at `boundary`."""
+    weights_N = np.full(len(values_N), 100 / len(values_N))
+    axes.hist(
+        [values_N[failed_N], values_N[~failed_N]],
+        bins=list(bins),
+        weights=[weights_N[failed_N], weights_N[~failed_N]],
+        stacked=True,
+        color=[WRONG, CORRECT],
+        label=["failed rollouts", "correct rollouts"],
+    )
+    reference_line(axes, x=boundary)

@@ -1,0 +1,157 @@
+"""The page about all results: `results/README.md`, computed from the records of all studies and ablations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from corpo.analysis.ablation import K
+from corpo.analysis.claims import AMENDED, STATEMENTS
+from corpo.analysis.study import Study
+from corpo.analysis.verification import can_be_measured, verification
+from corpo.report.ablation_page import INTERVALS_NOTE, OVERVIEW, summary
+from corpo.report.claims import CLAIMS_NOTE, claims_table
+from corpo.report.render import Rendered
+from corpo.utils.markdown import table as markdown_table
+
+RESULTS_PAGE = "README.md"
+
+# Folders that hold no study. The page lists those that exist.
+_OTHER_FOLDERS = {
+    "tune_lr": "[learning rates](tune_lr/report.md), chosen on the validation families",
+    "mbpp": "[MBPP with mutants](mbpp/data_card.md): the data card of real problems",
+    "mbpp_sampled": "[MBPP with sampled candidates](mbpp_sampled/data_card.md): another data card",
+    "bench": "speed: [a step](bench/step.md), [packing](bench/packing.md), [TRL](bench/against_trl.md), "
+    "[rollout engines](bench/engines.md)",
+    "robustness": "[hostile programs](robustness/hostile.md), [malformed input](robustness/malformed.md), "
+    "[kills](robustness/kills.md), [a long run](robustness/soak.md), [labelling](robustness/labelling.md)",
+}
+
+_INTRODUCTION = """`corpo report --claims` computes this page from the records in this folder. The folder of a
+study has `report.md`, its figures, `config.yaml`, `provenance.json` (commits, machine and wall times) and
+`records/`. The same command also writes the tables as CSV and TeX files, which are not committed.
+"""
+
+# The studies below are the ones that the audit was about; the text is shown beside them only.
+_AUDITED = "nano_study"
+_AUDIT = f"""## What these results can show
+
+We audited these results, and they cannot answer claim C5. The nano policy of these studies recognises the
+templates of the problems that it was taught. It does not verify programs of families that it has not seen.
+
+- The shipped base policy was run on 14 code families and 10 mathematics families that no training stage had
+  used. An AUC of 0.5 is chance. Its scores separate correct from wrong candidates with an AUC of 0.49
+  (code, candidate A) and 0.52 (code, candidate B). In mathematics the AUC is 0.51 and 0.52. This
+  measurement is not part of the records.
+- The evaluated families were part of the warm start, with other constants. If constants are ignored, 95 to
+  100% of the evaluated candidates occur in the warm start.
+- Training on pairs with exactly one correct candidate teaches the policy to call exactly one candidate
+  correct. The tables "Verification or habit" below show it: the share of such verdicts rises, their
+  accuracy does not, and the scores of candidate B no longer separate correct from wrong candidates.
+
+Out-of-domain accuracy in these studies therefore measures a habit of answering. The verdicts on C5 stay in
+the tables, but C5 has no subject until a policy that verifies is used. The claims about advantages (C1 to
+C4) and about updates (C6) do not depend on what the policy has learned to verify; they describe these
+training runs. The audited study is [{_AUDITED}]({_AUDITED}/report.md).
+"""
+
+
+def results_page(
+    studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFrame], results: Path
+) -> str:
+    """Return the page: the folders, the verdicts of all studies, the ablations, and a section per study."""
+    parts = [
+        "# Results\n",
+        _INTRODUCTION,
+        _folders(studies, ablations, results),
+    ]
+    if _AUDITED in studies:
+        parts.append(_AUDIT)
+    parts.append(_claims(studies))
+    if ablations:
+        parts.append(_ablations(ablations))
+    for name, rendered in studies.items():
+        parts.append(_section(name, rendered))
+    return "\n".join(parts)
+
+
+def _folders(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFrame], results: Path) -> str:
+    rows = []
+    for name, rendered in studies.items():
+        seeds = f"{len(rendered.study.baselines)} baselines, seeds {rendered.facts['seeds']}"
+        rows.append((f"`{name}`", f"[study](#{name}) of {seeds}; [report]({name}/report.md)"))
+    for name in ablations:
+        rows.append((f"`{name}`", f"[ablation]({name}/report.md)"))
+    for name, content in _OTHER_FOLDERS.items():
+        if (results / name).is_dir():
+            rows.append((f"`{name}`", content))
+    return markdown_table(("folder", "content"), rows) + "\n"
+
+
+def _claims(studies: Mapping[str, Rendered]) -> str:
+    verdicts: dict[tuple[str, str], dict[str, str]] = {}
+    for name, rendered in studies.items():
+        for finding in rendered.findings:
+            verdicts.setdefault((finding.claim, finding.quantity), {})[name] = finding.verdict
+    rows = []
+    for (claim, quantity), by_study in sorted(verdicts.items(), key=lambda item: item[0][0]):
+        rows.append((claim, quantity, *(by_study.get(name, "–") for name in studies)))
+    statements = "\n".join(f"- **{claim}** {text}" for claim, text in STATEMENTS.items())
+    return f"""## The claims of the paper
+
+{statements}
+
+{CLAIMS_NOTE} What the published table itself can show: `notebooks/05_power.ipynb`.
+
+{AMENDED}
+
+## Verdicts
+{markdown_table(("claim", "quantity", *studies), rows)}
+"""
+
+
+def _ablations(ablations: Mapping[str, pd.DataFrame]) -> str:
+    return f"""## Ablations
+
+Accuracy out of domain compared with GRPO, pass@{K} in points, with {INTERVALS_NOTE}. The intervals are not
+corrected for their number.
+
+![All ablations]({OVERVIEW})
+
+{summary(ablations)}
+"""
+
+
+def _section(name: str, rendered: Rendered) -> str:
+    facts = rendered.facts
+    parts = [
+        f"## {name}",
+        f"[Report]({name}/report.md): {facts['command']}, seeds {facts['seeds']}, "
+        f"commits {facts['commits of the stages']}, {facts['hardware']}.\n",
+        f"{claims_table(rendered.findings)}\n",
+    ]
+    if can_be_measured(rendered.study):
+        parts.append(_verification(rendered.study))
+    return "\n".join(parts)
+
+
+def _verification(study: Study) -> str:
+    rows = []
+    for row in verification(study).to_dict("records"):
+        measures = ("exactly_one", "accuracy", "auc_a", "auc_b", "pass@1")
+        rows.append((row["policy"], *(_three_digits(row[measure]) for measure in measures)))
+    columns = ("policy", "exactly one", "right of these", "AUC of A", "AUC of B", "pass@1, four code splits")
+    return f"""### Verification or habit
+{markdown_table(columns, rows)}
+
+Means over seeds, from single rollouts. *Exactly one*: the share of verdicts on pairs with exactly one correct
+candidate that call exactly one candidate correct. *AUC*: how well the score of a candidate separates correct
+from wrong candidates, on pairs whose candidates are both wrong or both correct; 0.5 is chance.
+"""
+
+
+def _three_digits(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"

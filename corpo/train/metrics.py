@@ -1,0 +1,150 @@
+"""Every logged metric with its formula. docs/reference/metrics.md is generated from these tables.
+
+Write the page with `python -m docs.tools.metrics`. A test checks that training logs exactly these names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corpo.task import Domain, Kind
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A logged quantity. `formula` uses the symbols of `SYMBOLS`; `unit` is empty for a plain ratio."""
+
+    name: str
+    formula: str
+    meaning: str
+    unit: str = ""
+
+
+SYMBOLS = (
+    ("R", "the reward of a rollout; `t` is R_min_correct (`reward.threshold`)"),
+    ("correct, failed", "a rollout with R ≥ t, a rollout with R < t"),
+    ("A", "the advantage of a rollout"),
+    ("n(...)", "the number of rollouts of the batch that satisfy a condition"),
+    ("π, π_start", "the probability of a token under the policy, and under the policy before training"),
+    ("μ", "the probability with which the engine sampled the token"),
+    ("θ", "the trained weights; `g` is the gradient of the loss"),
+    ("w", "the weight of a token in the loss, which depends on `train.loss.aggregation`"),
+)
+
+
+def _signed_metrics(suffix: str, rollouts: str) -> tuple[Metric, ...]:
+    """Return the metrics of positive and negative advantages over a subset of the rollouts."""
+    subset = f" and {rollouts}" if suffix else ""
+    where = f" over {rollouts} rollouts" if suffix else ""
+    positive, negative = f"positive_count{suffix}", f"negative_count{suffix}"
+    positive_sum, negative_sum = f"positive_sum{suffix}", f"negative_sum{suffix}"
+    return (
+        Metric(positive, f"n(A > 0{subset})", "rollouts made more likely", "rollouts"),
+        Metric(negative, f"n(A < 0{subset})", "rollouts made less likely", "rollouts"),
+        Metric(f"count_ratio{suffix}", f"{positive} / {negative}", "balance of signs"),
+        Metric(positive_sum, f"sum of A{where}, if A > 0", "total upward signal", "reward"),
+        Metric(negative_sum, f"sum of -A{where}, if A < 0", "total downward signal", "reward"),
+        Metric(f"sum_ratio{suffix}", f"{positive_sum} / {negative_sum}", "balance of signals"),
+    )
+
+
+SIGNAL_METRICS = (
+    Metric("reward_mean", "mean of R", "mean reward of the batch", "reward"),
+    Metric("pass_rate", "n(correct) / n(all)", "pass@1 on the training batch"),
+    Metric(
+        "failed_positive_fraction",
+        "n(A > 0 and failed) / n(failed)",
+        "share of failures with a positive advantage: the flaw that CoRPO removes",
+    ),
+    Metric(
+        "clip_active_fraction",
+        "share of groups with mean(R) < t",
+        "share of groups in which CoRPO's baseline is the threshold; at 0, CoRPO equals GRPO",
+    ),
+    Metric("zero_advantage_fraction", "share of groups with all A = 0", "share of groups without a gradient"),
+    *_signed_metrics("", "all"),
+    *_signed_metrics("_correct", "correct"),
+    *_signed_metrics("_failed", "failed"),
+)
+
+UPDATE_METRICS = (
+    Metric("loss", "sum of w · (loss of a token), e.g. -A log π", "loss of the batch (corpo/train/loss.py)"),
+    Metric(
+        "entropy",
+        "mean over tokens of -Σ_v π(v) log π(v)",
+        "entropy of the distribution of the next token",
+        "nats per token",
+    ),
+    Metric(
+        "mismatch_kl",
+        "mean over tokens of log μ - log π",
+        "KL divergence of engine and trainer (k1 estimate); larger than rounding error means stale weights",
+        "nats per token",
+    ),
+    Metric("ratio_max", "largest π / μ of a token", "largest importance ratio, before it is truncated"),
+    Metric("grad_norm", "‖g‖₂", "norm of the gradient before it is clipped to train.max_grad_norm"),
+    Metric("update_norm", "‖θ_after - θ_before‖₂", "norm of the change of the weights, in float32"),
+)
+
+SAMPLING_METRICS = (
+    Metric("unparseable", "n(no verdict) / n(all)", "share of responses without a valid verdict"),
+    Metric("tokens_mean", "mean length of a completion", "length of responses", "tokens per rollout"),
+    Metric("lr", "train.lr · min(1, step / train.warmup_steps)", "learning rate of the step"),
+    Metric("rollout_seconds", "wall time of sampling", "time to sample the batch", "seconds"),
+    Metric(
+        "update_seconds",
+        "wall time of grading, update and weight sync",
+        "time for the rest of the step",
+        "seconds",
+    ),
+)
+
+_ONE_CORRECT = "validation pairs with exactly one correct candidate"
+
+
+def _validation_metrics() -> tuple[Metric, ...]:
+    metrics = [
+        Metric("validation/pass@1", "mean over pairs of n(correct) / n(all)", f"pass@1 on {_ONE_CORRECT}"),
+        Metric("validation/reward", "mean of R", f"mean reward on {_ONE_CORRECT}", "reward"),
+        Metric(
+            "validation/kl_from_start",
+            "mean over rollouts of Σ_tokens (log μ - log π_start)",
+            f"KL divergence from the policy before training, on {_ONE_CORRECT}",
+            "nats per rollout",
+        ),
+    ]
+    for kind in Kind:
+        name = f"validation/pass@1/{kind}"
+        metrics.append(Metric(name, "mean over pairs of n(correct) / n(all)", f"pass@1 on {kind} pairs"))
+    return tuple(metrics)
+
+
+VALIDATION_METRICS = _validation_metrics()
+
+STEP = Metric("step", "number of the step, from 1", "updates so far", "steps")
+
+# The records of `metrics.jsonl` of a training run. Validation metrics are logged every `train.validate_every`
+# steps.
+TRAINING_METRICS = (STEP, *SIGNAL_METRICS, *UPDATE_METRICS, *SAMPLING_METRICS, *VALIDATION_METRICS)
+
+
+def _warm_start_metrics() -> tuple[Metric, ...]:
+    metrics = [
+        STEP,
+        Metric("prompt_loss", "mean over prompt tokens of -log π", "loss on prompts", "nats per token"),
+        Metric("response_loss", "mean over response tokens of -log π", "loss on responses", "nats per token"),
+        Metric("grad_norm", "‖g‖₂", "norm of the gradient before it is clipped to warm_start.max_grad_norm"),
+        Metric("update_norm", "‖θ_after - θ_before‖₂", "norm of the change of the weights, in float32"),
+    ]
+    for domain in Domain:
+        for kind in Kind:
+            meaning = f"pass@1 on held-out {kind} pairs of {domain}"
+            metrics.append(Metric(f"pass@1/{domain}_{kind}", "n(correct verdict) / n(all)", meaning))
+    unparseable = "share of held-out responses without a valid verdict"
+    metrics.append(Metric("unparseable", "n(no verdict) / n(all)", unparseable))
+    return tuple(metrics)
+
+
+# The records of `metrics.jsonl` of a warm start: means over the steps since the previous record, then
+# held-out accuracy.
+WARM_START_METRICS = _warm_start_metrics()

@@ -1,0 +1,77 @@
+"""The JSONL records of a training run: metrics, rewards and lengths per group, and health warnings."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from corpo.train.health import health_warnings
+from corpo.utils import ranks
+from corpo.utils.files import append_jsonl, read_jsonl, write_jsonl
+
+log = logging.getLogger(__name__)
+
+OnStep = Callable[[dict[str, Any]], None]
+
+
+class RunLog:
+    """A writer of `metrics.jsonl`, `groups.jsonl` and `warnings.jsonl` in one folder.
+
+    Ranks above 0 write nothing. On a resume it drops the records of all steps after `start`, because these
+    steps are computed again. `on_step` receives the metrics of each step, including steps finished before a
+    restart.
+    """
+
+    def __init__(self, folder: Path, start: int, title: str, baseline: str, on_step: OnStep) -> None:
+        """Read the records up to step `start`. `title` names the run in log messages."""
+        self.metrics, self.groups = folder / "metrics.jsonl", folder / "groups.jsonl"
+        self.warnings = folder / "warnings.jsonl"
+        self.title, self.baseline, self.on_step = title, baseline, on_step
+        self.history: list[dict[str, Any]] = []
+        self.warned: set[str] = set()
+        self.is_writer = ranks.rank() == 0
+        if self.is_writer:
+            self._restore(start)
+
+    def _restore(self, start: int) -> None:
+        for path in (self.metrics, self.groups, self.warnings):
+            write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
+        self.history = read_jsonl(self.metrics)
+        self.warned = {record["name"] for record in read_jsonl(self.warnings)}
+        for record in self.history:
+            self.on_step(record)
+
+    def add(self, step: int, metrics: Mapping[str, float], rewards_PG: Tensor, lengths_PG: Tensor) -> None:
+        """Write the records of one step. Rewards are rounded to 4 decimals."""
+        if not self.is_writer:
+            return
+        record = {"step": step, **_nan_to_none(metrics)}
+        append_jsonl(self.metrics, record)
+        self.on_step(record)
+        self.history.append(record)
+        self._warn()
+        rewards = [_rounded(row) for row in rewards_PG.tolist()]
+        append_jsonl(self.groups, {"step": step, "rewards": rewards, "lengths": lengths_PG.tolist()})
+
+    def _warn(self) -> None:
+        """Write and print each health warning the first time that it occurs in this run."""
+        for warning in health_warnings(self.history, self.baseline):
+            if warning.name in self.warned:
+                continue
+            self.warned.add(warning.name)
+            append_jsonl(self.warnings, {"step": warning.step, "name": warning.name, "text": warning.text})
+            log.warning("step %d of %s: warning %s: %s", warning.step, self.title, warning.name, warning.text)
+
+
+def _rounded(row: list[float]) -> list[float]:
+    return [round(reward, 4) for reward in row]
+
+
+def _nan_to_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Replace NaN, which JSON cannot represent, by None."""
+    return {name: None if math.isnan(value) else value for name, value in metrics.items()}
