@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from corpo.data.execution.labelling import LabelCache
     from corpo.data.execution.sandbox import Sandbox
+    from corpo.data.types import LabelledProblem, Use
     from corpo.task import Pair
 
 log = logging.getLogger(__name__)
