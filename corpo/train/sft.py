@@ -19,8 +19,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.config import WarmStartConfig
-from corpo.data.build_bank import LabelledProblem
 from corpo.data.pairing.drawing import draw_pairs
+from corpo.data.types import LabelledProblem
 from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import Domain, Kind, Pair, Verdict, parse_response
