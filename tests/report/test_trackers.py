@@ -1,4 +1,4 @@
-"""Test trackers by reading their files: the event logs of TensorBoard and an offline run of Weights & Biases."""
+"""Test trackers by reading their files: event logs of TensorBoard, and an offline run of Weights & Biases."""
 
 from __future__ import annotations
 
