@@ -6,6 +6,7 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +44,8 @@ def write_sheet(path: Path, problems: Sequence[LabelledProblem], pairs: Sequence
 def sheet(problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> Figure:
     """Draw origins, errors, passed tests and lengths of candidates, sizes of splits, and shortcut floors."""
     figure = plt.figure(figsize=(WIDTH, 11))
-    top, middle, bottom = figure.subfigures(3, 1)  # long labels in one row do not narrow the panels of others
+    rows: Any = figure.subfigures(3, 1)  # long labels in one row do not narrow the panels of the others
+    top, middle, bottom = rows
     left, right = top.subplots(1, 2)
     _draw_origins(left, problems)
     _draw_errors(right, problems)
