@@ -1,6 +1,6 @@
-"""Run the main job
+"""Run the main job: data, three baselines, evaluation, table, figures and report.
 
-    python -m experiments.reproduce  data, three baselines, evaluation, tables and figures.:experiment=tiny
+    python -m experiments.reproduce experiment=tiny
 
 The same as `corpo reproduce`. What it does is in `corpo/cli/jobs.py`, its stages are in `corpo/pipeline/`.
 """

@@ -1,6 +1,6 @@
-"""Run a study
+"""Run a study: several seeds, an ablation, or a search over hyperparameters.
 
-    python -m experiments.study  several seeds, an ablation, or a search over hyperparameters.:experiment=ablate_levels
+    python -m experiments.study experiment=ablate_levels
 
 The same as `corpo study`. What it does is in `corpo/cli/jobs.py`, its stages are in `corpo/pipeline/`.
 """

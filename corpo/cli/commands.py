@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Command:
     """One command and its help page.
 
-    `target` is the job (in `corpo.cli.jobs`) of a Hydra command, or the `module:function` of any other command. `options`
-    are the most common options of a Hydra command, explained on its help page.
+    `target` is the job (in `corpo.cli.jobs`) of a Hydra command, or the `module:function` of any other
+    command. `options` are the most common options of a Hydra command, explained on its help page.
     """
 
     name: str
@@ -37,8 +37,9 @@ _ALL = (
         "reproduce",
         RUN,
         "the main job: data, three baselines, evaluation, table, figures and report",
-        "Builds the data, trains GRPO, static and CoRPO from the shipped base policy, evaluates all of them and\n"
-        "writes table, figures and report. Finished stages are skipped, and a killed run continues.",
+        "Builds the data, trains GRPO, static and CoRPO from the shipped base policy, evaluates all\n"
+        "of them and writes table, figures and report. Finished stages are skipped, and a killed\n"
+        "run continues.",
         "corpo reproduce experiment=tiny",
         "results/<name>/report.md; the stages are in outputs/",
         "REPRODUCE",
@@ -48,8 +49,9 @@ _ALL = (
         "study",
         RUN,
         "several seeds, an ablation or a search over hyperparameters",
-        "Runs every baseline of `study.baselines` with every seed of `study.seeds`. With `study.variants` it runs every\n"
-        "variant: an ablation, or a choice by validation alone if `study.select_on_validation` is true.",
+        "Runs every baseline of `study.baselines` with every seed of `study.seeds`. With\n"
+        "`study.variants` it runs every variant: an ablation, or a choice by validation alone if\n"
+        "`study.select_on_validation` is true.",
         "corpo study experiment=ablate_levels",
         "results/<name>/report.md",
         "STUDY",
@@ -69,7 +71,8 @@ _ALL = (
         "warm-start",
         RUN,
         "make the policy that reinforcement learning starts from",
-        "Trains a nano policy from nothing by supervised fine-tuning, or teaches the task to a pretrained model.",
+        "Trains a nano policy from nothing by supervised fine-tuning, or teaches the task to a\n"
+        "pretrained model.",
         "corpo warm-start experiment=tiny",
         "outputs/warm_start/<key>/policy",
         "WARM_START",
@@ -79,7 +82,8 @@ _ALL = (
         "train",
         RUN,
         "train one policy, or sweep with -m",
-        "Trains one policy with one baseline and one seed. With -m it trains every combination of the listed values.",
+        "Trains one policy with one baseline and one seed. With -m it trains every combination of\n"
+        "the listed values.",
         "corpo train -m baseline=grpo,static,corpo seed=0,1",
         "outputs/train/<key>/: policy/, metrics.jsonl, groups.jsonl",
         "TRAIN",
@@ -89,8 +93,9 @@ _ALL = (
         "evaluate",
         RUN,
         "evaluate a trained policy and its base",
-        "Evaluates the policy that these options train, and the base it starts from, on the evaluation splits or on your\n"
-        "own pairs. With `evaluate.policies` it evaluates finished policies and writes their table.",
+        "Evaluates the policy that these options train, and the base it starts from, on the\n"
+        "evaluation splits or on your own pairs. With `evaluate.policies` it evaluates finished\n"
+        "policies and writes their table.",
         "corpo evaluate baseline=corpo data.file=mine.jsonl",
         "outputs/evaluate/<key>/rollouts.parquet",
         "EVALUATE",
@@ -101,9 +106,9 @@ _ALL = (
         LOOK,
         "write tables, figures and report of finished studies again",
         "Without a flag: the report of one finished study, named by the same options as the study.\n"
-        "  --claims [FOLDER]           every study in FOLDER (default: results) and its README.md, from the records alone\n"
-        "  --merge PART ... FOLDER     parts of one study that ran apart, as one study in FOLDER\n"
-        "  --track                     send a finished study to the trackers of track=",
+        "  --claims [FOLDER]         every study in FOLDER (default: results), from its records alone\n"
+        "  --merge PART ... FOLDER   parts of one study that ran apart, as one study in FOLDER\n"
+        "  --track                   send a finished study to the trackers of track=",
         "corpo report --claims",
         "results/<name>/report.md, results/README.md",
         "corpo.cli.report:main",
@@ -113,8 +118,8 @@ _ALL = (
         "doctor",
         LOOK,
         "show what this machine has and what is missing",
-        "Checks Python, packages, devices, sandbox, disk and the base policy. The exit code is 1 if something needed is\n"
-        "missing.",
+        "Checks Python, packages, devices, sandbox, disk and the base policy. The exit code is 1\n"
+        "if something needed is missing.",
         "corpo doctor",
         "the terminal",
         "corpo.cli.doctor:main",
@@ -123,8 +128,8 @@ _ALL = (
         "verify",
         USE,
         "judge two of your own files with a trained policy",
-        "Reads a problem and two candidates. The exit code is 0 if both are judged correct, 1 if at least one is judged\n"
-        "wrong, 2 for bad input and 3 if no response could be parsed.",
+        "Reads a problem and two candidates. The exit code is 0 if both are judged correct, 1 if at\n"
+        "least one is judged wrong, 2 for bad input and 3 if no response could be parsed.",
         "corpo verify problem.md a.py b.py --policy outputs/train/<key>/policy",
         "the terminal; --json for programs",
         "corpo.cli.verify:main",
@@ -133,8 +138,10 @@ _ALL = (
         "publish",
         USE,
         "export pairs for other trainers, upload a policy or a data set to the hub",
-        "  publish pairs [OPTION=VALUE ...]     write the pairs as conversations for verl and TRL, and as a hub folder\n"
-        "  publish upload FOLDER OWNER/NAME     upload a policy/ or a hub/ folder; needs HF_HUB_OFFLINE=0 and a login",
+        "  pairs [OPTION=VALUE ...]   write the pairs as conversations for verl and TRL, and as a\n"
+        "                             folder for the hub\n"
+        "  upload FOLDER OWNER/NAME   upload a policy/ or a hub/ folder; needs HF_HUB_OFFLINE=0 and\n"
+        "                             a login",
         "corpo publish pairs data=full model.style=instruct",
         "outputs/data/<key>/: conversations-<style>/, hub/",
         "corpo.cli.publish:main",

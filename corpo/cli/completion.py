@@ -33,7 +33,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def completion(shell: str) -> str:
-    """Return the completion script for bash, or for zsh through its emulation of bash. Raises ConfigError for others."""
+    """Return the completion script for bash, or for zsh through its emulation of bash.
+
+    Raises ConfigError for others.
+    """
     if shell not in ("bash", "zsh"):
         raise ConfigError(f"no completion for {shell!r}; choose bash or zsh")
     folder = conf_folder()

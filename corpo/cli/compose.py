@@ -1,4 +1,7 @@
-"""From the options on the command line to a validated config. Every mistake is a ConfigError with one line."""
+"""From the options on the command line to a validated config.
+
+Every mistake is a ConfigError with one line.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ _HYDRA_NOISE = (
 
 
 def load_config(overrides: Sequence[str]) -> Config:
-    """Return the validated config for some options, such as `["experiment=tiny", "seed=1"]`. Raises ConfigError."""
+    """Return the validated config for some options, such as `["experiment=tiny", "seed=1"]`.
+
+    Raises ConfigError.
+    """
     try:
         return validated(compose(overrides))
     except (HydraException, OmegaConfBaseException, ValueError, ImportError) as error:
@@ -107,7 +113,7 @@ def _unknown_options(config: Any, prefix: str = "") -> Iterator[str]:
             yield from _unknown_options(value, f"{prefix}{name}.")
 
 
-# --- sweeps ---------------------------------------------------------------------------------------------------------
+# --- sweeps -------------------------------------------------------------------------------------------------
 
 
 def is_multirun(arguments: Sequence[str]) -> bool:
@@ -116,7 +122,10 @@ def is_multirun(arguments: Sequence[str]) -> bool:
 
 
 def load_jobs(arguments: Sequence[str]) -> list[tuple[list[str], Config]]:
-    """Return the options and the config of every job of a command line. Raises ConfigError if one of them is wrong."""
+    """Return the options and the config of every job of a command line.
+
+    Raises ConfigError if one of them is wrong.
+    """
     try:
         return [(overrides, load_config(overrides)) for overrides in job_overrides(arguments)]
     except (HydraException, OmegaConfBaseException) as error:
@@ -126,7 +135,8 @@ def load_jobs(arguments: Sequence[str]) -> list[tuple[list[str], Config]]:
 def job_overrides(arguments: Sequence[str]) -> list[list[str]]:
     """Return the options of every job: one job, or the product that `--multirun` asks for.
 
-    A sweeper that searches has yet to choose its jobs. Then the result is one job with the options that all jobs share.
+    A sweeper that searches has yet to choose its jobs. Then the result is one job with the options that all
+    jobs share.
     """
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     if not is_multirun(arguments):
@@ -143,11 +153,11 @@ def job_overrides(arguments: Sequence[str]) -> list[list[str]]:
     return jobs
 
 
-# --- messages -------------------------------------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------------------
 
 
 def _one_line(error: BaseException) -> str:
-    """Return the message of an error in one line, without Hydra's explanations and with a suggestion for a misspelt name."""
+    """Return the message in one line, without Hydra's explanations, with a hint for a misspelt name."""
     message = _full_message(error)
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(_HYDRA_NOISE))
@@ -155,7 +165,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _full_message(error: BaseException) -> str:
-    """Return the message with what Hydra leaves out of it: which option it could not read, or why a value does not fit."""
+    """Return the message with the option or the reason that Hydra leaves out of it."""
     if isinstance(error, OverrideParseException):
         return f"{error.override}: {error}"
     cause = error.__cause__
@@ -168,7 +178,8 @@ def _full_message(error: BaseException) -> str:
 def _suggestion(message: str) -> str:
     """Return a hint if the message names an option that does not exist.
 
-    The hint says how to add an option that may be added, or which existing names end alike or are spelt most alike.
+    The hint says how to add an option that may be added, or which existing names end alike or are spelt most
+    alike.
     """
     declared = option_names(Config)
     groups = dict.fromkeys(option.rpartition(".")[0] for option in declared if "." in option)

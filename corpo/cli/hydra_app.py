@@ -33,7 +33,7 @@ _HYDRA_FLAGS = ("--hydra-help", "--info", "-i", "--cfg", "-c")
 
 @dataclass(frozen=True)
 class Job:
-    """What a Hydra command does with a config: `run` it, or list its `stages` for the dry run and the table of a sweep.
+    """A Hydra command: it can `run` a config, or list its `stages` for a dry run or a sweep.
 
     `defaults` are options that stand in front of the user's.
     """
@@ -45,7 +45,10 @@ class Job:
 
 
 def run_job(job: Job, arguments: Sequence[str]) -> None:
-    """Check every job of the command line, then run it. Raises CorpoError before any work if an option is wrong."""
+    """Check every job of the command line, then run it.
+
+    Raises CorpoError before any work if an option is wrong.
+    """
     from corpo.cli import sweep
 
     arguments = [*job.defaults, *arguments]

@@ -1,4 +1,4 @@
-"""`corpo COMMAND [OPTION=VALUE ...]`: run a command, print its help, and turn errors into one line and exit code 2."""
+"""The command line: run a command, print help, and turn errors into one line and exit code 2."""
 
 from __future__ import annotations
 

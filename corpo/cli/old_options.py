@@ -59,7 +59,10 @@ def translate_old_options(arguments: Sequence[str]) -> list[str]:
 
 
 def _new_name(name: str) -> str | None:
-    """Return the new name of an old option, or None. The settings of `candidates.rollout` are named like those of `rollout`."""
+    """Return the new name of an old option, or None.
+
+    The settings of `candidates.rollout` are named like those of `rollout`.
+    """
     if name in OLD_OPTION_NAMES:
         return OLD_OPTION_NAMES[name]
     rollout_name = name.removeprefix("candidates.")

@@ -1,4 +1,4 @@
-"""`corpo publish`: export pairs for other trainers, and upload a policy or a data set with its card to the hub."""
+"""`corpo publish`: export pairs for other trainers, and upload policies and data sets to the hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`corpo report`: write tables, figures and reports again, merge parts of a study, or track a finished study."""
+"""`corpo report`: rebuild reports, merge the parts of a study, or track a finished study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from corpo.utils.errors import ConfigError
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the command. A flag chooses what to do; without one, the report of the study that the options name."""
+    """Run the command.
+
+    A flag chooses what to do; without one, the report of the study that the options name.
+    """
     flag, rest = (
         (arguments[0], arguments[1:]) if arguments and arguments[0].startswith("--") else ("", arguments)
     )

@@ -1,7 +1,7 @@
 """Sweeps: every job in a process of its own, whichever launcher starts it. Finished jobs are skipped.
 
-Each job leaves a note in the folder of the sweep. What the jobs are doing is read from the folders of their stages, on
-whatever machine they run. If a job fails, the others continue.
+Each job leaves a note in the folder of the sweep. What the jobs are doing is read from the folders of their
+stages, on whatever machine they run. If a job fails, the others continue.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def _curve(folder: Path) -> list[float]:
     return [record[OBJECTIVE] for record in metrics if OBJECTIVE in record]
 
 
-# --- the table ------------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def sweep_status(sweep: Path) -> list[JobStatus]:
     varied = _varied_overrides([record["overrides"] for record in notes])
     statuses = []
     for record in notes:
-        name = " ".join(override for override in record["overrides"] if override in varied)
-        statuses.append(_job_status(name, record))
+        name = [override for override in record["overrides"] if override in varied]
+        statuses.append(_job_status(" ".join(name), record))
     return statuses
 
 
@@ -158,8 +159,8 @@ _COLOURS = {"waiting": "dim", "running": "cyan", "stopped": "yellow", "failed": 
 
 def status_table(jobs: Sequence[JobStatus]) -> Table:
     """Return the table that is shown while a sweep runs and at its end."""
-    counts = {state: sum(job.state == state for job in jobs) for state in _COLOURS}
-    title = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    counts = Counter(job.state for job in jobs)
+    title = ", ".join(f"{counts[state]} {state}" for state in _COLOURS if counts[state])
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("job", "state", ""):
         table.add_column(column)
@@ -176,7 +177,10 @@ def status_table(jobs: Sequence[JobStatus]) -> Table:
 
 @contextmanager
 def watch(sweep: Path) -> Iterator[None]:
-    """Show a live table in a terminal. In a log, print a line whenever a job changes its state, and the table at the end."""
+    """Show a live table in a terminal.
+
+    In a log, print a line whenever a job changes its state, and the table at the end.
+    """
     console = Console(file=sys.stderr)
     stop = threading.Event()
     show = _show_live if console.is_terminal else _show_lines

@@ -1,7 +1,7 @@
 """`corpo verify`: judge two candidates for a problem with a trained policy.
 
-Files that end in .py are programs, others are worked solutions. The exit code is 0 if both are judged correct, 1 if at
-least one is judged wrong, 2 for bad input and 3 if no response could be parsed.
+Files that end in .py are programs, others are worked solutions. The exit code is 0 if both are judged
+correct, 1 if at least one is judged wrong, 2 for bad input and 3 if no response could be parsed.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def read_pair(problem: Path, a: Path, b: Path) -> Pair:
-    """Return a pair with unknown labels. Raises DataError if a file is missing, empty, not text, or not a program."""
+    """Return a pair with unknown labels.
+
+    Raises DataError if a file is missing, empty, not text, or not a program.
+    """
     from corpo.task import Candidate, Domain, Pair, Problem
 
     statement, text_a, text_b = (_read_text(path) for path in (problem, a, b))
@@ -115,7 +118,10 @@ def _read_text(path: Path) -> str:
 
 
 def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | None:
-    """Sample rollouts of the configured policy for a pair and summarise them. Raises DataError if the pair is too long."""
+    """Sample rollouts of the configured policy for a pair and summarise them.
+
+    Raises DataError if the pair is too long.
+    """
     from transformers.utils.logging import disable_progress_bar
 
     from corpo.pipeline.models import fits_context, model_path, prompt_renderer, rollout_engine

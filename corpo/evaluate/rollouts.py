@@ -11,7 +11,7 @@ import pandas as pd
 
 from corpo.rollout import RolloutEngine
 from corpo.task import Fault, Pair, Reward, Verdict
-from corpo.task.grade import judge
+from corpo.task.grade import grade
 from corpo.utils.files import write_atomically
 from corpo.utils.progress import Advance, progress
 
@@ -98,7 +98,7 @@ def _table(
     texts_PG = []
     for responses_G in responses_PG:
         texts_PG.append([response.text for response in responses_G])
-    graded = judge(texts_PG, [pair for _, pair in pairs], reward)
+    graded = grade(texts_PG, [pair for _, pair in pairs], reward)
     rewards_PG = graded.rewards_PG.tolist()
     rows = []
     for p, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):

@@ -1,6 +1,7 @@
 """An ablation: every baseline under every variant, trained and evaluated, with one table and one figure.
 
-It answers which settings make an effect appear or vanish. The options of the variants are in `study.variants`.
+It answers which settings make an effect appear or vanish. The options of the variants are in
+`study.variants`.
 """
 
 from __future__ import annotations

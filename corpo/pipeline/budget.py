@@ -1,6 +1,7 @@
 """The budget of a training step before anything is loaded: memory of one device by part, tokens, and time.
 
-The sizes of weights and of what the backward pass keeps are counted on a model without storage (torch's meta device).
+The sizes of weights and of what the backward pass keeps are counted on a model without storage (torch's meta
+device).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Budget:
 
 
 def architecture(path: str, known: dict[str, Any]) -> PretrainedConfig | None:
-    """Return the architecture of a model from its folder, the cache or a hub, else from `known`, else None."""
+    """Return the architecture from the model's folder, the cache or a hub, else from `known`, else None."""
     try:
         return AutoConfig.from_pretrained(path)
     except (OSError, ValueError):
@@ -138,7 +139,7 @@ def _kept_per_token(model_config: PretrainedConfig, value_bytes: int) -> tuple[f
 
 
 def _kept_bytes(model_config: PretrainedConfig, layers: int, device: str = "meta") -> int:
-    """Return the bytes, without weights, that the backward pass of a model with so many layers keeps of one rollout."""
+    """Return the bytes besides the weights that the backward pass keeps of one rollout."""
     shallow = copy.deepcopy(model_config)
     shallow.num_hidden_layers = layers
     if getattr(shallow, "layer_types", None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,9 @@ from corpo.utils.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from corpo.data.build_bank import LabelledProblem, Use
     from corpo.data.execution.labelling import LabelCache
     from corpo.data.execution.sandbox import Sandbox
+    from corpo.data.types import LabelledProblem, Use
     from corpo.task import Pair
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ CARD, SHEET, PAGE = "card.md", "sheet.png", "pairs.html"
 
 
 def data_stage(config: Config) -> Stage:
-    """Return the stage that builds training, validation and evaluation pairs, with a card, plots and a page of pairs."""
+    """Return the stage that builds the pairs of all splits, with a card, plots and a page to look at."""
     if config.data.sources:
         return _source_stage(config)
     spec = asdict(config.data)
@@ -64,15 +65,9 @@ def _source_stage(config: Config) -> Stage:
 
 def _build_from_bank(config: Config, folder: Path) -> None:
     from corpo.data.bank.selection import select
-    from corpo.data.build_bank import Use
-    from corpo.data.pairing.drawing import (
-        TRAIN,
-        VALIDATION,
-        evaluation_pairs,
-        monitored_pairs,
-        train_pairs,
-        without_programs,
-    )
+    from corpo.data.pairing.drawing import evaluation_pairs, monitored_pairs, train_pairs, without_programs
+    from corpo.data.pairing.splits import TRAIN, VALIDATION
+    from corpo.data.types import Use
     from corpo.report.data_card import bank_card
 
     data = config.data
@@ -108,7 +103,7 @@ def _build_from_sources(config: Config, sampled: Stage | None, folder: Path) -> 
     problems_by_source = read_all(config.data)
     candidates = {}
     if sampled is not None:
-        problems = [problem for problems in problems_by_source.values() for problem in problems]
+        problems = list(chain.from_iterable(problems_by_source.values()))
         candidates = read_candidates(problems, sampled.folder, Path(config.candidates.model.path).name)
     sandbox = _sandbox(config, config.candidates.cpu_seconds)
     built = build_real(
@@ -163,7 +158,7 @@ def _label_cache(config: Config) -> LabelCache:
     return LabelCache(outputs(config) / "labels.jsonl")
 
 
-# --- reading what the stage wrote -----------------------------------------------------------------------------------
+# --- reading what the stage wrote ---------------------------------------------------------------------------
 
 
 def split_pairs(config: Config) -> list[tuple[str, Pair]]:
@@ -175,8 +170,8 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 
 def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:
-    """Return the pairs that policies are evaluated on, in order: those of `data.file`, or the evaluation splits."""
-    from corpo.data.pairing.drawing import is_evaluation
+    """Return the pairs that policies are evaluated on: those of `data.file`, or the evaluation splits."""
+    from corpo.data.pairing.splits import is_evaluation
     from corpo.data.store import pairs_of, read_rows
 
     if config.data.file:

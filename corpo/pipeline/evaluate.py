@@ -26,7 +26,7 @@ NANO_ROLLOUTS_PER_MINUTE = 40_000  # evaluated, by a nano on two cores without A
 
 
 def evaluate_stage(config: Config, trained: bool) -> Stage:
-    """Return the stage that evaluates the policy this config trains, or, if not `trained`, the one it starts from."""
+    """Return the stage that evaluates the policy this config trains, or the base if not `trained`."""
     policy = trained_policy(config) if trained else start_policy(config)
     if trained:
         title = f"evaluate {config.baseline.name} seed {config.seed}"

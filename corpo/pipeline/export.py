@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def export_pairs(config: Config) -> list[Path]:
-    """Write the conversations of each split and the hub folder next to the built pairs. Return what was written."""
+    """Write the conversations of each split and the hub folder next to the built pairs.
+
+    Return what was written.
+    """
     from corpo.data.build_sources import licences
     from corpo.data.export import conversation_rows, write_hub_folder
     from corpo.data.store import write_rows
@@ -32,8 +35,11 @@ def export_pairs(config: Config) -> list[Path]:
 
 
 def _exported_splits(pairs: Sequence[tuple[str, Pair]]) -> dict[str, list[tuple[str, Pair]]]:
-    """Return the pairs by the name of their file. All evaluation splits share one file. Splits without pairs are left out."""
-    from corpo.data.pairing.drawing import TRAIN, VALIDATION, is_evaluation
+    """Return the pairs by the name of their file.
+
+    All evaluation splits share one file. Splits without pairs are left out.
+    """
+    from corpo.data.pairing.splits import TRAIN, VALIDATION, is_evaluation
 
     by_file: dict[str, list[tuple[str, Pair]]] = {}
     for split, pair in pairs:

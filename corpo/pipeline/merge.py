@@ -22,7 +22,8 @@ _MAY_DIFFER = ("name", "seed", "outputs", "results", "track", "budget")
 def merge(parts: Sequence[Path], folder: Path) -> None:
     """Write the records of the study that consists of all parts, which may include `folder` itself.
 
-    Raises DataError if the parts do not belong to one study: if options or data differ, or if a run is in two of them.
+    Raises DataError if the parts do not belong to one study: if options or data differ, or if a run is in two
+    of them.
     """
     records = [read_records(part) for part in parts]
     configs = [_read_config(part) for part in parts]
@@ -53,7 +54,10 @@ def _read_config(part: Path) -> dict[str, Any]:
 
 
 def _merged_stages(parts: Sequence[Path]) -> dict[str, Any]:
-    """Return the provenance of all parts. Raises DataError if two parts have another stage under one title."""
+    """Return the provenance of all parts.
+
+    Raises DataError if two parts have another stage under one title.
+    """
     stages: dict[str, Any] = {}
     for part in parts:
         with reading(part / PROVENANCE) as path:

@@ -26,7 +26,7 @@ def outputs(config: Config) -> Path:
 
 
 def model_path(config: Config) -> str:
-    """Return what transformers loads: a local folder, the shipped policy, an unpacked package model, or a hub id."""
+    """Return what transformers loads: a local folder (also of a shipped or packaged model) or a hub id."""
     path = config.model.path
     if path.startswith("package:"):
         from corpo.policy.packaged import unpacked
@@ -39,7 +39,9 @@ def model_path(config: Config) -> str:
 
 
 def model_hash(config: Config) -> str:
-    """Return what identifies the configured model in the keys of stages. Raises ModelError if there is no such model.
+    """Return what identifies the configured model in the keys of stages.
+
+    Raises ModelError if there is no such model.
 
     A dry run may name a model that is still to be downloaded; then its path identifies it.
     """
@@ -72,7 +74,7 @@ def sampling_spec(config: Config) -> dict[str, object]:
 def rollout_engine(
     config: Config, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str
 ) -> Iterator[RolloutEngine]:
-    """Yield the engine that the config names, for a model that was loaded from `path`, and close it at the end."""
+    """Yield the configured engine for a model that was loaded from `path`, and close it at the end."""
     engine = _make_engine(config, model, tokenizer, path)
     try:
         yield engine
@@ -137,7 +139,7 @@ def model_architecture(config: Config) -> PretrainedConfig | None:
 
 
 def estimated_minutes(config: Config, learned_rows: int, rollouts: int) -> float:
-    """Return the minutes for supervised rows and rollouts at `budget.teraflops`, or NaN if the model is not known."""
+    """Return the minutes for supervised rows and rollouts, or NaN if the model is not known."""
     from corpo.pipeline.budget import DECODING, parameter_count
 
     model = model_architecture(config)

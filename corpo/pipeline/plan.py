@@ -63,7 +63,8 @@ def budget_text(config: Config, budget: Budget) -> str:
         f"{verdict} into budget.memory_gib={limits.memory_gib:g}"
     )
     lines.append(
-        f"  {budget.training_tokens:,} tokens to learn from and {budget.rollout_tokens:,} to sample per step, at most; "
+        f"  {budget.training_tokens:,} tokens to learn from and {budget.rollout_tokens:,} to sample "
+        "per step, at most; "
         f"about {budget.step_seconds:.3g} s at budget.teraflops={limits.teraflops:g} per device\n"
     )
     return "\n".join(lines)

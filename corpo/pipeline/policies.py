@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
-    """Return by the name of the policy the config to evaluate with, and whether it means the policy that is trained.
+    """Return, by the name of each policy, its config and whether the policy that it trains is meant.
 
-    Without `evaluate.policies` these are the base and the policy of this config. Raises ModelError if a folder is missing.
+    Without `evaluate.policies` these are the base and the policy of this config. Raises ModelError if a
+    folder is missing.
     """
     if not config.evaluate.policies:
         return {"base": (config, False), config.baseline.name: (config, True)}
@@ -33,7 +34,8 @@ def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
         policy_config = replace(config, model=replace(config.model, path=path, warm_start=False))
         if not Path(model_path(policy_config)).is_dir():
             raise ModelError(
-                f"evaluate.policies.{name}={path}: no such folder; give the policy/ folder that training wrote"
+                f"evaluate.policies.{name}={path}: no such folder; "
+                "give the policy/ folder that training wrote"
             )
         by_name[name] = (policy_config, False)
     return by_name

@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, machine, versions and the command that was typed."""
+"""The origin of a result: commit, machine, versions and the command that was typed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def provenance() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Return the commit of the checkout, marked if tracked files differ from it, or "unknown" outside a checkout."""
+    """Return the commit of the checkout, marked if tracked files were changed; "unknown" elsewhere."""
     here = Path(__file__).parent
     head_command = ["git", "rev-parse", "--short=12", "HEAD"]
     status_command = ["git", "status", "--porcelain", "-uno"]

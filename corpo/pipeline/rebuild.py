@@ -1,4 +1,7 @@
-"""Rebuild every table, figure and page of a folder of results from the records in it. Nothing is trained or sampled."""
+"""Rebuild every table, figure and page of a folder of results from the records in it.
+
+Nothing is trained or sampled.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from corpo.utils.progress import progress
 
 
 def rebuild_results(results: Path) -> Path:
-    """Rebuild each study and ablation in `results`, then the page with all verdicts. Return the path of that page.
+    """Rebuild each study and ablation in `results`, then the page with all verdicts.
+
+    Return the path of that page.
 
     Raises DataError if there is no finished study, or if records are missing or damaged.
     """

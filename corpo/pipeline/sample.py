@@ -1,14 +1,15 @@
-"""The sampling stage: a language model writes candidates for real problems, and programs are extracted from its answers."""
+"""The sampling stage: a language model answers real problems, and its answers become candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.config import Config
-from corpo.data.candidates.collect import complete_code, extract_code
+from corpo.data.candidates.extract import complete_code, extract_code
 from corpo.data.execution.checks import StdioChecks
 from corpo.data.sources import RawCandidate, RealProblem
 from corpo.pipeline.models import (
@@ -66,7 +67,7 @@ def _sample(config: Config, writer: Config, folder: Path) -> None:
     from corpo.data.build_sources import read_all
     from corpo.policy.load import load_policy
 
-    problems = [problem for problems in read_all(config.data).values() for problem in problems]
+    problems = list(chain.from_iterable(read_all(config.data).values()))
     path = model_path(writer)
     model, tokenizer = load_policy(writer.model, path)
     chat_tokenizer = tokenizer if writer.model.chat_template else None
@@ -77,7 +78,7 @@ def _sample(config: Config, writer: Config, folder: Path) -> None:
 
 
 def request(problem: RealProblem, tokenizer: PreTrainedTokenizerBase | None) -> str:
-    """Return the prompt for a problem: a task in the model's chat format, or, without a tokenizer, a text to continue."""
+    """Return the prompt for a problem: a chat message, or, without a tokenizer, a text to continue."""
     if tokenizer is None:
         if problem.domain is Domain.math:
             return f"Question: {problem.statement}\nAnswer:"
@@ -118,7 +119,7 @@ def sample_candidates(
     seed: int,
     folder: Path,
 ) -> None:
-    """Write `samples` answers to each problem into `folder`, part by part, and continue after the last complete part.
+    """Write `samples` answers to each problem into `folder`, and continue after the last complete part.
 
     Give the tokenizer if the model is to be prompted in its chat format.
     """

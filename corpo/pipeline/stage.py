@@ -1,8 +1,8 @@
 """Stages: units of work that are done once, resumed after a kill, and shared between runs.
 
-A stage knows its inputs, so the graph of an experiment is written once. It tells what to run and in which order, what the
-dry run and the table of a sweep show, and what the provenance of a result consists of. The folder of a stage is named by
-its key: a hash of its own settings and of the keys of its inputs.
+A stage knows its inputs, so the graph of an experiment is written once. It tells what to run and in which
+order, what the dry run and the table of a sweep show, and what the provenance of a result consists of. The
+folder of a stage is named by its key: a hash of its own settings and of the keys of its inputs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from corpo.utils.files import hash_of, read_json, storage, write_json
 
 log = logging.getLogger(__name__)
 
-# Raise the number of a stage if its code changes what it writes. Results under the old number are then left alone.
+# Raise the number of a stage if its code changes what it writes. Results under the old number are left alone.
 VERSIONS = {"sample": 1, "data": 5, "warm_start": 3, "train": 4, "evaluate": 4}
 DONE, SPEC, OWNER = "done.json", "spec.json", "owner.json"
 
@@ -36,9 +36,10 @@ DONE, SPEC, OWNER = "done.json", "spec.json", "owner.json"
 class Stage:
     """A unit of work with its inputs.
 
-    `spec` holds the settings that the result depends on, besides its inputs. `work` fills the folder that it receives and
-    resumes from what it finds there. `minutes` estimates the duration for the dry run. If `parallel` is true, all
-    processes that torchrun started work together; otherwise the first works and the others wait.
+    `spec` holds the settings that the result depends on, besides its inputs. `work` fills the folder that it
+    receives and resumes from what it finds there. `minutes` estimates the duration for the dry run. If
+    `parallel` is true, all processes that torchrun started work together; otherwise the first works and the
+    others wait.
     """
 
     name: str
@@ -67,7 +68,10 @@ class Stage:
         return (self.folder / DONE).exists()
 
     def run(self) -> Path:
-        """Do the work unless it is done, after the inputs that are not done. Return the folder of the result."""
+        """Do the work unless it is done, after the inputs that are not done.
+
+        Return the folder of the result.
+        """
         run_stages([self])
         return self.folder
 
@@ -88,7 +92,10 @@ def graph(targets: Iterable[Stage]) -> list[Stage]:
 
 
 def unfinished(targets: Iterable[Stage]) -> list[Stage]:
-    """Return the stages that still have to run for the targets, inputs first. Inputs of finished stages are not needed."""
+    """Return the stages that still have to run for the targets, inputs first.
+
+    Inputs of finished stages are not needed.
+    """
     needed: dict[Path, Stage] = {}
 
     def visit(stage: Stage) -> None:
@@ -136,7 +143,10 @@ def _run_one(stage: Stage, position: str) -> None:
 
 @contextmanager
 def claimed(folder: Path, title: str) -> Iterator[None]:
-    """Hold the folder's lock. Wait while another process holds it; the system releases the lock of a dead process."""
+    """Hold the folder's lock.
+
+    Wait while another process holds it; the system releases the lock of a dead process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     try:

@@ -62,7 +62,10 @@ def study_stages(config: Config) -> list[Stage]:
 
 
 def run_study(config: Config) -> Path:
-    """Run every stage that is not done and write the results folder unless it is current. Return that folder."""
+    """Run every stage that is not done and write the results folder unless it is current.
+
+    Return that folder.
+    """
     run_stages(study_stages(config))
     folder = results_folder(config)
     if ranks.rank() == 0 and not is_written(config):  # one process is enough for the report
@@ -71,7 +74,7 @@ def run_study(config: Config) -> Path:
 
 
 def results_folder(config: Config) -> Path:
-    """Return the folder of tables, figures and reports, below the current folder unless `results` is absolute."""
+    """Return the folder of tables and figures, below the current folder unless `results` is absolute."""
     return Path.cwd() / config.results / config.name
 
 
@@ -111,7 +114,7 @@ def require_done(stages: Sequence[Stage]) -> None:
 
 
 def write_results(config: Config) -> Path:
-    """Write everything that `results/<name>/` holds: the records of finished stages, then what is made of them."""
+    """Write `results/<name>/`: the records of finished stages, then what is made of them."""
     from corpo.analysis.study import PAGE
     from corpo.pipeline.stage import graph
     from corpo.report.render import render_results
@@ -194,7 +197,10 @@ def _read_run(config: Config) -> Run:
 
 
 def track_finished_study(config: Config) -> Path:
-    """Send the records of a finished study to the configured trackers. Return the folder of local trackers."""
+    """Send the records of a finished study to the configured trackers.
+
+    Return the folder of local trackers.
+    """
     from corpo.pipeline.models import outputs
 
     if not config.track.trackers:

@@ -68,7 +68,7 @@ def _policy_of(stage: Stage) -> PolicySource:
 
 
 def train_stage(config: Config) -> Stage:
-    """Return the stage that trains one policy: `policy/`, `metrics.jsonl` and `groups.jsonl` in its folder."""
+    """Return the stage that trains one policy and writes `policy/`, `metrics.jsonl` and `groups.jsonl`."""
     start, baseline = start_policy(config), config.baseline
     # An option that is spelled out with its default value is the same run as one that is left out.
     options = non_default_options(baseline.name, baseline.options)
@@ -113,7 +113,7 @@ def _train_policy(config: Config, start: PolicySource, folder: Path) -> None:
     init_distributed()
     torch.manual_seed(config.seed)
     path = start.path()
-    # Each of several processes holds the whole weights for its engine only; vLLM copies them from main memory.
+    # Each of several processes needs whole weights for its engine only, and vLLM reads them from main memory.
     device = "cpu" if ranks.world_size() > 1 and config.rollout.engine == "vllm" else None
     model, tokenizer = load_policy(config.model, path, device)
     render, fits = prompt_renderer(config, tokenizer), fits_context(config, model, tokenizer)
@@ -147,12 +147,12 @@ def _train_policy(config: Config, start: PolicySource, folder: Path) -> None:
 
 
 def _training_pairs(config: Config, fits: Callable[[Pair], bool]) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on and the pairs to validate on, without those that are too long for the model.
+    """Return the pairs to train on and to validate on, without those that are too long for the model.
 
-    Validation covers `train.validation_prompts` pairs with exactly one correct candidate, and half as many of each
-    monitored kind. Raises DataError if no pairs are left.
+    Validation covers `train.validation_prompts` pairs with exactly one correct candidate, and half as many of
+    each monitored kind. Raises DataError if no pairs are left.
     """
-    from corpo.data.pairing.drawing import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
+    from corpo.data.pairing.splits import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
 
     learnable = [(split, pair) for split, pair in split_pairs(config) if not is_evaluation(split)]
     fitting = [(split, pair) for split, pair in learnable if fits(pair)]

@@ -1,4 +1,4 @@
-"""Tuning: every baseline at every variant, compared on the validation split alone, with the same budget for each.
+"""Tuning: every baseline at every variant, compared by validation alone, with the same budget for each.
 
 `results/<name>/` gets the scores and the choice for each baseline. No evaluation split is used.
 """
@@ -88,9 +88,9 @@ def _report(config: Config, table_of_scores: pd.DataFrame, best: Mapping[str, st
         rows.append((baseline, *cells))
     return f"""# {config.name}
 
-{SCORE} in percent, the mean of the last {NUM_VALIDATIONS} validations: the mean over seeds and, in brackets, each seed.
-The best variant of each baseline is in bold. Every baseline has the same runs. The families of the validation split are
-neither trained nor evaluated on.
+{SCORE} in percent, the mean of the last {NUM_VALIDATIONS} validations: the mean over seeds and, in brackets,
+each seed. The best variant of each baseline is in bold. Every baseline has the same runs. The families of
+the validation split are neither trained nor evaluated on.
 
 {table(("baseline", *names), rows)}
 

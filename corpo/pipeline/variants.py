@@ -11,7 +11,10 @@ from corpo.utils.errors import ConfigError
 
 
 def variants(config: Config) -> dict[str, Config]:
-    """Return one config per variant, in order. Raises ConfigError if an option is unknown or refuses its value."""
+    """Return one config per variant, in order.
+
+    Raises ConfigError if an option is unknown or refuses its value.
+    """
     configs = {}
     for name, options in config.study.variants.items():
         try:
@@ -24,7 +27,8 @@ def variants(config: Config) -> dict[str, Config]:
 def with_options(config: Any, options: Mapping[str, Any]) -> Any:
     """Return the config with some options changed, given by their dotted names.
 
-    Options of one part change together, so that values may depend on each other. Raises ValueError for an unknown option.
+    Options of one part change together, so that values may depend on each other. Raises ValueError for an
+    unknown option.
     """
     direct: dict[str, Any] = {}
     parts: dict[str, dict[str, Any]] = {}

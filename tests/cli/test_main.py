@@ -87,7 +87,7 @@ def test_entry_points_run_the_command_of_their_name(path) -> None:
     assert done.stdout.startswith(f"usage: corpo {path.stem.replace('_', '-')} ")
 
 
-# --- completion -----------------------------------------------------------------------------------------------------
+# --- completion ---------------------------------------------------------------------------------------------
 
 
 def _completed(script: str, line: str) -> list[str]:

@@ -16,7 +16,15 @@ def test_every_new_name_exists_and_no_old_name_does() -> None:
 
 
 def test_old_names_are_replaced_with_a_notice_each(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["-m", "train.group=4,8", "+rollout.vllm.memory=0.5", "seed=1", "~track.to", "train.groups=4", "candidates.rollout.rows=8"]
+    arguments = [
+        "-m",
+        "train.group=4,8",
+        "+rollout.vllm.memory=0.5",
+        "seed=1",
+        "~track.to",
+        "train.groups=4",
+        "candidates.rollout.rows=8",
+    ]
     assert translate_old_options(arguments) == [
         "-m",
         "train.group_size=4,8",

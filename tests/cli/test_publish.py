@@ -13,7 +13,7 @@ from tests.command import ROOT
 
 @pytest.fixture
 def policy(results: Path, where: list[str]) -> Path:
-    """A policy that the tiny study trained with CoRPO."""
+    """Return a policy that the tiny study trained with CoRPO."""
     outputs = Path(where[1].removeprefix("outputs="))
     for card in outputs.glob("train/*/policy/README.md"):
         if "baseline `corpo`" in card.read_text():

@@ -1,4 +1,4 @@
-"""Sweeps as a user runs them: killed and started again, with a job that fails, over searches and launchers."""
+"""Sweeps as a user runs them: killed and started again, with a failing job, over several launchers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole pipeline on a tiny setting, run as a user runs it: from nothing to the report, killed, resumed and merged."""
+"""The whole pipeline on a tiny setting, run as a user runs it: complete, killed, resumed and merged."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_a_pretrained_model_is_taught_before_training(where: list[str]) -> None:
     assert "warm start: done before" in run("train", *options, "seed=1").stderr
 
 
-# --- merging --------------------------------------------------------------------------------------------------------
+# --- merging ------------------------------------------------------------------------------------------------
 
 # They name the command or the folders of the study.
 DIFFERS_BY_DESIGN = ("study.json", "report.md", "report.html", "config.yaml")
@@ -186,7 +186,7 @@ DIFFERS_BY_DESIGN = ("study.json", "report.md", "report.html", "config.yaml")
 
 @pytest.fixture(scope="module")
 def parts(where: list[str], results: Path) -> dict[str, Path]:
-    """A study of seeds 0 and 1, and the same in two parts."""
+    """Run a study of seeds 0 and 1, and the same in two parts."""
     run("reproduce", *where, "study.seeds=[1]", "name=apart")
     run("reproduce", *where, "study.seeds=[0,1]", "name=whole")
     return {"seed 0": results, "seed 1": results.parent / "apart", "whole": results.parent / "whole"}

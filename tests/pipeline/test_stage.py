@@ -30,7 +30,7 @@ def ran() -> list[str]:
 
 @pytest.fixture
 def pipeline(tmp_path: Path, ran: list[str]) -> dict[str, Stage]:
-    """Data, a warm start on the data, a training on both, and an evaluation on data and training."""
+    """Return data, a warm start on it, a training on both, and an evaluation on data and training."""
 
     def record(name: str) -> Callable[[Path], None]:
         return lambda folder: ran.append(name)

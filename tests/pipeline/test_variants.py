@@ -1,4 +1,4 @@
-"""Variants of an experiment: their options, choice by validation alone, ablations, and warm starts of their own."""
+"""Variants of an experiment: their options, choice by validation, ablations, and own warm starts."""
 
 from __future__ import annotations
 
