@@ -90,7 +90,7 @@ def test_figure_counts_the_failures_that_grpo_rewards() -> None:
     signs = zip(rewards, flaw.group_advantages(rewards, "grpo"), strict=True)
     assert sum(reward < 0 < advantage for reward, advantage in signs) == 4
     assert "rewards four failures" in README
-    labels = [text.get_text() for text in flaw.draw(GROUP).axes[0].get_legend().get_texts()]
+    _, labels = flaw.draw(GROUP).axes[0].get_legend_handles_labels()
     assert "failure that GRPO rewards (4)" in labels
 
 
