@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# experiment=paper on several nodes, through verl: Ray, FSDP2, vLLM. How to prepare the nodes: docs/verl.md. Never run by us: no such machine.
+# experiment=paper on several nodes, through verl: Ray, FSDP2, vLLM. How to prepare the nodes: docs/how_to/verl.md. Never run by us: no such machine.
 #   DATA=outputs/data/KEY/conversations-instruct NODES=2 bash experiments/verl_paper.sh [verl overrides ...]
 # One update a batch without KL: the ratio is 1, so verl's clipping does nothing and seq-mean-token-sum is the paper's loss (arXiv 2511.04439).
 set -euo pipefail
-: "${DATA:?the folder that python -m experiments.export wrote}" "${NODES:=1}" "${GPUS:=8}"
+: "${DATA:?the folder that corpo publish pairs wrote}" "${NODES:=1}" "${GPUS:=8}"
 exec python3 -m verl.trainer.main_ppo \
     algorithm.adv_estimator=corpo \
     algorithm.use_kl_in_reward=false \

@@ -10,7 +10,7 @@ from corpo.baselines import advantages
 from corpo.data.export import conversation_rows
 from corpo.task import INSTRUCT, Candidate, Domain, Pair, Problem
 
-pytest.importorskip("verl", reason="verl is not installed; it wants an environment of its own (docs/verl.md)")
+pytest.importorskip("verl", reason="verl is not installed; see docs/how_to/verl.md")
 
 REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
 
