@@ -29,9 +29,10 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from corpo.data.bank.selection import select
-from corpo.data.build_bank import Use, build
+from corpo.data.build_bank import build
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.drawing import draw_pairs
+from corpo.data.types import Use
 from corpo.report.figures import figure_style
 from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_response, render_prompt
 

@@ -26,12 +26,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from corpo.utils.paths import ROOT
 from IPython.display import Markdown, display
 
 from corpo.analysis.splits import TITLES
 from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, calibration, colour, distributions, figure_style, learning_curves
-from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)

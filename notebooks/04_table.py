@@ -27,6 +27,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from corpo.utils.paths import ROOT
 from scipy.stats import norm
 
 from corpo.analysis.splits import PUBLISHED, TITLES, results_table
@@ -35,7 +36,6 @@ from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
 from corpo.evaluate.pass_at_k import pass_at_k
 from corpo.report.figures import NAMES, colour, figure_style
 from corpo.report.tables import wide_table
-from corpo.utils.paths import ROOT
 
 folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
 study, examples = read_study(folder)

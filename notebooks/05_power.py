@@ -26,6 +26,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from corpo.utils.paths import ROOT
 
 from corpo.analysis.published import (
     OTHERS,
@@ -39,7 +40,6 @@ from corpo.analysis.splits import PUBLISHED, TITLES
 from corpo.analysis.study import newest_study, read_study
 from corpo.report.figures import NAMES, figure_style
 from corpo.report.figures.published import published_intervals
-from corpo.utils.paths import ROOT
 
 # %% [markdown]
 # ## Sizes

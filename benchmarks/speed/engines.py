@@ -28,11 +28,11 @@ def stages(config: Config) -> list[Stage]:
 def run(config: Config) -> None:
     import torch
 
-    from corpo.data.pairing.drawing import VALIDATION
+    from corpo.data.pairing.splits import VALIDATION
     from corpo.evaluate.intervals import clustered_bootstrap, paired_difference
     from corpo.policy.load import load_policy
     from corpo.policy.packing import group_logprobs
-    from corpo.task.grade import judge
+    from corpo.task.grade import grade
     from corpo.utils.markdown import table
 
     pairs = [pair for split, pair in split_pairs(config) if split == VALIDATION][:PROMPTS]
@@ -47,7 +47,7 @@ def run(config: Config) -> None:
             started = time.perf_counter()
             rollouts = engine.generate([render(pair) for pair in pairs], config.train.group_size, seed=0)
             seconds = time.perf_counter() - started
-        rewards_PG = judge(rollouts.texts_PG, pairs, config.reward.build()).rewards_PG
+        rewards_PG = grade(rollouts.texts_PG, pairs, config.reward.build()).rewards_PG
         rewards[name] = rewards_PG.mean(1).tolist()
         gaps = []
         for p in range(len(pairs)):

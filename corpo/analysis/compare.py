@@ -14,7 +14,7 @@ from scipy.stats import trim_mean
 
 from corpo.analysis.splits import mean_of, rows_of
 from corpo.analysis.study import Study
-from corpo.data.pairing.drawing import TABLE_SPLITS
+from corpo.data.pairing.splits import TABLE_SPLITS
 from corpo.evaluate.intervals import FEW_SEEDS, Estimate, over_seeds_and_problems, paired_difference
 from corpo.utils.files import write_text
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from corpo.analysis.study import BASE, Study
-from corpo.data.pairing.drawing import EXTRA_SPLITS, TABLE_SPLITS
+from corpo.data.pairing.splits import EXTRA_SPLITS, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.evaluate.metrics import floors
 from corpo.evaluate.shortcut_floors import FLOORS

@@ -1,1 +1,1 @@
-"""Where pairs come from: problem families, mutants, execution in a sandbox, pairing and splits."""
+"""Build labelled pairs: problems, candidates, execution in a sandbox, pairing, splits."""

@@ -1,64 +1,36 @@
-"""From families to labelled candidates: draw problems, write candidates, run every one of them.
+"""Build labelled problems from the bank of families: draw parameters, make candidates, run all of them.
 
-A problem is one assignment of a family's parameters. Each problem has one use, fixed by a shuffle that depends only on the
-seed and the family's name, so a part of the bank gives the same problems as the whole.
+A problem is one assignment of a family's parameters. It has one use, which depends only on the seed and the
+family, so a part of the bank gives the same problems as the whole bank.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from random import Random
 
 from corpo.data.bank.base import CodeFamily, MathFamily, fill
 from corpo.data.bank.selection import Bank, Role
-from corpo.data.candidates.mutate import (
-    program_mutants,
-    read_answer,
-    solution_mutants,
-    work_out,
-    write_solution,
-)
+from corpo.data.candidates.mutate import program_mutants
+from corpo.data.candidates.worked_solutions import read_answer, solution_mutants, work_out, write_solution
 from corpo.data.execution.labelling import Job, Label, LabelCache, expected_outputs, label_programs
 from corpo.data.execution.sandbox import Sandbox
+from corpo.data.types import LabelledProblem, Use
 from corpo.task import Candidate, Domain
 from corpo.utils.progress import progress
 
-RANDOM_TESTS = 30  # random calls per problem, beside the family's edge cases
+RANDOM_TESTS = 30  # random calls per problem, in addition to the family's edge cases
 
-
-class Use(StrEnum):
-    warm_start = "warm_start"
-    train = "train"
-    validation = "validation"
-    evaluation = "evaluation"
-
-
-@dataclass(frozen=True)
-class LabelledProblem:
-    """A problem in all its wordings, with labelled candidates."""
-
-    id: str
-    domain: Domain
-    family: str
-    topic: str
-    use: Use
-    statements: tuple[str, ...]
-    candidates: tuple[Candidate, ...]
-
-    def by_label(self, correct: bool) -> list[Candidate]:
-        return [candidate for candidate in self.candidates if candidate.correct is correct]
-
-
-# Shares of a family's problems by role. What evaluates never trains; the warm start stands in for pretraining and may see
-# every family, but no problem that is evaluated or that RL trains on.
+# Shares of a family's problems by role. RL trains on no problem that is evaluated. The warm start replaces
+# pretraining and may see every family, but no problem that is evaluated or that RL trains on.
 _SHARES: dict[Role, dict[Use, float]] = {
     Role.train: {Use.evaluation: 0.2, Use.train: 0.4, Use.warm_start: 0.4},
     Role.validation: {Use.validation: 0.4, Use.warm_start: 0.6},
     Role.held_out: {Use.evaluation: 0.4, Use.warm_start: 0.6},
 }
 _MATH_PROBLEMS = {Use.evaluation: 30, Use.warm_start: 160}
-_MOST_CODE_PROBLEMS = {Use.evaluation: 12, Use.train: 14, Use.validation: 12, Use.warm_start: 24}
+_MAX_CODE_PROBLEMS = {Use.evaluation: 12, Use.train: 14, Use.validation: 12, Use.warm_start: 24}
+_DRAWS_PER_MATH_PROBLEM = 50  # attempts to draw different parameters
 
 
 def build(
@@ -69,37 +41,43 @@ def build(
     sandbox: Sandbox,
     cache: LabelCache | None,
 ) -> list[LabelledProblem]:
-    """Every problem of the wanted uses with its candidates labelled. Raises DataError where a family is at odds with itself."""
-    problems = [
-        p
-        for family in bank.code
-        for p in _code_problems(family, bank.roles[family.name], seed, mutants_per_solution)
-        if p.use in uses
-    ]
-    math = [p for family in bank.math for p in _math_problems(family, seed) if p.use in uses]
-    return [*_labelled(problems, seed, bank, sandbox, cache), *math]
+    """Return every problem of these uses with labelled candidates.
+
+    Raises DataError if a reference solution of a family fails.
+    """
+    code: list[LabelledProblem] = []
+    for code_family in bank.code:
+        role = bank.roles[code_family.name]
+        code += _code_problems(code_family, role, seed, mutants_per_solution)
+    math: list[LabelledProblem] = []
+    for math_family in bank.math:
+        math += _math_problems(math_family, seed)
+    used_code = [problem for problem in code if problem.use in uses]
+    used_math = [problem for problem in math if problem.use in uses]
+    return [*_label(used_code, seed, bank, sandbox, cache), *used_math]
 
 
-def _uses(family: CodeFamily, role: Role, seed: int) -> list[tuple[dict[str, object], Use]]:
+def _split_params(family: CodeFamily, role: Role, seed: int) -> list[tuple[dict[str, object], Use]]:
+    """Return a family's parameters, each with its use."""
     params = family.all_params()
     Random(f"{seed}/{family.name}/params").shuffle(params)
-    out: list[tuple[dict[str, object], Use]] = []
+    params_with_use: list[tuple[dict[str, object], Use]] = []
     start = 0
     for use, share in _SHARES[role].items():
         stop = start + round(share * len(params))
-        out += [(p, use) for p in params[start:stop][: _MOST_CODE_PROBLEMS[use]]]
+        params_with_use += [(values, use) for values in params[start:stop][: _MAX_CODE_PROBLEMS[use]]]
         start = stop
-    return out
+    return params_with_use
 
 
 def _code_problems(
     family: CodeFamily, role: Role, seed: int, mutants_per_solution: int
 ) -> list[LabelledProblem]:
-    """Unlabelled problems: references first, then a sample of the mutants of each reference."""
+    """Return unlabelled problems, whose candidates are the references and a sample of each one's mutants."""
     problems = []
-    for params, use in _uses(family, role, seed):
-        identity = _identity(family.name, params)
-        rng = Random(f"{seed}/{identity}/mutants")
+    for params, use in _split_params(family, role, seed):
+        problem_id = _problem_id(family.name, params)
+        rng = Random(f"{seed}/{problem_id}/mutants")
         references = [fill(source, params) for source in family.solutions]
         candidates = {text: Candidate(text, False, "reference") for text in references}
         for reference in references:
@@ -108,45 +86,69 @@ def _code_problems(
                 candidates.setdefault(
                     mutant.text, Candidate(mutant.text, False, mutant.mutation, mutant.line)
                 )
-        statements = tuple(fill(statement, params) for statement in family.statements)
         problems.append(
             LabelledProblem(
-                identity, Domain.code, family.name, family.topic, use, statements, tuple(candidates.values())
+                id=problem_id,
+                domain=Domain.code,
+                family=family.name,
+                topic=family.topic,
+                use=use,
+                statements=tuple(fill(statement, params) for statement in family.statements),
+                candidates=tuple(candidates.values()),
             )
         )
     return problems
 
 
-def _identity(family: str, params: dict[str, object]) -> str:
-    def short(value: object) -> str:
-        return str(value["code"]) if isinstance(value, dict) and "code" in value else str(value)
+def _problem_id(family: str, params: dict[str, object]) -> str:
+    """Return the id of a problem, such as "count_above(cmp=>, k=3)"."""
+    assignments = [f"{name}={_short(value)}" for name, value in params.items()]
+    return f"{family}({', '.join(assignments)})"
 
-    return f"{family}({', '.join(f'{name}={short(value)}' for name, value in params.items())})"
+
+def _short(value: object) -> str:
+    return str(value["code"]) if isinstance(value, dict) and "code" in value else str(value)
 
 
 def problem_calls(family: CodeFamily, params: dict[str, object], seed: int) -> tuple[tuple[object, ...], ...]:
-    """The argument tuples on which every candidate of a problem is run: the family's edge cases, then random ones."""
-    rng = Random(f"{seed}/{_identity(family.name, params)}/tests")
+    """Return the arguments on which all candidates of a problem are run: the edge cases, then random ones."""
+    rng = Random(f"{seed}/{_problem_id(family.name, params)}/tests")
     return (*family.edges, *(family.inputs(rng, params) for _ in range(RANDOM_TESTS)))
 
 
-def _labelled(
+def _label(
     problems: list[LabelledProblem], seed: int, bank: Bank, sandbox: Sandbox, cache: LabelCache | None
 ) -> list[LabelledProblem]:
-    params_of = {_identity(f.name, p): (f, p) for f in bank.code for p in f.all_params()}
-    jobs, expected_of = [], {}
-    references = [(p.candidates[0].text, problem_calls(*params_of[p.id], seed)) for p in problems]
+    """Run the candidates of code problems, and return the problems with labelled candidates."""
+    calls_by_id = _calls_by_id(problems, bank, seed)
+    references = [(problem.candidates[0].text, calls_by_id[problem.id]) for problem in problems]
     with progress("expected outputs", len(references)) as advance:
-        for problem, outputs in zip(
-            problems, expected_outputs(references, sandbox, cache, advance), strict=True
-        ):
-            expected_of[problem.id] = outputs
-    for problem, (_, calls) in zip(problems, references, strict=True):
-        jobs += [(candidate.text, calls, expected_of[problem.id]) for candidate in problem.candidates]
+        expected = expected_outputs(references, sandbox, cache, advance)
+    jobs: list[Job] = []
+    for problem, outputs in zip(problems, expected, strict=True):
+        calls = calls_by_id[problem.id]
+        jobs += [(candidate.text, calls, outputs) for candidate in problem.candidates]
     with progress("labelling programs", len(jobs)) as advance:
         labels = label_programs(jobs, sandbox, cache, advance)
-    ran = iter(zip(labels, jobs, strict=True))
-    return [replace(p, candidates=tuple(_with_label(c, *next(ran)) for c in p.candidates)) for p in problems]
+    outcomes = iter(zip(labels, jobs, strict=True))
+    labelled = []
+    for problem in problems:
+        candidates = tuple(_with_label(candidate, *next(outcomes)) for candidate in problem.candidates)
+        labelled.append(replace(problem, candidates=candidates))
+    return labelled
+
+
+def _calls_by_id(
+    problems: list[LabelledProblem], bank: Bank, seed: int
+) -> dict[str, tuple[tuple[object, ...], ...]]:
+    wanted = {problem.id for problem in problems}
+    calls_by_id = {}
+    for family in bank.code:
+        for params in family.all_params():
+            problem_id = _problem_id(family.name, params)
+            if problem_id in wanted:
+                calls_by_id[problem_id] = problem_calls(family, params, seed)
+    return calls_by_id
 
 
 def _with_label(candidate: Candidate, label: Label, job: Job) -> Candidate:
@@ -162,57 +164,73 @@ def _with_label(candidate: Candidate, label: Label, job: Job) -> Candidate:
 
 
 def _evidence(label: Label, job: Job) -> str:
-    """The shortest call on which a program fails: `f([4, 1]) = 5, not 3` or `f([]) raises IndexError`."""
+    """Return the shortest failed call, such as `f([4, 1]) = 5, not 3`; "" if none failed."""
     _, calls, expected = job
+    descriptions = [
+        _describe_failure(calls[index], result, expected[index]) for index, result in label.failures
+    ]
+    return min(descriptions, key=len, default="")
 
-    def told(call: int, result: str) -> str:
-        arguments = ", ".join(map(repr, calls[call]))
-        if result.startswith("="):
-            return f"f({arguments}) = {result[1:]}, not {expected[call][1:]}"
-        return f"f({arguments}) {'never ends' if result[1:] == 'timeout' else f'raises {result[1:]}'}"
 
-    return min((told(*failure) for failure in label.failures), key=len, default="")
+def _describe_failure(arguments: tuple[object, ...], result: str, expected: str) -> str:
+    call = f"f({', '.join(map(repr, arguments))})"
+    if result.startswith("="):
+        return f"{call} = {result[1:]}, not {expected[1:]}"
+    return f"{call} never ends" if result == "!timeout" else f"{call} raises {result[1:]}"
 
 
 def _math_problems(family: MathFamily, seed: int) -> list[LabelledProblem]:
-    """Problems with worked solutions, labelled by comparing the stated answer with the first route's."""
+    """Return problems with worked solutions, labelled by comparing answers with the first route's."""
     rng = Random(f"{seed}/{family.name}/draws")
-    seen: dict[str, dict[str, int]] = {}
-    wanted = sum(_MATH_PROBLEMS.values())
-    for _ in range(50 * wanted):
+    values_by_id: dict[str, dict[str, int]] = {}
+    count = sum(_MATH_PROBLEMS.values())
+    for _ in range(_DRAWS_PER_MATH_PROBLEM * count):
         values = family.draw(rng)
-        seen.setdefault(_identity(family.name, dict(values)), values)
-        if len(seen) == wanted:
+        values_by_id.setdefault(_problem_id(family.name, dict(values)), values)
+        if len(values_by_id) == count:
             break
-    uses = [use for use, count in _MATH_PROBLEMS.items() for _ in range(count)]
+    uses: list[Use] = []
+    for use, use_count in _MATH_PROBLEMS.items():
+        uses += [use] * use_count
     problems = []
-    for (identity, values), use in zip(seen.items(), uses, strict=False):
-        answer = work_out(family.solutions[0], values)[-1].result
-        candidates: dict[str, Candidate] = {}
-        mutants_rng = Random(f"{seed}/{identity}/mutants")
-        for steps in family.solutions:
-            candidates.setdefault(write_solution(work_out(steps, values)), Candidate("", False, "reference"))
-        for steps in family.solutions:
-            for mutant in solution_mutants(steps, values, mutants_rng):
-                candidates.setdefault(
-                    mutant.text, Candidate("", False, mutant.mutation, mutant.line, evidence=mutant.evidence)
-                )
-        checked = tuple(_checked(replace(c, text=text), answer) for text, c in candidates.items())
-        statements = tuple(fill(statement, values) for statement in family.statements)
+    for (problem_id, values), use in zip(values_by_id.items(), uses, strict=False):
         problems.append(
-            LabelledProblem(identity, Domain.math, family.name, family.topic, use, statements, checked)
+            LabelledProblem(
+                id=problem_id,
+                domain=Domain.math,
+                family=family.name,
+                topic=family.topic,
+                use=use,
+                statements=tuple(fill(statement, values) for statement in family.statements),
+                candidates=_math_candidates(family, values, Random(f"{seed}/{problem_id}/mutants")),
+            )
         )
     return problems
 
 
-def _checked(candidate: Candidate, answer: int) -> Candidate:
+def _math_candidates(family: MathFamily, values: dict[str, int], rng: Random) -> tuple[Candidate, ...]:
+    """Return the references of a math problem, then their mutants, labelled and without repeated texts."""
+    answer = work_out(family.solutions[0], values)[-1].result
+    candidates: dict[str, Candidate] = {}
+    for steps in family.solutions:
+        text = write_solution(work_out(steps, values))
+        candidates.setdefault(text, Candidate(text, False, "reference"))
+    for steps in family.solutions:
+        for mutant in solution_mutants(steps, values, rng):
+            candidates.setdefault(
+                mutant.text,
+                Candidate(mutant.text, False, mutant.mutation, mutant.line, evidence=mutant.evidence),
+            )
+    return tuple(_with_checked_answer(candidate, answer) for candidate in candidates.values())
+
+
+def _with_checked_answer(candidate: Candidate, answer: int) -> Candidate:
     correct = read_answer(candidate.text) == answer
-    evidence = "" if correct else candidate.evidence
     return replace(
         candidate,
         correct=correct,
         passed=int(correct),
         total=1,
         error=None if correct else "wrong answer",
-        evidence=evidence,
+        evidence="" if correct else candidate.evidence,
     )

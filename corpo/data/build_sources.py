@@ -1,4 +1,4 @@
-"""Real problems to pairs: read, collect candidates, label, take training problems apart from evaluation problems, match."""
+"""Build pairs from real problems: read, collect candidates, label, separate uses, match."""
 
 from __future__ import annotations
 
@@ -8,59 +8,48 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from corpo.config import CandidatesConfig, DataConfig, SourceConfig
-from corpo.data.build_bank import LabelledProblem, Use
-from corpo.data.candidates.collect import (
-    SAMPLED,
-    Recipe,
-    UnlabelledProblem,
-    distinct,
-    labelled,
-    unlabelled_problems,
-)
+from corpo.data.candidates.collect import SAMPLED, collect_candidates
+from corpo.data.candidates.normal_form import distinct
+from corpo.data.execution.label_problems import label_problems
 from corpo.data.execution.labelling import LabelCache
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.contamination import Overlap, overlaps
-from corpo.data.pairing.drawing import TRAIN, VALIDATION, split_name
 from corpo.data.pairing.matching import matched_pairs
-from corpo.data.sources import SOURCES, RawCandidate, RealProblem, read_problems
+from corpo.data.pairing.splits import TRAIN, VALIDATION, split_name
+from corpo.data.sources import SOURCES, read_problems
+from corpo.data.types import LabelledProblem, RawCandidate, RealProblem, UnlabelledProblem, Use
 from corpo.task import Kind, Pair
 from corpo.utils.errors import DataError
 from corpo.utils.files import file_hash, hash_of
 
-VALIDATION_SHARE = 0.1  # of the problems that do not evaluate
+VALIDATION_SHARE = 0.1  # of the problems that are not for evaluation
 
 
 @dataclass(frozen=True)
 class RealData:
-    """What was read, labelled and paired, and what was left out on the way."""
+    """The labelled problems and pairs of real sources, and what was left out."""
 
-    problems: list[LabelledProblem]  # every distinct candidate, of whatever length; the family is the source
+    problems: list[LabelledProblem]  # with all distinct candidates, however long; the family is the source
     pairs: list[tuple[str, Pair]]
-    labelled: Counter[
-        tuple[str, bool]
-    ]  # candidates by source and label: different texts, before the same programs under other names were put together
-    claims: Counter[
-        tuple[str, bool]
-    ]  # labels by source, and whether they agree with what the source says of the candidate
+    labelled: Counter[tuple[str, bool]]  # candidates by source and label, before duplicates were removed
+    claims: Counter[tuple[str, bool]]  # claimed labels by source and whether execution agrees
     failing: list[str]  # problems left out because their own reference fails
     overlapping: list[Overlap]  # training problems left out
 
 
 def read_all(data: DataConfig) -> dict[str, list[RealProblem]]:
-    """The problems of every source whose statements are short enough."""
-    found = {}
+    """Read the problems of every source, without those whose statements are too long."""
+    max_chars = data.pairing.max_statement_chars
+    problems_by_source = {}
     for name, source in data.sources.items():
-        problems = [
-            problem
-            for problem in read_problems(name, source)
-            if len(problem.statement) <= data.pairing.max_statement_chars
-        ]
+        problems = [problem for problem in read_problems(name, source) if len(problem.statement) <= max_chars]
         if not problems:
             raise DataError(
-                f"data.sources.{name}: every statement has more than data.pairing.max_statement_chars={data.pairing.max_statement_chars} characters"
+                f"data.sources.{name}: every statement has more than "
+                f"data.pairing.max_statement_chars={max_chars} characters; raise it"
             )
-        found[name] = problems
-    return found
+        problems_by_source[name] = problems
+    return problems_by_source
 
 
 def build_real(
@@ -71,47 +60,69 @@ def build_real(
     sandbox: Sandbox,
     cache: LabelCache | None,
 ) -> RealData:
-    """`sampled` are programs of a language model by problem id. Raises DataError where nothing can be paired."""
-    recipe = Recipe(tuple(candidates.sources), candidates.mutants, candidates.seed)
-    suspected = [
-        UnlabelledProblem(
-            name,
-            problem,
-            tuple(unlabelled_problems(problem, recipe, sampled.get(problem.id, ()))),
-            _use(problem.id, source, data.seed),
-            _loader(name, source) == "own",
-        )
-        for name, source in data.sources.items()
-        for problem in read[name]
-    ]
-    problems, failing = labelled(suspected, sandbox, cache, candidates.max_tests)
-    all_candidates = [(problem.family, candidate) for problem in problems for candidate in problem.candidates]
-    labels = Counter((source, candidate.correct) for source, candidate in all_candidates)
-    claims = Counter(
-        (source, candidate.correct is candidate.claimed)
-        for source, candidate in all_candidates
-        if candidate.claimed is not None
-    )
+    """Label the candidates of real problems and match them into pairs.
+
+    `sampled` has the programs that a language model wrote, by problem id. Raises DataError if no pair can
+    be made.
+    """
+    unlabelled = _collect(data, candidates, read, sampled)
+    problems, failing = label_problems(unlabelled, sandbox, cache, candidates.max_tests)
+    labelled, claims = _count_labels(problems)
     problems = [
         replace(problem, candidates=distinct(problem.candidates, problem.domain)) for problem in problems
     ]
-    evaluated = [problem for problem in problems if problem.use is Use.evaluation]
     overlapping = overlaps(
         [problem for problem in problems if problem.use is not Use.evaluation],
-        evaluated,
+        [problem for problem in problems if problem.use is Use.evaluation],
         data.pairing.overlap_words,
     )
-    left_out = {one.trained for one in overlapping}
+    left_out = {overlap.trained for overlap in overlapping}
     pairs = _pairs([problem for problem in problems if problem.id not in left_out], data)
     if not pairs:
-        right = sum(candidate.correct for _, candidate in all_candidates)
-        found = (
-            f"{right} correct and {len(all_candidates) - right} wrong candidates of {len(problems)} problems"
-        )
+        num_correct = sum(count for (_, correct), count in labelled.items() if correct)
+        num_wrong = labelled.total() - num_correct
         raise DataError(
-            f"data: not one pair could be made of {found}; add candidates (candidates=mutants) or raise data.pairing.max_candidate_chars"
+            f"data: no pair could be made of {num_correct} correct and {num_wrong} wrong "
+            f"candidates of {len(problems)} problems; add candidates (candidates=mutants) or raise "
+            "data.pairing.max_candidate_chars"
         )
-    return RealData(problems, pairs, labels, claims, failing, overlapping)
+    return RealData(problems, pairs, labelled, claims, failing, overlapping)
+
+
+def _collect(
+    data: DataConfig,
+    candidates: CandidatesConfig,
+    read: Mapping[str, Sequence[RealProblem]],
+    sampled: Mapping[str, Sequence[RawCandidate]],
+) -> list[UnlabelledProblem]:
+    unlabelled = []
+    for name, source in data.sources.items():
+        for problem in read[name]:
+            texts = collect_candidates(problem, candidates, sampled.get(problem.id, ()))
+            unlabelled.append(
+                UnlabelledProblem(
+                    source=name,
+                    problem=problem,
+                    candidates=tuple(texts),
+                    use=_use(problem.id, source, data.seed),
+                    strict=_loader(name, source) == "own",
+                )
+            )
+    return unlabelled
+
+
+def _count_labels(
+    problems: Sequence[LabelledProblem],
+) -> tuple[Counter[tuple[str, bool]], Counter[tuple[str, bool]]]:
+    """Count labels by source, and claimed labels by source and whether they agree."""
+    labelled: Counter[tuple[str, bool]] = Counter()
+    claims: Counter[tuple[str, bool]] = Counter()
+    for problem in problems:
+        for candidate in problem.candidates:
+            labelled[problem.family, candidate.correct] += 1
+            if candidate.claimed is not None:
+                claims[problem.family, candidate.correct is candidate.claimed] += 1
+    return labelled, claims
 
 
 def _loader(name: str, source: SourceConfig) -> str:
@@ -119,90 +130,105 @@ def _loader(name: str, source: SourceConfig) -> str:
 
 
 def licences(data: DataConfig) -> dict[str, str]:
-    """By source."""
+    """Return the licence of each source."""
     return {name: SOURCES[_loader(name, source)].licence for name, source in data.sources.items()}
 
 
 def _use(problem: str, source: SourceConfig, seed: int) -> Use:
-    """By a hash of the problem, so that more problems or candidates move none."""
+    """Return the use of a problem by a hash of its id, so that it does not depend on other problems."""
     draw = int(hash_of([seed, problem], 8), 16) / 16**8
     if draw < source.evaluation:
         return Use.evaluation
-    return (
-        Use.validation if draw < source.evaluation + VALIDATION_SHARE * (1 - source.evaluation) else Use.train
-    )
+    if draw < source.evaluation + VALIDATION_SHARE * (1 - source.evaluation):
+        return Use.validation
+    return Use.train
 
 
 def _pairs(problems: Sequence[LabelledProblem], data: DataConfig) -> list[tuple[str, Pair]]:
-    """Both orders of every pair."""
-    short = [
-        replace(
-            p, candidates=tuple(c for c in p.candidates if len(c.text) <= data.pairing.max_candidate_chars)
-        )
-        for p in problems
-    ]
-    of_use = {use: [p for p in short if p.use is use] for use in Use}
-    most = data.pairing.max_pairs_per_problem
-    out: list[tuple[str, Pair]] = []
+    """Return both orders of every pair, with their splits."""
+    short = [_with_short_candidates(problem, data.pairing.max_candidate_chars) for problem in problems]
+    named_pairs: list[tuple[str, Pair]] = []
     for use, split, count in (
         (Use.train, TRAIN, data.train_pairs),
         (Use.validation, VALIDATION, data.validation_pairs),
     ):
-        shares = {Kind.both_wrong: data.pairing.both_wrong, Kind.both_correct: data.pairing.both_correct}
-        shares[Kind.first_correct] = 1 - sum(shares.values())
-        for kind, share in shares.items():
-            for pair in matched_pairs(
-                of_use[use], kind, round(share * count), most, f"{data.seed}/{split}/{kind}"
-            ):
-                out += [(split, order) for order in (pair, pair.swapped())]
+        with_use = [problem for problem in short if problem.use is use]
+        for pair in _learning_pairs(with_use, split, count, data):
+            named_pairs += [(split, pair), (split, pair.swapped())]
+    evaluated = [problem for problem in short if problem.use is Use.evaluation]
     for name, source in data.sources.items():
-        mine = [p for p in of_use[Use.evaluation] if p.family == name]
-        for kind in (Kind.first_correct, Kind.both_wrong, Kind.both_correct):
-            for pair in matched_pairs(mine, kind, data.pairs_per_split, most, f"{data.seed}/{name}/{kind}"):
-                out += [(split_name(source.splits or name, order), order) for order in (pair, pair.swapped())]
-    return out
+        from_source = [problem for problem in evaluated if problem.family == name]
+        prefix = source.splits or name
+        for pair in _evaluation_pairs(from_source, name, data):
+            named_pairs += [(split_name(prefix, order), order) for order in (pair, pair.swapped())]
+    return named_pairs
+
+
+def _with_short_candidates(problem: LabelledProblem, max_chars: int) -> LabelledProblem:
+    short = tuple(candidate for candidate in problem.candidates if len(candidate.text) <= max_chars)
+    return replace(problem, candidates=short)
+
+
+def _learning_pairs(
+    problems: Sequence[LabelledProblem], split: str, count: int, data: DataConfig
+) -> list[Pair]:
+    """Return training or validation pairs, with the configured share of each kind."""
+    shares = {Kind.both_wrong: data.pairing.both_wrong, Kind.both_correct: data.pairing.both_correct}
+    shares[Kind.first_correct] = 1 - sum(shares.values())
+    pairs: list[Pair] = []
+    for kind, share in shares.items():
+        max_pairs = data.pairing.max_pairs_per_problem
+        pairs += matched_pairs(problems, kind, round(share * count), max_pairs, f"{data.seed}/{split}/{kind}")
+    return pairs
+
+
+def _evaluation_pairs(problems: Sequence[LabelledProblem], source: str, data: DataConfig) -> list[Pair]:
+    pairs: list[Pair] = []
+    for kind in (Kind.first_correct, Kind.both_wrong, Kind.both_correct):
+        max_pairs = data.pairing.max_pairs_per_problem
+        seed = f"{data.seed}/{source}/{kind}"
+        pairs += matched_pairs(problems, kind, data.pairs_per_split, max_pairs, seed)
+    return pairs
 
 
 def cache_spec(data: DataConfig, candidates: CandidatesConfig) -> dict[str, object]:
-    """Everything of the configuration that the pairs depend on, for the key of a stage; files by their content."""
-    used = (
-        "makers",
-        "mutants",
-        "tests",
-        "cpu_seconds",
-        "seed",
-    )  # what is sampled has a stage, and so a key, of its own
+    """Return the part of the configuration that pairs depend on, for a stage's key; files by their content.
+
+    The options of sampling are not in it, because samples have a stage and a key of their own.
+    """
+    data_fields = ("pairs_per_split", "train_pairs", "validation_pairs", "seed", "isolation")
+    candidate_fields = ("sources", "mutants", "max_tests", "cpu_seconds", "seed")
     return {
         "problems": problems_cache_spec(data),
         "pairing": asdict(data.pairing),
-        "data": {
-            key: getattr(data, key)
-            for key in ("pairs_per_split", "train_pairs", "validation_pairs", "seed", "isolation")
-        },
-        "candidates": {key: getattr(candidates, key) for key in used},
+        "data": {name: getattr(data, name) for name in data_fields},
+        "candidates": {name: getattr(candidates, name) for name in candidate_fields},
     }
 
 
 def problems_cache_spec(data: DataConfig) -> dict[str, object]:
-    """Everything that the problems depend on."""
-    sources = {name: {**asdict(source), **_contents(source)} for name, source in data.sources.items()}
+    """Return the part of the configuration that problems depend on."""
+    sources = {name: {**asdict(source), **_content_hashes(source)} for name, source in data.sources.items()}
     return {"sources": sources, "max_statement_chars": data.pairing.max_statement_chars}
 
 
-def _contents(source: SourceConfig) -> dict[str, str]:
-    """Hashes of a source's local files. Raises DataError where one is missing."""
-    found = {}
-    for key in ("path", "samples"):
-        if (value := getattr(source, key)) is None:
+def _content_hashes(source: SourceConfig) -> dict[str, str]:
+    """Return hashes of a source's local files. Raises DataError if one is missing."""
+    hashes = {}
+    for option in ("path", "samples"):
+        value = getattr(source, option)
+        if value is None:
             continue
         path = Path(value)
         if not path.exists():
-            raise DataError(f"{path}: no such file or folder (data.sources.*.{key})")
-        files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-        found[key] = hash_of([[str(one.relative_to(path)), file_hash(one)] for one in files])
-    return found
+            raise DataError(f"{path}: no such file or folder (data.sources.*.{option})")
+        files = [path]
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.is_file())
+        hashes[option] = hash_of([[str(file.relative_to(path)), file_hash(file)] for file in files])
+    return hashes
 
 
 def wants_samples(candidates: CandidatesConfig) -> bool:
-    """Whether a language model writes candidates."""
+    """Check whether a language model writes candidates."""
     return SAMPLED in candidates.sources

@@ -16,9 +16,9 @@ from corpo.utils.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from corpo.data.build_bank import LabelledProblem, Use
     from corpo.data.execution.labelling import LabelCache
     from corpo.data.execution.sandbox import Sandbox
+    from corpo.data.types import LabelledProblem, Use
     from corpo.task import Pair
 
 log = logging.getLogger(__name__)
@@ -65,15 +65,9 @@ def _source_stage(config: Config) -> Stage:
 
 def _build_from_bank(config: Config, folder: Path) -> None:
     from corpo.data.bank.selection import select
-    from corpo.data.build_bank import Use
-    from corpo.data.pairing.drawing import (
-        TRAIN,
-        VALIDATION,
-        evaluation_pairs,
-        monitored_pairs,
-        train_pairs,
-        without_programs,
-    )
+    from corpo.data.pairing.drawing import evaluation_pairs, monitored_pairs, train_pairs, without_programs
+    from corpo.data.pairing.splits import TRAIN, VALIDATION
+    from corpo.data.types import Use
     from corpo.report.data_card import bank_card
 
     data = config.data
@@ -177,7 +171,7 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
 def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:
     """Return the pairs that policies are evaluated on: those of `data.file`, or the evaluation splits."""
-    from corpo.data.pairing.drawing import is_evaluation
+    from corpo.data.pairing.splits import is_evaluation
     from corpo.data.store import pairs_of, read_rows
 
     if config.data.file:

@@ -39,7 +39,7 @@ def _exported_splits(pairs: Sequence[tuple[str, Pair]]) -> dict[str, list[tuple[
 
     All evaluation splits share one file. Splits without pairs are left out.
     """
-    from corpo.data.pairing.drawing import TRAIN, VALIDATION, is_evaluation
+    from corpo.data.pairing.splits import TRAIN, VALIDATION, is_evaluation
 
     by_file: dict[str, list[tuple[str, Pair]]] = {}
     for split, pair in pairs:

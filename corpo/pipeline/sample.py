@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.config import Config
-from corpo.data.candidates.collect import complete_code, extract_code
+from corpo.data.candidates.extract import complete_code, extract_code
 from corpo.data.execution.checks import StdioChecks
 from corpo.data.sources import RawCandidate, RealProblem
 from corpo.pipeline.models import (

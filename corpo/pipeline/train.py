@@ -152,7 +152,7 @@ def _training_pairs(config: Config, fits: Callable[[Pair], bool]) -> tuple[list[
     Validation covers `train.validation_prompts` pairs with exactly one correct candidate, and half as many of
     each monitored kind. Raises DataError if no pairs are left.
     """
-    from corpo.data.pairing.drawing import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
+    from corpo.data.pairing.splits import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
 
     learnable = [(split, pair) for split, pair in split_pairs(config) if not is_evaluation(split)]
     fitting = [(split, pair) for split, pair in learnable if fits(pair)]

@@ -23,7 +23,7 @@ from corpo.pipeline.stage import Stage
 from corpo.utils.files import write_json
 
 if TYPE_CHECKING:
-    from corpo.data.build_bank import LabelledProblem
+    from corpo.data.types import LabelledProblem
 
 POLICY, PROBLEMS = "policy", "problems.parquet"
 NANO_MINUTES = 23  # measured for a nano from nothing on two cores without AVX-512
@@ -122,8 +122,9 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
 
 def _demonstrated_problems(config: Config) -> list[LabelledProblem]:
     """Return the problems of the warm start, without any program that is evaluated."""
-    from corpo.data.build_bank import Use
-    from corpo.data.pairing.drawing import is_evaluation, without_programs
+    from corpo.data.pairing.drawing import without_programs
+    from corpo.data.pairing.splits import is_evaluation
+    from corpo.data.types import Use
 
     evaluated = set()
     for split, pair in split_pairs(config):

@@ -8,11 +8,12 @@ from itertools import chain
 from statistics import median
 
 from corpo.data.bank.selection import Bank
-from corpo.data.build_bank import RANDOM_TESTS, LabelledProblem
+from corpo.data.build_bank import RANDOM_TESTS
 from corpo.data.build_sources import RealData
-from corpo.data.pairing.drawing import SMALL_SPLIT, SMALL_SPLIT_MARK, TRAIN, is_evaluation
 from corpo.data.pairing.matching import TOKEN
+from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK, TRAIN, is_evaluation
 from corpo.data.store import content_hash, pair_rows
+from corpo.data.types import LabelledProblem
 from corpo.evaluate.shortcut_floors import shortcut_floors
 from corpo.task import Candidate, Domain, Kind, Pair
 from corpo.utils.markdown import table

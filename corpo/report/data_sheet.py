@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from corpo.data.build_bank import LabelledProblem
-from corpo.data.pairing.drawing import is_evaluation
 from corpo.data.pairing.matching import TOKEN
+from corpo.data.pairing.splits import is_evaluation
+from corpo.data.types import LabelledProblem
 from corpo.evaluate.shortcut_floors import FLOORS, shortcut_floors
 from corpo.report.explorer import evenly_spaced, pair_record
 from corpo.report.figures import (

@@ -9,7 +9,7 @@ import pandas as pd
 from corpo.analysis.splits import PUBLISHED, TITLES, results_table
 from corpo.analysis.study import Study
 from corpo.analysis.summary import summary_table
-from corpo.data.pairing.drawing import SMALL_SPLIT, SMALL_SPLIT_MARK
+from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK
 from corpo.evaluate.shortcut_floors import FLOORS
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table

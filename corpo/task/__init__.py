@@ -1,4 +1,4 @@
-"""The verifier task: a problem and two candidates go in, reasoning and a confidence for each come out."""
+"""The verifier task: read a problem and two candidates, reason, give a confidence that each is correct."""
 
 from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt
 from corpo.task.response import CUT, Fault, Verdict, format_response, parse_response

@@ -1,35 +1,37 @@
-"""Completions into verdicts and rewards."""
+"""Parse and reward completions: the one module of the task that needs torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
-from corpo.task import Fault, Pair, Reward, Verdict, parse_response
+from corpo.task.response import Fault, Verdict, parse_response
+from corpo.task.reward import Reward
+from corpo.task.types import Pair
 
 
 @dataclass(frozen=True)
 class Graded:
-    """What each rollout said and what it earned."""
+    """The verdict and the reward of each rollout."""
 
     verdicts_PG: list[list[Verdict | Fault]]
     rewards_PG: Tensor  # float32
 
     @property
     def unparseable(self) -> float:
-        """Share of rollouts that are no verdict."""
-        flat = [verdict for row in self.verdicts_PG for verdict in row]
-        return sum(isinstance(verdict, Fault) for verdict in flat) / len(flat)
+        """Return the share of completions that could not be parsed."""
+        verdicts = list(chain.from_iterable(self.verdicts_PG))
+        return sum(isinstance(verdict, Fault) for verdict in verdicts) / len(verdicts)
 
 
-def judge(texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], reward: Reward) -> Graded:
-    """Parse and reward every completion of every pair."""
-    verdicts_PG = [[parse_response(text) for text in texts] for texts in texts_PG]
-    rewards = [
-        [reward(verdict, pair.labels) for verdict in verdicts]
-        for pair, verdicts in zip(pairs, verdicts_PG, strict=True)
-    ]
-    return Graded(verdicts_PG, torch.tensor(rewards, dtype=torch.float32))
+def grade(texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], reward: Reward) -> Graded:
+    """Parse and reward the G completions of each of the P pairs."""
+    verdicts_PG = [list(map(parse_response, texts_G)) for texts_G in texts_PG]
+    rewards_PG = []
+    for pair, verdicts_G in zip(pairs, verdicts_PG, strict=True):
+        rewards_PG.append([reward(verdict, pair.labels) for verdict in verdicts_G])
+    return Graded(verdicts_PG, torch.tensor(rewards_PG, dtype=torch.float32))

@@ -1,23 +1,25 @@
-"""What the verifier reads: a problem and two candidates, then the cue to think."""
+"""Render a pair as the prompt that the verifier reads."""
 
 from __future__ import annotations
 
 from corpo.task.types import Pair
 
-COMPACT = "compact"  # for policies warm-started in this format: the shipped nano
-INSTRUCT = "instruct"  # for pretrained chat models, which have to be told the format
+COMPACT = "compact"  # for policies warm-started in this format, such as the shipped nano
+INSTRUCT = "instruct"  # states the response format, for pretrained chat models
 
-_INSTRUCTIONS = """You are given a problem and two candidate solutions, A and B. Decide for each, on its own, whether it is correct: \
-one, both or neither may be. Reason inside <think> and </think>, then give your confidence that each is correct as a number from 0 \
-(certainly wrong) to 10 (certainly correct), in exactly this form:
-A: <number>
-B: <number>
-
-"""
+_INSTRUCTIONS = (
+    "You are given a problem and two candidate solutions, A and B. "
+    "Decide for each, on its own, whether it is correct: one, both or neither may be. "
+    "Reason inside <think> and </think>, then give your confidence that each is correct "
+    "as a number from 0 (certainly wrong) to 10 (certainly correct), in exactly this form:\n"
+    "A: <number>\n"
+    "B: <number>\n"
+    "\n"
+)
 
 
 def render_prompt(pair: Pair, style: str = COMPACT) -> str:
-    """The prompt text of a pair; `style` is COMPACT or INSTRUCT (ValueError otherwise)."""
+    """Return the prompt text of a pair. `style` is COMPACT or INSTRUCT; any other raises ValueError."""
     body = f"{pair.problem.statement}\n[A]\n{pair.a.text}\n[B]\n{pair.b.text}\n"
     if style == COMPACT:
         return body
@@ -27,7 +29,10 @@ def render_prompt(pair: Pair, style: str = COMPACT) -> str:
 
 
 def chat_prompt(pair: Pair, tokenizer, style: str = INSTRUCT) -> str:  # type: ignore[no-untyped-def]
-    """The prompt through a tokenizer's chat template, for models that have one. COMPACT puts a few words in place of its default system prompt."""
+    """Return the prompt in a tokenizer's chat template, up to the start of the assistant's turn.
+
+    COMPACT replaces the template's default system prompt with a few words.
+    """
     messages = [{"role": "user", "content": render_prompt(pair, style)}]
     if style == COMPACT:
         messages.insert(0, {"role": "system", "content": "Verify A and B."})

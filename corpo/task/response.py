@@ -1,7 +1,8 @@
-"""What the verifier answers, and a total parser for it: any string gives a verdict or a typed reason why not.
+"""Parse and format the verifier's response.
 
-Grammar: one `<think>…</think>` block (it may be empty), then `A: <score> B: <score>`, scores in [0, 10], decimals
-allowed, separated by white space, a comma or a semicolon; nothing else but white space.
+Grammar: one `<think>…</think>` block, which may be empty, then `A: <score> B: <score>`. Scores lie in [0,
+10] and may have decimals. White space, a comma or a semicolon separates them. Nothing else but white space
+may follow.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-SCORE_MIN, SCORE_MAX, CUT = 0.0, 10.0, 5.0
+SCORE_MIN, SCORE_MAX, CUT = 0.0, 10.0, 5.0  # scores above CUT mean "correct", scores below it "wrong"
 OPEN, CLOSE = "<think>", "</think>"
 
 _SCORES = re.compile(
@@ -19,7 +20,7 @@ _SCORES = re.compile(
 
 
 class Fault(StrEnum):
-    """Why a response is no verdict."""
+    """The reason why a response could not be parsed."""
 
     no_think = "no think block at the start"
     unclosed_think = "think block not closed"
@@ -30,13 +31,16 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """Confidence in [0, 10] that each candidate is correct."""
+    """The confidence, in [0, 10], that each candidate is correct."""
 
     score_a: float
     score_b: float
 
     def is_correct(self, labels: tuple[bool, bool]) -> bool:
-        """Each score strictly on its label's side of the cut; a score on the cut itself is no decision."""
+        """Check that each score lies strictly on its label's side of the cut.
+
+        A score on the cut itself is no decision, so it is not correct for either label.
+        """
         return all(
             (score > CUT) if label else (score < CUT)
             for score, label in zip(self.scores, labels, strict=True)
@@ -44,14 +48,16 @@ class Verdict:
 
     @property
     def scores(self) -> tuple[float, float]:
+        """Return the scores of A and B."""
         return self.score_a, self.score_b
 
     def swapped(self) -> Verdict:
+        """Return the verdict on the same candidates in the other order."""
         return Verdict(self.score_b, self.score_a)
 
 
 def parse_response(text: str) -> Verdict | Fault:
-    """Read a response; never raises."""
+    """Parse a response into a verdict, or into the fault that makes it unparseable. Never raises."""
     body = text.lstrip()
     if not body.startswith(OPEN):
         return Fault.no_think
@@ -70,5 +76,5 @@ def parse_response(text: str) -> Verdict | Fault:
 
 
 def format_response(thought: str, score_a: float, score_b: float) -> str:
-    """A response in the grammar; what the warm start imitates."""
+    """Return a response in the grammar. The demonstrations of the warm start are written this way."""
     return f"{OPEN}{thought}{CLOSE} A: {score_a:g} B: {score_b:g}"

@@ -1,13 +1,14 @@
-"""The ordinal reward of a verdict: how far on the right side of the cut its scores are, in levels.
+"""The ordinal reward of a verdict: one of a few levels, higher if the scores support the labels more.
 
-The paper says that rewards are ordinal and that R_min_correct separates failures from successes (arXiv 2511.04439); the
-levels below are *our choice*. Failures take the lower half of [-1, 1], successes the upper half, so that 0 lies between.
+The paper says that rewards are ordinal and that R_min_correct separates failures from successes (arXiv
+2511.04439). The levels below are *our choice*: failures take the lower half of [-1, 1] and successes the
+upper half, so that 0 lies between them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Protocol, TypeVar
@@ -18,12 +19,17 @@ REWARD_MIN = -1.0
 
 
 class Reward(Protocol):
-    """Of a response, given which candidates are correct. `threshold` is R_min_correct: successes are at or above it, failures below."""
+    """A function from a parsed response and the candidates' labels to a number.
+
+    `threshold` is R_min_correct: the reward of every correct verdict is at or above it, all others are below.
+    """
 
     @property
-    def threshold(self) -> float: ...
+    def threshold(self) -> float:
+        """Return R_min_correct."""
 
-    def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float: ...
+    def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float:
+        """Return the reward of a response; `labels` say whether A and B are correct."""
 
 
 MakeReward = TypeVar("MakeReward", bound=Callable[..., Reward])
@@ -31,7 +37,7 @@ REWARDS: dict[str, Callable[..., Reward]] = {}
 
 
 def register_reward(name: str) -> Callable[[MakeReward], MakeReward]:
-    """Add `make(levels, threshold, **options) -> Reward` (such as a class) under a name that configs can use."""
+    """Register `make(levels, threshold, **options) -> Reward`, such as a class, under a name for configs."""
 
     def register(make: MakeReward) -> MakeReward:
         REWARDS[name] = make
@@ -41,7 +47,11 @@ def register_reward(name: str) -> Callable[[MakeReward], MakeReward]:
 
 
 def build_reward(name: str, levels: int, threshold: float, options: dict[str, object]) -> Reward:
-    """A registered reward. Raises ValueError where the name is unknown, or where its values do not tell successes from failures."""
+    """Build a registered reward and check it on every kind of response.
+
+    Raises ValueError if the name is unknown, if the reward does not take the options, or if `threshold`
+    does not separate its successes from its failures.
+    """
     if name not in REWARDS:
         raise ValueError(
             f"reward.name={name!r}: choose one of {', '.join(sorted(REWARDS))}, or register your own"
@@ -50,25 +60,34 @@ def build_reward(name: str, levels: int, threshold: float, options: dict[str, ob
         reward = REWARDS[name](levels, threshold, **options)
     except TypeError as error:
         raise ValueError(f"reward.options: {name!r} does not take them ({error})") from None
-    scores = range(int(SCORE_MAX) + 1)
-    for labels in ((False, False), (False, True), (True, False), (True, True)):
-        for response in (*Fault, *(Verdict(a, b) for a, b in product(scores, scores))):
-            value = reward(response, labels)
-            correct = isinstance(response, Verdict) and response.is_correct(labels)
-            if not math.isfinite(value) or (value >= threshold) is not correct:
-                wanted = "at or above" if correct else "below"
-                raise ValueError(
-                    f"reward.name={name!r}: gives {value:g} to {response} of {labels}, which must be {wanted} reward.threshold={threshold:g}"
-                )
+    for response, labels in _example_responses():
+        value = reward(response, labels)
+        is_correct = isinstance(response, Verdict) and response.is_correct(labels)
+        if not math.isfinite(value) or (value >= threshold) is not is_correct:
+            side = "at or above" if is_correct else "below"
+            raise ValueError(
+                f"reward.name={name!r}: gives {value:g} to {response} for the labels {labels}, "
+                f"but it must be {side} reward.threshold={threshold:g}"
+            )
     return reward
+
+
+def _example_responses() -> Iterator[tuple[Verdict | Fault, tuple[bool, bool]]]:
+    """Yield every fault and every verdict with whole-number scores, with each pair of labels."""
+    scores = range(int(SCORE_MAX) + 1)
+    verdicts = [Verdict(*pair) for pair in product(scores, repeat=2)]
+    for labels in ((False, False), (False, True), (True, False), (True, True)):
+        for response in (*Fault, *verdicts):
+            yield response, labels
 
 
 @register_reward("ordinal")
 @dataclass(frozen=True)
 class OrdinalReward:
-    """`levels` equally spaced rewards, half of them (rounded up) failures, none of them 0; unparseable gets the lowest.
+    """A reward with `levels` equally spaced values, of which half (rounded up) are failures and none is 0.
 
     levels = 2 gives {-1, 1}; 3 gives {-1, -0.5, 1}; 10 gives {-1, -0.8, ..., -0.2, 0.2, ..., 1}.
+    An unparseable response gets the lowest level.
     Raises ValueError unless every failure < threshold (R_min_correct) <= every success.
     """
 
@@ -83,38 +102,43 @@ class OrdinalReward:
         failures, successes = self.failures, self.successes
         if not (failures[-1] < self.threshold <= successes[0]):
             raise ValueError(
-                f"reward.threshold={self.threshold:g}: with reward.levels={self.levels} every failure (highest {failures[-1]:g}) must "
-                f"lie below it and every success (lowest {successes[0]:g}) at or above it; choose a value in "
-                f"({failures[-1]:g}, {successes[0]:g}]"
+                f"reward.threshold={self.threshold:g}: with reward.levels={self.levels} every failure "
+                f"(highest {failures[-1]:g}) must lie below it and every success (lowest {successes[0]:g}) "
+                f"at or above it; choose a value in ({failures[-1]:g}, {successes[0]:g}]"
             )
 
     @property
     def failures(self) -> tuple[float, ...]:
+        """Return the rewards of incorrect responses, in increasing order."""
         count = math.ceil(self.levels / 2)
         return tuple(round(REWARD_MIN + i / count, 12) for i in range(count))
 
     @property
     def successes(self) -> tuple[float, ...]:
+        """Return the rewards of correct responses, in increasing order."""
         count = self.levels // 2
         return tuple(round((i + 1) / count, 12) for i in range(count))
 
     def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float:
+        """Return the level of a response."""
         if isinstance(response, Fault):
             return self.failures[0]
         quality = (_support(response.score_a, labels[0]) + _support(response.score_b, labels[1])) / 2
-        # A success has both scores beyond the cut, so quality > 1/2; a failure has one at or before it, so quality <= 3/4.
+        # Both scores of a success lie beyond the cut, so its quality is above 1/2.
+        # At least one score of a failure does not, so its quality is at most 3/4.
         if response.is_correct(labels):
             return _level(self.successes, (quality - 0.5) / 0.5)
         return _level(self.failures, quality / 0.75)
 
 
 def _support(score: float, label: bool) -> float:
-    """Share of full confidence given to the truth, in [0, 1]."""
+    """Return the share of full confidence that a score gives to the true label, in [0, 1]."""
     return (score if label else SCORE_MAX - score) / SCORE_MAX
 
 
 def _level(levels: tuple[float, ...], share: float) -> float:
-    # Rounding first keeps sums such as 0.3 + 0.45, equal on paper, in one level whichever candidate comes first.
+    """Return the level at a share in [0, 1] of the way from the lowest to the highest."""
+    # Rounding keeps sums such as 0.3 + 0.45 in one level whichever candidate comes first.
     return levels[min(int(round(share * len(levels), 9)), len(levels) - 1)]
 
 

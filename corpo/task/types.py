@@ -1,4 +1,4 @@
-"""The nouns of the verifier task: problem, candidate, pair, kind. No torch, no side effects."""
+"""The data types of the verifier task: problem, candidate, pair, kind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from enum import StrEnum
 
 
 class Domain(StrEnum):
+    """The subject of a problem."""
+
     code = "code"
     math = "math"
 
 
 class Kind(StrEnum):
-    """Which of a pair's two candidates are correct."""
+    """The combination of a pair's labels."""
 
     first_correct = "first_correct"
     second_correct = "second_correct"
@@ -21,7 +23,8 @@ class Kind(StrEnum):
     both_wrong = "both_wrong"
 
     @classmethod
-    def of(cls, label_a: bool, label_b: bool) -> Kind:
+    def from_labels(cls, label_a: bool, label_b: bool) -> Kind:
+        """Return the kind of a pair whose candidates have these labels."""
         if label_a != label_b:
             return cls.first_correct if label_a else cls.second_correct
         return cls.both_correct if label_a else cls.both_wrong
@@ -29,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """A statement whose solutions can be checked. `id` names family and parameters."""
+    """A statement whose solutions can be checked. `id` names its family and parameters."""
 
     id: str
     domain: Domain
@@ -40,23 +43,25 @@ class Problem:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A program or worked solution with its label from execution or answer check, never from how it was made."""
+    """A program or worked solution with its label.
+
+    The label comes from execution or from checking the answer, never from how the candidate was made.
+    """
 
     text: str
     correct: bool
-    origin: str  # "reference", the name of the mutation that made it, or who wrote it
-    line: int = 0  # 1-based line or step that the mutation touched; 0 for references
-    passed: int = 0
-    total: int = 0
+    origin: str  # "reference", the name of a mutation, or the author
+    line: int = 0  # 1-based line or step that the mutation changed; 0 if none
+    passed: int = 0  # number of tests passed
+    total: int = 0  # number of tests run
     error: str | None = None  # class of the first failure
-    evidence: str = (
-        ""  # what shows a wrong one: its value on a call and the value wanted, or a step as it should be
-    )
-    claimed: bool | None = None  # what its source says of it, where it says anything
-    isolation: str = ""  # of the sandbox that labelled it; "" where nothing was run
+    evidence: str = ""  # why it is wrong: a call with its value and the expected value, or the step put right
+    claimed: bool | None = None  # the label that its source claims; None if it claims nothing
+    isolation: str = ""  # level of the sandbox that labelled it; "" if nothing was run
 
     @property
     def id(self) -> str:
+        """Return a hash of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 
@@ -70,17 +75,23 @@ class Pair:
 
     @property
     def kind(self) -> Kind:
-        return Kind.of(self.a.correct, self.b.correct)
+        """Return the combination of labels."""
+        return Kind.from_labels(self.a.correct, self.b.correct)
 
     @property
     def labels(self) -> tuple[bool, bool]:
+        """Return whether A and B are correct."""
         return self.a.correct, self.b.correct
 
     @property
     def id(self) -> str:
-        """The same for a pair and its swap: both orders are one cluster in every interval."""
+        """Return a hash that is the same for a pair and its swap.
+
+        Intervals count both orders of a pair as one cluster.
+        """
         programs = "|".join(sorted((self.a.text, self.b.text)))
         return hashlib.sha256(f"{self.problem.statement}|{programs}".encode()).hexdigest()[:16]
 
     def swapped(self) -> Pair:
+        """Return the pair with its candidates in the other order."""
         return replace(self, a=self.b, b=self.a)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from corpo.data.build_bank import LabelledProblem
 from corpo.data.pairing.drawing import draw_pair
+from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Domain, Kind, Pair, format_response
 
 # Scores are spread over their side of the cut, so that the scores of the base policy vary and an ordinal

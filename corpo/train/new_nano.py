@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.config import NanoConfig
-from corpo.data.build_bank import LabelledProblem
+from corpo.data.types import LabelledProblem
 from corpo.policy.nano import new_model, train_tokenizer
 from corpo.train.demonstrations import Demonstrator
 from corpo.train.sft import is_dev

@@ -41,7 +41,7 @@ from corpo.policy.lora import add_lora, merged
 from corpo.policy.packing import group_logprobs
 from corpo.rollout import RolloutEngine, Rollouts
 from corpo.task import Kind, Pair, Reward
-from corpo.task.grade import judge
+from corpo.task.grade import grade
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.distributed import (
     all_gather,
@@ -212,7 +212,7 @@ class PolicyGradientTrainer:
         )
         sampled_time = time.perf_counter()
 
-        graded = judge(rollouts.texts_PG, local_pairs, self.reward)
+        graded = grade(rollouts.texts_PG, local_pairs, self.reward)
         prompt_names = [f"pair {pair.id}" for pair in local_pairs]
         require_finite("the reward", graded.rewards_PG, prompts=prompt_names)
         require_finite("the engine's log-prob", rollouts.logprobs_PGT, rollouts.mask_PGT, prompt_names)
@@ -399,7 +399,7 @@ class PolicyGradientTrainer:
         local_pairs = [pairs[index] for index in indices]
         num_rollouts = self.config.validation_rollouts
         rollouts = self._sample(local_pairs, num_rollouts, _seed("validation", 0, 0), indices)
-        graded = judge(rollouts.texts_PG, local_pairs, self.reward)
+        graded = grade(rollouts.texts_PG, local_pairs, self.reward)
         measurements_MP = torch.stack(
             [
                 (graded.rewards_PG >= self.reward.threshold).float().mean(1),

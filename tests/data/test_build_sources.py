@@ -213,7 +213,7 @@ def test_what_cannot_be_done_is_said_in_a_line(own: list[str], results: Path) ->
         ("evaluate", ["+evaluate.policies.a=no/such"], "evaluate.policies.a=no/such: no such folder"),
         ("evaluate", ["name=tiny", f"+evaluate.policies.a={results}"], "holds a study"),
         ("data", ["data.sources.own.path=no/such"], "no/such: no such file or folder"),
-        ("data", ["candidates.makers=[guessed]"], "candidates.makers"),
+        ("data", ["candidates.sources=[guessed]"], "candidates.sources"),
         ("data", ["data.sources.own.loader=theirs"], "there is no loader 'theirs'"),
     ):
         error = run(command, *own, *overrides, code=2).stderr

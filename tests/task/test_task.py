@@ -159,7 +159,7 @@ def test_a_reward_from_outside_has_to_tell_successes_from_failures(monkeypatch: 
     built = build_reward("brier", 10, 0.0, {})
     assert built(Verdict(10, 0), (True, False)) == 0.5
     with pytest.raises(
-        ValueError, match=r"'brier': gives .* to .*, which must be below reward.threshold=-0.3"
+        ValueError, match=r"'brier': gives .* to .*, but it must be below reward.threshold=-0.3"
     ):
         build_reward("brier", 10, -0.3, {})
     with pytest.raises(ValueError, match="choose one of brier"):

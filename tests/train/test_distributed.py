@@ -48,7 +48,7 @@ def train_on_one_rank(folder: str) -> None:
     """Train with each of the settings, as one rank; each run is interrupted once and resumed."""
     torch.set_num_threads(1)
     init_distributed()
-    rl.judge = grade_by_length  # type: ignore[assignment]
+    rl.grade = grade_by_length  # type: ignore[assignment]
     for name, setting in SETTINGS.items():
         out = Path(folder) / name
         out.mkdir(exist_ok=True)

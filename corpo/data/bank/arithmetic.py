@@ -8,11 +8,46 @@ from corpo.data.bank.base import COMPARISONS, CodeFamily, numbers_near, programs
 
 
 def _grid(rng: Random, *centres: int) -> list[list[int]]:
+    """Draw a grid of numbers in which values at and beside each centre are common."""
     width = rng.randint(1, 4)
-    near = [centre + shift for centre in centres for shift in (-1, 0, 1)] or [0]
-    return [
-        [rng.choice((*near, rng.randint(-5, 12))) for _ in range(width)] for _ in range(rng.randint(0, 4))
-    ]
+    near: list[int] = []
+    for centre in centres:
+        near += [centre - 1, centre, centre + 1]
+    grid = []
+    for _ in range(rng.randint(0, 4)):
+        grid.append([rng.choice((*(near or [0]), rng.randint(-5, 12))) for _ in range(width)])
+    return grid
+
+
+def _square_grid(rng: Random) -> list[list[int]]:
+    size = rng.randint(0, 4)
+    grid = []
+    for _ in range(size):
+        grid.append([rng.randint(0, 9) for _ in range(size)])
+    return grid
+
+
+def _ragged_rows(rng: Random, column: int) -> list[list[int]]:
+    """Draw rows of which some are just too short to have this column."""
+    rows = []
+    for _ in range(rng.randint(0, 4)):
+        length = max(0, column + rng.choice((-1, 0, 1, 1, 2)))
+        rows.append([rng.randint(1, 9) for _ in range(length)])
+    return rows
+
+
+def _intervals(rng: Random, length: int) -> list[tuple[int, int]]:
+    """Draw intervals whose lengths are near `length`, or 9."""
+    intervals = []
+    for _ in range(rng.randint(0, 5)):
+        start = rng.randint(0, 9)
+        intervals.append((start, start + max(0, rng.choice((length - 1, length, length + 1, 9)))))
+    return intervals
+
+
+def _row_of(rng: Random, total: int) -> list[int]:
+    first = rng.randint(0, total)
+    return [first, total - first] if rng.random() < 0.7 else [total]
 
 
 FAMILIES: tuple[CodeFamily, ...] = (
@@ -489,12 +524,7 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"cmp": COMPARISONS, "k": (2, 3, 4, 5, 6)},
-        inputs=lambda rng, p: (
-            [
-                (a, a + max(0, rng.choice((p["k"] - 1, p["k"], p["k"] + 1, 9))))
-                for a in (rng.randint(0, 9) for _ in range(rng.randint(0, 5)))
-            ],
-        ),
+        inputs=lambda rng, p: (_intervals(rng, p["k"]),),
         edges=(([],),),
     ),
     CodeFamily(
@@ -669,9 +699,7 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"m": (2, 3, 4, 5), "k": (1, 2, 3, 4, 5, 6)},
-        inputs=lambda rng, p: (
-            (lambda n: [[rng.randint(0, 9) for _ in range(n)] for _ in range(n)])(rng.randint(0, 4)),
-        ),
+        inputs=lambda rng, p: (_square_grid(rng),),
         edges=(([],), ([[5]],)),
     ),
     CodeFamily(
@@ -704,17 +732,7 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"c": (0, 1, 2, 3), "s": (1, 2, 3, 4, 5)},
-        inputs=lambda rng, p: (
-            [
-                [rng.randint(1, 9) for _ in range(max(0, p["c"] + rng.choice((-1, 0, 1, 1, 2))))]
-                for _ in range(rng.randint(0, 4))
-            ],
-        ),
+        inputs=lambda rng, p: (_ragged_rows(rng, p["c"]),),
         edges=(([],), ([[]],)),
     ),
 )
-
-
-def _row_of(rng: Random, total: int) -> list[int]:
-    first = rng.randint(0, total)
-    return [first, total - first] if rng.random() < 0.7 else [total]

@@ -1,6 +1,7 @@
-"""What a problem family is: one idea, many parametrised problems, several correct ways to solve each.
+"""The types of problem families: one idea, many parametrised problems, several correct solutions of each.
 
-Nothing here is labelled. A family's solutions are only *claimed* correct; `corpo.data.execution.labelling` runs them.
+Nothing here is labelled. A family's solutions only claim to be correct; `corpo.data.execution.labelling`
+runs them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class CodeFamily:
-    """A parametrised Python problem: every solution defines `f`.
+    """A parametrised Python problem; every solution defines `f`.
 
-    `statements` and `solutions` are `string.Template` texts. A scalar parameter `k` fills `$k`; a parameter whose
-    choices are dicts, such as `{"word": "above", "code": ">"}` under the name `cmp`, fills `$cmp_word` and `$cmp_code`.
+    `statements` and `solutions` are `string.Template` texts. A scalar parameter `k` fills `$k`. A parameter
+    `cmp` whose choices are dicts, such as `{"word": "above", "code": ">"}`, fills `$cmp_word` and
+    `$cmp_code`.
     """
 
     name: str
@@ -30,17 +32,17 @@ class CodeFamily:
     solutions: tuple[str, ...]
     params: Mapping[str, tuple[Any, ...]]
     inputs: Callable[[Random, Params], tuple[Any, ...]]  # arguments of one random call of f
-    edges: tuple[tuple[Any, ...], ...] = ()  # argument tuples every problem is tested on
+    edges: tuple[tuple[Any, ...], ...] = ()  # argument tuples that every problem is tested on
 
     def all_params(self) -> list[dict[str, Any]]:
-        """Every assignment of the parameters, in a fixed order."""
+        """Return every assignment of the parameters, in a fixed order."""
         names = list(self.params)
         return [dict(zip(names, values, strict=True)) for values in itertools.product(*self.params.values())]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a worked solution: `text`, then `expression` evaluated over parameters and earlier step names."""
+    """One line of a worked solution: `text`, then `expression` over parameters and earlier steps' names."""
 
     name: str
     expression: str  # one binary operation of + - * //, e.g. "boxes * size"
@@ -49,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True)
 class MathFamily:
-    """A parametrised word problem with a whole-number answer: the value of the last step of any solution."""
+    """A parametrised word problem with a whole-number answer, the value of a solution's last step."""
 
     name: str
     topic: str
@@ -62,7 +64,7 @@ Family = CodeFamily | MathFamily
 
 
 def fill(template: str, params: Params) -> str:
-    """Substitute parameters into a template; KeyError names a placeholder that no parameter fills."""
+    """Substitute parameters into a template. Raises KeyError for a placeholder that no parameter fills."""
     flat: dict[str, Any] = {}
     for name, value in params.items():
         if isinstance(value, Mapping):
@@ -73,7 +75,7 @@ def fill(template: str, params: Params) -> str:
 
 
 def programs(text: str) -> tuple[str, ...]:
-    """Programs written one below the other with an empty line between them."""
+    """Split programs that are written one below the other with an empty line between them."""
     return tuple(dedent(text).strip("\n").split("\n\n"))
 
 
@@ -86,8 +88,10 @@ COMPARISONS: tuple[dict[str, str], ...] = (
 
 
 def numbers_near(rng: Random, *centres: int, longest: int = 8, low: int = -9, high: int = 20) -> list[int]:
-    """A short list in which values at and beside each centre are common, so that boundary mistakes show."""
-    near = [centre + shift for centre in centres for shift in (-1, 0, 0, 1)]
+    """Draw a short list with many values at and beside the centres, so that off-by-one mistakes show."""
+    near: list[int] = []
+    for centre in centres:
+        near += [centre - 1, centre, centre, centre + 1]
     return [
         rng.choice(near) if rng.random() < 0.5 else rng.randint(low, high)
         for _ in range(rng.randint(0, longest))

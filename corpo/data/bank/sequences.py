@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from corpo.data.bank.base import COMPARISONS, CodeFamily, numbers_near, programs
 
 _EMPTY: tuple[tuple[list[int]], ...] = (([],),)
@@ -550,7 +552,8 @@ FAMILIES: tuple[CodeFamily, ...] = (
         name="drop_repeats",
         topic="transform",
         statements=(
-            "Drop each value of xs equal to the one before it, then keep at most the first $k, plus $v at the end.",
+            "Drop each value of xs equal to the one before it, then keep at most the first $k, "
+            "plus $v at the end.",
             "Remove repeats of neighbours in xs, cut to $k values, and append $v.",
             "Collapse runs of equal values in xs, take the first $k of them and add $v behind.",
         ),
@@ -841,7 +844,8 @@ FAMILIES: tuple[CodeFamily, ...] = (
 )
 
 
-def _walk(rng, k: int, length: int) -> list[int]:  # type: ignore[no-untyped-def]
+def _walk(rng: Random, k: int, length: int) -> list[int]:
+    """Draw a sequence whose steps are often `k`."""
     values = [rng.randint(0, 9)]
     while len(values) < length:
         values.append(

@@ -15,7 +15,7 @@ def _route(*steps: tuple[str, str, str]) -> tuple[Step, ...]:
 def _draw(
     accept: Callable[[dict[str, int]], bool], **ranges: tuple[int, int]
 ) -> Callable[[Random], dict[str, int]]:
-    """Independent draws from inclusive ranges until `accept` holds."""
+    """Return a function that draws values from inclusive ranges until `accept` holds."""
 
     def draw(rng: Random) -> dict[str, int]:
         while True:
@@ -49,7 +49,8 @@ FAMILIES: tuple[MathFamily, ...] = (
         name="change_from_note",
         topic="shopping",
         statements=(
-            "Ann buys $a cakes at $b coins and a tea for $c coins. She pays with $d coins. What is her change?",
+            "Ann buys $a cakes at $b coins and a tea for $c coins. She pays with $d coins. "
+            "What is her change?",
             "$a cakes cost $b coins each, a tea $c. What is left of $d coins after buying them all?",
             "From $d coins Ann pays for $a cakes of $b coins and a tea of $c. How much remains?",
         ),
@@ -89,7 +90,8 @@ FAMILIES: tuple[MathFamily, ...] = (
         name="discount",
         topic="shopping",
         statements=(
-            "A coat costs $a coins, a hat $b. With a coupon both together are $c coins cheaper. What is the price?",
+            "A coat costs $a coins, a hat $b. With a coupon both together are $c coins cheaper. "
+            "What is the price?",
             "Pay for a coat of $a and a hat of $b coins with $c coins off. How much?",
             "The coat is $a coins and the hat $b; $c coins are taken off. What is due?",
         ),
@@ -214,7 +216,8 @@ FAMILIES: tuple[MathFamily, ...] = (
         name="bus_stops",
         topic="travel",
         statements=(
-            "A bus has $a riders. At a stop $b get off and $c get on, at the next $d get off. How many ride on?",
+            "A bus has $a riders. At a stop $b get off and $c get on, at the next $d get off. "
+            "How many ride on?",
             "$a ride a bus; $b leave, $c join, then $d leave. How many are there now?",
             "Of $a riders $b get off, $c come in, and $d get off later. How many are left?",
         ),
@@ -242,7 +245,8 @@ FAMILIES: tuple[MathFamily, ...] = (
         name="savings",
         topic="growth",
         statements=(
-            "Kim saves $a coins a week for $b weeks and spends $c. Then grandma doubles what is left. How much?",
+            "Kim saves $a coins a week for $b weeks and spends $c. Then grandma doubles what is left. "
+            "How much?",
             "After saving $a coins in each of $b weeks Kim spends $c; the rest is doubled. What has she?",
             "Kim puts aside $a coins for $b weeks, pays $c, and gets the rest again. How many coins?",
         ),

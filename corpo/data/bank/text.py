@@ -14,11 +14,29 @@ def _word(rng: Random, letters: str = "abcde", longest: int = 9) -> str:
     return "".join(rng.choice(letters) for _ in range(rng.randint(0, longest)))
 
 
-def _words(rng: Random, lengths: tuple[int, ...], most: int = 5) -> str:
-    return " ".join(
-        "".join(rng.choice("abcde") for _ in range(max(1, rng.choice(lengths))))
-        for _ in range(rng.randint(0, most))
-    )
+def _word_list(
+    rng: Random, lengths: tuple[int, ...], max_words: int = 5, letters: str = "abcde"
+) -> list[str]:
+    """Draw up to `max_words` words of at least one letter, whose lengths are among `lengths`."""
+    words = []
+    for _ in range(rng.randint(0, max_words)):
+        length = max(1, rng.choice(lengths))
+        words.append("".join(rng.choice(letters) for _ in range(length)))
+    return words
+
+
+def _words(rng: Random, lengths: tuple[int, ...], max_words: int = 5) -> str:
+    return " ".join(_word_list(rng, lengths, max_words))
+
+
+def _nearly_palindrome(rng: Random, skip: str) -> str:
+    """Draw a text that is often a palindrome without the letter `skip`, or one letter away from it."""
+    half = _word(rng, "xyz", 3)
+    text = half + rng.choice(("", "x")) + half[::-1]
+    if text and rng.random() < 0.4:
+        text = text[:-1] + rng.choice("xyz")
+    position = rng.randint(0, len(text))
+    return text[:position] + skip * rng.randint(0, 2) + text[position:]
 
 
 FAMILIES: tuple[CodeFamily, ...] = (
@@ -162,7 +180,8 @@ FAMILIES: tuple[CodeFamily, ...] = (
         name="shift_letters",
         topic="strings",
         statements=(
-            "Shift every lowercase letter of s by $k places in the alphabet, z wrapping to a; keep '$c' as it is.",
+            "Shift every lowercase letter of s by $k places in the alphabet, z wrapping to a; "
+            "keep '$c' as it is.",
             "Apply a Caesar shift of $k to the lowercase s, leaving '$c' alone.",
             "Move each letter of s $k on in the alphabet (cyclic), except '$c'.",
         ),
@@ -631,7 +650,8 @@ FAMILIES: tuple[CodeFamily, ...] = (
         name="index_by_letter",
         topic="counting",
         statements=(
-            "Group ws by first letter into a dict of counts, skipping words shorter than $k; add the entry '$e': 0.",
+            "Group ws by first letter into a dict of counts, skipping words shorter than $k; "
+            "add the entry '$e': 0.",
             "Count words of ws with $k or more letters by first letter, in a dict that starts as {'$e': 0}.",
             "Return a dict with '$e': 0 and, per first letter, how many ws have at least $k letters.",
         ),
@@ -664,10 +684,7 @@ FAMILIES: tuple[CodeFamily, ...] = (
         ),
         params={"k": (1, 2, 3, 4), "e": ("*", "+", "-", "?", "!")},
         inputs=lambda rng, p: (
-            [
-                "".join(rng.choice("abc") for _ in range(max(1, p["k"] + rng.choice((-1, 0, 0, 1)))))
-                for _ in range(rng.randint(0, 6))
-            ],
+            _word_list(rng, (p["k"] - 1, p["k"], p["k"], p["k"] + 1), max_words=6, letters="abc"),
         ),
         edges=(([],),),
     ),
@@ -715,12 +732,3 @@ FAMILIES: tuple[CodeFamily, ...] = (
         edges=(([],), ([2, 1],), ([1, 2],)),
     ),
 )
-
-
-def _nearly_palindrome(rng: Random, skip: str) -> str:
-    half = _word(rng, "xyz", 3)
-    text = half + rng.choice(("", "x")) + half[::-1]
-    if text and rng.random() < 0.4:
-        text = text[:-1] + rng.choice("xyz")
-    at = rng.randint(0, len(text))
-    return text[:at] + skip * rng.randint(0, 2) + text[at:]

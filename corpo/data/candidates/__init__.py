@@ -1,1 +1,1 @@
-"""Candidate programs: extraction from text, normal form, mutation."""
+"""Collect candidates: extract programs from chat answers, mutate correct solutions, recognise duplicates."""

@@ -1,4 +1,4 @@
-"""Final answers of worked solutions, and whether two of them are the same number or expression (math-verify)."""
+"""Extract the final answers of worked solutions and compare them with math-verify."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import threading
 from functools import cache
 from typing import Any
 
-# How data sets mark the end of a worked solution; what follows on that line is the answer.
+# How data sets mark the end of a worked solution. The answer is the rest of the line.
 _MARKS = re.compile(r"(?:####|^A:|answer(?: is|\s*:)|\\boxed(?=\{))[\s:*]*", re.I | re.M)
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 MISSING = "no answer"
-_SECONDS = 5  # for reading or comparing an answer: a tower of powers takes for ever
+_SECONDS = 5  # time limit for reading or comparing an answer, such as a tower of powers
 
 
 def final_answer(text: str) -> str | None:
-    """What a worked solution says in the end: behind its last mark (`####`, `A:`, "answer is", a box), else its last number; None without any."""
+    """Return the answer after the last mark (`####`, `A:`, "answer is", a box), or else the last number.
+
+    Returns None if there is neither.
+    """
     marks = list(_MARKS.finditer(text))
     if marks:
         last = marks[-1]
@@ -27,9 +30,9 @@ def final_answer(text: str) -> str | None:
 
 
 def _braced(text: str) -> str | None:
-    """The content of the group that `text` starts with; None where it is not closed."""
+    """Return the content of the braces that `text` starts with, or None if they are not closed."""
     depth = 0
-    for token in re.finditer(r"\\.|[{}]", text, re.S):  # an escaped brace is a letter
+    for token in re.finditer(r"\\.|[{}]", text, re.S):  # an escaped brace does not count
         depth += (token[0] == "{") - (token[0] == "}")
         if depth == 0:
             return text[1 : token.start()]
@@ -37,20 +40,25 @@ def _braced(text: str) -> str | None:
 
 
 @cache
-def same_answer(mine: str, theirs: str) -> bool:
-    """Whether two answers are equal as numbers or expressions, such as 1/2 and 0.5 or \\sqrt{8} and 2\\sqrt{2}, as math-verify sees it."""
+def same_answer(answer: str, expected: str) -> bool:
+    """Check that two answers are the same number or expression, such as 1/2 and 0.5.
+
+    math-verify compares them. An answer that it cannot compare within the time limit is wrong.
+    """
     from math_verify import verify
 
-    return mine == theirs or bool(verify(_parsed(theirs), _parsed(mine), timeout_seconds=_patience()))
+    if answer == expected:
+        return True
+    return bool(verify(_parse(expected), _parse(answer), timeout_seconds=_time_limit()))
 
 
-def _parsed(answer: str) -> Any:
+def _parse(answer: str) -> Any:
     from math_verify import parse
 
     plain = answer.replace("\\$", "").replace("$", "").strip(" .")
-    return parse(f"${plain}$", parsing_timeout=_patience())
+    return parse(f"${plain}$", parsing_timeout=_time_limit())
 
 
-def _patience() -> int | None:
-    """math-verify keeps time by a signal, which only a main thread can have."""
+def _time_limit() -> int | None:
+    """Return the limit in seconds; None outside the main thread, because math-verify needs signals for it."""
     return _SECONDS if threading.current_thread() is threading.main_thread() else None

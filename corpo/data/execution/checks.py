@@ -1,38 +1,49 @@
-"""How a candidate is checked: calls of a function, a script of assertions, runs on standard input, or a final answer.
+"""The ways to check a candidate: function calls, assertions, runs on standard input, a final answer.
 
-Each kind says how a program is run (`program`) and what has to come of it (`wanted`); `corpo.data.execution.labelling` runs and compares.
+Each executable kind says how to run a program (`program`) and whether a result is right (`matches`).
+`corpo.data.execution.labelling` and `corpo.data.execution.label_problems` run programs and compare the
+results.
 """
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from corpo.data.execution.literals import check_condition, read_value
 from corpo.data.execution.sandbox import Mode, Program
-from corpo.data.execution.split_asserts import Splitter, holds, read_value
+
+PASSED = "=True"  # the result of a test that reports by itself and passed
+_CONDITION_MARK = "?"  # put before a condition, in the place of an expected result
 
 
 @dataclass(frozen=True)
 class CallChecks:
-    """Function calls. `values` are what they should give; where they are not known, the first reference solution's are taken."""
+    """Calls of a function with their expected values.
+
+    If `values` is None, the values of the first reference solution are expected.
+    """
 
     entry: str  # an expression that gives the function, such as "f" or "Solution().solve"
     arguments: tuple[tuple[Any, ...], ...]
     values: tuple[Any, ...] | None = None
-    before: str = ""  # runs ahead of a program, such as the imports that LeetCode makes
+    before: str = ""  # source that runs before a program, such as the imports that LeetCode makes
 
     def __post_init__(self) -> None:
-        _paired("call", len(self.arguments), "value", None if self.values is None else len(self.values))
+        _check_lengths("call", self.arguments, "value", self.values)
 
     def program(self, source: str) -> Program:
-        first = "" if "from __future__" in source else self.before  # which has to stand first
-        return Program(first + source, self.arguments, Mode.function, self.entry)
+        """Return the calls of a candidate as a job for the sandbox."""
+        before = "" if "from __future__" in source else self.before  # a future import has to be first
+        return Program(before + source, self.arguments, Mode.function, self.entry)
 
     def oracle(self) -> Program | None:
-        """A program whose results are the values wanted, written as the sandbox writes them."""
+        """Return a program whose results are the expected values, or None if they are not known.
+
+        It makes the sandbox write the expected values in the same canonical form as a candidate's values.
+        """
         if self.values is None:
             return None
         return Program(
@@ -40,89 +51,95 @@ class CallChecks:
             tuple((i,) for i in range(len(self.values))),
         )
 
-    def agree(self, got: str, wanted: str) -> bool:
-        """Equal, but for tuples in place of lists and for the last digits of floats, which JSON cannot tell or keep.
+    def matches(self, result: str, expected: str) -> bool:
+        """Check that a result equals the expected one.
 
-        A call on which the reference itself fails agrees with nothing, not even with the same failure.
+        Tuples equal lists and the last digits of floats do not count, because JSON does not keep either. A
+        call on which the reference fails matches nothing, not even the same failure.
         """
-        if not (got.startswith("=") and wanted.startswith("=")):
+        if not (result.startswith("=") and expected.startswith("=")):
             return False
-        if got == wanted:
+        if result == expected:
             return True
         try:
-            return _close(read_value(got[1:]), read_value(wanted[1:]))
+            return _close(read_value(result[1:]), read_value(expected[1:]))
         except (ValueError, RecursionError):
             return False
 
-    def told(self, call: int, got: str, wanted: str) -> str:
-        """What came of a failed call: `f([4, 1]) = 5, not 3` or `f([]) raises IndexError`."""
-        asked = f"{self.entry}({', '.join(map(repr, self.arguments[call]))})"
-        return f"{asked} = {got[1:]}, not {wanted[1:]}" if got.startswith("=") else f"{asked} {_ending(got)}"
-
-
-PASSED = "=True"  # what a test that reports by itself reports
-_HOLDS = "?"  # before a condition, among the results wanted
+    def describe_failure(self, index: int, result: str, expected: str) -> str:
+        """Return the outcome of a failed call: `f([4, 1]) = 5, not 3` or `f([]) raises IndexError`."""
+        call = f"{self.entry}({', '.join(map(repr, self.arguments[index]))})"
+        if result.startswith("="):
+            return f"{call} = {result[1:]}, not {expected[1:]}"
+        return f"{call} {_describe_error(result)}"
 
 
 @dataclass(frozen=True)
 class ScriptChecks:
-    """Assertions over what a program defines, each a test of its own; made by `assertions`."""
+    """Assertions on what a program defines, each a test of its own.
+
+    `corpo.data.execution.split_asserts` makes them.
+    """
 
     source: str
     tests: tuple[str, ...]
-    conditions: tuple[
-        str, ...
-    ]  # on the value that each test hands over; "" where it has to report by itself that it passed
+    # A condition on the value that each test gives; "" for a test that reports by itself whether it passed.
+    conditions: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _paired("test", len(self.tests), "condition", len(self.conditions))
+        _check_lengths("test", self.tests, "condition", self.conditions)
 
     def program(self, source: str) -> Program:
+        """Return the tests of a candidate as a job for the sandbox."""
         return Program(source, self.tests, Mode.script, self.source)
 
-    def agree(self, got: str, wanted: str) -> bool:
-        if not wanted.startswith(_HOLDS):
-            return got == wanted
-        return got.startswith("=") and holds(wanted.removeprefix(_HOLDS), got[1:])
+    def matches(self, result: str, expected: str) -> bool:
+        """Check that a test gave a value that meets its condition, or reported that it passed."""
+        if not expected.startswith(_CONDITION_MARK):
+            return result == expected
+        return result.startswith("=") and check_condition(expected.removeprefix(_CONDITION_MARK), result[1:])
 
-    def told(self, call: int, got: str, wanted: str) -> str:
-        test = self.tests[call]
-        return (
-            f"{test} fails" if got == "!AssertionError" or got.startswith("=") else f"{test} {_ending(got)}"
-        )
+    def describe_failure(self, index: int, result: str, expected: str) -> str:
+        """Return the outcome of a failed test: `assert f(1) == 2 fails` or `... raises IndexError`."""
+        if result == "!AssertionError" or result.startswith("="):
+            return f"{self.tests[index]} fails"
+        return f"{self.tests[index]} {_describe_error(result)}"
 
 
 @dataclass(frozen=True)
 class StdioChecks:
-    """Whole runs: standard input and the output wanted, compared word by word."""
+    """Runs of a whole program: standard inputs and expected outputs, compared word by word."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _paired("input", len(self.inputs), "output", len(self.outputs))
+        _check_lengths("input", self.inputs, "output", self.outputs)
 
     def program(self, source: str) -> Program:
+        """Return the runs of a candidate as a job for the sandbox."""
         return Program(source, self.inputs, Mode.stream, "")
 
-    def agree(self, got: str, wanted: str) -> bool:
-        if not got.startswith("="):
+    def matches(self, result: str, expected: str) -> bool:
+        """Check that an output has the expected words; decimal numbers may differ in the last digits."""
+        if not result.startswith("="):
             return False
-        mine, theirs = got[1:].split(), wanted[1:].split()
-        return mine == theirs or (len(mine) == len(theirs) and all(map(_same_word, mine, theirs)))
+        words, expected_words = result[1:].split(), expected[1:].split()
+        if words == expected_words:
+            return True
+        return len(words) == len(expected_words) and all(map(_same_word, words, expected_words))
 
-    def told(self, call: int, got: str, wanted: str) -> str:
-        asked = f"on the input {self.inputs[call].strip()!r}"
-        return (
-            f"{asked} it prints {got[1:].strip()!r}, not {wanted[1:].strip()!r}"
-            if got.startswith("=")
-            else f"{asked} it {_ending(got)}"
-        )
+    def describe_failure(self, index: int, result: str, expected: str) -> str:
+        """Return the outcome of a failed run: `on the input '1' it prints '2', not '3'`."""
+        run = f"on the input {self.inputs[index].strip()!r} it"
+        if result.startswith("="):
+            return f"{run} prints {result[1:].strip()!r}, not {expected[1:].strip()!r}"
+        return f"{run} {_describe_error(result)}"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A final answer, compared by math-verify (`corpo.data.execution.answers`)."""
+    """The final answer of a worked solution, compared by `corpo.data.execution.answers`."""
 
     value: str
 
@@ -131,15 +148,32 @@ Executable = CallChecks | ScriptChecks | StdioChecks
 Checks = Executable | Answer
 
 
-def _paired(asked: str, asks: int, answered: str, answers: int | None) -> None:
-    """Raises ValueError where nothing is asked, which every program would pass, or where answers are missing."""
-    if not asks:
-        raise ValueError(f"not one {asked} to check a program on")
-    if answers not in (None, asks):
-        raise ValueError(f"{asks} {asked}s, but {answers} {answered}s; each {asked} needs one")
+def expected_results(checks: Executable, oracle: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the results that a correct program gives, in the form that `matches` takes.
+
+    `oracle` holds the results of the oracle or of the reference; only calls need it.
+    """
+    match checks:
+        case CallChecks():
+            assert oracle is not None
+            return tuple(oracle)
+        case ScriptChecks(conditions=conditions):
+            return tuple(_CONDITION_MARK + text if text else PASSED for text in conditions)
+        case StdioChecks(outputs=outputs):
+            return tuple("=" + text for text in outputs)
 
 
-_ENDINGS = {
+def _check_lengths(
+    name: str, tests: Sequence[object], answer_name: str, answers: Sequence[object] | None
+) -> None:
+    """Raise ValueError if there are no tests, which every program would pass, or if answers are missing."""
+    if not tests:
+        raise ValueError(f"there is no {name} to check a program on; give at least one")
+    if answers is not None and len(answers) != len(tests):
+        raise ValueError(f"{len(tests)} {name}s, but {len(answers)} {answer_name}s; each {name} needs one")
+
+
+_ERRORS = {
     "!timeout": "never ends",
     "!crash": "kills its process",
     "!process limit": "starts too many processes",
@@ -150,119 +184,35 @@ _ENDINGS = {
 }
 
 
-def _ending(got: str) -> str:
-    return _ENDINGS.get(got, f"raises {got[1:]}")
+def _describe_error(result: str) -> str:
+    return _ERRORS.get(result, f"raises {result[1:]}")
 
 
-def _close(mine: Any, theirs: Any) -> bool:
-    if isinstance(mine, list | tuple) and isinstance(theirs, list | tuple):
-        return len(mine) == len(theirs) and all(map(_close, mine, theirs))
-    if isinstance(mine, dict) and isinstance(theirs, dict):
-        return mine.keys() == theirs.keys() and all(_close(mine[key], theirs[key]) for key in mine)
-    if isinstance(mine, bool) or isinstance(theirs, bool):
-        return mine is theirs
-    if {float} <= {type(mine), type(theirs)} <= {int, float}:
-        return _near(mine, theirs)
-    return bool(mine == theirs)
+def _close(a: Any, b: Any) -> bool:
+    """Check that two values are equal, up to tuples for lists and the last digits of floats."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_close, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_close(a[key], b[key]) for key in a)
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if {float} <= {type(a), type(b)} <= {int, float}:
+        return _near(a, b)
+    return bool(a == b)
 
 
-def _near(mine: float, theirs: float) -> bool:
+def _near(a: float, b: float) -> bool:
     try:
-        return math.isclose(mine, theirs, rel_tol=1e-6, abs_tol=1e-9)
-    except OverflowError:  # a whole number beyond all floats
+        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
+    except OverflowError:  # a whole number larger than every float
         return False
 
 
-def _same_word(mine: str, theirs: str) -> bool:
-    """The same text, or the same number where one of them is written as a decimal."""
-    if mine == theirs:
+def _same_word(a: str, b: str) -> bool:
+    """Check that two words are the same text, or the same number if one of them is written as a decimal."""
+    if a == b:
         return True
     try:
-        return ("." in mine or "." in theirs) and _near(float(mine), float(theirs))
+        return ("." in a or "." in b) and _near(float(a), float(b))
     except ValueError:
         return False
-
-
-_SET_UP = (
-    *(
-        ast.FunctionDef,
-        ast.AsyncFunctionDef,
-        ast.ClassDef,
-        ast.Import,
-        ast.ImportFrom,
-        ast.Assign,
-        ast.AnnAssign,
-        ast.AugAssign,
-    ),
-    *(ast.Pass, ast.Return, ast.Global),
-)
-
-
-def assertions(source: str, run: str = "") -> ScriptChecks:
-    """The tests of a script, each reported on its own, failed ones leaving the others alone.
-
-    A test is a statement that asserts or uses a function of the script, on the script's top level or in the function that `run` calls, such
-    as "check(candidate)"; all others set them up, lest a mere call passes for a test. An assertion hands over the value that it is about
-    wherever `corpo.data.execution.split_asserts` can take it apart, so that what is expected stays outside the sandbox. Raises ValueError where there is
-    no assertion, SyntaxError where it is not Python.
-    """
-    tree = ast.parse(source)
-    bodies = [tree.body]
-    if run:
-        bodies = [
-            node.body
-            for node in tree.body
-            if isinstance(node, ast.FunctionDef) and node.name == run.partition("(")[0]
-        ]
-        tree.body += ast.parse(run).body
-    if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
-        raise ValueError("there is no assert in the tests")
-    helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    splitter = Splitter(tree)
-    tests: list[str] = []
-    conditions: list[str] = []
-    for body in bodies:
-        for at, statement in enumerate(body):
-            used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-            asserts = any(isinstance(node, ast.Assert) for node in ast.walk(statement))
-            if not isinstance(statement, _SET_UP) and (asserts or used & helpers):
-                asked = splitter.split(statement.test) if isinstance(statement, ast.Assert) else None
-                body[at] = _reported(len(tests), statement if asked is None else asked[0])
-                tests.append(ast.unparse(statement))
-                conditions.append("" if asked is None else asked[1])
-    if not tests:
-        where = (
-            f"in a function {run.partition('(')[0]!r}"
-            if run
-            else "outside a function, where it would run; call your test functions, too"
-        )
-        raise ValueError(f"there is no assert {where}")
-    return ScriptChecks(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests), tuple(conditions))
-
-
-def _reported(number: int, test: ast.stmt | ast.expr) -> ast.Try:
-    """A test that hands over an expression's value, or that runs a statement and reports whether it raised."""
-    frame = ast.parse(
-        f"try:\n    __value__({number})\nexcept BaseException:\n    __failed__({number})\nelse:\n    __passed__({number})"
-    ).body[0]
-    assert isinstance(frame, ast.Try)
-    if isinstance(test, ast.stmt):
-        frame.body = [test]
-        return frame
-    assert isinstance(frame.body[0], ast.Expr)
-    assert isinstance(frame.body[0].value, ast.Call)
-    frame.body[0].value.args.append(test)
-    frame.orelse = []
-    return frame
-
-
-def wanted(checks: Executable, oracle: Sequence[str] | None) -> tuple[str, ...]:
-    """The results that a correct program gives; `oracle` is what the oracle or the reference gave, for calls."""
-    match checks:
-        case CallChecks():
-            assert oracle is not None
-            return tuple(oracle)
-        case ScriptChecks(conditions=conditions):
-            return tuple(_HOLDS + condition if condition else PASSED for condition in conditions)
-        case StdioChecks(outputs=outputs):
-            return tuple("=" + text for text in outputs)

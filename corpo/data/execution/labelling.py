@@ -1,4 +1,7 @@
-"""Labels from execution: a candidate is correct when every call gives the reference's value, of the same type."""
+"""Run programs with a cache of results, and label them.
+
+A program is correct if it gives the expected result on every call.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,32 @@ from corpo.utils.errors import DataError
 from corpo.utils.files import append_jsonl, hash_of, read_jsonl, write_jsonl
 
 Calls = tuple[tuple[Any, ...], ...]
-Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the results wanted
+Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the expected results
 Advance = Callable[[int], None]
 _CHUNK = 480  # programs between two writes of the cache
 
 
 @dataclass(frozen=True)
 class Label:
-    """What running a candidate showed. `error` is the first failure: "wrong answer", an exception's name, "timeout", ..."""
+    """The outcome of running a candidate."""
 
     passed: int
     total: int
-    error: str | None
-    failures: tuple[
-        tuple[int, str], ...
-    ]  # (which call, what came of it), results as `Sandbox.run` gives them
+    error: str | None  # the first failure: "wrong answer", the name of an exception, "timeout", ...
+    failures: tuple[tuple[int, str], ...]  # (index of the call, its result as `Sandbox.run` gives it)
     isolation: str
 
     @property
     def correct(self) -> bool:
+        """Return whether every call passed."""
         return self.passed == self.total
 
 
 class LabelCache:
-    """Results by content, appended to a JSONL file as chunks finish: a killed labelling goes on where it was. Several processes may share the file."""
+    """A cache of results by content, appended to a JSONL file, so that a killed run can continue.
+
+    Several threads and processes may share the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,6 +56,7 @@ class LabelCache:
         self.known: dict[str, list[str]] = {record["key"]: record["results"] for record in records}
 
     def add(self, key: str, results: Sequence[str]) -> None:
+        """Add the results of one program."""
         with self._threads, self._processes:
             self.known[key] = list(results)
             append_jsonl(self.path, {"key": key, "results": list(results)})
@@ -59,13 +65,8 @@ class LabelCache:
 def run_cached(
     programs: Sequence[Program], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
 ) -> list[tuple[str, ...]]:
-    """`sandbox.run`, each different program once, and none that the cache knows."""
-    keys = [
-        hash_of(
-            [VERSION, p.source, repr(p.calls), p.mode, p.entry, sandbox.cpu_seconds, sandbox.isolation], 32
-        )
-        for p in programs
-    ]
+    """Run each different program once, without those in the cache, and return the results in order."""
+    keys = [_cache_key(program, sandbox) for program in programs]
     known = dict(cache.known) if cache else {}
     missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in known}
     if advance:
@@ -73,13 +74,17 @@ def run_cached(
     todo = list(missing.items())
     for start in range(0, len(todo), _CHUNK):
         chunk = todo[start : start + _CHUNK]
-        for (key, _), results in zip(
-            chunk, sandbox.run([program for _, program in chunk], advance), strict=True
-        ):
+        chunk_results = sandbox.run([program for _, program in chunk], advance)
+        for (key, _), results in zip(chunk, chunk_results, strict=True):
             known[key] = list(results)
             if cache:
                 cache.add(key, results)
     return [tuple(known[key]) for key in keys]
+
+
+def _cache_key(program: Program, sandbox: Sandbox) -> str:
+    content = [VERSION, program.source, repr(program.calls), program.mode, program.entry]
+    return hash_of([*content, sandbox.cpu_seconds, sandbox.isolation], 32)
 
 
 def expected_outputs(
@@ -88,7 +93,7 @@ def expected_outputs(
     cache: LabelCache | None,
     advance: Advance | None = None,
 ) -> list[tuple[str, ...]]:
-    """The results of each reference on its calls. Raises DataError where a reference gives no value."""
+    """Return the results of each reference on its calls. Raises DataError if a reference gives no value."""
     outputs = run_cached([Program(source, calls) for source, calls in references], sandbox, cache, advance)
     for (source, calls), results in zip(references, outputs, strict=True):
         for call, result in zip(calls, results, strict=True):
@@ -100,7 +105,7 @@ def expected_outputs(
 def label_programs(
     jobs: Sequence[Job], sandbox: Sandbox, cache: LabelCache | None, advance: Advance | None = None
 ) -> list[Label]:
-    """A label for every (source, calls, expected results). Expected values are compared here and never enter the sandbox."""
+    """Label each program. Results are compared here, so expected values never enter the sandbox."""
     outputs = run_cached([Program(source, calls) for source, calls, _ in jobs], sandbox, cache, advance)
     return [
         compare(results, expected, str(sandbox.isolation))
@@ -112,12 +117,13 @@ def compare(
     results: Sequence[str],
     expected: Sequence[str],
     isolation: str,
-    agree: Callable[[str, str], bool] = operator.eq,
+    matches: Callable[[str, str], bool] = operator.eq,
 ) -> Label:
+    """Compare results with the expected ones, and return the label."""
     failures = tuple(
-        (i, got)
-        for i, (got, wanted) in enumerate(zip(results, expected, strict=True))
-        if not agree(got, wanted)
+        (index, result)
+        for index, (result, wanted) in enumerate(zip(results, expected, strict=True))
+        if not matches(result, wanted)
     )
     error = None
     if failures:

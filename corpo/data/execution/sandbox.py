@@ -1,10 +1,13 @@
-"""Runs untrusted programs: a fresh process a batch, a forked child a program, a time budget each.
+"""Run untrusted programs: a fresh process per batch, a forked child per program, time and memory limits.
 
-Every batch gets a scrubbed environment, a temporary directory of its own, resource limits and, where the machine allows it,
-process, network and mount namespaces. What isolation there was is recorded; asking for more than there is raises.
-At either level a program starts no process, where the kernel filters system calls (seccomp, on x86-64 and Arm), and is kept from files, TCP
-ports and foreign processes, where it has Landlock (Linux 5.13; ports from 6.7, signals from 6.12). Without Landlock it can do to files
-whatever the user who labels can, and without namespaces to processes, too.
+Every batch gets a scrubbed environment, a temporary directory of its own, resource limits and, if the
+machine allows it, process, network and mount namespaces. The level of isolation is recorded with every
+label. Requesting a level that is not available raises SandboxError.
+
+At either level, a system-call filter (seccomp, on x86-64 and Arm) prevents a program from starting
+processes. Landlock (Linux 5.13) keeps it from files, TCP ports (from 6.7) and signals to other processes
+(from 6.12). Without Landlock, a program can do to files whatever the user who runs the sandbox can. Without
+namespaces too, it can also do so to processes.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +41,27 @@ _UNSHARE = (
     "--ipc",
 )
 _BATCH = 48
-VERSION = 4  # raise when results could differ: part of every cached label's key
+VERSION = 4  # part of the key of every cached result; raise it if results could differ
 
 
 class Isolation(StrEnum):
+    """A level of isolation."""
+
     process = "process"  # scrubbed environment, own session and directory, resource limits
-    namespaces = "namespaces"  # beside these, own process, network, mount and IPC namespaces
+    namespaces = "namespaces"  # in addition, own process, network, mount and IPC namespaces
 
 
 class Mode(StrEnum):
-    """What a program's calls are; see `worker.py`."""
+    """The kind of a program's calls; see `worker.py`."""
 
-    function = "function"  # argument tuples (plain literals) of the function that `entry` gives
+    function = "function"  # argument tuples (plain literals) for the function that `entry` gives
     stream = "stream"  # standard inputs, one run each
     script = "script"  # sources of the tests in the script `entry`, which reports them
 
 
 @dataclass(frozen=True)
 class Program:
-    """Source, and what to run it on."""
+    """The source of a program and the calls to run it on."""
 
     source: str
     calls: tuple[Any, ...]
@@ -65,7 +71,7 @@ class Program:
 
 @functools.cache
 def available_isolation() -> Isolation:
-    """The strongest level that works on this machine; probed once."""
+    """Return the strongest level that works on this machine. The probe runs once."""
     try:
         probe = subprocess.run(
             [*_UNSHARE, sys.executable, "-I", "-S", "-c", "pass"], capture_output=True, timeout=20
@@ -77,16 +83,18 @@ def available_isolation() -> Isolation:
 
 @dataclass
 class Sandbox:
-    """A program may use `cpu_seconds` of processor time for all of its calls together (for each stream), and `seconds` on the clock.
+    """A sandbox with limits per program.
 
-    `memory` is in bytes. `isolation=None` takes the strongest level there is. Raises SandboxError where the level asked for is not available.
+    Raises SandboxError if the requested level of isolation is not available.
     """
 
-    isolation: Isolation | None = None
-    cpu_seconds: float = 0.3
-    seconds: float = 5.0
-    memory: int = 512 << 20
-    workers: int | None = None
+    isolation: Isolation | None = None  # None takes the strongest available level
+    cpu_seconds: float = (
+        0.3  # processor time for all calls of a program together, or for each run on a stream
+    )
+    seconds: float = 5.0  # wall-clock time for the same
+    memory: int = 512 << 20  # bytes
+    workers: int | None = None  # batches that run in parallel; None takes the number of processors
 
     def __post_init__(self) -> None:
         available = available_isolation()
@@ -100,7 +108,10 @@ class Sandbox:
     def run(
         self, programs: Sequence[Program], advance: Callable[[int], None] | None = None
     ) -> list[tuple[str, ...]]:
-        """One text per call of each program, in order: "=" + canonical repr, or "!" + an error class."""
+        """Run programs and return one text per call of each: "=" + canonical repr, or "!" + an error class.
+
+        `advance` receives the number of programs in each finished batch.
+        """
         batches = [programs[start : start + _BATCH] for start in range(0, len(programs), _BATCH)]
 
         def work(batch: Sequence[Program]) -> list[tuple[str, ...]]:
@@ -110,18 +121,20 @@ class Sandbox:
             return results
 
         with ThreadPoolExecutor(self.workers or os.cpu_count() or 1) as pool:
-            return [result for results in pool.map(work, batches) for result in results]
+            return list(chain.from_iterable(pool.map(work, batches)))
 
     def _run_batch(self, batch: Sequence[Program]) -> list[tuple[str, ...]]:
+        """Run a batch; a program that kills the worker is labelled, and the rest continue in a new worker."""
         results = self._start_worker(batch)
         if len(results) == len(batch):
             return results
-        # The worker died: the first program without a result killed it. The rest get a new worker.
+        # The first program without a result killed the worker.
         victim = batch[len(results)]
         crashed = tuple("!crash" for _ in victim.calls)
         return [*results, crashed, *self._run_batch(batch[len(results) + 1 :])] if batch else []
 
     def _start_worker(self, batch: Sequence[Program]) -> list[tuple[str, ...]]:
+        """Run a batch in one worker process, and return the results of the programs that it finished."""
         if not batch:
             return []
         limits = {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "memory": self.memory}
@@ -139,8 +152,8 @@ class Sandbox:
             )
             try:
                 runs = sum(len(program.calls) if program.mode is Mode.stream else 1 for program in batch)
-                sent = b"".join(len(message).to_bytes(8, "big") + message for message in messages)
-                out, _ = process.communicate(sent, timeout=runs * (self.seconds + 1) + 30)
+                request = b"".join(len(message).to_bytes(8, "big") + message for message in messages)
+                out, _ = process.communicate(request, timeout=runs * (self.seconds + 1) + 30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, _ = process.communicate()
@@ -149,5 +162,6 @@ class Sandbox:
 
 
 def _job(program: Program) -> dict[str, Any]:
+    """Return a program as the worker reads it."""
     calls = [repr(call) for call in program.calls] if program.mode is Mode.function else list(program.calls)
     return {"source": program.source, "calls": calls, "mode": str(program.mode), "entry": program.entry}

@@ -1,23 +1,30 @@
-"""Runs one batch of untrusted programs. Started fresh by `corpo.data.execution.sandbox`, standard library only, never imported.
+"""Run one batch of untrusted programs in a process of its own.
 
-Reads messages from standard input, each a length (8 bytes, big-endian) and JSON: first the limits, then one program at a time, so that no
-program finds another one, or the tests of another one, in the memory that it is forked with. Writes one JSON line per program: a list
-with one text per call, "=" and what came of it, or "!" and why nothing did. What a call is depends on the program's mode:
+`corpo.data.execution.sandbox` starts this file as a script. It uses the standard library only and is never
+imported.
 
-- function: the arguments of `entry`, an expression over what the program defines; gives the canonical repr of the value
-- stream: the standard input of one run of the whole program; gives its standard output
-- script: the source of a test that stands in `entry`, a script run after the program. A test either hands over a value, which is compared
-  elsewhere, or reports by itself that it passed
+The input is a sequence of messages, each a length (8 bytes, big-endian) and JSON: first the limits, then
+one program at a time. So no program finds another program, or another program's tests, in the memory that
+it is forked with. The output is one JSON line per program: a list with one text per call, "=" and the
+result, or "!" and the reason why there is none. The meaning of a call depends on the program's mode:
 
-Expected values of functions and streams never come here, nor do those of tests that hand over a value: no program can find them, and to
-report a value it has to know it. A test that reports by itself holds what it expects, in the process of the program. It reports through a
-closure, over a random nonce that no global name leads to, from a namespace that is not the program's; a report with another nonce, out of
-turn or beyond the tests condemns the program ("!tampered"). What that cannot stop: code that walks Python's frames or its memory, finds
-closure and nonce, and reports such a test as passed itself.
+- function: the arguments of `entry`, an expression over what the program defines; the result is the value's
+  canonical repr
+- stream: the standard input of one run of the whole program; the result is its standard output
+- script: the source of a test in `entry`, a script that runs after the program. A test either gives a value,
+  which is compared outside, or reports by itself that it passed
 
-A program's process has no privileges, no open file but its own pipe, and starts threads but no processes (seccomp); where the kernel has
-Landlock it reads Python and the system's libraries, writes an empty folder, signals only itself, and reaches no TCP port. Where a kernel
-lets it start processes, processor time and processes are counted over all of them, and all are killed in the end.
+The expected values of functions and streams never come here, nor do those of tests that give a value. No
+program can find them, and to report a value it has to know it. A test that reports by itself has its
+expected value in the program's process. It reports through a closure, with a random nonce that no global
+name leads to, from a namespace that is not the program's. A report with another nonce, out of turn or
+beyond the tests makes all results "!tampered". One attack remains possible: code that walks Python's frames
+or its memory, finds the closure and the nonce, and reports that such a test passed.
+
+A program's process has no privileges and no open file except its own pipe. It can start threads but no
+processes (seccomp). If the kernel has Landlock, it can read Python and the system's libraries, write to an
+empty folder, send signals only to itself and reach no TCP port. If a kernel lets it start processes,
+processor time and processes are counted over all of them, and all are killed in the end.
 """
 
 import ast
@@ -39,20 +46,23 @@ from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
 MAX_OUTPUT_BYTES = 1 << 20  # bytes of results per program
-MOST_ITEMS = 20_000  # values within one result
-MOST_PROCESSES = 16  # of one program, at a look
-LOOK = 0.1  # seconds between two looks at what a program has started
-FILE_SIZE = 1 << 20
+MAX_ITEMS = 20_000  # values within one result
+MAX_PROCESSES = 16  # of one program at any time
+CHECK_SECONDS = 0.1  # time between two checks of the processes that a program has started
+MAX_FILE_BYTES = 1 << 20
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-# --- what comes of a call ------------------------------------------------------------------------------------------------
+# --- results of calls ---
 
 PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
-VIEWS: tuple[type, ...] = (type({}.keys()), type({}.items()))  # equal to a set of the same items
+VIEWS: tuple[type, ...] = (type({}.keys()), type({}.items()))  # equal to a set with the same items
 
 
 def encode(value: Any, left: list[int]) -> str:
-    """Canonical text of a plain value, or of one that equals a plain value because its class takes equality from there."""
+    """Return the canonical text of a value whose equality is that of a plain type.
+
+    `left` holds the number of items that may still be written. Raises ValueError if a value is too large.
+    """
     left[0] -= 1
     if left[0] < 0:
         raise ValueError("value too large")
@@ -81,7 +91,7 @@ def encode(value: Any, left: list[int]) -> str:
 
 
 def plain_kind(value: Any) -> Any:
-    """The plain type that a value is compared as. Raises TypeError where its class compares in a way of its own."""
+    """Return the plain type that a value compares as. Raises TypeError if its class defines equality."""
     kind = type(value)
     if value is None or kind in PLAIN:
         return kind
@@ -95,8 +105,12 @@ def plain_kind(value: Any) -> Any:
     raise TypeError("not a plain value")
 
 
-class Speaker:
-    """Writes reports down the pipe, numbered, each behind the nonce; holds what it needs, lest a program replaces it. Forked copies are mute."""
+class Reporter:
+    """A writer of numbered reports to the pipe, each after the nonce.
+
+    It keeps references to the functions that it needs, because a program can replace those in the modules.
+    Forked copies of the process cannot report.
+    """
 
     def __init__(
         self,
@@ -107,37 +121,50 @@ class Speaker:
         _info: Any = sys.exc_info,
         _pid: Any = os.getpid,
     ) -> None:
-        me = _pid()
+        owner = _pid()
 
-        def say(at: int | None, text: str) -> None:
-            if _pid() == me:
-                _write(out, (nonce + _dumps([at, text]) + "\n").encode())
+        def report(index: int | None, text: str) -> None:
+            if _pid() == owner:
+                _write(out, (nonce + _dumps([index, text]) + "\n").encode())
 
-        def value(at: int, found: Any) -> None:
+        def value(index: int, result: Any) -> None:
             try:
-                text = "=" + encode(found, [MOST_ITEMS])
+                text = "=" + encode(result, [MAX_ITEMS])
             except EXCEPTIONS:
                 text = "!not a value"
-            say(at, text)
+            report(index, text)
 
-        self.say, self.value = say, value
-        self.end = lambda text: say(None, text)  # of this call and all that follow
-        self.passed = lambda at: say(at, "=True")
-        self.failed = lambda at: say(at, "!" + _info()[0].__name__)
+        def end(text: str) -> None:
+            report(None, text)
+
+        def passed(index: int) -> None:
+            report(index, "=True")
+
+        def failed(index: int) -> None:
+            report(index, "!" + _info()[0].__name__)
+
+        self.report = report
+        self.value = value
+        self.end = end  # reports the result of this call and of all that follow
+        self.passed = passed
+        self.failed = failed
 
 
 EXCEPTIONS = (Exception, RecursionError, MemoryError, SystemExit, KeyboardInterrupt)
 
 
 class NotAProgram(Exception):
-    """It is not Python, or defines no such thing as the tests want."""
+    """An error for a text that is not Python, or does not define what the tests use."""
 
 
-# --- inside the program's process ----------------------------------------------------------------------------------------
+# --- in the program's process ---
 
 
 def define(source: str, entry: str, scope: dict[str, Any]) -> None:
-    """Run a program so that it defines what the tests use. Raises NotAProgram where it cannot or lacks `entry`, else what it raises."""
+    """Run a program in `scope`, so that it defines what the tests use.
+
+    Raises NotAProgram if it is not Python or does not define `entry`, and whatever the program raises.
+    """
     try:
         code = compile(source, "<candidate>", "exec")
     except (SyntaxError, ValueError) as error:  # ValueError: a null byte or half a surrogate pair
@@ -147,58 +174,63 @@ def define(source: str, entry: str, scope: dict[str, Any]) -> None:
         raise NotAProgram
 
 
-def run_function(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
-    """Every call's text, one after the other, so that a late crash keeps the early ones."""
-    arguments = [
-        ast.literal_eval(call) for call in calls
-    ]  # before the program runs: each call has objects of its own
+def run_function(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
+    """Report every call's result as soon as it is known, so that a later crash does not lose it."""
+    # Parsed before the program runs, and once per call, so that calls share no objects.
+    arguments = [ast.literal_eval(call) for call in calls]
     get, exceptions = compile(entry, "<entry>", "eval"), EXCEPTIONS
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
         define(source, entry, scope)
     except NotAProgram:
-        return speaker.end("!not a program")
+        return reporter.end("!not a program")
     except exceptions as error:
-        return speaker.end("!" + type(error).__name__)
-    for at, args in enumerate(arguments):
+        return reporter.end("!" + type(error).__name__)
+    for index, args in enumerate(arguments):
         try:
-            found = eval(get, scope)(*args)
+            result = eval(get, scope)(*args)
         except exceptions as error:
-            speaker.say(at, "!" + type(error).__name__)
+            reporter.report(index, "!" + type(error).__name__)
         else:
-            speaker.value(at, found)
+            reporter.value(index, result)
 
 
-def run_script(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
-    """The script's tests report, each by its number; where it breaks off between two tests, that is the end of all that follow.
+def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
+    """Run the script's tests, which report by number. An error between two tests ends all that follow.
 
-    They run as a main program, so that tests behind `if __name__ == "__main__"` are not skipped, which would pass them.
+    They run as a main program: tests behind `if __name__ == "__main__"` would be skipped otherwise, and pass.
     """
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
         define(source, "", scope)
     except NotAProgram:
-        return speaker.end("!not a program")
+        return reporter.end("!not a program")
     except EXCEPTIONS as error:
-        return speaker.end("!" + type(error).__name__)
+        return reporter.end("!" + type(error).__name__)
     tests = {
         **scope,
         "__name__": "__main__",
-        "__value__": speaker.value,
-        "__passed__": speaker.passed,
-        "__failed__": speaker.failed,
+        "__value__": reporter.value,
+        "__passed__": reporter.passed,
+        "__failed__": reporter.failed,
     }
     try:
         exec(compile(entry, "<tests>", "exec"), tests)
     except EXCEPTIONS as error:
-        speaker.end("!" + type(error).__name__)
+        reporter.end("!" + type(error).__name__)
 
 
-def run_stream(source: str, entry: str, calls: list[str], speaker: Speaker) -> None:
-    """One run from standard input to standard output, which the parent made files, as a process of its own would be run; the parent reads them."""
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]  # noqa: SIM115
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
-    exceptions, say, finished = EXCEPTIONS, speaker.say, finish
+def run_stream(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
+    """Run a whole program once, from standard input to standard output, as a process of its own would.
+
+    The parent has made both streams files, and reads the output. They stay open until the process ends.
+    """
+    stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 (stays open)
+    stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (stays open)
+    sys.stdin = sys.__stdin__ = stdin  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
+    del stdin, stdout  # the program sees no other reference to them
+    exceptions, report, finished = EXCEPTIONS, reporter.report, finish
     try:
         try:
             define(source, "", {"__name__": "__main__"})
@@ -207,15 +239,15 @@ def run_stream(source: str, entry: str, calls: list[str], speaker: Speaker) -> N
                 raise
         finished()
     except NotAProgram:
-        say(None, "!not a program")
+        report(None, "!not a program")
     except exceptions as error:
-        say(None, "!" + type(error).__name__)
+        report(None, "!" + type(error).__name__)
     else:
-        say(0, "=")
+        report(0, "=")
 
 
 def finish() -> None:
-    """What an interpreter does at its end: it waits for threads, runs exit handlers and flushes."""
+    """Do what an interpreter does at its end: wait for threads, run exit handlers, flush."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
@@ -227,32 +259,27 @@ def finish() -> None:
 
 RUN = {"function": run_function, "script": run_script, "stream": run_stream}
 
-# --- confinement ---------------------------------------------------------------------------------------------------------
+# --- confinement ---
 
-# Landlock's system calls and access rights (linux/landlock.h); calls of this age have one number on every architecture.
+# Landlock's system calls and access rights (linux/landlock.h), the same on every architecture.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
-EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_BLOCK = (
-    1 << 0,
-    1 << 1,
-    1 << 2,
-    1 << 3,
-    1 << 6,
-    1 << 11,
-)
-OF_FILES = (
-    EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15
-)  # rights that a file, not only a folder, can have
-KNOWN_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by version; 16 from 5 on
-TCP, ELSEWHERE = 0b11, 0b11  # bind and connect; abstract sockets and signals beyond the domain
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+MAKE_CHAR, MAKE_BLOCK, TRUNCATE, IOCTL_DEVICE = 1 << 6, 1 << 11, 1 << 14, 1 << 15
+FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE  # rights that a file can have
+NUM_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by version of Landlock; 16 from version 5 on
+TCP, SCOPED = 0b11, 0b11  # bind and connect; abstract sockets and signals to other processes
 
 
-def ruleset(room: str) -> int | None:
-    """What a program may do with files, ports and signals, as an open Landlock ruleset; None where the kernel has none."""
+def landlock_ruleset(room: str) -> int | None:
+    """Open a Landlock ruleset with what a program may do with files, ports and signals.
+
+    `room` is the folder that it may write to. Returns None if the kernel has no Landlock.
+    """
     version = LIBC.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if version < 1:
         return None
-    rights = (1 << KNOWN_RIGHTS.get(version, 16)) - 1
-    handled = struct.pack("QQQ", rights, TCP if version >= 4 else 0, ELSEWHERE if version >= 6 else 0)
+    rights = (1 << NUM_RIGHTS.get(version, 16)) - 1
+    handled = struct.pack("QQQ", rights, TCP if version >= 4 else 0, SCOPED if version >= 6 else 0)
     rules: int = LIBC.syscall(
         CREATE_RULESET, handled, ctypes.c_size_t(8 if version < 4 else 16 if version < 6 else 24), 0
     )
@@ -282,20 +309,24 @@ def ruleset(room: str) -> int | None:
     for path, access in allowed:
         if os.path.exists(path):
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            access &= rights if os.path.isdir(path) else OF_FILES & rights
+            access &= rights if os.path.isdir(path) else FILE_RIGHTS & rights
             LIBC.syscall(ADD_RULE, rules, 1, struct.pack("=Qi", access, fd), 0)
             os.close(fd)
     return rules
 
 
-# Numbers of clone, fork and vfork, and the architecture's mark (linux/audit.h); clone3, whose flags a filter cannot see, is as if it were not there.
+# By architecture: its mark (linux/audit.h), and the numbers of clone, fork and vfork. A filter cannot see the
+# flags of clone3, so that call is answered as if the kernel did not have it.
 ARCHITECTURES = {"x86_64": (0xC000003E, (56, 57, 58)), "aarch64": (0xC00000B7, (220, -1, -1))}
 CLONE3, CLONE_THREAD, ALLOW, REFUSE = 435, 0x10000, 0x7FFF0000, 0x00050000
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 
 
 def forbid_processes() -> None:
-    """Threads may be started, processes not: a seccomp filter, which binds root, too (RLIMIT_NPROC does not). Without one where the kernel has none."""
+    """Install a seccomp filter that allows new threads but no new processes.
+
+    It also binds root, which RLIMIT_NPROC does not. Does nothing on other architectures.
+    """
     if (machine := os.uname().machine) not in ARCHITECTURES:
         return
     mark, (clone, fork, vfork) = ARCHITECTURES[machine]
@@ -304,7 +335,7 @@ def forbid_processes() -> None:
         (EQUAL, 1, 0, mark),
         (RETURN, 0, 0, REFUSE | errno.EPERM),
         (LOAD, 0, 0, 0),  # the call's number
-        (AT_LEAST, 6, 0, 1 << 30),  # x86's third set of numbers
+        (AT_LEAST, 6, 0, 1 << 30),  # x86's third set of call numbers
         (EQUAL, 4, 0, CLONE3),
         (EQUAL, 4, 0, fork & 0xFFFFFFFF),
         (EQUAL, 3, 0, vfork & 0xFFFFFFFF),
@@ -322,7 +353,10 @@ def forbid_processes() -> None:
 
 
 def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float) -> None:
-    """No privileges, no files, no open descriptor but `keep` and the standard streams, limited resources; dies with the worker."""
+    """Give up privileges, files, and every descriptor but `keep` and the standard streams; limit resources.
+
+    The process also dies with the worker.
+    """
     os.setsid()
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -332,12 +366,12 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float) -> No
     LIBC.capset(struct.pack("Ii", 0x20080522, 0), bytes(24))
     os.closerange(3, keep)
     os.closerange(keep + 1, 256)
-    # The timer counts this program's own work, so a busy machine fails nobody; the wall clock is the worker's to watch.
+    # The timer counts the program's own work, so a busy machine fails no program.
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     for what, value in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, int(cpu_seconds) + 1),
-        (resource.RLIMIT_FSIZE, FILE_SIZE),
+        (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
         (resource.RLIMIT_NOFILE, 32),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 64),
@@ -345,11 +379,11 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float) -> No
         resource.setrlimit(what, (value, value))
 
 
-# --- outside: watching, sweeping up --------------------------------------------------------------------------------------
+# --- in the worker: watching and cleaning up ---
 
 
 def descendants() -> dict[int, float]:
-    """Every process below this one, and the seconds of processor time that it and its reaped children took."""
+    """Return every process below this one, with the processor seconds of it and its reaped children."""
     parents: dict[int, tuple[int, float]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -357,50 +391,52 @@ def descendants() -> dict[int, float]:
                 with open(f"/proc/{entry}/stat") as stat:
                     fields = stat.read().rpartition(")")[2].split()
             except OSError:
-                continue  # ended while we looked
+                continue  # it has ended
             parents[int(entry)] = int(fields[1]), sum(map(int, fields[11:15])) / TICKS
-    found: dict[int, float] = {}
+    below: dict[int, float] = {}
     frontier = {os.getpid()}
     while frontier:
         frontier = {pid for pid, (parent, _) in parents.items() if parent in frontier}
-        found |= {pid: parents[pid][1] for pid in frontier}
-    return found
+        below |= {pid: parents[pid][1] for pid in frontier}
+    return below
 
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def overspent(cpu_seconds: float) -> str | None:
-    """Why a program has to end, with all that it started."""
-    found = descendants()
-    if len(found) > MOST_PROCESSES:
+def exceeded_limit(cpu_seconds: float) -> str | None:
+    """Return the limit that a program and all processes that it started exceed together, or None."""
+    seconds_by_pid = descendants()
+    if len(seconds_by_pid) > MAX_PROCESSES:
         return "process limit"
-    return "timeout" if sum(found.values()) > cpu_seconds else None
+    return "timeout" if sum(seconds_by_pid.values()) > cpu_seconds else None
 
 
-def sweep(child: int) -> int:
-    """Kill the child and whatever it started, even what left its session, and reap it all. Returns the child's own end."""
-    status, looked = 0, False
+def kill_and_reap(child: int) -> int:
+    """Kill the child and all that it started, even outside its session. Return the child's exit status."""
+    status, waited = 0, False
     while True:
         try:
             while (reaped := os.waitpid(-1, os.WNOHANG))[0]:
                 status = reaped[1] if reaped[0] == child else status
         except ChildProcessError:
             return status
-        if looked:  # most children are about to end when their pipe closes
+        if waited:  # most children end by themselves when their pipe closes
             with contextlib.suppress(ProcessLookupError):  # already gone, or it left its group
                 os.killpg(child, signal.SIGKILL)
-            for pid in (
-                (-1,) if os.getpid() == 1 else descendants()
-            ):  # as the first process of a namespace, all others at once
-                with contextlib.suppress(ProcessLookupError):  # ended between the look and the kill
+            # -1 means every other process, which the first process of a namespace may kill.
+            for pid in (-1,) if os.getpid() == 1 else descendants():
+                with contextlib.suppress(ProcessLookupError):  # it has ended in the meantime
                     os.kill(pid, signal.SIGKILL)
-        looked = True
+        waited = True
         time.sleep(0.0005)
 
 
-def clear(folder: str) -> None:
-    """Empty a folder, however deep and whatever its permissions: what is in a folder of it moves up, so that no path grows long."""
+def empty_folder(folder: str) -> None:
+    """Delete everything in a folder, however deep and whatever its permissions.
+
+    The content of subfolders moves up first, so that no path grows long.
+    """
     mark, number = os.urandom(8).hex(), 0
     while entries := list(os.scandir(folder)):
         for entry in entries:
@@ -416,11 +452,11 @@ def clear(folder: str) -> None:
             os.rmdir(entry.path)
 
 
-def judge(program: dict[str, Any], rules: int | None, limits: dict[str, Any]) -> list[str]:
-    """One text a call. A program that reads a stream is started anew for each, until it runs out of time."""
+def run_program(program: dict[str, Any], rules: int | None, limits: dict[str, Any]) -> list[str]:
+    """Return one text per call. A program that reads a stream is started once per call."""
     calls = program["calls"]
     if program["mode"] != "stream":
-        return fork(program, calls, rules, **limits)
+        return run_in_child(program, calls, rules, **limits)
     texts: list[str] = []
     for text in calls:
         if texts and texts[-1] in ("!timeout", "!not a program"):
@@ -429,16 +465,16 @@ def judge(program: dict[str, Any], rules: int | None, limits: dict[str, Any]) ->
         streams = os.memfd_create("in"), os.memfd_create("out")
         os.write(streams[0], text.encode(errors="replace"))
         os.lseek(streams[0], 0, os.SEEK_SET)
-        [said] = fork(program, [text], rules, **limits, streams=streams)
-        texts.append(
-            said + os.pread(streams[1], MAX_OUTPUT_BYTES, 0).decode(errors="replace") if said == "=" else said
-        )
+        [result] = run_in_child(program, [text], rules, **limits, streams=streams)
+        if result == "=":
+            result += os.pread(streams[1], MAX_OUTPUT_BYTES, 0).decode(errors="replace")
+        texts.append(result)
         for stream in streams:
             os.close(stream)
     return texts
 
 
-def fork(
+def run_in_child(
     program: dict[str, Any],
     calls: list[str],
     rules: int | None,
@@ -447,7 +483,7 @@ def fork(
     seconds: float,
     streams: tuple[int, ...] = (),
 ) -> list[str]:
-    """Run a program in a child of its own, on these standard streams; whatever is left of it afterwards is killed or deleted."""
+    """Run a program in a child process on these standard streams, then kill and delete all that it leaves."""
     read_end, write_end = os.pipe()
     nonce = os.urandom(16).hex()
     child = os.fork()
@@ -457,25 +493,26 @@ def fork(
                 os.dup2(stream, number)
             os.chdir("room")
             confine(write_end, rules, memory, cpu_seconds)
-            RUN[program["mode"]](program["source"], program["entry"], calls, Speaker(write_end, nonce))
+            RUN[program["mode"]](program["source"], program["entry"], calls, Reporter(write_end, nonce))
         finally:
             os._exit(0)
     os.close(write_end)
-    started = look = time.monotonic()
-    data, end, gone = b"", "crash", False
+    started = checked = time.monotonic()
+    data, end, has_ended = b"", "crash", False
     while True:
         now = time.monotonic()
         if now >= started + seconds:
             end = "timeout"
             break
-        if now >= look + LOOK:
-            look = now
-            gone = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-            if excess := overspent(cpu_seconds):
+        if now >= checked + CHECK_SECONDS:
+            checked = now
+            has_ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+            if excess := exceeded_limit(cpu_seconds):
                 end = excess
                 break
-        if not select.select([read_end], [], [], 0 if gone else min(look + LOOK, started + seconds) - now)[0]:
-            if gone:  # and what it left behind holds the pipe open
+        wait = 0 if has_ended else min(checked + CHECK_SECONDS, started + seconds) - now
+        if not select.select([read_end], [], [], wait)[0]:
+            if has_ended:  # a process that it started holds the pipe open
                 break
             continue
         chunk = os.read(read_end, 1 << 16)
@@ -486,43 +523,43 @@ def fork(
             end = "output limit"
             break
     os.close(read_end)
-    status = sweep(child)
-    clear("room")
+    status = kill_and_reap(child)
+    empty_folder("room")
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGXCPU):
         end = "timeout"
-    return reports(data, nonce.encode(), len(calls), "!" + end)
+    return read_reports(data, nonce.encode(), len(calls), "!" + end)
 
 
-def reports(data: bytes, nonce: bytes, calls: int, end: str) -> list[str]:
-    """The texts that a program's process reported, in turn; what it did not get to is its `end`."""
+def read_reports(data: bytes, nonce: bytes, calls: int, end: str) -> list[str]:
+    """Return the texts that a program reported in turn, and `end` for the calls that it did not reach."""
     texts: list[str] = []
     for line in data.split(b"\n")[:-1]:
         try:
-            at, text = json.loads(line.removeprefix(nonce))
+            index, text = json.loads(line.removeprefix(nonce))
         except (ValueError, TypeError, RecursionError):
-            at, text = -1, ""
+            index, text = -1, ""
         if (
             not line.startswith(nonce)
             or not isinstance(text, str)
             or text[:1] not in ("=", "!")
             or len(texts) == calls
-            or at not in (None, len(texts))
+            or index not in (None, len(texts))
         ):
             return ["!tampered"] * calls
-        if at is None:
+        if index is None:
             return texts + [text] * (calls - len(texts))
         texts.append(text)
     return texts + [end] * (calls - len(texts))
 
 
 def receive(jobs: int) -> Any:
-    """The next message, or None at the end."""
-    size = _exactly(jobs, 8)
-    return json.loads(_exactly(jobs, int.from_bytes(size, "big"))) if size else None
+    """Return the next message, or None at the end of the input."""
+    size = _read_exactly(jobs, 8)
+    return json.loads(_read_exactly(jobs, int.from_bytes(size, "big"))) if size else None
 
 
-def _exactly(jobs: int, size: int) -> bytes:
-    """So many bytes, none read ahead; fewer at the end."""
+def _read_exactly(jobs: int, size: int) -> bytes:
+    """Read `size` bytes, without reading ahead; fewer at the end of the input."""
     data = b""
     while len(data) < size and (chunk := os.read(jobs, size - len(data))):
         data += chunk
@@ -530,16 +567,17 @@ def _exactly(jobs: int, size: int) -> bytes:
 
 
 def main() -> None:
+    """Run the programs on standard input, one after the other."""
     jobs, out = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # which `-S` leaves out, and short programs end with
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `-S` leaves them out, and short programs use them
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.mkdir("room")
-    rules, limits = ruleset("room"), receive(jobs)
+    rules, limits = landlock_ruleset("room"), receive(jobs)
     while (program := receive(jobs)) is not None:
-        os.write(out, (json.dumps(judge(program, rules, limits)) + "\n").encode())
+        os.write(out, (json.dumps(run_program(program, rules, limits)) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Training problems that share text with evaluation problems: found by common runs of words."""
+"""Find training problems that share a run of words with an evaluation problem."""
 
 from __future__ import annotations
 
@@ -6,44 +6,45 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from corpo.data.build_bank import LabelledProblem
+from corpo.data.types import LabelledProblem
 
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """A training problem and the evaluation problem it shares words with."""
+    """A training problem, by id, and the evaluation problem that it shares words with."""
 
     trained: str
     evaluated: str
-    words: str  # a run that both have
+    words: str  # a run of words that both have
 
 
-def runs(texts: Iterable[str], length: int) -> set[tuple[str, ...]]:
-    """All runs of `length` words, lower case; of a shorter text, the whole of it."""
-    found = set()
+def word_runs(texts: Iterable[str], length: int) -> set[tuple[str, ...]]:
+    """Return all runs of `length` lower-case words; a shorter text gives one run with all its words."""
+    runs: set[tuple[str, ...]] = set()
     for text in texts:
         words = _WORD.findall(text.lower())
-        found |= (
-            {tuple(words[at : at + length]) for at in range(max(len(words) - length + 1, 1))}
-            if words
-            else set()
-        )
-    return found
+        if words:
+            starts = range(max(len(words) - length + 1, 1))
+            runs |= {tuple(words[start : start + length]) for start in starts}
+    return runs
 
 
 def overlaps(
     trained: Sequence[LabelledProblem], evaluated: Sequence[LabelledProblem], length: int
 ) -> list[Overlap]:
-    """At most one for each training problem: the first evaluation problem whose statement has `length` words in a row with its own."""
-    seen: dict[tuple[str, ...], str] = {}
+    """Return the training problems that have `length` words in a row with an evaluation problem.
+
+    Each training problem is returned at most once.
+    """
+    evaluated_by_run: dict[tuple[str, ...], str] = {}
     for problem in evaluated:
-        for run in runs(problem.statements, length):
-            seen.setdefault(run, problem.id)
-    found = []
+        for run in word_runs(problem.statements, length):
+            evaluated_by_run.setdefault(run, problem.id)
+    result = []
     for problem in trained:
-        common = sorted(runs(problem.statements, length) & seen.keys())
+        common = sorted(word_runs(problem.statements, length) & evaluated_by_run.keys())
         if common:
-            found.append(Overlap(problem.id, seen[common[0]], " ".join(common[0])))
-    return found
+            result.append(Overlap(problem.id, evaluated_by_run[common[0]], " ".join(common[0])))
+    return result

@@ -1,4 +1,4 @@
-"""Pairing labelled candidates into splits: stratified over families, both orders, nothing shared between uses."""
+"""Draw pairs of the bank's candidates into splits, stratified over families and in both orders."""
 
 from __future__ import annotations
 
@@ -8,53 +8,30 @@ from itertools import cycle, islice
 from random import Random
 
 from corpo.data.bank.selection import Bank, Role
-from corpo.data.build_bank import LabelledProblem, Use
 from corpo.data.pairing.matching import longer
+from corpo.data.pairing.splits import MONITORED_SPLITS, split_name
+from corpo.data.types import LabelledProblem, Use
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
-TRAIN, VALIDATION = "train", "validation"
-# Pairs of validation problems that training never has, for its learning curves: nothing is chosen by them.
-MONITORED_SPLITS = {
-    Kind.both_wrong: f"{VALIDATION}_{Kind.both_wrong}",
-    Kind.both_correct: f"{VALIDATION}_{Kind.both_correct}",
-}
-# The six splits of the published table, in its order, then ours: new problems of the families that RL trained on.
-TABLE_SPLITS = (
-    "code_first_correct",
-    "code_second_correct",
-    "code_both_wrong",
-    "code_both_correct",
-    "math_first_correct",
-    "math_second_correct",
-)
-EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
-SMALL_SPLIT, SMALL_SPLIT_MARK = 30, "†"  # a split with fewer problems is marked: its interval says little
-_DRAWS = 8  # looked at for one whose longer side is the one that a split has less of
-EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources name their own
-
-
-def is_evaluation(split: str) -> bool:
-    return split not in (TRAIN, VALIDATION, *MONITORED_SPLITS.values())
-
-
-def split_name(prefix: str, pair: Pair) -> str:
-    return f"{prefix}_{pair.kind}"
+_DRAWS = 8  # pairs to look at for one that balances which side is longer
+_MAX_MISSES_PER_FAMILY = 200  # draws in a row without a new pair, after which the families are exhausted
 
 
 def evaluation_pairs(
     problems: Sequence[LabelledProblem], bank: Bank, count: int, seed: int
 ) -> list[tuple[str, Pair]]:
-    """`count` unordered pairs for each (prefix, kind group), both orders of each, as (split, pair).
+    """Draw `count` unordered pairs for each domain and kind, and return both orders of each as (split, pair).
 
-    Exactly-one-correct pairs give one prompt to the first-correct and one to the second-correct split; homogeneous pairs give
-    both of their orders to the same split. Raises ValueError when a split cannot be filled.
+    The two orders of a pair with one correct candidate go to the first-correct and the second-correct
+    split. Both orders of the other pairs go to the same split. Raises ValueError if a split cannot be
+    filled.
     """
     held_out = {family.name for family in bank.with_role(Role.held_out)}
     trained = {family.name for family in bank.with_role(Role.train)}
-    evaluated = [p for p in problems if p.use is Use.evaluation]
-    code = [p for p in evaluated if p.family in held_out]
-    math = [p for p in evaluated if p.domain is Domain.math]
-    new = [p for p in evaluated if p.family in trained]
+    evaluated = [problem for problem in problems if problem.use is Use.evaluation]
+    code = [problem for problem in evaluated if problem.family in held_out]
+    math = [problem for problem in evaluated if problem.domain is Domain.math]
+    new = [problem for problem in evaluated if problem.family in trained]
     plan = (
         ("code", Kind.first_correct, code),
         ("code", Kind.both_wrong, code),
@@ -62,11 +39,11 @@ def evaluation_pairs(
         ("math", Kind.first_correct, math),
         ("trained_families", Kind.first_correct, new),
     )
-    out: list[tuple[str, Pair]] = []
+    named_pairs: list[tuple[str, Pair]] = []
     for prefix, kind, source in plan:
         for pair in draw_pairs(source, kind, count, Random(f"{seed}/{prefix}/{kind}")):
-            out += [(split_name(prefix, order), order) for order in (pair, pair.swapped())]
-    return out
+            named_pairs += [(split_name(prefix, order), order) for order in (pair, pair.swapped())]
+    return named_pairs
 
 
 def train_pairs(
@@ -77,44 +54,55 @@ def train_pairs(
     both_wrong: float = 0.0,
     both_correct: float = 0.0,
 ) -> list[tuple[str, Pair]]:
-    """Training or validation pairs, both orders of each: exactly one correct, but for shares with none or two."""
+    """Draw `count` unordered training or validation pairs and return both orders of each.
+
+    `both_wrong` and `both_correct` are the shares of these kinds; in all other pairs exactly one candidate is
+    correct.
+    """
     shares = {
         Kind.first_correct: 1 - both_wrong - both_correct,
         Kind.both_wrong: both_wrong,
         Kind.both_correct: both_correct,
     }
-    pairs = []
+    pairs: list[Pair] = []
     for kind, share in shares.items():
         rng = Random(f"{seed}/{split}" + ("" if kind is Kind.first_correct else f"/{kind}"))
         pairs += draw_pairs(problems, kind, round(share * count), rng) if share else []
-    return [(split, order) for pair in pairs for order in (pair, pair.swapped())]
+    return _both_orders(split, pairs)
 
 
 def monitored_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> list[tuple[str, Pair]]:
-    """Pairs with none or two correct, both orders of each: half as many of either as of validation pairs."""
-    found = [
-        (split, draw_pairs(problems, kind, max(1, count // 2), Random(f"{seed}/{split}")))
-        for kind, split in MONITORED_SPLITS.items()
-    ]
-    return [(split, order) for split, pairs in found for pair in pairs for order in (pair, pair.swapped())]
+    """Draw half of `count` pairs of each monitored kind, both wrong and both correct, in both orders."""
+    named_pairs: list[tuple[str, Pair]] = []
+    for kind, split in MONITORED_SPLITS.items():
+        pairs = draw_pairs(problems, kind, max(1, count // 2), Random(f"{seed}/{split}"))
+        named_pairs += _both_orders(split, pairs)
+    return named_pairs
+
+
+def _both_orders(split: str, pairs: Iterable[Pair]) -> list[tuple[str, Pair]]:
+    named_pairs: list[tuple[str, Pair]] = []
+    for pair in pairs:
+        named_pairs += [(split, pair), (split, pair.swapped())]
+    return named_pairs
 
 
 def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng: Random) -> list[Pair]:
-    """`count` different pairs of a kind, dealt out evenly over families, then over each family's problems.
+    """Draw `count` different pairs of a kind, evenly over families and then over each family's problems.
 
-    Of one correct and one wrong candidate the correct one is the longer as often as the shorter, as far as the families allow.
+    If one candidate is correct, it is the longer one as often as the shorter one, as far as the families
+    allow. Raises ValueError if there are fewer than `count` pairs.
     """
     streams = [_family_stream(group, kind, rng) for _, group in sorted(_by_family(problems).items())]
     rng.shuffle(streams)
     seen: set[str] = set()
     pairs: list[Pair] = []
-    tilt = misses = (
-        0  # how much more often the first candidate was the longer one; draws in a row without a new pair
-    )
+    tilt = 0  # how much more often the first candidate was the longer one
+    misses = 0  # draws in a row without a new pair
     for stream in cycle(streams) if streams else ():
-        drawn = [pair for pair in islice(stream, _DRAWS if tilt else 1) if pair and pair.id not in seen]
-        if drawn:
-            pair = next((one for one in drawn if longer(one.a, one.b) * tilt < 0), drawn[0])
+        options = [pair for pair in islice(stream, _DRAWS if tilt else 1) if pair and pair.id not in seen]
+        if options:
+            pair = next((option for option in options if longer(option.a, option.b) * tilt < 0), options[0])
             misses = 0
             seen.add(pair.id)
             pairs.append(pair)
@@ -123,10 +111,11 @@ def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng:
             misses += 1
         if len(pairs) == count:
             return pairs
-        if misses > 200 * len(streams):  # every family has run dry
+        if misses > _MAX_MISSES_PER_FAMILY * len(streams):
             break
     raise ValueError(
-        f"data: only {len(pairs)} different {kind} pairs could be made of {len(problems)} problems, {count} were asked for"
+        f"data: only {len(pairs)} different {kind} pairs could be made of {len(problems)} problems, "
+        f"but {count} are needed; lower the number of pairs or add families"
     )
 
 
@@ -138,6 +127,7 @@ def _by_family(problems: Iterable[LabelledProblem]) -> dict[str, list[LabelledPr
 
 
 def _family_stream(problems: list[LabelledProblem], kind: Kind, rng: Random) -> Iterator[Pair | None]:
+    """Yield pairs of a family's problems in turn, endlessly; None for a problem without such a pair."""
     problems = sorted(problems, key=lambda problem: problem.id)
     rng.shuffle(problems)
     for problem in cycle(problems):
@@ -145,15 +135,15 @@ def _family_stream(problems: list[LabelledProblem], kind: Kind, rng: Random) -> 
 
 
 def draw_pair(problem: LabelledProblem, kind: Kind, rng: Random) -> Pair | None:
-    """A pair of this kind in a random wording, or None where the problem has no such candidates."""
-    right, wrong = problem.by_label(True), problem.by_label(False)
-    wanted: dict[Kind, tuple[list[Candidate], list[Candidate]]] = {
-        Kind.first_correct: (right, wrong),
-        Kind.second_correct: (wrong, right),
-        Kind.both_correct: (right, right),
+    """Draw a pair of a kind in a random wording, or return None if the problem has no such candidates."""
+    correct, wrong = problem.by_label(True), problem.by_label(False)
+    sides: dict[Kind, tuple[list[Candidate], list[Candidate]]] = {
+        Kind.first_correct: (correct, wrong),
+        Kind.second_correct: (wrong, correct),
+        Kind.both_correct: (correct, correct),
         Kind.both_wrong: (wrong, wrong),
     }
-    first, second = wanted[kind]
+    first, second = sides[kind]
     if not first or not second or (first is second and len(first) < 2):
         return None
     a, b = rng.sample(first, 2) if first is second else (rng.choice(first), rng.choice(second))
@@ -162,5 +152,9 @@ def draw_pair(problem: LabelledProblem, kind: Kind, rng: Random) -> Pair | None:
 
 
 def without_programs(problems: Iterable[LabelledProblem], texts: set[str]) -> list[LabelledProblem]:
-    """The problems less every candidate whose text is in `texts` (programs that evaluation uses)."""
-    return [replace(p, candidates=tuple(c for c in p.candidates if c.text not in texts)) for p in problems]
+    """Return the problems without the candidates whose text is in `texts`."""
+    kept = []
+    for problem in problems:
+        candidates = tuple(candidate for candidate in problem.candidates if candidate.text not in texts)
+        kept.append(replace(problem, candidates=candidates))
+    return kept

@@ -1,46 +1,57 @@
-"""Pairs of real candidates, matched so that style tells as little as possible.
+"""Match candidates of real problems into pairs whose style predicts the labels as little as possible.
 
-Of a problem's possible pairs the ones come first whose programs are alike in length and words, and whose wrong side gives a wrong
-answer rather than crashing; over a split, the correct side is the longer one as often as the shorter. What style still tells is
-measured by `corpo.evaluate.shortcut_floors`.
+Of a problem's possible pairs, those come first whose candidates are similar in length and words and whose
+wrong side gives a wrong answer instead of crashing. Over a split, the correct side is the longer one as
+often as the shorter one. `corpo.evaluate.shortcut_floors` measures how much style still predicts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 from random import Random
 
-from corpo.data.build_bank import LabelledProblem
+from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Kind, Pair, Problem
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
-_MOST_SIDE = 30  # candidates of one label that are compared with the others: bounds the work on a problem
-_TILT = 0.25  # what the wrong direction of lengths costs, in the units of `distance`
-_CRASH = 1.0  # what a wrong side costs that crashes, hangs or is no program
+_MAX_CANDIDATES_PER_LABEL = 30  # bounds the number of pairs of a problem
+_TILT_COST = 0.25  # cost of a pair that adds to the imbalance of lengths, in the units of `distance`
+_CRASH_COST = 1.0  # cost of a side that crashes, hangs or is not a program
+
+Option = tuple[float, Candidate, Candidate]  # distance, A, B
 
 
 def longer(a: Candidate, b: Candidate) -> int:
-    """1 where `a` is the longer one, -1 where `b` is, 0 where neither."""
+    """Return 1 if `a` is longer, -1 if `b` is longer, 0 if both have the same length."""
     return (len(a.text) > len(b.text)) - (len(a.text) < len(b.text))
 
 
 def distance(a: Candidate, b: Candidate) -> float:
-    """0 for programs alike in length and words, up to 2; a crash on top."""
+    """Return a distance in length and words between 0 and 2, plus a cost if either candidate crashes."""
     lengths = len(a.text), len(b.text)
-    mine, theirs = set(TOKEN.findall(a.text)), set(TOKEN.findall(b.text))
-    words = len(mine & theirs) / max(len(mine | theirs), 1)
-    crashes = any(one.error not in (None, "wrong answer") for one in (a, b))
-    return (max(lengths) - min(lengths)) / max(*lengths, 1) + 1 - words + _CRASH * crashes
+    words_a, words_b = set(TOKEN.findall(a.text)), set(TOKEN.findall(b.text))
+    shared = len(words_a & words_b) / max(len(words_a | words_b), 1)
+    return (
+        (max(lengths) - min(lengths)) / max(*lengths, 1)
+        + 1
+        - shared
+        + _CRASH_COST * (_crashes(a) or _crashes(b))
+    )
+
+
+def _crashes(candidate: Candidate) -> bool:
+    return candidate.error not in (None, "wrong answer")
 
 
 def matched_pairs(
     problems: Sequence[LabelledProblem], kind: Kind, count: int, max_pairs_per_problem: int, seed: str
 ) -> list[Pair]:
-    """Up to `count` pairs of a kind, problem by problem in turn; no candidate twice, and at most `max_pairs_per_problem` of one problem.
+    """Return up to `count` pairs of a kind, taking one from each problem in turn.
 
-    For `Kind.first_correct` the correct one is A; add the swapped pairs for the other order.
+    No candidate is used twice, and no problem gives more than `max_pairs_per_problem` pairs. For
+    `Kind.first_correct` the correct candidate is A; swap the pairs for the other order.
     """
     rng = Random(seed)
     order = sorted(problems, key=lambda problem: problem.id)
@@ -50,14 +61,14 @@ def matched_pairs(
     pairs: list[Pair] = []
     tilt = 0  # how much more often the first candidate was the longer one
     for _ in range(max_pairs_per_problem):
-        for problem, mine, taken in zip(order, options, used, strict=True):
+        for problem, problem_options, texts in zip(order, options, used, strict=True):
             if len(pairs) == count:
                 return pairs
-            free = [one for one in mine if one[1].text not in taken and one[2].text not in taken]
-            if free:
-                _, a, b = min(free, key=lambda one: one[0] + _TILT * (longer(one[1], one[2]) * tilt > 0))
+            best = _closest(problem_options, texts, tilt)
+            if best is not None:
+                _, a, b = best
                 tilt += longer(a, b) if kind is Kind.first_correct else 0
-                taken |= {a.text, b.text}
+                texts |= {a.text, b.text}
                 statement = rng.choice(problem.statements)
                 pairs.append(
                     Pair(Problem(problem.id, problem.domain, problem.family, problem.topic, statement), a, b)
@@ -65,20 +76,36 @@ def matched_pairs(
     return pairs
 
 
-def _options(problem: LabelledProblem, kind: Kind, rng: Random) -> list[tuple[float, Candidate, Candidate]]:
-    """Every pair of a kind that a problem's candidates make, with its distance; in a drawn order, which breaks ties."""
-    right, wrong = (_some(problem.by_label(label), rng) for label in (True, False))
-    pairs: Iterator[tuple[Candidate, Candidate]] = {
-        Kind.first_correct: lambda: product(right, wrong),
-        Kind.both_correct: lambda: combinations(right, 2),
-        Kind.both_wrong: lambda: combinations(wrong, 2),
-    }[kind]()
-    found = [(distance(a, b), a, b) for a, b in pairs]
-    rng.shuffle(found)
-    return found
+def _closest(options: Sequence[Option], used: set[str], tilt: int) -> Option | None:
+    """Return the first pair of unused candidates with the lowest cost, or None if there is none."""
+
+    def cost(option: Option) -> float:
+        gap, a, b = option
+        return gap + _TILT_COST * (longer(a, b) * tilt > 0)
+
+    free = [(gap, a, b) for gap, a, b in options if a.text not in used and b.text not in used]
+    return min(free, key=cost, default=None)
 
 
-def _some(candidates: list[Candidate], rng: Random) -> list[Candidate]:
-    """Not too many, wrong answers before crashes."""
-    drawn = rng.sample(candidates, len(candidates))
-    return sorted(drawn, key=lambda one: one.error not in (None, "wrong answer"))[:_MOST_SIDE]
+def _options(problem: LabelledProblem, kind: Kind, rng: Random) -> list[Option]:
+    """Return every pair of a kind of a problem, in random order, so that ties are broken at random."""
+    correct = _limited(problem.by_label(True), rng)
+    wrong = _limited(problem.by_label(False), rng)
+    pairs: Iterable[tuple[Candidate, Candidate]]
+    match kind:
+        case Kind.first_correct:
+            pairs = product(correct, wrong)
+        case Kind.both_correct:
+            pairs = combinations(correct, 2)
+        case Kind.both_wrong:
+            pairs = combinations(wrong, 2)
+        case Kind.second_correct:
+            raise ValueError("swap the pairs of Kind.first_correct instead")
+    options = [(distance(a, b), a, b) for a, b in pairs]
+    rng.shuffle(options)
+    return options
+
+
+def _limited(candidates: list[Candidate], rng: Random) -> list[Candidate]:
+    """Return a bounded number of candidates in random order, those that crash last."""
+    return sorted(rng.sample(candidates, len(candidates)), key=_crashes)[:_MAX_CANDIDATES_PER_LABEL]

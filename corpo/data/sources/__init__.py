@@ -1,8 +1,9 @@
-"""Sources of real problems, each behind `register_source`: benchmarks of the hub or of a package, and your own files."""
+"""Sources of real problems, each registered by `register_source`: benchmarks, and a user's own files."""
 
 from corpo.data.sources import mathematics, own_files, programming
-from corpo.data.sources.base import SOURCES, RawCandidate, RealProblem, Source, register_source
+from corpo.data.sources.base import SOURCES, Source, register_source
 from corpo.data.sources.reading import read_problems
+from corpo.data.types import RawCandidate, RealProblem
 
 __all__ = [
     "SOURCES",

@@ -1,4 +1,4 @@
-"""Mathematics: GSM8K with or without solutions by models, MATH, Numina. Answers are checked with math-verify."""
+"""Read mathematics data sets: GSM8K, with or without solutions by models, MATH and Numina."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import re
 
 from corpo.data.execution.answers import final_answer
 from corpo.data.execution.checks import Answer
-from corpo.data.sources.base import RawCandidate, RealProblem, Row, register_source, text_of
+from corpo.data.sources.base import Row, register_source, text_of
+from corpo.data.types import RawCandidate, RealProblem
 from corpo.task import Domain
 from corpo.utils.files import hash_of
 
-_CALCULATION = re.compile(r"<<.*?>>")  # GSM8K's calculator annotations, which tell a reader nothing
+_CALCULATION = re.compile(r"<<.*?>>")  # GSM8K's annotations for a calculator
 
 
 @register_source("gsm8k", "MIT")
 def gsm8k(row: Row) -> RealProblem | None:
-    """question, answer (arXiv 2110.14168); or ground_truth beside solutions by models, each a field {solution, is_correct}."""
+    """Read question and answer (arXiv 2110.14168).
+
+    In the file of model solutions the answer is called ground_truth, and each model has a field
+    {solution, is_correct}.
+    """
     question, solution = row["question"].strip(), text_of(row, "answer", "ground_truth")
     given = tuple(
         RawCandidate(_plain(value["solution"]), name, value.get("is_correct"))
@@ -26,24 +31,23 @@ def gsm8k(row: Row) -> RealProblem | None:
 
 
 def _plain(solution: str) -> str:
-    """Without calculator annotations, ending in `A: <answer>` whichever way it was marked."""
+    """Return a solution without calculator annotations, with its answer marked by `A: `."""
     return _CALCULATION.sub("", solution).replace("#### ", "A: ").strip()
 
 
 def _problem(
     key: object, statement: str, solution: str, given: tuple[RawCandidate, ...] = (), topic: str = ""
 ) -> RealProblem | None:
+    """Return a problem, or None if its solution has no final answer."""
     answer = final_answer(solution)
-    return (
-        RealProblem(str(key), Domain.math, statement, Answer(answer), (solution,), given, topic)
-        if answer
-        else None
-    )
+    if not answer:
+        return None
+    return RealProblem(str(key), Domain.math, statement, Answer(answer), (solution,), given, topic)
 
 
 @register_source("math", "MIT")
 def math(row: Row) -> RealProblem | None:
-    """problem, solution, level, type or subject (arXiv 2103.03874)."""
+    """Read problem, solution, level, and type or subject (arXiv 2103.03874)."""
     topic = f"{text_of(row, 'type', 'subject')}, {row.get('level')}".replace("Level ", "level ")
     return _problem(
         row.get("unique_id") or hash_of(row["problem"]),
@@ -55,7 +59,10 @@ def math(row: Row) -> RealProblem | None:
 
 @register_source("numina", "Apache-2.0")
 def numina(row: Row) -> RealProblem | None:
-    """problem, solution, source. A problem whose solution boxes no answer, such as a proof, is left out."""
+    """Read problem, solution and source.
+
+    A problem whose solution boxes no answer, such as a proof, is left out.
+    """
     if "\\boxed" not in row["solution"]:
         return None
     return _problem(

