@@ -17,7 +17,7 @@ from tests.command import ROOT
 def _rollouts(
     scores: list[list[tuple[float, float] | None]], labels: list[tuple[bool, bool]]
 ) -> pd.DataFrame:
-    """Return rollouts of prompts in one split each, with ten reward levels; None is an unparseable response."""
+    """Return rollouts with ten reward levels, one split per prompt; None is an unparseable response."""
     rows = []
     for number, (responses, (a, b)) in enumerate(zip(scores, labels, strict=True)):
         for response in responses:
