@@ -88,7 +88,9 @@ def _layer(module: str) -> int:
     for number, packages in enumerate(LAYERS):
         if _package(module) in packages:
             return number
-    return pytest.fail(f"corpo/{_package(module)} has no layer: add it to LAYERS and to docs/architecture.md")
+    return pytest.fail(
+        f"corpo/{_package(module)} has no layer: add it to LAYERS and to docs/explanation/architecture.md"
+    )
 
 
 def test_imports_point_downwards() -> None:

@@ -1,4 +1,4 @@
-"""Exact and asymptotic theory of advantages for rewards with several levels; `docs/theory.md` has the proofs.
+"""Exact and asymptotic theory of advantages; `docs/explanation/theory.md` has the proofs.
 
 The G rewards of a prompt are independent draws from levels v with probabilities q_v; with a `Variation` these
 probabilities differ between prompts. Under the baselines in `BASELINES`, the advantage of a rollout depends

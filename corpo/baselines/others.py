@@ -1,10 +1,10 @@
 """Baselines of other papers, registered by name beside those of `corpo/baselines/paper.py`.
 
-docs/baselines.md compares them. P prompts, G rollouts per prompt. In the formulas, R_i are the rewards of a
-group, l_i the lengths of its rollouts in tokens, R_min_correct is `threshold`, and c_i is 1 if R_i >=
-R_min_correct, else 0. Means and standard deviations are over the group unless stated otherwise. Rewards
-arrive in float64, and advantages are returned in the same shape; `corpo.advantages` checks both. If a paper
-and its published code disagree, the docstring says which one is implemented.
+docs/reference/baselines.md compares them. P prompts, G rollouts per prompt. In the formulas, R_i are the
+rewards of a group, l_i the lengths of its rollouts in tokens, R_min_correct is `threshold`, and c_i is 1 if
+R_i >= R_min_correct, else 0. Means and standard deviations are over the group unless stated otherwise.
+Rewards arrive in float64, and advantages are returned in the same shape; `corpo.advantages` checks both. If
+a paper and its published code disagree, the docstring says which one is implemented.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def rloo(rewards_PG: Tensor, threshold: float) -> Tensor:
 def corpo_loo(rewards_PG: Tensor, threshold: float) -> Tensor:
     """Subtract the mean of the other rollouts, clipped from below at R_min_correct.
 
-    This is CoRPO's clip on RLOO's baseline (ours, see docs/theory.md). A_i = R_i - max(mean of the others,
-    R_min_correct). It is unbiased, as RLOO is, and never rewards a failure, as CoRPO. For G = 1 there are no
-    other rollouts, and the baseline is the threshold.
+    This is CoRPO's clip on RLOO's baseline (ours, see docs/explanation/theory.md). A_i = R_i - max(mean of
+    the others, R_min_correct). It is unbiased, as RLOO is, and never rewards a failure, as CoRPO. For G = 1
+    there are no other rollouts, and the baseline is the threshold.
     """
     if rewards_PG.shape[1] == 1:
         return zero_rounding_error(rewards_PG - threshold, rewards_PG)

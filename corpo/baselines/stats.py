@@ -16,7 +16,7 @@ def advantage_stats(rewards_PG: Tensor, advantages_PG: Tensor, threshold: float)
     Each count and sum comes three times: over all rollouts, over correct ones (R >= threshold) and over
     failed ones. A ratio or share with a denominator of 0 is NaN. A zero-advantage group is one whose
     advantages are all 0. Zero reward variance is the wrong test: CoRPO gives an all-failed group negative
-    advantages. docs/metrics.md lists every quantity.
+    advantages. docs/reference/metrics.md lists every quantity.
     """
     correct_PG = is_correct(rewards_PG, threshold)
     mean_P1 = rewards_PG.double().mean(dim=1, keepdim=True)

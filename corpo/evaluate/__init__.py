@@ -1,1 +1,1 @@
-"""Measuring a policy: pass@k, calibration, floors and intervals."""
+"""Evaluation of a policy: rollouts, pass@k, calibration, floors and intervals."""

@@ -1,6 +1,9 @@
-"""Intervals: clustered bootstrap for means and paired differences, Wilson for proportions, t for means over seeds (and over problems too).
+"""Confidence intervals.
 
-Local generators only.
+There is a clustered bootstrap for means and paired differences, Wilson's interval for proportions, and t
+intervals for means over seeds, and over seeds and problems. Random numbers come from local generators.
+
+Shape letters beside those of CONTRIBUTING.md: C clusters.
 """
 
 from __future__ import annotations
@@ -12,10 +15,14 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import nct, norm, t
 
-FEW_SEEDS = 5  # below, Satterthwaite's degrees of freedom are too many: with two seeds "95%" covered 88% in simulation
+# With fewer seeds Satterthwaite's degrees of freedom are too many: in a simulation, 95% intervals of two
+# seeds covered 88%.
+FEW_SEEDS = 5
 
 
 class Interval(NamedTuple):
+    """A mean with the ends of its interval."""
+
     mean: float
     low: float
     high: float
@@ -24,7 +31,10 @@ class Interval(NamedTuple):
 def clustered_bootstrap(
     values: Sequence[float], clusters: Sequence[object], draws: int = 2000, seed: int = 0, level: float = 0.95
 ) -> Interval:
-    """Mean of `values` with a percentile interval that resamples whole clusters (a problem with its pairs and their two orders)."""
+    """Return the mean of `values` with a percentile interval that resamples whole clusters.
+
+    A cluster is usually a problem, with its pairs in both orders.
+    """
     means = _resampled_means(np.asarray(values, dtype=float), clusters, draws, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(np.mean(values)), float(low), float(high))
@@ -38,7 +48,10 @@ def paired_difference(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[Interval, float]:
-    """Mean of first - second over the same items, its clustered interval, and a two-sided bootstrap p value."""
+    """Return the mean of first - second over the same items with its clustered interval, and a p value.
+
+    The p value is that of a two-sided bootstrap test.
+    """
     difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     interval = clustered_bootstrap(list(difference), clusters, draws, seed, level)
     means = _resampled_means(difference, clusters, draws, seed)
@@ -58,7 +71,10 @@ def _resampled_means(values: np.ndarray, clusters: Sequence[object], draws: int,
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval for a proportion. Raises ValueError unless 0 <= successes <= n and n > 0."""
+    """Return Wilson's score interval for a proportion.
+
+    Raises ValueError unless 0 <= successes <= n and n > 0.
+    """
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} successes of {n}")
     z = norm.ppf((1 + level) / 2)
@@ -69,62 +85,75 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 
 class Estimate(NamedTuple):
-    """A mean with its standard error, and what is needed to say how sure it is."""
+    """A mean with its standard error and degrees of freedom."""
 
     mean: float
-    error: float  # nan where there is nothing to tell it from, such as a single seed
+    error: float  # NaN if it cannot be estimated, such as from a single seed
     df: float
 
     def interval(self, level: float = 0.95) -> Interval:
+        """Return the two-sided t interval."""
         reach = float(t.ppf((1 + level) / 2, self.df)) * self.error
         return Interval(self.mean, self.mean - reach, self.mean + reach)
 
     def detectable(self, level: float = 0.95, power: float = 0.8) -> float:
-        """The smallest true effect that a two-sided test finds with this power, by the noncentral t distribution."""
+        """Return the smallest true effect that a two-sided test detects with this power.
+
+        It is computed with the noncentral t distribution.
+        """
         critical = t.ppf((1 + level) / 2, self.df)
-        missed = lambda shift: power - nct.sf(critical, self.df, shift)
-        return float(brentq(missed, 0, 2 * critical + 50)) * self.error
+
+        def missing_power(shift: float) -> float:
+            return float(power - nct.sf(critical, self.df, shift))
+
+        return float(brentq(missing_power, 0, 2 * critical + 50)) * self.error
 
     def provable(self, level: float = 0.95, power: float = 0.8) -> float:
-        """The smallest margin within which the interval lies with this power where there is no effect."""
+        """Return the smallest margin that contains the interval with this power if there is no effect."""
         return float((t.ppf((1 + level) / 2, self.df) + t.ppf((1 + power) / 2, self.df)) * self.error)
 
 
 def over_seeds(values: Sequence[float] | np.ndarray) -> Estimate:
-    """The mean of one number a seed. No number but an error of nan for a single seed."""
-    values_S = np.asarray(values, dtype=float)
-    count = len(values_S)
-    return Estimate(
-        float(values_S.mean()),
-        float(values_S.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan"),
-        max(count - 1, 1),
-    )
+    """Estimate the mean of one value per seed; the error of a single seed is NaN."""
+    values_K = np.asarray(values, dtype=float)
+    num_seeds = len(values_K)
+    error = float(values_K.std(ddof=1) / np.sqrt(num_seeds)) if num_seeds > 1 else float("nan")
+    return Estimate(float(values_K.mean()), error, max(num_seeds - 1, 1))
 
 
 def over_seeds_and_problems(
-    values_SN: np.ndarray, strata: Sequence[object], clusters: Sequence[object]
+    values_KN: np.ndarray, strata: Sequence[object], clusters: Sequence[object]
 ) -> Estimate:
-    """The mean over strata of items measured with every seed, for new seeds and new problems alike; each stratum (a split) weighs the same.
+    """Estimate the mean over strata of items measured with every seed, for new seeds and new problems.
 
-    Its variance is that of the seeds' means plus that of the problems' (`clusters` of items) around their stratum; both hold the interaction, which
-    so counts twice: a little conservative. Degrees of freedom by Satterthwaite; with fewer than `FEW_SEEDS` seeds at most those of the seeds.
-    Cameron, Gelbach and Miller (2011) give the two-way idea.
+    `strata` and `clusters` name the stratum (a split) and the cluster (a problem) of each item. Each stratum
+    has the same weight. The variance is the sum of two: that of the means of the seeds, and that of the
+    clusters around their stratum. Both contain the interaction, which is therefore counted twice, so the
+    estimate is slightly conservative. Degrees of freedom are Satterthwaite's; with fewer than `FEW_SEEDS`
+    seeds they are at most those of the seeds. The idea of two-way clustering is that of Cameron, Gelbach and
+    Miller (2011).
     """
-    stratum_N, cluster_N = (
-        np.unique(np.asarray([str(name) for name in names]), return_inverse=True)[1]
-        for names in (strata, clusters)
-    )
+    stratum_N, cluster_N = _indices(strata), _indices(clusters)
     sizes = np.bincount(stratum_N)
     weights_N = 1 / (len(sizes) * sizes[stratum_N])
-    seeds = over_seeds(values_SN @ weights_N)
-    mean_N = values_SN.mean(0)
+    seeds = over_seeds(values_KN @ weights_N)
+    mean_N = values_KN.mean(0)
     centre = np.bincount(stratum_N, weights=mean_N) / sizes
-    count = int(cluster_N.max()) + 1
+    num_clusters = int(cluster_N.max()) + 1
     sums_C = np.bincount(cluster_N, weights=weights_N * (mean_N - centre[stratum_N]))
-    by_problem = count / (count - 1) * float((sums_C**2).sum()) if count > 1 else float("nan")
+    by_problem = float("nan")
+    if num_clusters > 1:
+        by_problem = num_clusters / (num_clusters - 1) * float((sums_C**2).sum())
     by_seed = seeds.error**2
     variance = by_seed + by_problem
-    df = variance**2 / (by_seed**2 / seeds.df + by_problem**2 / (count - 1)) if variance > 0 else seeds.df
-    return Estimate(
-        seeds.mean, float(np.sqrt(variance)), float(min(df, seeds.df) if len(values_SN) < FEW_SEEDS else df)
-    )
+    df = seeds.df
+    if variance > 0:
+        df = variance**2 / (by_seed**2 / seeds.df + by_problem**2 / (num_clusters - 1))
+    if len(values_KN) < FEW_SEEDS:
+        df = min(df, seeds.df)
+    return Estimate(seeds.mean, float(np.sqrt(variance)), float(df))
+
+
+def _indices(names: Sequence[object]) -> np.ndarray:
+    """Return the index (N,) of each name among the sorted distinct names."""
+    return np.unique(np.asarray([str(name) for name in names]), return_inverse=True)[1]

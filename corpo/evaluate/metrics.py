@@ -1,4 +1,7 @@
-"""From rollouts to figures: one row per split. A rollout table has one row per rollout; see `corpo.evaluate.rollouts`."""
+"""Metrics of a rollout table: pass@k, accuracy, calibration, consistency and floors.
+
+A rollout table has one row per rollout; `corpo.evaluate.rollouts` describes its columns.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +20,33 @@ ECE_BINS = 10
 
 
 def by_prompt(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
-    """One row per prompt: pass@k for every k. Raises ValueError when there are fewer rollouts than k."""
+    """Return one row per prompt with pass@k for every k.
+
+    Raises ValueError if there are fewer rollouts than k.
+    """
     grouped = rollouts.groupby("prompt_id", sort=True)
     names = {column: (column, "first") for column in ("split", "pair_id", "problem_id", "family")}
     table = grouped.agg(**names, n=("correct", "size"), c=("correct", "sum"))
+    counts = [(int(n), int(c)) for n, c in zip(table["n"], table["c"], strict=True)]
     for k in ks:
-        table[f"pass@{k}"] = [
-            pass_at_k(int(n), int(c), k) for n, c in zip(table["n"], table["c"], strict=True)
-        ]
+        table[f"pass@{k}"] = [pass_at_k(n, c, k) for n, c in counts]
     return table.reset_index()
 
 
 def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
-    """One row per split: pass@k with clustered intervals, accuracies, calibration, consistency, floors."""
+    """Return one row per split: pass@k with clustered intervals, floors, and the other metrics below."""
     prompts = by_prompt(rollouts, ks)
     rows = []
     for split, group in rollouts.groupby("split", sort=False):
-        mine = prompts[prompts["split"] == split]
+        in_split = prompts[prompts["split"] == split]
         row: dict[str, object] = {
             "split": split,
-            "prompts": len(mine),
-            "pairs": mine["pair_id"].nunique(),
-            "problems": mine["problem_id"].nunique(),
+            "prompts": len(in_split),
+            "pairs": in_split["pair_id"].nunique(),
+            "problems": in_split["problem_id"].nunique(),
         }
         for k in ks:
-            interval = clustered_bootstrap(mine[f"pass@{k}"].to_list(), mine["problem_id"].to_list())
+            interval = clustered_bootstrap(in_split[f"pass@{k}"].to_list(), in_split["problem_id"].to_list())
             row |= {
                 f"pass@{k}": interval.mean,
                 f"pass@{k}_low": interval.low,
@@ -49,6 +54,7 @@ def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
             }
         kind = Kind(str(group["kind"].iloc[0]))
         row |= {f"floor_{name}": value for name, value in floors(kind).items()}
+        of_same_pairs = rollouts[rollouts["pair_id"].isin(set(group["pair_id"]))]
         row |= {
             "candidate_accuracy": candidate_accuracy(group),
             "better_accuracy": better_accuracy(group),
@@ -56,30 +62,39 @@ def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
             "brier": brier(*confidences(group)),
             "unparseable": 1 - group["parsed"].mean(),
             "exactly_one": exactly_one(group),
-            "swap_consistency": swap_consistency(rollouts[rollouts["pair_id"].isin(set(group["pair_id"]))]),
+            "swap_consistency": swap_consistency(of_same_pairs),
         }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def floors(kind: Kind) -> dict[str, float]:
-    """pass@1 of two policies that read nothing: a coin for each candidate, and always "exactly one is right" at random."""
-    return {"coin": 0.25, "exactly_one": 0.5 if kind in (Kind.first_correct, Kind.second_correct) else 0.0}
+    """Return pass@1 of two policies that read nothing.
+
+    One guesses each candidate independently; the other always calls exactly one candidate correct, at random.
+    """
+    is_mixed = kind in (Kind.first_correct, Kind.second_correct)
+    return {"coin": 0.25, "exactly_one": 0.5 if is_mixed else 0.0}
 
 
 def candidate_accuracy(rollouts: pd.DataFrame) -> float:
-    """Share of candidates whose score is on their label's side of the cut; unparseable counts as wrong."""
-    right = [
-        ((rollouts[f"score_{side}"] > CUT) == rollouts[f"label_{side}"])
-        & (rollouts[f"score_{side}"] != CUT)
-        & rollouts["parsed"]
-        for side in "ab"
-    ]
-    return float(np.mean([r.mean() for r in right]))
+    """Return the share of candidates whose score is on the side of the cut of their label.
+
+    Candidates of unparseable responses count as wrong.
+    """
+    shares = []
+    for side in ("a", "b"):
+        scores = rollouts[f"score_{side}"]
+        is_right = ((scores > CUT) == rollouts[f"label_{side}"]) & (scores != CUT) & rollouts["parsed"]
+        shares.append(is_right.mean())
+    return float(np.mean(shares))
 
 
 def better_accuracy(rollouts: pd.DataFrame) -> float:
-    """Share of rollouts that score the correct candidate strictly higher; nan where not exactly one is correct."""
+    """Return the share of rollouts that score the correct candidate strictly higher than the wrong one.
+
+    The result is NaN if no pair has exactly one correct candidate.
+    """
     mixed = rollouts[rollouts["label_a"] != rollouts["label_b"]]
     if mixed.empty:
         return float("nan")
@@ -88,57 +103,64 @@ def better_accuracy(rollouts: pd.DataFrame) -> float:
 
 
 def confidences(rollouts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Stated probability of being correct (score / 10) and label of every parsed candidate."""
+    """Return the stated probability (score / 10) and the label of each parsed candidate, both (N,)."""
     parsed = rollouts[rollouts["parsed"]]
-    scores = np.concatenate([parsed["score_a"], parsed["score_b"]]).astype(float) / SCORE_MAX
-    labels = np.concatenate([parsed["label_a"], parsed["label_b"]]).astype(float)
-    return scores, labels
+    scores_N = np.concatenate([parsed["score_a"], parsed["score_b"]]).astype(float) / SCORE_MAX
+    labels_N = np.concatenate([parsed["label_a"], parsed["label_b"]]).astype(float)
+    return scores_N, labels_N
 
 
-def ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Expected calibration error over equal-width bins (their number changes the figure: `ECE_BINS` = 10 everywhere here)."""
-    if len(labels) == 0:
+def ece(probabilities_N: np.ndarray, labels_N: np.ndarray, bins: int = ECE_BINS) -> float:
+    """Return the expected calibration error over equal-width bins.
+
+    The value depends on the number of bins, which is `ECE_BINS` everywhere in this package.
+    """
+    if len(labels_N) == 0:
         return float("nan")
-    which = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = [
-        abs(probabilities[which == b].mean() - labels[which == b].mean()) * (which == b).mean()
-        for b in np.unique(which)
-    ]
+    bin_N = np.minimum((probabilities_N * bins).astype(int), bins - 1)
+    gaps = []
+    for index in np.unique(bin_N):
+        in_bin_N = bin_N == index
+        gaps.append(abs(probabilities_N[in_bin_N].mean() - labels_N[in_bin_N].mean()) * in_bin_N.mean())
     return float(sum(gaps))
 
 
-def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean squared distance of stated probability and label."""
-    return float(np.mean((probabilities - labels) ** 2)) if len(labels) else float("nan")
+def brier(probabilities_N: np.ndarray, labels_N: np.ndarray) -> float:
+    """Return the mean squared distance between stated probability and label."""
+    return float(np.mean((probabilities_N - labels_N) ** 2)) if len(labels_N) else float("nan")
 
 
 def exactly_one(rollouts: pd.DataFrame) -> float:
-    """Share of parsed verdicts that call exactly one candidate correct: the habit that in-domain training rewards."""
+    """Return the share of parsed verdicts that call exactly one candidate correct.
+
+    Training on pairs with exactly one correct candidate rewards this habit.
+    """
     parsed = rollouts[rollouts["parsed"]]
-    return (
-        float(((parsed["score_a"] > CUT) != (parsed["score_b"] > CUT)).mean())
-        if len(parsed)
-        else float("nan")
-    )
+    if parsed.empty:
+        return float("nan")
+    return float(((parsed["score_a"] > CUT) != (parsed["score_b"] > CUT)).mean())
 
 
 def swap_consistency(rollouts: pd.DataFrame) -> float:
-    """Share of pairs judged alike in both orders: the majority call on each program is the same whichever comes first.
+    """Return the share of pairs with the same majority verdict in both orders.
 
-    The majority is over parsed verdicts; a pair seen in both orders with no parsed verdict in one of them is not consistent.
+    The majority is over parsed verdicts. A pair is not consistent if one of its orders has no parsed verdict.
+    Pairs that were evaluated in one order only are left out; the result is NaN if there are no others.
     """
-    calls: dict[tuple[str, bool], dict[str, float]] = {}
-    for (pair, swapped), group in rollouts.groupby(["pair_id", "swapped"]):
-        group = group[group["parsed"]]
-        if group.empty:
-            calls[str(pair), bool(swapped)] = {"unparsed": bool(swapped)}  # equals the call of no other order
-            continue
-        first, second = (group["score_a"] > CUT).mean() > 0.5, (group["score_b"] > CUT).mean() > 0.5
-        calls[str(pair), bool(swapped)] = {
-            "one": second if swapped else first,
-            "two": first if swapped else second,
-        }
-    both = [pair for pair, swapped in calls if not swapped and (pair, True) in calls]
-    return (
-        float(np.mean([calls[pair, False] == calls[pair, True] for pair in both])) if both else float("nan")
-    )
+    verdicts: dict[tuple[str, bool], tuple[bool, bool] | None] = {}
+    for (pair_id, swapped), group in rollouts.groupby(["pair_id", "swapped"]):
+        verdicts[str(pair_id), bool(swapped)] = _majority(group[group["parsed"]], bool(swapped))
+    is_consistent = []
+    for (pair_id, swapped), verdict in verdicts.items():
+        if not swapped and (pair_id, True) in verdicts:
+            is_consistent.append(verdict is not None and verdict == verdicts[pair_id, True])
+    return float(np.mean(is_consistent)) if is_consistent else float("nan")
+
+
+def _majority(parsed: pd.DataFrame, swapped: bool) -> tuple[bool, bool] | None:
+    """Return the majority verdict on both candidates in their original order; None without verdicts."""
+    if parsed.empty:
+        return None
+    first = bool((parsed["score_a"] > CUT).mean() > 0.5)
+    second = bool((parsed["score_b"] > CUT).mean() > 0.5)
+    return (second, first) if swapped else (first, second)

@@ -1,4 +1,4 @@
-"""The unbiased pass@k of Chen et al. (arXiv 2107.03374): 1 - C(n - c, k) / C(n, k)."""
+"""The unbiased estimator of pass@k of Chen et al. (arXiv 2107.03374): 1 - C(n - c, k) / C(n, k)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """Probability that at least one of k rollouts, drawn without replacement from n of which c are correct, is correct.
+    """Return the probability that at least one of k rollouts is correct.
 
-    Raises ValueError when k > n (where the usual code silently answers 1.0), when c > n, or when a number is out of range.
+    The k rollouts are drawn without replacement from n rollouts, of which c are correct. Raises ValueError if
+    k > n, for which common implementations return 1.0, if c > n, or if a number is out of range.
     """
     if not 1 <= k <= n:
         raise ValueError(f"pass@{k} needs at least {k} rollouts (and k >= 1), got n={n}")

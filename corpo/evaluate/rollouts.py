@@ -1,22 +1,28 @@
-"""Roll a policy out on evaluation pairs and keep every rollout."""
+"""Generate rollouts of a policy on evaluation pairs and keep each of them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from corpo.rollout import RolloutEngine
-from corpo.task import Pair, Reward, Verdict
+from corpo.task import Fault, Pair, Reward, Verdict
 from corpo.task.grade import grade
 from corpo.utils.files import write_atomically
 from corpo.utils.progress import Advance, progress
 
 log = logging.getLogger(__name__)
 
-PART = 64  # prompts between two savings
+PART = 64  # prompts that are saved together
+
+
+class _Response(NamedTuple):
+    text: str
+    num_tokens: int
 
 
 def roll_out(
@@ -25,105 +31,118 @@ def roll_out(
     render: Callable[[Pair], str],
     fits: Callable[[str], bool],
     reward: Reward,
-    group: int,
+    num_rollouts: int,
     seed: int,
     folder: Path,
     title: str,
 ) -> pd.DataFrame:
-    """One row per rollout: split, prompt, labels, scores, reward, response. `swapped` tells a pair's two orders apart.
+    """Return one row per rollout with its split, prompt, labels, scores, reward and response.
 
-    Kept in `folder` part by part, and gone on with from there. A prompt that does not fit the model gets empty responses, which fail.
+    `pairs` are pairs with the names of their splits. The column `swapped` distinguishes the two orders of a
+    pair. The rollouts are saved in `folder` in parts, so that an interrupted evaluation continues with the
+    next part. A prompt that `fits` rejects as too long gets empty responses, which count as failed.
     """
     prompts = [render(pair) for _, pair in pairs]
-    by_length = sorted(
-        range(len(prompts)), key=lambda number: len(prompts[number])
-    )  # an engine pads neighbours little
-    parts = {
-        folder / f"part-{start:06d}.parquet": by_length[start : start + PART]
-        for start in range(0, len(prompts), PART)
-    }
-    with progress(
-        title, len(prompts), sum(len(numbers) for path, numbers in parts.items() if path.exists())
-    ) as advance:
+    # Prompts of similar length are generated together, because they need little padding.
+    by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    parts = {}
+    for start in range(0, len(prompts), PART):
+        parts[folder / f"part-{start:06d}.parquet"] = by_length[start : start + PART]
+    num_done = sum(len(numbers) for path, numbers in parts.items() if path.exists())
+    with progress(title, len(prompts), num_done) as advance:
         for path, numbers in parts.items():
             if not path.exists():
-                answers_PG = _answers(engine, prompts, numbers, fits, group, seed, advance)
-                write_atomically(
-                    path,
-                    _table(numbers, [pairs[number] for number in numbers], answers_PG, reward).to_parquet,
-                )
-    if too_long := sum(not fits(prompt) for prompt in prompts):
+                responses_PG = _responses(engine, prompts, numbers, fits, num_rollouts, seed, advance)
+                table = _table(numbers, [pairs[number] for number in numbers], responses_PG, reward)
+                write_atomically(path, table.to_parquet)
+    num_too_long = sum(not fits(prompt) for prompt in prompts)
+    if num_too_long:
         log.warning(
             "%s: %d of %d prompts are too long for the model and count as failed",
             title,
-            too_long,
+            num_too_long,
             len(prompts),
         )
-    return pd.concat([pd.read_parquet(path) for path in parts]).sort_values(
-        ["prompt_id", "rollout"], ignore_index=True
-    )
+    table = pd.concat([pd.read_parquet(path) for path in parts])
+    return table.sort_values(["prompt_id", "rollout"], ignore_index=True)
 
 
-def _answers(
+def _responses(
     engine: RolloutEngine,
     prompts: Sequence[str],
     numbers: Sequence[int],
     fits: Callable[[str], bool],
-    group: int,
+    num_rollouts: int,
     seed: int,
     advance: Advance,
-) -> list[list[tuple[str, int]]]:
-    """A group of responses with their tokens for each of some prompts, by number; empty ones where the prompt does not fit."""
-    asked = [number for number in numbers if fits(prompts[number])]
-    answers = {}
-    if asked:
-        rollouts = engine.generate([prompts[number] for number in asked], group, seed, asked, advance)
-        for number, texts, lengths in zip(
-            asked, rollouts.texts_PG, rollouts.lengths_PG.tolist(), strict=True
-        ):
-            answers[number] = list(zip(texts, lengths, strict=True))
-    advance(len(numbers) - len(asked))
-    return [answers.get(number, [("", 0)] * group) for number in numbers]
+) -> list[list[_Response]]:
+    """Return the responses to the prompts with these numbers; empty ones for prompts that do not fit."""
+    fitting = [number for number in numbers if fits(prompts[number])]
+    responses = {number: [_Response("", 0)] * num_rollouts for number in numbers}
+    if fitting:
+        texts = [prompts[number] for number in fitting]
+        rollouts = engine.generate(texts, num_rollouts, seed, fitting, advance)
+        lengths_PG = rollouts.lengths_PG.tolist()
+        for number, texts_G, lengths_G in zip(fitting, rollouts.texts_PG, lengths_PG, strict=True):
+            responses[number] = [_Response(*pair) for pair in zip(texts_G, lengths_G, strict=True)]
+    advance(len(numbers) - len(fitting))
+    return [responses[number] for number in numbers]
 
 
 def _table(
     numbers: Sequence[int],
     pairs: Sequence[tuple[str, Pair]],
-    answers_PG: list[list[tuple[str, int]]],
+    responses_PG: list[list[_Response]],
     reward: Reward,
 ) -> pd.DataFrame:
-    judged = grade(
-        [[text for text, _ in answers] for answers in answers_PG], [pair for _, pair in pairs], reward
-    )
+    texts_PG = []
+    for responses_G in responses_PG:
+        texts_PG.append([response.text for response in responses_G])
+    graded = grade(texts_PG, [pair for _, pair in pairs], reward)
+    rewards_PG = graded.rewards_PG.tolist()
     rows = []
-    for at, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
-        for g, (verdict, (text, tokens)) in enumerate(
-            zip(judged.verdicts_PG[at], answers_PG[at], strict=True)
-        ):
+    for p, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
+        columns = _pair_columns(number, split, pair)
+        for g, response in enumerate(responses_PG[p]):
+            verdict_columns = _verdict_columns(graded.verdicts_PG[p][g], pair)
             rows.append(
                 {
-                    "split": split,
-                    "prompt_id": prompt_id(number),
-                    "pair_id": pair.id,
-                    "swapped": pair.a.text > pair.b.text,
-                    "problem_id": pair.problem.id,
-                    "family": pair.problem.family,
-                    "kind": str(pair.kind),
-                    "label_a": pair.a.correct,
-                    "label_b": pair.b.correct,
-                    "score_a": verdict.score_a if isinstance(verdict, Verdict) else float("nan"),
-                    "score_b": verdict.score_b if isinstance(verdict, Verdict) else float("nan"),
-                    "parsed": isinstance(verdict, Verdict),
-                    "correct": isinstance(verdict, Verdict) and verdict.is_correct(pair.labels),
-                    "reward": float(judged.rewards_PG[at, g]),
+                    **columns,
+                    **verdict_columns,
+                    "reward": rewards_PG[p][g],
                     "rollout": g,
-                    "tokens": tokens,
-                    "response": text,
+                    "tokens": response.num_tokens,
+                    "response": response.text,
                 }
             )
     return pd.DataFrame(rows)
 
 
+def _pair_columns(number: int, split: str, pair: Pair) -> dict[str, object]:
+    return {
+        "split": split,
+        "prompt_id": prompt_id(number),
+        "pair_id": pair.id,
+        "swapped": pair.a.text > pair.b.text,
+        "problem_id": pair.problem.id,
+        "family": pair.problem.family,
+        "kind": str(pair.kind),
+        "label_a": pair.a.correct,
+        "label_b": pair.b.correct,
+    }
+
+
+def _verdict_columns(verdict: Verdict | Fault, pair: Pair) -> dict[str, object]:
+    if not isinstance(verdict, Verdict):
+        return {"score_a": float("nan"), "score_b": float("nan"), "parsed": False, "correct": False}
+    return {
+        "score_a": verdict.score_a,
+        "score_b": verdict.score_b,
+        "parsed": True,
+        "correct": verdict.is_correct(pair.labels),
+    }
+
+
 def prompt_id(number: int) -> str:
-    """Of the prompt that was evaluated as the `number`-th, from 0."""
+    """Return the identifier of the prompt with this number in the evaluation, counted from 0."""
     return f"{number:05d}"

@@ -16,12 +16,19 @@ from torch.nn.functional import embedding
 from transformers import PreTrainedModel
 
 from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
-from corpo.policy.tree_attention import Tree, use_tree_attention
+from corpo.policy.tree_attention import Tree, use_tree_attention, uses_flex
+from corpo.policy.tree_attention_flex import BLOCK, tree_block_mask
 
 
-def left_pad(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, both (P, S), aligned at the right so that every completion starts in the same column."""
+def left_pad(
+    sequences: Sequence[Sequence[int]], pad_id: int, behind: int = 0, multiple: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Return token ids and their mask, both (P, S), aligned at the right so that every completion starts in the same column.
+
+    S plus the tokens `behind` the prompts is a multiple of `multiple`.
+    """
     longest = max(len(sequence) for sequence in sequences)
+    longest += -(longest + behind) % multiple
     ids_PS = torch.full((len(sequences), longest), pad_id, dtype=torch.long)
     mask_PS = torch.zeros((len(sequences), longest), dtype=torch.bool)
     for row, sequence in enumerate(sequences):
@@ -54,10 +61,12 @@ def group_logprobs(
 
     Both are 0 where `mask_PGT` is false. No row carries the padding of its rollouts: a long one costs its own tokens only.
     """
-    ids_PS, mask_PS = (tensor.to(ids_PGT.device) for tensor in left_pad(prompt_ids, 0))
-    width, length = ids_PS.shape[1], ids_PGT.shape[-1]
+    flex = uses_flex(ids_PGT.device)
     flat_mask = mask_PGT.flatten(1)
     longest = int(flat_mask.sum(-1).max())
+    padded = left_pad(prompt_ids, 0, behind=longest, multiple=BLOCK if flex else 1)
+    ids_PS, mask_PS = (tensor.to(ids_PGT.device) for tensor in padded)
+    width, length = ids_PS.shape[1], ids_PGT.shape[-1]
     at_PN = (~flat_mask).long().sort(stable=True, dim=-1).indices[:, :longest]  # real tokens first, in order
     real_PN = flat_mask.gather(1, at_PN)
     token_PN = ids_PGT.flatten(1).gather(1, at_PN).masked_fill(~real_PN, 0)
@@ -68,7 +77,9 @@ def group_logprobs(
         input_ids=torch.cat([ids_PS, token_PN], dim=1),
         attention_mask=prompt_mask(mask_PS),
         position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PN], dim=1),
-        tree=Tree.packed(rollout_PN, step_PN, real_PN, mask_PGT.shape[1]),
+        tree=tree_block_mask(mask_PS, rollout_PN, real_PN)
+        if flex
+        else Tree.packed(rollout_PN, step_PN, real_PN, mask_PGT.shape[1]),
     )
     # A completion's first token is predicted by the prompt's last one, any other by the token packed before it.
     source_PN = torch.where(step_PN == 0, width - 1, width - 1 + torch.arange(longest, device=ids_PGT.device))

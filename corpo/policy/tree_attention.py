@@ -14,14 +14,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from corpo.policy.group_cache import GroupCache
+from corpo.policy.group_cache import GroupCache, StaticGroupCache
+from corpo.policy.tree_attention_flex import flex_tree_attention
 
 NAME = "corpo_tree"
 BLOCK = 2**22  # scores in float32 at once
+FLEX_DEVICES = {"cuda"}  # device types on which FlexAttention computes the tree; this file's own code does on all others
+
+
+def uses_flex(device: torch.device) -> bool:
+    """Return whether the tree attention of this device is FlexAttention's, whose rows have a length of their own."""
+    return device.type in FLEX_DEVICES
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,8 @@ def _forward(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    tree: Tree | None = None,
-    decoding: GroupCache | None = None,
+    tree: Tree | BlockMask | None = None,
+    decoding: GroupCache | StaticGroupCache | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention interface: query (P, H, L, D), key and value (P, h, L, D) -> (P, L, H, D).
@@ -85,6 +93,8 @@ def _forward(
         return decoding.layers[module.layer_idx].attend(
             query, attention_mask[:, :, -1], options["scaling"]
         ), None
+    if isinstance(tree, BlockMask):
+        return flex_tree_attention(query, key, value, tree, options["scaling"]), None
     width = attention_mask.shape[-1]
     prompt, _ = sdpa_attention_forward(
         module,

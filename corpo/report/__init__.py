@@ -1,1 +1,1 @@
-"""Words and pictures: tables, figures, reports, cards and trackers. The numbers come from `corpo.analysis`."""
+"""Words and pictures: tables, figures, reports, cards and trackers; `corpo.analysis` has the numbers."""

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpo.policy.group_cache import GroupCache
+from corpo.policy.group_cache import GroupCache, StaticGroupCache, StaticSlots
 from corpo.policy.packing import left_pad, positions, prompt_mask
 from corpo.policy.tree_attention import use_tree_attention
 from corpo.rollout.engine import Rollouts
+from corpo.rollout.graph_decoder import FIRST_WINDOW, GraphDecoder, Rows, draw
 
 
 @dataclass
@@ -25,6 +26,7 @@ class SharedPrefixEngine:
     temperature: float = 1.0
     rows: int = 1024  # rollouts decoded at once: bounds memory, not results' meaning
     stop: Sequence[str] = ()  # a rollout ends with these, too
+    static: bool | None = None  # whether a step's tensors keep their place, for a CUDA graph; None: on GPUs
 
     def sync(self) -> None:
         """Nothing to do: it samples from the trainer's own weights."""
@@ -59,7 +61,7 @@ class SharedPrefixEngine:
         for start in range(0, len(by_length), batch):
             chunk = by_length[start : start + batch]
             ids, mask, logprobs = self._sample(
-                [prompt_ids[i] for i in chunk], self._chances(seed, [numbers[i] for i in chunk], group)
+                [prompt_ids[i] for i in chunk], self._uniforms(seed, [numbers[i] for i in chunk], group)
             )
             ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
             if advance:
@@ -72,7 +74,7 @@ class SharedPrefixEngine:
         pad = self.tokenizer.pad_token_id
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
-    def _chances(self, seed: int, numbers: Sequence[int], group: int) -> Tensor:
+    def _uniforms(self, seed: int, numbers: Sequence[int], group: int) -> Tensor:
         """What decides every token of a batch: uniform in [0, 1), (P, G, T), a stream a prompt."""
         streams = (torch.Generator().manual_seed(seed + number) for number in numbers)
         return torch.stack(
@@ -82,42 +84,56 @@ class SharedPrefixEngine:
             ]
         )
 
-    def _sample(self, prompt_ids: list[list[int]], chances_PGT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Completion ids, which of them are real, and their log-probs, (P, G, T)."""
-        device, group = self.model.device, chances_PGT.shape[1]
-        chances_PGT = chances_PGT.to(device)
+    def _sample(self, prompt_ids: list[list[int]], uniforms_PGT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return completion ids, which of them are real, and their log-probs, all (P, G, T)."""
+        device = self.model.device
+        uniforms_PGT = uniforms_PGT.to(device)
         ids_PS, mask_PS = (tensor.to(device) for tensor in left_pad(prompt_ids, self._pad))
-        cache = GroupCache(self.max_new_tokens)
+        static = device.type == "cuda" if self.static is None else self.static
+        cache: GroupCache | StaticGroupCache = GroupCache(self.max_new_tokens)
+        if static:
+            slots = StaticSlots(min(FIRST_WINDOW, self.max_new_tokens), device)
+            cache = StaticGroupCache(self.max_new_tokens, slots)
         logits_PGV = self.model(
             input_ids=ids_PS,
             attention_mask=prompt_mask(mask_PS),
             position_ids=positions(mask_PS),
             past_key_values=cache,
             logits_to_keep=1,
-        ).logits.expand(-1, group, -1)
-        shape = (len(prompt_ids), group, self.max_new_tokens)
+        ).logits.expand(-1, uniforms_PGT.shape[1], -1)
+        if isinstance(cache, GroupCache):
+            return self._decode(cache, logits_PGV, mask_PS, uniforms_PGT)
+        rows = Rows.new(mask_PS, uniforms_PGT, self._pad)
+        is_stopped = self._stopped if self.stop else None
+        eos = self.tokenizer.eos_token_id
+        decoder = GraphDecoder(self.model, cache, rows, self.temperature, self._pad, eos, is_stopped)
+        return decoder.run(logits_PGV)
+
+    def _decode(
+        self, cache: GroupCache, logits_PGV: Tensor, mask_PS: Tensor, uniforms_PGT: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sample token by token from the logits that follow the prompts on; returns what `_sample` does."""
+        device, shape = uniforms_PGT.device, uniforms_PGT.shape
         ids_PGT = torch.full(shape, self._pad, dtype=torch.long, device=device)
         mask_PGT = torch.zeros(shape, dtype=torch.bool, device=device)
         logprobs_PGT = torch.zeros(shape, device=device)
         done_PG = torch.zeros(shape[:2], dtype=torch.bool, device=device)
-        live = torch.arange(len(prompt_ids), device=device)  # the prompts that the rows below belong to
+        live = torch.arange(shape[0], device=device)  # the prompts that the rows below belong to
         for step in range(self.max_new_tokens):
             logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
-            token_PG = draw(logp_PGV, chances_PGT[live, :, step]).masked_fill(done_PG, self._pad)
+            token_PG = draw(logp_PGV, uniforms_PGT[live, :, step]).masked_fill(done_PG, self._pad)
             ids_PGT[live, :, step] = token_PG
             mask_PGT[live, :, step] = ~done_PG
-            logprobs_PGT[live, :, step] = (
-                logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1).masked_fill(done_PG, 0.0)
-            )
+            logprobs_PG = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1)
+            logprobs_PGT[live, :, step] = logprobs_PG.masked_fill(done_PG, 0.0)
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
             if self.stop:
                 done_PG = done_PG | self._stopped(ids_PGT[live, :, : step + 1])
             unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
             if step + 1 == self.max_new_tokens or not len(unfinished):
                 break
-            if 2 * len(unfinished) <= len(
-                live
-            ):  # a few long rollouts must not keep the finished groups in the batch
+            # A few long rollouts must not keep the finished groups in the batch.
+            if 2 * len(unfinished) <= len(live):
                 live, mask_PS, token_PG, done_PG = (
                     tensor[unfinished] for tensor in (live, mask_PS, token_PG, done_PG)
                 )
@@ -125,7 +141,7 @@ class SharedPrefixEngine:
             logits_PGV = self.model(
                 input_ids=token_PG,
                 attention_mask=mask_PS[:, None, None],
-                position_ids=(mask_PS.sum(-1, keepdim=True) + step).expand(-1, group),
+                position_ids=(mask_PS.sum(-1, keepdim=True) + step).expand(-1, shape[1]),
                 past_key_values=cache,
                 decoding=cache,
             ).logits
@@ -155,10 +171,3 @@ class SharedPrefixEngine:
         return Rollouts(
             prompt_ids, ids_PGT[..., :longest], mask_PGT[..., :longest], logprobs_PGT[..., :longest], texts_PG
         )
-
-
-def draw(logp_PGV: Tensor, chance_PG: Tensor) -> Tensor:
-    """One token a rollout, (P, G), by inverting the cumulative distribution: one random number, where torch.multinomial takes V."""
-    below_PGV = logp_PGV.exp().cumsum(-1, dtype=torch.float64)
-    # The first token whose cumulative probability lies above the chance: one of probability 0 never does.
-    return torch.searchsorted(below_PGV, chance_PG[..., None] * below_PGV[..., -1:], right=True).squeeze(-1)

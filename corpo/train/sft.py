@@ -139,7 +139,8 @@ def _backward(
     totals = torch.zeros(2)
     size = math.ceil(len(rows) / micro_batches)
     for start in range(0, len(rows), size):
-        ids_BW, is_prompt_BW, is_response_BW = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
+        padded = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
+        ids_BW, is_prompt_BW, is_response_BW = (tensor.to(model.device) for tensor in padded)
         is_learned_BW = is_response_BW[:, 1:] | (is_prompt_BW[:, 1:] & (prompt_weight > 0))
         hidden_NE = hidden_states(model, input_ids=ids_BW[:, :-1])[is_learned_BW]
         logprobs_N, _ = token_logprobs(hidden_NE, output_weight(model), ids_BW[:, 1:][is_learned_BW])
@@ -147,7 +148,7 @@ def _backward(
         prompt_loss = -logprobs_N[~is_response_N].sum() / prompt_tokens
         response_loss = -logprobs_N[is_response_N].sum() / response_tokens
         (response_loss + prompt_weight * prompt_loss).backward()
-        totals += torch.stack([prompt_loss.detach(), response_loss.detach()])
+        totals += torch.stack([prompt_loss.detach(), response_loss.detach()]).cpu()
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
 
 

@@ -1,4 +1,8 @@
-"""What docs/theory.md shows: `python -m experiments.theory` draws its figure and prints its table; with a results folder, draws that study's predictions."""
+"""Draw the figure and print the table of docs/explanation/theory.md: `python -m docs.tools.theory`.
+
+With a results folder as argument, draw the predictions for that study into the folder and print how they
+compare with what was measured.
+"""
 
 from __future__ import annotations
 
@@ -9,148 +13,138 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from corpo.analysis.study import read_study
+from corpo.analysis.study import Run, read_study
 from corpo.analysis.theory import dependence, expected_signal, partly_drawn, predictions, spread
 from corpo.report.figures import COLOURS, NAMES, figure_style, finish_figure, predicted_failed_positive, save
 from corpo.task import OrdinalReward
-from corpo.utils.errors import DataError
+from corpo.utils.errors import CorpoError
 from corpo.utils.markdown import table
-from corpo.utils.paths import ROOT
 
-PICTURE = ROOT / "docs/theory.png"
-GROUP, RATES = 16, np.linspace(0.02, 0.98, 49)
+FIGURE = Path(__file__).parents[1] / "explanation/theory.png"
+GROUP_SIZE = 16
+TEN_LEVELS = OrdinalReward(10)
+PASS_RATES = np.linspace(0.02, 0.98, 49)
+COLUMNS = ("positive_count", "negative_count", "count_ratio", "positive_sum", "negative_sum", "sum_ratio")
+HEADER = (
+    "pass rate",
+    "baseline",
+    "N⁺",
+    "N⁻",
+    "N⁺/N⁻",
+    "ΣA⁺",
+    "Σ\\|A⁻\\|",
+    "ratio of sums",
+    "failures rewarded",
+)
+
+
+def curve(
+    reward: OrdinalReward, threshold: float, baseline: str, group_size: int, quantity: str
+) -> list[float]:
+    """Return a quantity of `expected_signal` at each pass rate, with evenly used failures and successes."""
+    values = []
+    for pass_rate in PASS_RATES:
+        levels = spread(reward.failures, reward.successes, pass_rate, threshold)
+        values.append(expected_signal(levels, baseline, group_size)[quantity])
+    return values
+
+
+def draw_failed_positive(axes: Axes) -> None:
+    """Draw the share of failures that GRPO rewards, for several numbers of levels and two group sizes."""
+    for count, shade in ((2, "#8c8c8c"), (4, "#56b4e9"), (6, "#e69f00"), (10, "#d55e00")):
+        reward = OrdinalReward(count, threshold=0.1)
+        for group_size, style in ((4, ":"), (GROUP_SIZE, "-")):
+            shares = curve(reward, 0.1, "grpo", group_size, "failed_positive_fraction")
+            label = f"{count} levels" if group_size == GROUP_SIZE else None
+            axes.plot(PASS_RATES, shares, style, color=shade, label=label)
+    axes.axhline(0.18, color="#333333", linewidth=0.8, linestyle="-.", label="paper")
+    title = f"failures rewarded by GRPO\n(G = {GROUP_SIZE}; dotted: G = 4)"
+    axes.set(title=title, xlabel="pass rate", ylabel="share of failures", ylim=(-0.01, 0.5))
+    axes.legend(fontsize=8)
+
+
+def draw_clip_active(axes: Axes) -> None:
+    """Draw the probability that the clip of CoRPO is active, for three group sizes."""
+    for group_size, opacity in ((4, 0.4), (16, 0.7), (64, 1.0)):
+        active = curve(TEN_LEVELS, 0.0, "corpo", group_size, "clip_active_fraction")
+        axes.plot(PASS_RATES, active, color=COLOURS["corpo"], alpha=opacity, label=f"G = {group_size}")
+    axes.set(title="groups in which the clip\nof CoRPO is active", xlabel="pass rate", ylabel="probability")
+    axes.legend(fontsize=8)
+
+
+def draw_count_ratio(axes: Axes) -> None:
+    """Draw the expected ratio of counts of three baselines."""
+    for baseline, style in (("grpo", "-"), ("static", "-"), ("corpo", "--")):
+        ratios = curve(TEN_LEVELS, 0.0, baseline, GROUP_SIZE, "count_ratio")
+        axes.plot(PASS_RATES, ratios, style, color=COLOURS[baseline], linewidth=1.8, label=NAMES[baseline])
+    axes.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
+    title = f"expected N⁺/N⁻\n(10 levels, G = {GROUP_SIZE})"
+    axes.set(title=title, xlabel="pass rate", yscale="log", ylim=(0.02, 50))
+    axes.legend(fontsize=8)
 
 
 @figure_style()
-def curves() -> Figure:
-    """By pass rate, failures and successes spread evenly over their levels: the flaw, the switch, the ratio of counts."""
-    figure, (flaw, switch, ratio) = plt.subplots(1, 3, figsize=(12, 3.6))
-    for count, shade in ((2, "#8c8c8c"), (4, "#ccb974"), (6, "#dd8452"), (10, "#c44e52")):
-        reward = OrdinalReward(count, threshold=0.1)
-        for group, style in ((4, ":"), (16, "-")):
-            shares = [
-                expected_signal(spread(reward.failures, reward.successes, p, 0.1), "grpo", group)[
-                    "failed_positive_fraction"
-                ]
-                for p in RATES
-            ]
-            flaw.plot(RATES, shares, style, color=shade, label=f"{count} levels" if style == "-" else None)
-    flaw.axhline(0.18, color="#333333", linewidth=0.8, linestyle="-.", label="paper's early batch")
-    flaw.set(
-        title="failures that GRPO rewards (G = 16; dotted: 4)",
-        xlabel="pass rate",
-        ylabel="share of failures",
-        ylim=(-0.01, 0.5),
-    )
-    flaw.legend(fontsize=8)
-    ten = OrdinalReward(10)
-    for group in (4, 16, 64):
-        active = [
-            expected_signal(spread(ten.failures, ten.successes, p, 0.0), "corpo", group)[
-                "clip_active_fraction"
-            ]
-            for p in RATES
-        ]
-        switch.plot(
-            RATES,
-            active,
-            color=COLOURS["corpo"],
-            alpha={4: 0.4, 16: 0.7, 64: 1.0}[group],
-            label=f"G = {group}",
-        )
-    switch.set(title="groups in which CoRPO's clip is active", xlabel="pass rate", ylabel="probability")
-    switch.legend(fontsize=8)
-    for name, style in (("grpo", "-"), ("static", "-"), ("corpo", "--")):
-        counts = [
-            expected_signal(spread(ten.failures, ten.successes, p, 0.0), name, GROUP)["count_ratio"]
-            for p in RATES
-        ]
-        ratio.plot(RATES, counts, style, color=COLOURS[name], linewidth=1.8, label=NAMES[name])
-    ratio.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
-    ratio.set(
-        title="N⁺ / N⁻, expected (10 levels, G = 16)", xlabel="pass rate", yscale="log", ylim=(0.02, 50)
-    )
-    ratio.legend(fontsize=8)
+def draw_curves() -> Figure:
+    """Draw by pass rate: failures rewarded, groups with an active clip, and the ratio of counts."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.6))
+    draw_failed_positive(left)
+    draw_clip_active(middle)
+    draw_count_ratio(right)
     return finish_figure(figure)
 
 
-def ratios() -> str:
-    """Expected signal per group by pass rate, as Markdown."""
-    ten = OrdinalReward(10)
+def signal_table() -> str:
+    """Return the expected signal per group by pass rate and baseline as a Markdown table."""
     rows: list[Sequence[object]] = []
     for tenths in (1, 3, 5, 7, 9):
-        for name in ("grpo", "static", "corpo"):
-            found = expected_signal(
-                spread(ten.failures, ten.successes, Fraction(tenths, 10), 0.0), name, GROUP
-            )
-            cells = [
-                f"{found[key]:.2f}"
-                for key in (
-                    "positive_count",
-                    "negative_count",
-                    "count_ratio",
-                    "positive_sum",
-                    "negative_sum",
-                    "sum_ratio",
-                )
-            ]
-            rows.append(
-                (f"{tenths / 10:.0%}", f"`{name}`", *cells, f"{found['failed_positive_fraction']:.1%}")
-            )
-    return table(
-        (
-            "pass rate",
-            "baseline",
-            "N⁺",
-            "N⁻",
-            "N⁺/N⁻",
-            "ΣA⁺",
-            "Σ\\|A⁻\\|",
-            "ratio of sums",
-            "failures rewarded",
-        ),
-        rows,
+        levels = spread(TEN_LEVELS.failures, TEN_LEVELS.successes, Fraction(tenths, 10), 0.0)
+        for baseline in ("grpo", "static", "corpo"):
+            signal = expected_signal(levels, baseline, GROUP_SIZE)
+            cells = [f"{signal[column]:.2f}" for column in COLUMNS]
+            rewarded = f"{signal['failed_positive_fraction']:.1%}"
+            rows.append((f"{tenths / 10:.0%}", f"`{baseline}`", *cells, rewarded))
+    return table(HEADER, rows)
+
+
+def comparison(run: Run, threshold: float) -> str:
+    """Return the measured and the predicted shares of rewarded failures of a run, as lines of text."""
+    steps = [step for step in predictions(run.rewards, threshold) if not np.isnan(step.measured)]
+    measured = np.mean([step.measured for step in steps])
+    varied = np.mean([step.varied for step in steps])
+    alike = np.mean([step.alike for step in steps])
+    inside = np.mean([step.low <= step.measured <= step.high for step in steps])
+    partly = [partly_drawn(rewards_PG, threshold) for rewards_PG in run.rewards.values()]
+    with_counts, with_levels = np.nanmean(partly, axis=0)
+    correlations = [dependence(rewards_PG, threshold) for rewards_PG in run.rewards.values()]
+    error = np.nanstd(correlations) / np.sqrt(np.isfinite(correlations).sum())
+    return (
+        f"{run.name}: measured {measured:.1%}, predicted {varied:.1%}, if prompts were alike {alike:.1%}\n"
+        f"    {inside:.0%} of {len(steps)} batches are inside the 95% band\n"
+        f"    predicted with the number of failures per group {with_counts:.1%}, also with their levels "
+        f"{with_levels:.1%}\n"
+        f"    correlation of a prompt's pass rate and the mean reward of its failures "
+        f"{np.nanmean(correlations):.2f} (standard error {error:.2f})"
     )
 
 
 def main() -> None:
+    """Draw the figure of the page, or the predictions for the results folder that the argument names."""
     if not sys.argv[1:]:
-        save(curves(), PICTURE)
-        print(PICTURE)
-        print(ratios())
+        save(draw_curves(), FIGURE)
+        print(FIGURE)
+        print(signal_table())
         return
     folder = Path(sys.argv[1])
     try:
         study, _ = read_study(folder)
-    except DataError as error:
+    except CorpoError as error:
         sys.exit(f"corpo: {error}")
     save(predicted_failed_positive(study), folder / f"figures/{predicted_failed_positive.__name__}.png")
     for run in study.runs:
-        found = [one for one in predictions(run.rewards, study.threshold) if one.measured == one.measured]
-        means = (
-            float(np.mean([getattr(one, what) for one in found])) for what in ("measured", "varied", "alike")
-        )
-        inside = np.mean([one.low <= one.measured <= one.high for one in found])
-        print(
-            f"{run.name}:",
-            "measured {:.1%}, predicted {:.1%}, with prompts alike {:.1%};".format(*means),
-            f"inside 95%: {inside:.0%} of {len(found)}",
-        )
-        kept = np.nanmean(
-            [partly_drawn(rewards_PG, study.threshold) for rewards_PG in run.rewards.values()], axis=0
-        )
-        print(
-            "    predicted with each group's number of failures as it was: {:.1%}; with their levels too: {:.1%}".format(
-                *kept
-            )
-        )
-        together = [dependence(rewards_PG, study.threshold) for rewards_PG in run.rewards.values()]
-        spread_of_mean = np.nanstd(together) / np.sqrt(np.isfinite(together).sum())
-        print(
-            f"    a prompt's pass rate and its failures' mean reward correlate: {np.nanmean(together):.2f} (standard error {spread_of_mean:.2f})"
-        )
+        print(comparison(run, study.threshold))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import t, ttest_rel
 
 from corpo.analysis import claims
@@ -28,12 +27,11 @@ from corpo.analysis.claims import (
 )
 from corpo.analysis.compare import aggregates, difference, differences
 from corpo.analysis.runs import runs_markdown, runs_table
-from corpo.analysis.study import Run, Study, read_variants, write_variants
-from corpo.baselines import BASELINES, advantages
+from corpo.analysis.study import read_variants, write_variants
 from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
-from corpo.report import figures
 from corpo.utils.errors import DataError
 from tests.command import run
+from tests.synthetic_study import synthetic_study as _study
 
 
 def test_over_seeds_is_the_paired_t_test() -> None:
@@ -128,68 +126,6 @@ def test_what_holds_has_zero_outside_its_corrected_interval() -> None:
     estimate = Estimate(0.05, 0.02, 7)
     assert estimate.interval(0.95).low > 0 > estimate.interval(1 - 0.05 / 6).low
     assert estimate.interval(1 - 0.05 / 6).low == pytest.approx(0.05 - 0.02 * t.ppf(1 - 0.025 / 6, 7))
-
-
-def _study(seeds: int, shift: float) -> Study:
-    """GRPO, static and CoRPO on noisy synthetic records; CoRPO is `shift` better on every split."""
-    rng = np.random.default_rng(3)
-    splits = ("code_first_correct", "code_second_correct", *OUT_OF_DOMAIN)
-    prompts = [(split, problem) for split in splits for problem in range(40)]
-    difficulty = rng.uniform(0.2, 0.6, len(prompts))
-
-    def rollouts(better: float) -> pd.DataFrame:
-        passed = rng.random((len(prompts), 16)) < (difficulty + better)[:, None]
-        rows = [
-            {
-                "prompt_id": f"{at:05d}",
-                "split": split,
-                "pair_id": at,
-                "problem_id": f"{split[:4]}{problem}",
-                "family": "f",
-                "kind": split[5:],
-                "correct": one,
-            }
-            for at, (split, problem) in enumerate(prompts)
-            for one in passed[at]
-        ]
-        return pd.DataFrame(rows)
-
-    runs = []
-    for seed in range(seeds):
-        for baseline in ("grpo", "static", "corpo"):
-            rewards = {step: rng.choice([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0], (8, 8)) for step in range(1, 13)}
-            rows = []
-            for step, rewards_PG in rewards.items():
-                A = advantages(torch.tensor(rewards_PG), baseline, threshold=0.0).numpy()
-                failed = rewards_PG < 0
-                row = {
-                    "step": step,
-                    "failed_positive_fraction": (A[failed] > 0).mean(),
-                    "zero_advantage_fraction": 0.0,
-                    "tokens_mean": 10.0,
-                    "lr": 0.1,
-                }
-                row |= {
-                    "positive_count": (A > 0).sum(),
-                    "negative_count": (A < 0).sum(),
-                    "clip_active_fraction": (rewards_PG.mean(1) < 0).mean(),
-                }
-                row |= {name: rng.normal(1, 0.001) for name in ("update_norm", "grad_norm", "update_seconds")}
-                rows.append(
-                    row
-                    | {
-                        "validation/pass@1": 0.5 + rng.normal(0, 0.01),
-                        "validation/kl_from_start": 2.0 + seed / 100,
-                    }
-                )
-            metrics = pd.DataFrame(rows)
-            runs.append(
-                Run(
-                    baseline, seed, metrics, rewards, rollouts(shift if baseline == "corpo" else 0.0), rewards
-                )
-            )
-    shortcuts = pd.DataFrame({"split": splits, "prompts": 40, "problems": 40, "length": 0.5, "words": 0.5})
-    return Study({0: rollouts(0.0)}, runs, 0.0, [1, 16], shortcuts)
 
 
 def test_a_study_with_an_effect_and_one_without() -> None:
@@ -288,83 +224,6 @@ def test_runs_pair_up_by_seed_and_none_may_be_missing() -> None:
     )
     with pytest.raises(ValueError, match="without static-seed1: every baseline needs the same seeds"):
         replace(study, runs=[run for run in study.runs if run.name != "static-seed1"])
-
-
-def test_rewards_without_a_common_unit_cost_one_figure_only() -> None:
-    study = _study(2, 0.0)
-    assert figures.predicted_failed_positive in figures._can_be_drawn(study)
-    odd = [
-        replace(
-            run,
-            rewards={
-                step: rewards_PG + 0.0013 * (rewards_PG > 0.5) for step, rewards_PG in run.rewards.items()
-            },
-        )
-        for run in study.runs
-    ]
-    assert figures.predicted_failed_positive not in figures._can_be_drawn(replace(study, runs=odd))
-
-
-def test_a_scoreboard_shows_means_and_every_seed() -> None:
-    study = _study(3, 0.2)
-    rewarded, _, out_of_domain, *_ = figures.scoreboard(study).axes
-    shown = {
-        line.get_marker(): line.get_xdata()
-        for line in out_of_domain.lines
-        if len(line.get_ydata()) and line.get_ydata()[0] == study.baselines.index("corpo")
-    }
-    by_seed = [
-        100 * run.rollouts[run.rollouts["split"].isin(OUT_OF_DOMAIN)]["correct"].mean()
-        for run in study.of("corpo")
-    ]
-    assert list(shown["|"]) == pytest.approx(by_seed)
-    assert list(shown["o"]) == pytest.approx([np.mean(by_seed)])
-    assert max(float(np.max(line.get_xdata())) for line in rewarded.lines if line.get_ydata()[0] > 0) == 0, (
-        "all but GRPO reward no failure"
-    )
-    fewer = [
-        replace(run, rollouts=run.rollouts[run.rollouts["split"] != OUT_OF_DOMAIN[0]]) for run in study.runs
-    ]
-    fewer_bases = {0: study.base[study.base["split"] != OUT_OF_DOMAIN[0]]}
-    assert figures.scoreboard not in figures._can_be_drawn(replace(study, bases=fewer_bases, runs=fewer))
-
-
-def test_of_many_baselines_each_has_its_colour_and_a_place_in_the_legend() -> None:
-    study = _study(2, 0.0)
-    ours = [name for name, made in BASELINES.items() if made.__module__.startswith("corpo.")]
-    many = replace(study, runs=[replace(run, baseline=name) for name in ours for run in study.of("grpo")])
-    assert len({figures.colour(many, name) for name in ("base", *ours)}) == len(ours) + 1
-    for draw in (figures.failed_positive, figures.differences, figures.conservatism):
-        figure = draw(many)
-        figure.canvas.draw()
-        [legend] = [one.get_legend() for one in figure.axes if one.get_legend()]
-        assert legend.get_window_extent().x0 > max(one.get_window_extent().x1 for one in figure.axes), (
-            "beside the panels"
-        )
-        assert legend.get_window_extent().x1 <= figure.get_window_extent().x1
-
-
-def test_a_figure_is_the_same_wherever_it_is_drawn(tmp_path: Path) -> None:
-    study = _study(2, 0.1)
-    figures.save(figures.scoreboard(study), tmp_path / "bare.png")
-    with figures.figure_style():
-        figures.save(figures.scoreboard(study), tmp_path / "styled.png")
-    assert (tmp_path / "bare.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
-
-
-@pytest.mark.parametrize(("seeds", "cut"), [(1, False), (2, True), (5, False)])
-def test_intervals_of_few_seeds_leave_the_frame_to_what_was_seen(seeds: int, cut: bool) -> None:
-    study = _study(seeds, 0.0)
-    panel = figures.differences(study).axes[0]
-    bars = max(
-        float(np.abs(segment[:, 0]).max()) for lines in panel.collections for segment in lines.get_segments()
-    )
-    dots = max(
-        float(np.abs(line.get_xdata()).max()) for line in panel.lines if line.get_marker() in ("o", "|")
-    )
-    edge = max(map(abs, panel.get_xlim()))
-    assert dots < edge
-    assert (bars > edge) == cut
 
 
 def test_differences_and_aggregates_agree_with_plain_means() -> None:

@@ -83,5 +83,5 @@ def test_the_table_and_the_section_say_so() -> None:
     assert (table["power"] < 0.35).all()
     assert (table.loc[table["points"] == 0, ["problems", "seeds"]] == math.inf).all().all()
     text = section()
-    assert "no difference to GRPO is significant\n(least p: 0.23)" in text
+    assert "no difference\nto GRPO is significant (smallest p: 0.23)" in text
     assert "corpo on code_both_correct from" in text

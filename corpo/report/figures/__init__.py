@@ -143,7 +143,7 @@ FIGURES = (
         predicted_failed_positive,
         "Failed rollouts above the group mean: prediction against measurement. The prediction uses the "
         "frequency of each reward level in the batch and the variation between prompts; it is not fitted to "
-        "the groups. See docs/theory.md.",
+        "the groups. See docs/explanation/theory.md.",
         _has_reward_unit,
     ),
     FigureSpec(

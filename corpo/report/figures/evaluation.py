@@ -62,7 +62,8 @@ def scoreboard(study: Study) -> Figure:
     height = 1.6 + 2 * (0.5 + 0.24 * len(study.baselines))
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, height), sharey=True)
     panels = list(axes.flat)
-    for panel, (title, values) in zip(panels[:-1], by_seed.items(), strict=True):
+    # With a single k two panels are the same, so there is one fewer; the unused panel stays empty.
+    for panel, (title, values) in zip(panels, by_seed.items(), strict=False):
         for row, baseline in enumerate(study.baselines):
             seeds, shade = values.loc[[baseline]].to_numpy(), colour(study, baseline)
             panel.plot(seeds, [row] * len(seeds), "|", color=shade, markersize=8, alpha=0.7)
@@ -73,7 +74,8 @@ def scoreboard(study: Study) -> Figure:
         panel.set_title(title)
     panels[0].set_yticks(range(len(study.baselines)), [label_of(name) for name in study.baselines])
     panels[0].set_ylim(len(study.baselines) - 0.5, -0.5)
-    panels[-1].set_axis_off()
+    for panel in panels[len(by_seed) :]:
+        panel.set_axis_off()
     panels[-1].plot([], [], "o", color=REFERENCE_COLOUR, markersize=5.5, label="mean")
     panels[-1].plot([], [], "|", color=REFERENCE_COLOUR, markersize=8, label="single seed")
     panels[-1].plot([], [], color=COLOURS["base"], linewidth=1.4, linestyle=":", label="base policy")

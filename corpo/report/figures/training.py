@@ -103,7 +103,7 @@ def failed_positive(study: Study) -> Figure:
 
 @figure_style()
 def predicted_failed_positive(study: Study) -> Figure:
-    """Draw predicted against measured shares of failed rollouts above the group mean (docs/theory.md).
+    """Draw predicted against measured shares of failed rollouts above the mean (docs/explanation/theory.md).
 
     Predictions use the frequencies of the reward levels in each batch only.
     """

@@ -1,0 +1,4 @@
+def f(x, low, high):
+    if x < low:
+        return low
+    return x

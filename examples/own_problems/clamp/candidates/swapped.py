@@ -1,0 +1,2 @@
+def f(x, low, high):
+    return min(low, max(x, high))

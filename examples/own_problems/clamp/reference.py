@@ -1,0 +1,2 @@
+def f(x, low, high):
+    return max(low, min(x, high))

@@ -1,0 +1,75 @@
+"""A study on noisy synthetic records, for tests of its analysis and of its figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from corpo.analysis.claims import OUT_OF_DOMAIN
+from corpo.analysis.study import Run, Study
+from corpo.baselines import advantages
+
+SPLITS = ("code_first_correct", "code_second_correct", *OUT_OF_DOMAIN)
+REWARDS = [-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]
+
+
+def synthetic_study(seeds: int, shift: float) -> Study:
+    """Return runs of GRPO, static and CoRPO; CoRPO passes `shift` more of the rollouts on every split."""
+    rng = np.random.default_rng(3)
+    prompts = [(split, problem) for split in SPLITS for problem in range(40)]
+    difficulty_P = rng.uniform(0.2, 0.6, len(prompts))
+    runs = []
+    for seed in range(seeds):
+        for baseline in ("grpo", "static", "corpo"):
+            rewards = {step: rng.choice(REWARDS, (8, 8)) for step in range(1, 13)}
+            rows = []
+            for step, rewards_PG in rewards.items():
+                rows.append(_metrics(rng, seed, baseline, step, rewards_PG))
+            gain = shift if baseline == "corpo" else 0.0
+            rollouts = _rollouts(rng, prompts, difficulty_P + gain)
+            runs.append(Run(baseline, seed, pd.DataFrame(rows), rewards, rollouts, rewards))
+    floors = {"split": SPLITS, "prompts": 40, "problems": 40, "length": 0.5, "words": 0.5}
+    bases = {0: _rollouts(rng, prompts, difficulty_P)}
+    return Study(bases, runs, 0.0, [1, 16], pd.DataFrame(floors))
+
+
+def _rollouts(
+    rng: np.random.Generator, prompts: list[tuple[str, int]], pass_rate_P: np.ndarray
+) -> pd.DataFrame:
+    """Return 16 rollouts per prompt."""
+    correct_PG = rng.random((len(prompts), 16)) < pass_rate_P[:, None]
+    rows = []
+    for index, (split, problem) in enumerate(prompts):
+        prompt = {
+            "prompt_id": f"{index:05d}",
+            "split": split,
+            "pair_id": index,
+            "problem_id": f"{split[:4]}{problem}",
+            "family": "f",
+            "kind": split[5:],
+        }
+        rows += [{**prompt, "correct": correct} for correct in correct_PG[index]]
+    return pd.DataFrame(rows)
+
+
+def _metrics(
+    rng: np.random.Generator, seed: int, baseline: str, step: int, rewards_PG: np.ndarray
+) -> dict[str, float]:
+    """Return the metrics of one training step."""
+    advantages_PG = advantages(torch.tensor(rewards_PG), baseline, threshold=0.0).numpy()
+    return {
+        "step": step,
+        "failed_positive_fraction": (advantages_PG[rewards_PG < 0] > 0).mean(),
+        "zero_advantage_fraction": 0.0,
+        "tokens_mean": 10.0,
+        "lr": 0.1,
+        "positive_count": (advantages_PG > 0).sum(),
+        "negative_count": (advantages_PG < 0).sum(),
+        "clip_active_fraction": (rewards_PG.mean(1) < 0).mean(),
+        "update_norm": rng.normal(1, 0.001),
+        "grad_norm": rng.normal(1, 0.001),
+        "update_seconds": rng.normal(1, 0.001),
+        "validation/pass@1": 0.5 + rng.normal(0, 0.01),
+        "validation/kl_from_start": 2.0 + seed / 100,
+    }
