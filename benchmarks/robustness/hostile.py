@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpo.data.execution.sandbox import Isolation
-from corpo.pipeline.stage import provenance
+from corpo.pipeline.provenance import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 from tests.data.execution.hostile_programs import (

@@ -1,6 +1,6 @@
-"""Malformed input as data: what is wrong, and what the one line about it has to say. `tests/cli/test_malformed.py` gives it all to the entry points.
+"""Malformed input for the entry points, and functions that feed it to them.
 
-`python -m benchmarks.robustness.malformed` writes the lines themselves to results/robustness/malformed.md.
+Every case has a part of the one line that the user has to see.
 """
 
 from __future__ import annotations
@@ -9,17 +9,12 @@ import contextlib
 import io
 import json
 import logging
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from corpo.utils.files import write_text
-from corpo.utils.markdown import table
 
-ROOT = Path(__file__).parent.parent.parent
-
-# Options of the command line: name -> (overrides, what the message holds).
+# Options of the command line, by what is wrong: the overrides and a part of the message.
 OPTIONS: dict[str, tuple[list[str], str]] = {
     "unknown key": (["train.stpes=3"], "did you mean train.steps?"),
     "unknown key, added": (["+train.stpes=3"], "train.stpes: no such option"),
@@ -134,25 +129,29 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "budget.teraflops": (["budget.teraflops=-1"], "budget.teraflops=-1"),
 }
 
-_ROW = {
-    **{
-        "split": "mine",
-        "problem_id": "1",
-        "domain": "code",
-        "family": "f",
-        "topic": "t",
-        "statement": "Return 1.",
-    },
-    **{"a_text": "return 1", "a_correct": True, "a_origin": "me", "a_line": 0},
-    **{"b_text": "return 2", "b_correct": False, "b_origin": "me", "b_line": 0},
+GOOD_ROW: dict[str, object] = {
+    "split": "mine",
+    "problem_id": "1",
+    "domain": "code",
+    "family": "f",
+    "topic": "t",
+    "statement": "Return 1.",
+    "a_text": "return 1",
+    "a_correct": True,
+    "a_origin": "me",
+    "a_line": 0,
+    "b_text": "return 2",
+    "b_correct": False,
+    "b_origin": "me",
+    "b_line": 0,
 }
 
 
-def without(field: str) -> dict[str, object]:
-    return {key: value for key, value in _ROW.items() if key != field}
+def _without(field: str) -> dict[str, object]:
+    return {key: value for key, value in GOOD_ROW.items() if key != field}
 
 
-# Rows of a file of pairs (data.file): name -> (a row, or a line as it stands; what the message holds).
+# Rows of a file of pairs (data.file), by what is wrong: a row or a whole line, and a part of the message.
 ROWS: dict[str, tuple[object, str]] = {
     "no JSON": ("{", "not JSON"),
     "cut": ('{"split": "mine", ', "not JSON"),
@@ -160,22 +159,22 @@ ROWS: dict[str, tuple[object, str]] = {
     "a list": ("[]", "expected a JSON object"),
     "a number": ("3", "expected a JSON object"),
     "nothing": ("null", "expected a JSON object"),
-    **{f"no {field}": (without(field), f"field {field!r} is missing") for field in _ROW},
-    "statement a number": ({**_ROW, "statement": 3}, "'statement' is 3"),
-    "statement empty": ({**_ROW, "statement": " "}, "'statement'"),
-    "candidate empty": ({**_ROW, "a_text": ""}, "'a_text'"),
-    "candidate null": ({**_ROW, "a_text": None}, "'a_text' is None"),
-    "label a text": ({**_ROW, "a_correct": "yes"}, "'a_correct' is 'yes'"),
-    "label a number": ({**_ROW, "b_correct": 1}, "'b_correct' is 1"),
-    "line a text": ({**_ROW, "b_line": "3"}, "'b_line' is '3'"),
-    "line a switch": ({**_ROW, "b_line": True}, "'b_line' is True"),
-    "line negative": ({**_ROW, "b_line": -1}, "'b_line' is -1"),
-    "domain unknown": ({**_ROW, "domain": "law"}, "choose code or math"),
-    "kind wrong": ({**_ROW, "kind": "both_wrong"}, "the labels make it first_correct"),
+    **{f"no {field}": (_without(field), f"field {field!r} is missing") for field in GOOD_ROW},
+    "statement a number": ({**GOOD_ROW, "statement": 3}, "'statement' is 3"),
+    "statement empty": ({**GOOD_ROW, "statement": " "}, "'statement'"),
+    "candidate empty": ({**GOOD_ROW, "a_text": ""}, "'a_text'"),
+    "candidate null": ({**GOOD_ROW, "a_text": None}, "'a_text' is None"),
+    "label a text": ({**GOOD_ROW, "a_correct": "yes"}, "'a_correct' is 'yes'"),
+    "label a number": ({**GOOD_ROW, "b_correct": 1}, "'b_correct' is 1"),
+    "line a text": ({**GOOD_ROW, "b_line": "3"}, "'b_line' is '3'"),
+    "line a switch": ({**GOOD_ROW, "b_line": True}, "'b_line' is True"),
+    "line negative": ({**GOOD_ROW, "b_line": -1}, "'b_line' is -1"),
+    "domain unknown": ({**GOOD_ROW, "domain": "law"}, "choose code or math"),
+    "kind wrong": ({**GOOD_ROW, "kind": "both_wrong"}, "the labels make it first_correct"),
 }
-GOOD_ROW = _ROW
 
-# Arguments of the commands, in a folder with the files below: name -> (arguments after `corpo`, what the message holds).
+# Arguments of `corpo` in a folder with these files, by what is wrong: the arguments and a part of the
+# message.
 FILES = {
     "p.md": b"Return 1.",
     "a.py": b"def f(): return 1",
@@ -199,7 +198,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     ),
 }
 
-# Folders of a policy: name -> (their files, what the message holds).
+# Folders of a policy, by what is wrong: their files and a part of the message.
 POLICIES: dict[str, tuple[dict[str, bytes], str]] = {
     "an empty folder": ({}, "holds no *.safetensors"),
     "weights that are a pickle": ({"pytorch_model.bin": b"\x80\x04."}, "holds no *.safetensors"),
@@ -215,7 +214,8 @@ POLICIES: dict[str, tuple[dict[str, bytes], str]] = {
 }
 
 _OTHER_TABLE = b"a Parquet file with other columns"
-# Records of a study, read by `corpo claims`: name -> (a file in its results folder, its content, none where it is missing; what the message holds).
+# Files in a study's results folder, by what is wrong: the file, its content (None: missing), part of the
+# message.
 RECORDS: dict[str, tuple[str, bytes | None, str]] = {
     "study.json cut": ("records/study.json", b'{"runs": [', "study.json: is damaged"),
     "study.json without runs": ("records/study.json", b"{}", "is damaged ('runs')"),
@@ -234,7 +234,8 @@ RECORDS: dict[str, tuple[str, bytes | None, str]] = {
     "metrics that are no table": ("records/metrics.parquet", b"step 1\n", "metrics.parquet: is damaged"),
 }
 
-# Checkpoints of steps 1 and 2, the newer damaged: name -> (a file of it, its content, none where it is missing; what the warning holds).
+# Files of the newer of two checkpoints, by what is wrong: the file, its content (None: missing), part of
+# the warning.
 CHECKPOINTS: dict[str, tuple[str, bytes | None, str]] = {
     "weights cut": ("step-000002.safetensors", b"cut", "step-000002.safetensors is damaged or incomplete"),
     "weights missing": ("step-000002.safetensors", None, "step-000002.safetensors is damaged or incomplete"),
@@ -248,82 +249,88 @@ CHECKPOINTS: dict[str, tuple[str, bytes | None, str]] = {
 }
 
 
-def told(work: Callable[[], object]) -> tuple[int, str]:
-    """Exit code and what was written to standard error."""
-    said, code = io.StringIO(), 0
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+def _outcome(work: Callable[[], object]) -> tuple[int, str]:
+    """Run `work` as the command line does. Return the exit code and the text on standard error."""
+    from corpo.cli.main import exit_with
+    from corpo.utils.errors import CorpoError
+
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):
         try:
-            work()
-        except SystemExit as stopped:
-            code = stopped.code if isinstance(stopped.code, int) else 1
-    return code, said.getvalue()
+            try:
+                work()
+            except CorpoError as error:
+                exit_with(error)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 1, stderr.getvalue()
+    return 0, stderr.getvalue()
 
 
-def of_option(overrides: list[str]) -> tuple[int, str]:
-    from corpo.cli.hydra_app import checked
+def compose_options(overrides: list[str]) -> tuple[int, str]:
+    """Compose a config from options."""
+    from corpo.cli.compose import load_config
 
-    return told(lambda: checked(overrides))
+    return _outcome(lambda: load_config(overrides))
 
 
-def of_row(row: object, folder: Path) -> tuple[int, str]:
-    """Of a file whose second row this is."""
-    from corpo.cli.hydra_app import refuse
+def read_row(row: object, folder: Path) -> tuple[int, str]:
+    """Read a file of pairs whose second row is this one."""
     from corpo.data.store import pairs_of, read_rows
-    from corpo.utils.errors import DataError
 
     path = folder / "mine.jsonl"
-    path.write_text(
-        "\n".join([json.dumps(_ROW), row if isinstance(row, str) else json.dumps(row), json.dumps(_ROW)])
-        + "\n"
-    )
-
-    def read() -> None:
-        try:
-            pairs_of(read_rows(path), str(path))
-        except DataError as error:
-            refuse(error)
-
-    return told(read)
+    good = json.dumps(GOOD_ROW)
+    lines = [good, row if isinstance(row, str) else json.dumps(row), good]
+    path.write_text("\n".join(lines) + "\n")
+    return _outcome(lambda: pairs_of(read_rows(path), str(path)))
 
 
-def of_command(arguments: list[str], folder: Path) -> tuple[int, str]:
-    from corpo.cli import main as cli
+def run_command(arguments: list[str], folder: Path) -> tuple[int, str]:
+    """Run `corpo` in a folder with FILES."""
+    from corpo.cli.main import main
 
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
-    before = sys.argv
-    try:
-        sys.argv = ["corpo", *arguments]
-        with contextlib.chdir(folder):
-            return told(cli.main)
-    finally:
-        sys.argv = before
+    with contextlib.chdir(folder):
+        return _outcome(lambda: main(arguments))
 
 
-def of_policy(files: dict[str, bytes], folder: Path) -> tuple[int, str]:
-    from corpo.cli.hydra_app import refuse
+def read_policy(files: dict[str, bytes], folder: Path) -> tuple[int, str]:
+    """Read a policy's folder with these files."""
     from corpo.policy.load import policy_hash
-    from corpo.utils.errors import ModelError
 
     for name, data in files.items():
         (folder / name).write_bytes(data)
-
-    def read() -> None:
-        try:
-            policy_hash(str(folder))
-        except ModelError as error:
-            refuse(error)
-
-    return told(read)
+    return _outcome(lambda: policy_hash(str(folder)))
 
 
-def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str]:
-    """Of `corpo claims` on a study of one step and two prompts, one of whose files is damaged."""
+def rebuild_results(file: str, content: bytes | None, folder: Path) -> tuple[int, str]:
+    """Rebuild the results of a study with one step and two prompts, after damaging one of its files."""
+    from corpo.cli.main import main
+
+    results = folder / "mine"
+    _write_small_study(results)
+    if content is None:
+        (results / file).unlink()
+    elif content == _OTHER_TABLE:
+        _shortcuts().drop(columns="split").to_parquet(results / file)
+    else:
+        (results / file).write_bytes(content)
+    return _outcome(lambda: main(["report", "--claims", str(folder)]))
+
+
+def _shortcuts():  # type: ignore[no-untyped-def]  # pandas is imported inside
+    import pandas as pd
+
+    return pd.DataFrame(
+        {"split": ["code_both_wrong"], "prompts": [1], "problems": [1], "length": [0.0], "words": [0.5]}
+    )
+
+
+def _write_small_study(folder: Path) -> None:
     import numpy as np
     import pandas as pd
 
     from corpo.analysis.study import Run, Study, write_study
-    from corpo.pipeline import claims
     from corpo.utils.files import write_json
 
     row: dict[str, object] = {
@@ -335,42 +342,26 @@ def of_records(file: str, content: bytes | None, folder: Path) -> tuple[int, str
         "kind": "both_wrong",
     }
     row |= {"correct": True, "reward": 1.0}
-    shortcuts = pd.DataFrame(
-        {"split": ["code_both_wrong"], "prompts": [1], "problems": [1], "length": [0.0], "words": [0.5]}
-    )
     steps = {1: np.array([[-1.0, 1.0]])}
-    mine = folder / "mine"
     write_study(
         Study(
             {0: pd.DataFrame([row])},
             [Run("grpo", 0, pd.DataFrame({"step": [1]}), steps, pd.DataFrame([row]), steps)],
             0.0,
             [1],
-            shortcuts,
+            _shortcuts(),
         ),
         [],
         [],
         "",
-        mine,
+        folder,
     )
-    write_json(mine / "provenance.json", {})
-    write_text(mine / "config.yaml", "")
-    if content is None:
-        (mine / file).unlink()
-    elif content == _OTHER_TABLE:
-        shortcuts.drop(columns="split").to_parquet(mine / file)
-    else:
-        (mine / file).write_bytes(content)
-    before = sys.argv
-    try:
-        sys.argv = ["corpo claims", str(folder)]
-        return told(claims.main)
-    finally:
-        sys.argv = before
+    write_json(folder / "provenance.json", {})
+    write_text(folder / "config.yaml", "")
 
 
-def of_checkpoint(file: str, content: bytes | None, folder: Path) -> tuple[int, str]:
-    """The step that a run goes on from, and the warning."""
+def load_checkpoint(file: str, content: bytes | None, folder: Path) -> tuple[int, str]:
+    """Load the latest of two checkpoints, after damaging a file. Return its step and the warnings."""
     import torch
 
     from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
@@ -378,73 +369,16 @@ def of_checkpoint(file: str, content: bytes | None, folder: Path) -> tuple[int, 
     for step in (1, 2):
         save_checkpoint(folder, Checkpoint(step, {"weight": torch.ones(4)}, {}))
     path = folder / file
-    path.write_bytes(content) if content is not None else path.unlink()
-    said: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
     logger = logging.getLogger("corpo.train.checkpoint")
     logger.addHandler(handler)
     try:
-        newest = load_latest(folder)
+        latest = load_latest(folder)
     finally:
         logger.removeHandler(handler)
-    return newest.step if newest else 0, "\n".join(said)
-
-
-def main() -> None:
-    sections: dict[str, list[tuple[str, str, tuple[int, str]]]] = {
-        "Options": [(name, " ".join(given), of_option(given)) for name, (given, _) in OPTIONS.items()],
-        "Rows of a file of pairs": [],
-        "Commands and their files": [],
-        "Folders of a policy": [],
-        "Records of a study (`corpo claims`)": [],
-    }
-    for name, (row, _) in ROWS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            code, text = of_row(row, Path(folder))
-            sections["Rows of a file of pairs"].append((name, "", (code, text.replace(f"{folder}/", ""))))
-    for name, (arguments, _) in COMMANDS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            sections["Commands and their files"].append(
-                (name, "corpo " + " ".join(arguments), of_command(arguments, Path(folder)))
-            )
-    for name, (files, _) in POLICIES.items():
-        with tempfile.TemporaryDirectory() as folder:
-            code, text = of_policy(files, Path(folder))
-            sections["Folders of a policy"].append((name, "", (code, text.replace(folder, "mine"))))
-    for name, (file, content, _) in RECORDS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            code, text = of_records(file, content, Path(folder))
-            sections["Records of a study (`corpo claims`)"].append(
-                (name, "", (code, text.replace(folder, "results")))
-            )
-    count = sum(map(len, sections.values()))
-    right = sum(
-        code == 2 and text.count("\n") == 1 for rows in sections.values() for _, _, (code, text) in rows
-    )
-    parts = [
-        f"# Malformed input\n\n`python -m benchmarks.robustness.malformed`. {count} cases; {right} end with exit code 2 and one line, before any work."
-    ]
-    for title, rows in sections.items():
-        cells = [
-            [name, f"`{given}`" if given else "", code, text.strip().replace("|", "\\|")]
-            for name, given, (code, text) in rows
-        ]
-        parts.append(f"## {title}\n\n" + table(["what is wrong", "given", "exit code", "message"], cells))
-    damaged = []
-    for name, (file, content, _) in CHECKPOINTS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            step, text = of_checkpoint(file, content, Path(folder))
-            damaged.append([name, step, text.replace(f"{folder}/", "")])
-    parts.append(
-        "## Checkpoints, of two the newer damaged\n\n"
-        + table(["what is wrong", "goes on from step", "warning"], damaged)
-    )
-    path = ROOT / "results/robustness/malformed.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "\n\n".join(parts) + "\n")
-    print(path, f"{right} of {count}")
-
-
-if __name__ == "__main__":
-    main()
+    return latest.step if latest else 0, stream.getvalue().strip()
