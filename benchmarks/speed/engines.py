@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from corpo.cli.hydra_app import Job, run_job
 from corpo.cli.main import exit_with
@@ -88,7 +89,7 @@ def mean_rewards(config: Config, rollouts: Rollouts, pairs: Sequence[Pair]) -> l
     return means
 
 
-def logprob_distances(model: torch.nn.Module, rollouts: Rollouts, temperature: float) -> Tensor:
+def logprob_distances(model: PreTrainedModel, rollouts: Rollouts, temperature: float) -> Tensor:
     """Return the trainer's log-prob minus the engine's for every sampled token, in nats, (N,)."""
     distances = []
     for prompt in range(len(rollouts.prompt_ids)):
@@ -125,8 +126,8 @@ the engine reported them and those that the trainer computes for the same tokens
 
 {table(HEADER, rows)}
 
-Mean reward, vLLM minus transformers: {difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]
-(95% interval over problems).
+Mean reward, vLLM minus transformers: {difference.mean:+.3f}
+[{difference.low:+.3f}, {difference.high:+.3f}] (95% interval over problems).
 
 {machine}. `python -m benchmarks.speed.engines {" ".join(sys.argv[1:])}`
 """

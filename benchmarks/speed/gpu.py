@@ -49,7 +49,13 @@ Logprobs = Callable[[PreTrainedModel, list[list[int]], Tensor], Tensor]
 
 
 def shaped_model(
-    width: int, layers: int, heads: int, kv_heads: int, mlp: int, vocabulary: int, head_size: int | None = None
+    width: int,
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    mlp: int,
+    vocabulary: int,
+    head_size: int | None = None,
 ) -> LlamaConfig:
     """Return the configuration of a Llama with tied embeddings."""
     return LlamaConfig(
@@ -219,7 +225,11 @@ def _peak_gib() -> float | None:
 def equality(options: argparse.Namespace, device: torch.device) -> None:
     """Compare each path's log-probs and gradients with those of separate rows in float64; graphs with the eager loop."""
     record = Record("equality", options)
-    head_shapes = {"4 heads of 32": (4, 4, 32), "9 over 3 heads of 64": (9, 3, 64), "4 over 2 heads of 128": (4, 2, 128)}
+    head_shapes = {
+        "4 heads of 32": (4, 4, 32),
+        "9 over 3 heads of 64": (9, 3, 64),
+        "4 over 2 heads of 128": (4, 2, 128),
+    }
     for name, (heads, kv_heads, size) in head_shapes.items():
         config = shaped_model(heads * size, 2, heads, kv_heads, 256, 512, size)
         for dtype in (torch.float32, torch.bfloat16):
@@ -242,7 +252,9 @@ def errors_of_paths(config: LlamaConfig, device: torch.device, dtype: torch.dtyp
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2.0)  # sharper attention
-    reference = _with_gradients(copy.deepcopy(model).double(), _separate_rows, prompt_ids, ids_PGT, mask_PGT, slope_PGT)
+    reference = _with_gradients(
+        copy.deepcopy(model).double(), _separate_rows, prompt_ids, ids_PGT, mask_PGT, slope_PGT
+    )
     result: dict[str, Any] = {}
     for path in ("flex", "tree"):
         if path == "flex" and device.type == "cpu":
@@ -399,7 +411,14 @@ def decode(options: argparse.Namespace, device: torch.device) -> None:
         prompts, group, prompt, completion = shape
         for name, config in models.items():
             for static in (True, False):
-                about = {"model": name, "static": static, "P": prompts, "G": group, "S": prompt, "T": completion}
+                about = {
+                    "model": name,
+                    "static": static,
+                    "P": prompts,
+                    "G": group,
+                    "S": prompt,
+                    "T": completion,
+                }
                 record.add(about, partial(measure_decoding, config, about, device, 2 if static else 1))
 
 
@@ -480,18 +499,28 @@ PARTS = {"equality": equality, "steps": steps, "decode": decode, "whole": whole,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", choices=(*PARTS, "page"))
-    parser.add_argument("--out", type=Path, required=True, help="the folder of the JSON files")
-    parser.add_argument("--seconds", type=float, default=600, help="start no further measurement after this time")
+    parser.add_argument("--out", type=Path, help="the folder of the JSON files")
+    parser.add_argument("--commit", help="of the page: what was measured, if the machine had no git")
+    parser.add_argument(
+        "--seconds", type=float, default=600, help="start no further measurement after this time"
+    )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--tiny", action="store_true", help="sizes that a CPU runs in seconds; figures mean nothing")
+    parser.add_argument(
+        "--tiny", action="store_true", help="sizes that a CPU runs in seconds; figures mean nothing"
+    )
     options = parser.parse_args()
     if options.part == "page":
-        from benchmarks.speed.gpu_page import write_page
+        from benchmarks.speed.gpu_page import collect, write_page
 
-        print(write_page(options.out))
+        if options.out:
+            collect(options.out, options.commit)
+        print(write_page())
         return
+    options.out = options.out or Path("outputs/gpu")
     options.out.mkdir(parents=True, exist_ok=True)
     torch._dynamo.config.recompile_limit = 64  # several models in one process
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

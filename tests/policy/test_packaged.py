@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from corpo.cli.hydra_app import validated
+from corpo.cli.compose import validated
 from corpo.config import ModelConfig
 from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpacked
