@@ -2,7 +2,7 @@
 # CoRPO in verl on one machine. docs/how_to/verl.md explains the installation and the options.
 #   corpo publish pairs model.style=instruct          # prints the folder of train.parquet
 #   DATA=FOLDER bash examples/verl_corpo.sh [verl overrides ...]
-# experiments/verl_paper.sh has the paper's setting on several nodes.
+# examples/verl_paper.sh has the paper's setting on several nodes.
 set -euo pipefail
 : "${DATA:?set DATA to the folder of train.parquet}"
 exec python3 -m verl.trainer.main_ppo \

@@ -16,9 +16,9 @@
 # %% [markdown]
 # # 01 · The task and its data
 #
-# A policy reads a problem and two candidate programs. It reasons, and states for each candidate how confident it is, from 0 to 10, that it is
-# correct. Whether a candidate *is* correct is decided by running it. Here we build a few problems from the bank, live, and follow one of them to its
-# reward.
+# A policy reads a problem and two candidate programs. It reasons, and then states for each candidate a
+# confidence from 0 to 10 that the candidate is correct. Whether a candidate *is* correct is decided by
+# running it. This notebook builds a few problems of the bank and follows one of them to its reward.
 
 # %%
 from random import Random
@@ -37,81 +37,81 @@ from corpo.report.figures import figure_style
 from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_response, render_prompt
 
 # %% [markdown]
-# ## A bank of families
-# A family is an idea with parameters, several correct ways to write it, and a generator of calls. Of every correct program we draw mutants: programs
-# with one edit. Six code families and one of math, with three mutants a solution, are enough to look at; experiments take more.
+# ## A bank of problem families
+# A family is an idea with parameters, several correct ways to write it, and a generator of test calls.
+# Mutants are correct programs with one edit. Six code families and one of mathematics, with three mutants
+# per solution, are enough here; experiments use more.
 
 # %%
 bank = select(code_families=6, math_families=1)
-problems = build(
-    bank, {Use.evaluation, Use.train}, seed=0, mutants_per_solution=3, sandbox=Sandbox(), cache=None
-)
-programs = pd.DataFrame(
-    [
-        {
-            "family": p.family,
-            "problem": p.id,
-            "made by": c.origin,
-            "correct": c.correct,
-            "passed": c.passed,
-            "tests": c.total,
-            "first failure": c.error,
-        }
-        for p in problems
-        if p.domain is Domain.code
-        for c in p.candidates
-    ]
-)
-print(
-    f"{len(problems)} problems; {len(programs)} programs were run, {programs['correct'].mean():.0%} of them passed every test"
-)
+uses = {Use.evaluation, Use.train}
+problems = build(bank, uses, seed=0, mutants_per_solution=3, sandbox=Sandbox(), cache=None)
+code_problems = [problem for problem in problems if problem.domain is Domain.code]
+rows = []
+for problem in code_problems:
+    for candidate in problem.candidates:
+        rows.append(
+            {
+                "family": problem.family,
+                "problem": problem.id,
+                "origin": candidate.origin,
+                "correct": candidate.correct,
+                "passed": candidate.passed,
+                "tests": candidate.total,
+                "first failure": candidate.error,
+            }
+        )
+programs = pd.DataFrame(rows)
+share_correct = programs["correct"].mean()
+print(f"{len(problems)} problems; {share_correct:.0%} of {len(programs)} programs passed every test")
 programs.sample(8, random_state=0)
 
 # %% [markdown]
-# How a program was made does not decide its label: some mutants turn out to be correct, and they are labelled so.
+# The origin of a program does not decide its label: some mutants are correct, and they are labelled as
+# correct.
 
 # %%
-mutants = programs[programs["made by"] != "reference"]
-mutants.groupby("made by")["correct"].agg(programs="size", correct="sum").sort_values(
-    "programs", ascending=False
-)
+mutants = programs[programs["origin"] != "reference"]
+counts = mutants.groupby("origin")["correct"].agg(programs="size", correct="sum")
+counts.sort_values("programs", ascending=False)
 
 # %% [markdown]
 # ## A pair
-# Training sees pairs with exactly one correct candidate (*in domain*). *Both correct* and *both wrong* are kept for evaluation, out of domain.
+# Training uses pairs with exactly one correct candidate (*in domain*). Pairs with two correct or two wrong
+# candidates are used for evaluation only (*out of domain*).
 
 # %%
-code = [p for p in problems if p.domain is Domain.code]
-pairs = {kind: draw_pairs(code, kind, 1, Random(1))[0] for kind in Kind}
+pairs = {kind: draw_pairs(code_problems, kind, 1, Random(1))[0] for kind in Kind}
 pair = pairs[Kind.first_correct]
 
 
 def numbered(candidate):
-    """A candidate's lines with their numbers; the line that a mutation touched is marked."""
-    lines = enumerate(candidate.text.splitlines(), start=1)
-    return "\n".join(
-        f"{number:2d} {'▸' if number == candidate.line else ' '} {line}" for number, line in lines
-    )
+    """Return the lines of a candidate with their numbers; the line that a mutation changed is marked."""
+    lines = []
+    for number, line in enumerate(candidate.text.splitlines(), start=1):
+        mark = "▸" if number == candidate.line else " "
+        lines.append(f"{number:2d} {mark} {line}")
+    return "\n".join(lines)
 
 
 display(Markdown(f"**Problem** (`{pair.problem.id}`): {pair.problem.statement}"))
 for name, candidate in zip("AB", (pair.a, pair.b), strict=True):
-    verdict = "passes every test" if candidate.correct else f"fails: `{candidate.evidence}`"
-    display(
-        Markdown(
-            f"**{name}**, made by *{candidate.origin}*, {candidate.passed} of {candidate.total} tests, {verdict}\n```python\n{numbered(candidate)}\n```"
-        )
-    )
+    outcome = "passes every test" if candidate.correct else f"fails: `{candidate.evidence}`"
+    tests = f"{candidate.passed} of {candidate.total} tests"
+    title = f"**{name}**, origin *{candidate.origin}*, {tests}, {outcome}"
+    display(Markdown(f"{title}\n```python\n{numbered(candidate)}\n```"))
 
 # %% [markdown]
-# What the policy reads (the nano's short form; `model.style=instruct` spells the task out for a model that has never seen it):
+# The prompt of the policy is below. This is the short form of the nano model; `model.style=instruct`
+# explains the task to a model that has never seen it.
 
 # %%
 print(render_prompt(pair))
 
 # %% [markdown]
-# ## A response, and how it is read
-# One think block, then two scores. The parser takes any string and gives a verdict or the reason why it is none.
+# ## A response and its parser
+# A response has one think block and two scores. The parser accepts any string. It returns a verdict, or the
+# reason why there is none.
 
 # %%
 responses = [
@@ -122,33 +122,44 @@ responses = [
     "<think></think> A: 11 B: 0",
 ]
 for text in responses:
-    read = parse_response(text)
-    print(f"{text!r:70s} {'not a verdict: ' + read if isinstance(read, Fault) else read}")
+    result = parse_response(text)
+    print(f"{text!r:70s} {'not a verdict: ' + result if isinstance(result, Fault) else result}")
 
 # %% [markdown]
 # ## The ordinal reward
-# Correct means: both scores on their label's side of 5. Beyond that a reward says *how* right or wrong a verdict is, in levels. Every failure lies
-# below R_min_correct, the dashed line of the scale; every success at or above it. This is where GRPO goes wrong, and what notebook 03 is about.
+# A verdict is correct if both scores are on the side of 5 of their labels. The reward also says, in levels,
+# *how* right or wrong a verdict is. Every failure is below R_min_correct, the dashed line of the scale, and
+# every success is at or above it. Notebook 03 shows how GRPO can reward failures with such rewards.
 
 # %%
 reward = OrdinalReward(levels=10)
 scores = np.arange(0, 10.01, 0.5)
+
+
+def rewards_of(labels):
+    """Return the rewards of all pairs of scores; rows are scores of B, columns scores of A."""
+    rewards = np.empty((len(scores), len(scores)))
+    for row, score_b in enumerate(scores):
+        for column, score_a in enumerate(scores):
+            rewards[row, column] = reward(Verdict(score_a, score_b), labels)
+    return rewards
+
+
+extent = (-0.25, 10.25, -0.25, 10.25)
 with figure_style():
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
-    for one, kind in zip(axes, (Kind.first_correct, Kind.both_correct), strict=True):
-        labels = pairs[kind].labels
-        rewards = np.array([[reward(Verdict(a, b), labels) for a in scores] for b in scores])
-        image = one.imshow(
-            rewards, origin="lower", extent=(-0.25, 10.25, -0.25, 10.25), cmap="RdYlGn", vmin=-1, vmax=1
-        )
-        one.axhline(5, color="black", linewidth=0.6)
-        one.axvline(5, color="black", linewidth=0.6)
-        one.set(title=str(kind).replace("_", " "), xlabel="score of A", ylabel="score of B")
-        one.grid(False)
+    for panel, kind in zip(axes, (Kind.first_correct, Kind.both_correct), strict=True):
+        rewards = rewards_of(pairs[kind].labels)
+        image = panel.imshow(rewards, origin="lower", extent=extent, cmap="RdYlGn", vmin=-1, vmax=1)
+        panel.axhline(5, color="black", linewidth=0.6)
+        panel.axvline(5, color="black", linewidth=0.6)
+        panel.set(title=str(kind).replace("_", " "), xlabel="score of A", ylabel="score of B")
+        panel.grid(False)
     bar = figure.colorbar(image, ax=list(axes), label="reward")
     bar.ax.axhline(reward.threshold, color="black", linestyle="--")
 
 # %% [markdown]
 # ## Splits
-# The data of an experiment, with its content hash, families and mutations, has a card: `results/<name>/data_card.md`. Its evaluation splits use
-# families that reinforcement learning never sees, and each pair comes in both orders, so that a policy that favours a position cannot hide.
+# `results/<name>/data_card.md` describes the data of an experiment: content hash, families and mutations.
+# The evaluation splits use families that reinforcement learning never sees. Each pair comes in both orders,
+# so that a policy that favours a position gains nothing on average.

@@ -14,22 +14,21 @@
 # ---
 
 # %% [markdown]
-# # 06 · What can be computed of the flaw, and does it match?
+# # 06 · The theory of rewarded failures, and its predictions
 #
-# `docs/theory.md` derives how often GRPO rewards a failure, when CoRPO switches, and what a baseline does to the expected gradient. Here are the same
-# functions to play with, and a study's own batches beside their predictions. It opens the study in `results/` that was written last (`make reproduce`
-# makes one); set `CORPO_STUDY` to a results folder to open another.
+# The page on theory in the documentation derives how often GRPO rewards a failure, when CoRPO switches, and
+# how a baseline changes the expected gradient. This notebook uses the same functions, and compares the
+# batches of a study with their predictions. It opens the study in `results/` that was written last (`make
+# reproduce` makes one); set `CORPO_STUDY` to the folder of another study.
 
 # %%
-import os
 from fractions import Fraction
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from corpo.analysis.study import newest_study, read_study
+from corpo.analysis.study import read_study, study_folder
 from corpo.analysis.theory import (
     Variation,
     as_floats,
@@ -42,93 +41,84 @@ from corpo.analysis.theory import (
     predictions,
     spread,
 )
-from corpo.report.figures import NAMES, colour, figure_style, predicted_failed_positive
+from corpo.report.figures import colour, figure_style, label_of, predicted_failed_positive
 from corpo.task import OrdinalReward
-from corpo.utils.paths import ROOT
 
-folder = Path(os.environ.get("CORPO_STUDY") or newest_study(ROOT / "results"))
+folder = study_folder()
 study, examples = read_study(folder)
 print(f"{folder.name}: {', '.join(run.name for run in study.runs)}")
 
 # %% [markdown]
 # ## A small case, exactly
-# Three levels of failure and one of success, groups of two. A failure is rewarded when the other rollout failed lower: (1 − p)(1 − Σf²) / 2.
+# There are three levels of failure and one of success, and groups of two. A failure is rewarded if the
+# other rollout failed with a lower reward: (1 − p)(1 − Σf²) / 2.
 
 # %%
-levels = make_levels(
-    [-1.0, -0.6, -0.2, 0.4], [Fraction(3, 10), Fraction(1, 10), Fraction(2, 5), Fraction(1, 5)], threshold=0.2
-)
-sums, probabilities = joint(levels, 2)
-rewarded = probabilities[(levels.steps_L[:, None] > sums) & levels.failed_L[:, None]].sum()
-shares = [Fraction(3, 8), Fraction(1, 8), Fraction(1, 2)]
-print(
-    "share of failures rewarded:",
-    rewarded / Fraction(4, 5),
-    "=",
-    Fraction(4, 5) * (1 - sum(f * f for f in shares)) / 2,
-)
+rewards = [-1.0, -0.6, -0.2, 0.4]
+probabilities = [Fraction(3, 10), Fraction(1, 10), Fraction(2, 5), Fraction(1, 5)]
+levels = make_levels(rewards, probabilities, threshold=0.2)
+sums_U, joint_LU = joint(levels, 2)
+is_rewarded_LU = (levels.steps_L[:, None] > sums_U) & levels.failed_L[:, None]
+share = joint_LU[is_rewarded_LU].sum() / Fraction(4, 5)
+failure_shares = [Fraction(3, 8), Fraction(1, 8), Fraction(1, 2)]
+formula = Fraction(4, 5) * (1 - sum(f * f for f in failure_shares)) / 2
+print("share of failures rewarded:", share, "=", formula)
 
 # %% [markdown]
 # ## The effective reward
-# The expected gradient under a baseline is that of E[A | R = v] as a reward; only its differences between levels count. All five rise with a slope
-# of 1 or, for the two that contain the rollout itself, between 1 − 1/G and 1: in expectation these methods follow nearly one gradient. What
-# differs is the height of the line, the mean advantage.
+# The expected gradient with a baseline is that of E[A | R = v] as a reward, and only differences between
+# levels matter. All five lines rise with a slope of 1 or, for the two baselines that contain the rollout
+# itself, between 1 − 1/G and 1. In expectation these methods follow nearly the same gradient. They differ
+# in the height of the line, which is the mean advantage.
 
 # %%
-ten = OrdinalReward(10)
-values = [*ten.failures, *ten.successes]
+ten_levels = OrdinalReward(10)
+values = [*ten_levels.failures, *ten_levels.successes]
+
+
+def evenly_spread(pass_rate):
+    """Return failures and successes spread evenly over ten levels."""
+    return spread(ten_levels.failures, ten_levels.successes, pass_rate, 0.0)
+
+
 with figure_style():
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
-    for one, rate in zip(axes, (0.2, 0.6), strict=True):
+    for panel, rate in zip(axes, (0.2, 0.6), strict=True):
         for name in ("grpo", "rloo", "static", "corpo", "corpo_loo"):
-            one.plot(
-                values,
-                effective_reward(spread(ten.failures, ten.successes, rate, 0.0), name, 4),
-                ".-",
-                label=NAMES.get(name, name),
-            )
-        one.axhline(0, color="#333333", linewidth=0.8)
-        one.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
-        one.set(title=f"pass rate {rate:.0%}, G = 4", xlabel="reward")
+            panel.plot(values, effective_reward(evenly_spread(rate), name, 4), ".-", label=label_of(name))
+        panel.axhline(0, color="#333333", linewidth=0.8)
+        panel.axvline(0, color="#333333", linewidth=0.8, linestyle=":")
+        panel.set(title=f"pass rate {rate:.0%}, G = 4", xlabel="reward")
     axes[0].set_ylabel("E[A | reward]")
     axes[0].legend()
 
 # %% [markdown]
-# ## Prompts that differ in their pass rate
-# The same pooled shares, over prompts whose pass rates are alike (large concentration) or not. Failures come from the hard prompts, and there the mean
-# lies low: the more prompts differ, the more failures are rewarded, and the less the overall pass rate says.
+# ## Prompts with different pass rates
+# The pooled shares are the same, but the pass rates of prompts are similar (large concentration) or
+# different. Failures come from hard prompts, whose mean is low. The more the prompts differ, the more
+# failures are rewarded, and the less the overall pass rate says about it.
 
 # %%
 concentrations = np.geomspace(0.3, 300, 25)
 with figure_style():
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
-    for rate in (0.1, 0.3, 0.5, 0.7):
-        some = spread(ten.failures, ten.successes, rate, 0.0)
-        line = axes.plot(
-            concentrations,
-            [
-                expected_signal(some, "grpo", 16, Variation(c, 1e4, 1e4))["failed_positive_fraction"]
-                for c in concentrations
-            ],
-            label=f"pass rate {rate:.0%}",
-        )
-        axes.axhline(
-            expected_signal(some, "grpo", 16)["failed_positive_fraction"],
-            color=line[0].get_color(),
-            linewidth=0.8,
-            linestyle=":",
-        )
-    axes.set(
-        xscale="log",
-        xlabel="concentration of the pass rate (dotted: prompts alike)",
-        ylabel="failures rewarded",
-        title="GRPO, 10 levels, G = 16",
-    )
+    for index, rate in enumerate((0.1, 0.3, 0.5, 0.7)):
+        levels = evenly_spread(rate)
+        shares = []
+        for concentration in concentrations:
+            variation = Variation(concentration, 1e4, 1e4)
+            shares.append(expected_signal(levels, "grpo", 16, variation)["failed_positive_fraction"])
+        axes.plot(concentrations, shares, color=f"C{index}", label=f"pass rate {rate:.0%}")
+        if_alike = expected_signal(levels, "grpo", 16)["failed_positive_fraction"]
+        axes.axhline(if_alike, color=f"C{index}", linewidth=0.8, linestyle=":")
+    xlabel = "concentration of the pass rate (dotted: prompts alike)"
+    axes.set(xscale="log", xlabel=xlabel, ylabel="failures rewarded", title="GRPO, 10 levels, G = 16")
     axes.legend()
 
 # %% [markdown]
-# ## Predicted against measured
-# From how often each level occurs in a batch, and three fitted numbers for how much its prompts differ.
+# ## Predicted and measured
+# The predictions use the frequency of each level in a batch, and three fitted numbers for the variation
+# between prompts.
 
 # %%
 predicted_failed_positive(study)
@@ -136,37 +126,36 @@ predicted_failed_positive(study)
 # %%
 rows = []
 for run in study.runs:
-    found = [one for one in predictions(run.rewards, study.threshold) if not np.isnan(one.measured)]
-    row = {"run": run.name} | {
-        what: np.mean([getattr(one, what) for one in found]) for what in ("measured", "varied", "alike")
-    }
-    row |= {"concentration of the pass rate": np.median([one.variation.pass_rate for one in found])}
-    rows.append(row | {"inside 95%": np.mean([one.low <= one.measured <= one.high for one in found])})
+    batches = [batch for batch in predictions(run.rewards, study.threshold) if not np.isnan(batch.measured)]
+    rows.append(
+        {
+            "run": run.name,
+            "measured": np.mean([batch.measured for batch in batches]),
+            "predicted, prompts differ": np.mean([batch.varied for batch in batches]),
+            "predicted, prompts alike": np.mean([batch.alike for batch in batches]),
+            "concentration of the pass rate": np.median([batch.variation.pass_rate for batch in batches]),
+            "inside 95%": np.mean([batch.low <= batch.measured <= batch.high for batch in batches]),
+        }
+    )
 pd.DataFrame(rows).set_index("run").round(3)
 
 # %% [markdown]
-# ## Where is this policy on its way from correctness to preference?
-# The pass rate at which CoRPO would switch, for the levels that each step's batch uses, beside the pass rate it has.
+# ## From correctness to preference
+# The pass rate at which CoRPO would switch, for the levels of each batch, and the pass rate of the policy.
 
 # %%
-run = next((one for one in study.runs if one.baseline == "corpo"), study.runs[0])
-steps = sorted(
-    step
-    for step, rewards in run.rewards.items()
-    if (rewards < study.threshold).any() and (rewards >= study.threshold).any()
-)
-batches = [as_floats(pooled(run.rewards[step], study.threshold)) for step in steps]
+run = next((run for run in study.runs if run.baseline == "corpo"), study.runs[0])
+steps, pass_rates, switches = [], [], []
+for step, rewards_PG in sorted(run.rewards.items()):
+    is_failed_PG = rewards_PG < study.threshold
+    if is_failed_PG.any() and not is_failed_PG.all():
+        levels = as_floats(pooled(rewards_PG, study.threshold))
+        steps.append(step)
+        pass_rates.append(float(levels.pass_rate))
+        switches.append(pass_rate_with_mean(levels, study.threshold))
 with figure_style():
     figure, axes = plt.subplots(figsize=(6.4, 3.2))
-    axes.plot(
-        steps, [float(one.pass_rate) for one in batches], color=colour(study, run.baseline), label="pass rate"
-    )
-    axes.plot(
-        steps,
-        [pass_rate_with_mean(one, study.threshold) for one in batches],
-        "--",
-        color="#333333",
-        label="CoRPO's switch",
-    )
+    axes.plot(steps, pass_rates, color=colour(study, run.baseline), label="pass rate")
+    axes.plot(steps, switches, "--", color="#333333", label="CoRPO's switch")
     axes.set(xlabel="step", ylim=(0, 1), title=f"{run.name}: preference-seeking above the dashed line")
     axes.legend()

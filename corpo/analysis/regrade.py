@@ -31,6 +31,7 @@ SHARES = {
     "to 3/4": (0.5, 0.75),
     "more": (0.75, 1.0),
 }
+PAPER_BASELINES = ("grpo", "static", "corpo")  # come first
 SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
 BY = {
     "levels": "levels of reward",
@@ -123,8 +124,8 @@ def _batches(rollouts: pd.DataFrame, threshold: float) -> Iterator[_Batch]:
 def _baselines(group: int, best: float, has_lengths: bool) -> list[str]:
     """Return the baselines of this package that accept such groups and rewards with their default options."""
     names = []
-    for name, function in BASELINES.items():
-        if not function.__module__.startswith("corpo.") or not _accepts(name, group):
+    for name in (*PAPER_BASELINES, *(name for name in BASELINES if name not in PAPER_BASELINES)):
+        if not BASELINES[name].__module__.startswith("corpo.") or not _accepts(name, group):
             continue
         if (has_lengths or not needs_lengths(name)) and (name != "ngrpo" or best <= 1):
             names.append(name)

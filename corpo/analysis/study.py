@@ -8,6 +8,7 @@ examples, so that the records are small enough to be committed. `write_variants`
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -358,6 +359,18 @@ def _read_by_variant(path: Path) -> dict[str, dict[tuple[str, int], pd.DataFrame
             table = part.drop(columns=["variant", *RUN_COLUMNS]).dropna(axis=1, how="all")
             tables.setdefault(str(variant), {})[str(policy), int(str(seed))] = table
         return tables
+
+
+def study_folder() -> Path:
+    """Return the results folder that notebooks open.
+
+    It is the folder in CORPO_STUDY, or the newest study in the folder `results` of the
+    current folder or of its parent. Raises FileNotFoundError if there is no study.
+    """
+    if chosen := os.environ.get("CORPO_STUDY"):
+        return Path(chosen)
+    is_here = (Path.cwd() / "results").is_dir()
+    return newest_study((Path.cwd() if is_here else Path.cwd().parent) / "results")
 
 
 def newest_study(results: Path) -> Path:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from corpo.analysis.ablation import GROUPS, SPLITS, K, measured
 from corpo.analysis.compare import REFERENCE
+from corpo.analysis.runs import EARLY
 from corpo.analysis.study import BASE, CONFIG, PROVENANCE, read_variants, reading
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.report.figures import label_of, save
@@ -59,8 +60,9 @@ def _report(folder: Path, table: pd.DataFrame) -> str:
 ![{folder.name}](figures/ablation.png)
 
 pass@{K} in percent, mean over {int(table["seeds"].max())} seeds. Differences have {INTERVALS_NOTE}.
-Rewarded failures and groups with an active clip are those of the first steps, zero-advantage groups those of
-the last steps.
+`failures rewarded`: failed rollouts with a positive advantage in the first {EARLY} steps. `clip active`:
+groups with a mean reward below R_min_correct in the first {EARLY} steps. `zero advantage at the end`: groups
+whose advantages are all zero in the last {EARLY} steps.
 
 {markdown_table(columns, rows)}
 
@@ -81,8 +83,8 @@ def write_overview(ablations: Mapping[str, pd.DataFrame], results: Path) -> None
 def summary(ablations: Mapping[str, pd.DataFrame]) -> str:
     """Return a Markdown table with one row per variant of each ablation.
 
-    Columns: the failures that GRPO rewards, and the difference of each other baseline from GRPO out of
-    domain.
+    Columns: the failed rollouts to which GRPO gives a positive advantage, and the difference of each other
+    baseline from GRPO out of domain.
     """
     baselines: dict[str, None] = {}
     for table in ablations.values():
@@ -100,7 +102,8 @@ def summary(ablations: Mapping[str, pd.DataFrame]) -> str:
                 )
             rows.append(cells)
     differences = [f"{label_of(name)} - GRPO" for name in others]
-    return markdown_table(("ablation", "variant", "failures that GRPO rewards", *differences), rows)
+    rewarded_title = "GRPO: failed rollouts with a positive advantage"
+    return markdown_table(("ablation", "variant", rewarded_title, *differences), rows)
 
 
 def _percent(percent: float) -> str:

@@ -6,6 +6,7 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,13 +43,18 @@ def write_sheet(path: Path, problems: Sequence[LabelledProblem], pairs: Sequence
 @figure_style()
 def sheet(problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> Figure:
     """Draw origins, errors, passed tests and lengths of candidates, sizes of splits, and shortcut floors."""
-    figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 11))
-    _draw_origins(axes[0][0], problems)
-    _draw_errors(axes[0][1], problems)
-    _draw_passed_tests(axes[1][0], problems)
-    _draw_lengths(axes[1][1], pairs)
-    _draw_splits(axes[2][0], pairs)
-    _draw_floors(axes[2][1], pairs)
+    figure = plt.figure(figsize=(WIDTH, 11))
+    rows: Any = figure.subfigures(3, 1)  # long labels in one row do not narrow the panels of the others
+    top, middle, bottom = rows
+    left, right = top.subplots(1, 2)
+    _draw_origins(left, problems)
+    _draw_errors(right, problems)
+    left, right = middle.subplots(1, 2)
+    _draw_passed_tests(left, problems)
+    _draw_lengths(right, pairs)
+    left, right = bottom.subplots(1, 2)
+    _draw_splits(left, pairs)
+    _draw_floors(right, pairs)
     return finish_figure(figure)
 
 
@@ -126,7 +132,7 @@ def _draw_splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     num_problems = [len(problem_ids[name]) for name in names]
     axes.barh(rows + 0.2, num_pairs, height=0.38, color="#0072b2", label="pairs (unordered)")
     axes.barh(rows - 0.2, num_problems, height=0.38, color="#a6a6a6", label="problems")
-    axes.set_yticks(rows, [name.replace("_", " ") for name in names])
+    axes.set_yticks(rows, [_split_label(name) for name in names])
     axes.set(title="Size of the splits", xlabel="number")
     _legend_below(axes)
 
@@ -138,14 +144,18 @@ def _draw_floors(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
         axes.barh(rows + shift, 100 * floors[name].fillna(0), height=0.38, color=shade, label=name)
     reference_line(axes, x=25, label="random guess")
     axes.axvline(50, color="#333333", linewidth=0.9, linestyle="--", label="random, one correct")
-    axes.set_yticks(rows, [str(name).replace("_", " ") for name in floors["split"]])
+    axes.set_yticks(rows, [_split_label(str(name)) for name in floors["split"]])
     axes.set(title="Accuracy without understanding", xlabel="pairs judged right (%)", xlim=(0, 100))
     _legend_below(axes)
 
 
+def _split_label(name: str) -> str:
+    return name.replace("_families", "").replace("_", " ")
+
+
 def _legend_below(axes: Axes) -> None:
     """Draw the legend below the panel, where it does not cover bars."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.16), ncols=2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.35, -0.17), ncols=2)
 
 
 def write_page(path: Path, sheet: Path, pairs: Sequence[tuple[str, Pair]]) -> None:

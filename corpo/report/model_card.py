@@ -38,7 +38,7 @@ def model_card(
 # A verifier trained with {config.baseline.name}
 
 This policy reads a problem and two candidate solutions, reasons in a think block, and states its confidence
-(0 to 10) that each candidate is correct. It was trained with corpo, an open replication of
+(0 to 10) that each candidate is correct. It comes from an open replication of
 [CoRPO](https://arxiv.org/abs/2511.04439). It is meant for research on advantage baselines, not for practical
 use.
 

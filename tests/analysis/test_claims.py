@@ -1,4 +1,4 @@
-"""Claims: estimates against scipy and simulation, verdicts by their rule, and everything in results/ again from its records."""
+"""Estimates agree with scipy and simulations, verdicts follow their rule, and results are rebuilt."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from corpo.analysis.study import read_variants, write_variants
 from corpo.evaluate.intervals import Estimate, over_seeds, over_seeds_and_problems
 from corpo.utils.errors import DataError
 from tests.command import run
-from tests.synthetic_study import synthetic_study as _study
+from tests.synthetic_study import synthetic_study
 
 
 def test_over_seeds_is_the_paired_t_test() -> None:
@@ -53,42 +53,44 @@ def test_without_spread_over_problems_or_seeds_the_other_one_is_left() -> None:
 
 
 def test_strata_weigh_alike_and_what_differs_between_them_is_no_chance() -> None:
-    values_SN = np.repeat([[9.0, 9.0, 9.0, 3.5]], 6, axis=0)
-    estimate = over_seeds_and_problems(values_SN, ["a", "a", "a", "b"], range(4))
+    values_KN = np.repeat([[9.0, 9.0, 9.0, 3.5]], 6, axis=0)
+    estimate = over_seeds_and_problems(values_KN, ["a", "a", "a", "b"], range(4))
     assert (estimate.mean, estimate.error) == (6.25, 0)
 
 
-@pytest.mark.parametrize(("seeds", "by_seed", "most"), [(6, 1.0, 0.99), (8, 0.3, 0.99), (2, 1.0, 1.0)])
-def test_two_way_intervals_cover(seeds: int, by_seed: float, most: float) -> None:
-    """Seeds and clustered problems both random: 95% intervals cover the truth in at least 95% of studies, and not in all but for two seeds."""
+@pytest.mark.parametrize(
+    ("seeds", "by_seed", "max_coverage"), [(6, 1.0, 0.99), (8, 0.3, 0.99), (2, 1.0, 1.0)]
+)
+def test_two_way_intervals_cover_the_truth(seeds: int, by_seed: float, max_coverage: float) -> None:
+    """Check that 95% intervals cover new seeds and problems, and are not much too wide with several seeds."""
     rng = np.random.default_rng(1)
     problems = np.repeat(np.arange(30), 2)
     inside = []
     for _ in range(600):
-        values_SN = (
+        values_KN = (
             rng.normal(0, by_seed, (seeds, 1))
             + rng.normal(0, 2, 30)[problems]
             + rng.normal(0, 1, (seeds, 60))
         )
-        low, high = over_seeds_and_problems(values_SN, [0] * 60, list(problems)).interval()[1:]
+        low, high = over_seeds_and_problems(values_KN, [0] * 60, list(problems)).interval()[1:]
         inside.append(low <= 0 <= high)
-    assert 0.935 <= np.mean(inside) <= most
+    assert 0.935 <= np.mean(inside) <= max_coverage
 
 
-def test_detectable_is_what_a_test_finds_four_times_in_five() -> None:
+def test_detectable_effect_is_found_with_80_percent_power() -> None:
     rng = np.random.default_rng(2)
     effect = Estimate(0.0, 1 / math.sqrt(9), 8).detectable()
-    found = [
-        (one := over_seeds(rng.normal(effect, 1, 9))).interval().low > 0 or one.interval().high < 0
-        for _ in range(3000)
-    ]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.02)
+    is_detected = []
+    for _ in range(3000):
+        _, low, high = over_seeds(rng.normal(effect, 1, 9)).interval()
+        is_detected.append(low > 0 or high < 0)
+    assert np.mean(is_detected) == pytest.approx(0.8, abs=0.02)
     margin = Estimate(0.0, 1 / math.sqrt(9), 8).provable()
-    within = [
-        (one := over_seeds(rng.normal(0, 1, 9)).interval()).low > -margin and one.high < margin
-        for _ in range(3000)
-    ]
-    assert np.mean(within) == pytest.approx(0.8, abs=0.06)  # the interval's width varies too
+    is_within = []
+    for _ in range(3000):
+        _, low, high = over_seeds(rng.normal(0, 1, 9)).interval()
+        is_within.append(-margin < low and high < margin)
+    assert np.mean(is_within) == pytest.approx(0.8, abs=0.06)  # the interval's width varies too
 
 
 @pytest.mark.parametrize(
@@ -108,19 +110,19 @@ def test_detectable_is_what_a_test_finds_four_times_in_five() -> None:
 def test_verdicts(mean: float, error: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     test = Comparison("C1", "a quantity", points, 0.05, (), lambda study: Estimate(mean, error, 1000))
     monkeypatch.setattr(claims, "TESTS", (test,))
-    [found] = findings(_study(1, 0.0))
-    assert found.verdict == verdict
+    [finding] = findings(synthetic_study(1, 0.0))
+    assert finding.verdict == verdict
 
 
-def test_what_cannot_be_negative_has_to_exceed_the_effect_of_interest() -> None:
+def test_interval_of_a_share_must_exceed_the_effect_of_interest() -> None:
     [early] = [test for test in TESTS if isinstance(test, Comparison) and test.claim == "C1"]
-    assert early.above == early.least
+    assert early.above == early.smallest_effect
 
 
-def test_what_holds_has_zero_outside_its_corrected_interval() -> None:
-    """More tests of a claim widen each one's interval."""
+def test_intervals_are_corrected_for_the_tests_of_a_claim() -> None:
+    """Check that the interval is wider if a claim has more tests."""
     assert (
-        claims._family(next(test for test in TESTS if isinstance(test, Comparison) and test.claim == "C5"))
+        claims._num_tests(next(test for test in TESTS if isinstance(test, Comparison) and test.claim == "C5"))
         == 6
     )
     estimate = Estimate(0.05, 0.02, 7)
@@ -129,25 +131,29 @@ def test_what_holds_has_zero_outside_its_corrected_interval() -> None:
 
 
 def test_a_study_with_an_effect_and_one_without() -> None:
-    found = {(one.claim, one.quantity): one.verdict for one in findings(_study(5, 0.15))}
-    assert {claim for claim, _ in found} == set(STATEMENTS)
-    assert found["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"] == HOLDS
-    assert found["C5", "out of domain, mean of four splits, pass@1: static - GRPO"] == FAILS, (
+    verdicts = {}
+    for finding in findings(synthetic_study(5, 0.15)):
+        verdicts[finding.claim, finding.quantity] = finding.verdict
+    assert {claim for claim, _ in verdicts} == set(STATEMENTS)
+    assert verdicts["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"] == HOLDS
+    assert verdicts["C5", "out of domain, mean of four splits, pass@1: static - GRPO"] == FAILS, (
         "none, seen precisely"
     )
-    assert found["C1", "failures that GRPO rewards, first 5 steps"] == UNDECIDED, (
+    assert verdicts["C1", "failures that GRPO rewards, first 5 steps"] == UNDECIDED, (
         "6%: above 0, not surely above 5%"
     )
-    assert found["C2", "static: batches in which a failure is rewarded"] == HOLDS
-    assert found["C6", "update norm over learning rate, GRPO over CoRPO"] == FAILS, "they are equal"
-    assert found["C7", "seconds of an update a token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
-    single = {(one.claim, one.quantity): one for one in findings(_study(1, 0.15))}
+    assert verdicts["C2", "static: batches in which a failure is rewarded"] == HOLDS
+    assert verdicts["C6", "update norm over learning rate, GRPO over CoRPO"] == FAILS, "they are equal"
+    assert verdicts["C7", "seconds of an update a token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
+    single = {}
+    for finding in findings(synthetic_study(1, 0.15)):
+        single[finding.claim, finding.quantity] = finding
     assert single["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"].verdict == UNDECIDED
-    assert "one seed" in single["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"].shown
+    assert "one seed" in single["C5", "out of domain, mean of four splits, pass@1: corpo - GRPO"].estimate
 
 
 def test_the_paper_s_ratio_is_of_sums_over_steps() -> None:
-    study = _study(3, 0.0)
+    study = synthetic_study(3, 0.0)
     early = [run.metrics.iloc[:5] for run in study.of("static")]
     expected = [
         np.log(metrics["negative_count"].sum() / metrics["positive_count"].sum()) for metrics in early
@@ -156,41 +162,41 @@ def test_the_paper_s_ratio_is_of_sums_over_steps() -> None:
 
 
 def test_run_by_run_each_has_its_own_numbers() -> None:
-    """In whatever order runs came; what was never measured is empty."""
-    study = _study(3, 0.1)
+    """Check the table of runs given in another order; values that were never measured are empty."""
+    study = synthetic_study(3, 0.1)
     table = runs_table(replace(study, runs=list(reversed(study.runs)))).set_index(["seed", "policy"])
     assert list(table.index) == [
         (0, "base"),
         *((seed, name) for seed in range(3) for name in ("corpo", "static", "grpo")),
     ]
-    for one in study.runs:
-        row, late = table.loc[(one.seed, one.baseline)], one.metrics.iloc[-5:]
-        assert row["failed_positive_most"] == one.metrics["failed_positive_fraction"].max()
+    for trained in study.runs:
+        row, late = table.loc[(trained.seed, trained.baseline)], trained.metrics.iloc[-5:]
+        assert row["failed_positive_most"] == trained.metrics["failed_positive_fraction"].max()
         assert row["count_ratio_last"] == pytest.approx(
             late["positive_count"].sum() / late["negative_count"].sum()
         )
         assert (row["kl"], row["validation"]) == (
-            2.0 + one.seed / 100,
-            one.metrics["validation/pass@1"].iloc[-1],
+            2.0 + trained.seed / 100,
+            trained.metrics["validation/pass@1"].iloc[-1],
         )
-        both = one.rollouts[one.rollouts["split"].isin(["code_first_correct", "code_second_correct"])]
+        both = trained.rollouts[trained.rollouts["split"].isin(["code_first_correct", "code_second_correct"])]
         assert row["code_exactly_one"] == pytest.approx(both["correct"].mean())
         assert np.isnan(row["sum_ratio_first"]), "sums are not in these records"
-    shown = runs_markdown(table.reset_index()).splitlines()
-    assert len(shown) == 2 + 10
-    assert shown[2].startswith("| 0 | base | – |")
+    lines = runs_markdown(table.reset_index()).splitlines()
+    assert len(lines) == 2 + 10
+    assert lines[2].startswith("| 0 | base | – |")
 
 
 def test_an_ablation_of_few_seeds_shows_each_of_them() -> None:
     few, enough = (
-        measured(_study(2, 0.15)).set_index("baseline"),
-        measured(_study(5, 0.15)).set_index("baseline"),
+        measured(synthetic_study(2, 0.15)).set_index("baseline"),
+        measured(synthetic_study(5, 0.15)).set_index("baseline"),
     )
     assert np.isnan(few.loc["corpo", "out of domain: low"])
     assert np.mean(
         [float(points) for points in few.loc["corpo", "out of domain: by seed"].split()]
     ) == pytest.approx(few.loc["corpo", "out of domain: difference"], abs=0.06)
-    gap = difference(_study(5, 0.15), "corpo", "grpo", OUT_OF_DOMAIN, 1)
+    gap = difference(synthetic_study(5, 0.15), "corpo", "grpo", OUT_OF_DOMAIN, 1)
     assert gap is not None
     assert enough.loc["corpo", "out of domain: low"] == pytest.approx(100 * gap.interval().low)
     assert enough.loc["corpo", "out of domain: difference"] == pytest.approx(100 * gap.mean)
@@ -198,7 +204,10 @@ def test_an_ablation_of_few_seeds_shows_each_of_them() -> None:
 
 
 def test_an_ablation_is_measured_alike_from_its_records(tmp_path: Path) -> None:
-    studies = {"more": _study(5, 0.15), "less": replace(_study(2, 0.0), threshold=0.2, ks=[1])}
+    studies = {
+        "more": synthetic_study(5, 0.15),
+        "less": replace(synthetic_study(2, 0.0), threshold=0.2, ks=[1]),
+    }
     write_variants(studies, tmp_path)
     kept = read_variants(tmp_path)
     assert list(kept) == ["more", "less"]
@@ -217,7 +226,7 @@ def test_a_steady_gain_is_not_rough() -> None:
 
 
 def test_runs_pair_up_by_seed_and_none_may_be_missing() -> None:
-    study = _study(3, 0.1)
+    study = synthetic_study(3, 0.1)
     shuffled = replace(study, runs=[*reversed(study.runs[:6]), *study.runs[6:]])
     assert difference(shuffled, "corpo", "grpo", ["code_both_wrong"], 1) == difference(
         study, "corpo", "grpo", ["code_both_wrong"], 1
@@ -227,7 +236,7 @@ def test_runs_pair_up_by_seed_and_none_may_be_missing() -> None:
 
 
 def test_differences_and_aggregates_agree_with_plain_means() -> None:
-    study = _study(5, 0.1)
+    study = synthetic_study(5, 0.1)
     table = differences(study).set_index(["split", "baseline", "k"])
     estimate = difference(study, "corpo", "grpo", ["code_both_wrong"], 1)
     row = table.loc[("code_both_wrong", "corpo", 1)]
@@ -252,27 +261,25 @@ def test_differences_and_aggregates_agree_with_plain_means() -> None:
         < middle.loc[("corpo", 1), "iqm"]
         < middle.loc[("corpo", 1), "iqm_high"]
     )
-    assert "iqm_low" not in aggregates(_study(4, 0.1)), "too few seeds to resample"
+    assert "iqm_low" not in aggregates(synthetic_study(4, 0.1)), "too few seeds to resample"
     assert math.isnan(middle.loc[("grpo", 1), "better"])
 
 
-def test_claims_makes_everything_again_bit_for_bit(results: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "results/tiny"
-    shutil.copytree(results, mine)
-    made = [
-        path
-        for path in mine.rglob("*")
-        if path.is_file() and path.relative_to(mine).parts[0] not in ("records", "metrics")
-    ]
+def test_results_are_rebuilt_byte_for_byte(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results/tiny"
+    shutil.copytree(results, folder)
     kept = {"data_card.md", "config.yaml", "provenance.json"}
-    before = {path: path.read_bytes() for path in made}
-    for path in made:
-        if path.name not in kept:
-            path.unlink()
-    run("claims", str(mine.parent))
+    before = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder).parts[0] != "records":
+            before[path] = path.read_bytes()
+            if path.name not in kept:
+                path.unlink()
+    run("report", "--claims", str(folder.parent))
     assert {path: path.read_bytes() for path in before} == before
-    page = (mine.parent / "claims.md").read_text()
+    page = (folder.parent / "README.md").read_text()
     assert all(f"**{claim}**" in page for claim in STATEMENTS)
     assert "[Report](tiny/report.md)" in page
-    shutil.rmtree(mine / "records")
-    assert "no finished study" in run("claims", str(mine.parent), code=1).stderr
+    assert "### Verification or habit" in page
+    shutil.rmtree(folder / "records")
+    assert "no finished study" in run("report", "--claims", str(folder.parent), code=2).stderr

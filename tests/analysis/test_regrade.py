@@ -1,4 +1,4 @@
-"""Rollouts graded again: what is on record comes back, and what is counted is counted by hand."""
+"""Regraded rollouts agree with the records and with counts by hand."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ from tests.command import ROOT
 def _rollouts(
     scores: list[list[tuple[float, float] | None]], labels: list[tuple[bool, bool]]
 ) -> pd.DataFrame:
-    """Prompts of one split each, with rewards of 10 levels for their scores; None for what could not be read."""
+    """Return rollouts with ten reward levels, one split per prompt; None is an unparseable response."""
     rows = []
-    for at, (mine, (a, b)) in enumerate(zip(scores, labels, strict=True)):
-        for one in mine:
-            reward = OrdinalReward(10)(Verdict(*one) if one else Fault.no_scores, (a, b))
-            told = {
-                "prompt_id": f"{at:05d}",
-                "split": f"split_{at}",
-                "label_a": a,
-                "label_b": b,
-                "parsed": one is not None,
-                "reward": reward,
-            }
-            rows.append(told | {"score_a": one[0] if one else None, "score_b": one[1] if one else None})
+    for number, (responses, (a, b)) in enumerate(zip(scores, labels, strict=True)):
+        for response in responses:
+            verdict = Verdict(*response) if response else Fault.no_scores
+            score_a, score_b = response or (None, None)
+            rows.append(
+                {
+                    "prompt_id": f"{number:05d}",
+                    "split": f"split_{number}",
+                    "label_a": a,
+                    "label_b": b,
+                    "parsed": response is not None,
+                    "reward": OrdinalReward(10)(verdict, (a, b)),
+                    "score_a": score_a,
+                    "score_b": score_b,
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def test_it_counts_as_by_hand() -> None:
+def test_regraded_shares_agree_with_counts_by_hand() -> None:
     # One prompt that half of its rollouts pass, and one that none passes.
     first = _rollouts(
         [[(0, 3), (0, 6), (10, 0), (10, 0)], [None, (10, 10), (0, 10), (2, 10)]],
@@ -44,10 +48,10 @@ def test_it_counts_as_by_hand() -> None:
     study = Study(
         {0: first}, [Run("grpo", 0, pd.DataFrame({"step": []}), {}, first, {})], 0.0, [1], pd.DataFrame()
     )
-    found = regraded(study).set_index(["policy", "by", "value"])
-    table, base = found["rewarded"], found["rewarded"]["base"]
-    assert found.loc[("base", "passed", "none"), "failures"] == 4
-    assert found.loc[("base", "passed", "to 1/2"), "failures"] == 2
+    indexed = regraded(study).set_index(["policy", "by", "value"])
+    table, base = indexed["rewarded"], indexed["rewarded"]["base"]
+    assert indexed.loc[("base", "passed", "none"), "failures"] == 4
+    assert indexed.loc[("base", "passed", "to 1/2"), "failures"] == 2
     assert base["split", "split_0"] == 0, "half of the group passes: its mean is far above failures"
     assert base["split", "split_1"] == 0.5, "-0.4 and -0.6 lie above -0.75"
     assert base["passed", "none"] == 0.5
@@ -69,7 +73,7 @@ def test_it_counts_as_by_hand() -> None:
     assert not can_be_regraded(replace(study, bases={0: first.iloc[1:]}))
 
 
-def test_the_record_of_ten_levels_comes_back() -> None:
+def test_regrading_with_the_recorded_levels_gives_the_recorded_rewards() -> None:
     study, _ = read_study(ROOT / "results/nano")
     table = regraded(study).set_index(["policy", "by", "value"])["rewarded"]
     for policy in ("base", *study.baselines):

@@ -125,7 +125,7 @@ def test_large_groups() -> None:
         }
         assert theory.failed_positive_normal(levels, 16) == pytest.approx(exact[16], abs=0.02)
         assert theory.failed_positive_limit(levels) == pytest.approx(exact[512], abs=0.06)
-    # Failures of mean -0.6 and successes of 0.6, a sixth and a third of the way up: the mean passes -0.2, the best failure, at a third.
+    # Failures have the mean -0.6 and successes 0.6: the mean passes -0.2, the best failure, at a third.
     assert pass_rate_with_mean(_ten(0.3), -0.2) == pytest.approx(1 / 3)
     assert theory.failed_positive_limit(_ten(0.34)) == 0
     assert expected_signal(_ten(0.6), "grpo", 512)["failed_positive_fraction"] < 1e-9
@@ -240,7 +240,8 @@ def test_what_is_kept_of_a_batch_is_not_predicted() -> None:
     assert np.mean(kept, axis=0) == pytest.approx(np.full(2, np.mean(measured)), abs=0.01), (
         "the laws are right here"
     )
-    # One level of success, and failures that are worst where most fail: all is known once their levels are kept, and drawn ones are rewarded more often.
+    # With one level of success, everything is known once the levels of failures are kept. Failures are worst
+    # where most rollouts fail, so drawn levels are rewarded more often.
     dependent = np.array([[-1.0] * 12 + [1.0] * 4, [-0.2] * 4 + [1.0] * 12] * 8)
     numbers, levels = theory.partly_drawn(dependent, 0.0)
     assert levels == predictions({0: dependent}, 0.0, draws=1)[0].measured == 0

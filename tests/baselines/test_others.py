@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from corpo.baselines import BASELINES, advantages, check_baseline, needs_lengths, non_default_options
-from corpo.cli.hydra_app import compose, validated
+from corpo.cli.compose import load_config
 from corpo.pipeline.train import train_stage
 from tests.command import ROOT
 
@@ -330,7 +330,7 @@ def test_every_baseline_choice_of_the_command_line_gives_advantages() -> None:
     choices = sorted(path.stem for path in (ROOT / "conf/baseline").glob("*.yaml"))
     assert len(choices) >= 12
     for choice in choices:
-        config = validated(compose([f"baseline={choice}"]))
+        config = load_config([f"baseline={choice}"])
         advantages_PG = advantages(
             MIXED.repeat(1, 2),
             config.baseline.name,
@@ -340,23 +340,23 @@ def test_every_baseline_choice_of_the_command_line_gives_advantages() -> None:
         )
         assert bool(advantages_PG.isfinite().all()), choice
     assert set(BASELINES) <= set(choices)
-    dr_grpo = validated(compose(["baseline=dr_grpo"]))
+    dr_grpo = load_config(["baseline=dr_grpo"])
     assert (dr_grpo.baseline.name, dr_grpo.baseline.options, dr_grpo.train.loss.aggregation) == (
         "grpo",
         {},
         "constant",
     )
-    assert validated(compose(["baseline=rloo"])).train.loss.aggregation == "token_sum"
+    assert load_config(["baseline=rloo"]).train.loss.aggregation == "token_sum"
 
 
 def test_explicit_default_option_gives_the_same_run() -> None:
     key = {
-        choice: train_stage(validated(compose(choice.split()))).key
+        choice: train_stage(load_config(choice.split())).key
         for choice in ("baseline=quantile", "baseline.name=quantile", "baseline.name=ngrpo")
     }
     assert key["baseline=quantile"] == key["baseline.name=quantile"] != key["baseline.name=ngrpo"]
     assert (
-        train_stage(validated(compose(["baseline=quantile", "baseline.options.share=0.5"]))).key
+        train_stage(load_config(["baseline=quantile", "baseline.options.share=0.5"])).key
         != key["baseline=quantile"]
     )
     assert non_default_options("grpo", {"std": True, "ddof": 1, "eps": 1e-6}) == {"std": True}

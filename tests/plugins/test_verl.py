@@ -123,7 +123,7 @@ def test_paper_script_composes_and_verl_finds_its_reward(tmp_path) -> None:  # t
         "DATA": str(tmp_path),
     }
     done = subprocess.run(
-        ["bash", "experiments/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True
+        ["bash", "examples/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
     config = OmegaConf.create(done.stdout)

@@ -90,7 +90,7 @@ def test_figure_counts_the_failures_that_grpo_rewards() -> None:
     signs = zip(rewards, flaw.group_advantages(rewards, "grpo"), strict=True)
     assert sum(reward < 0 < advantage for reward, advantage in signs) == 4
     assert "rewards four failures" in README
-    labels = [text.get_text() for text in flaw.draw(GROUP).axes[0].get_legend().get_texts()]
+    _, labels = flaw.draw(GROUP).axes[0].get_legend_handles_labels()
     assert "failure that GRPO rewards (4)" in labels
 
 
@@ -143,6 +143,33 @@ def test_verdicts_and_estimates_are_those_of_the_tests(row: list[str]) -> None:
 
 def test_claims_of_the_paper_have_a_row_each() -> None:
     assert [row[0][:2] for row in _table("claim of the paper")] == [f"C{number}" for number in range(1, 7)]
+
+
+def test_accuracy_of_the_main_job_is_that_of_its_records() -> None:
+    path = ROOT / "results/nano/records/rollouts.parquet"
+    table = pd.read_parquet(path, columns=["policy", "seed", "split", "correct"])
+    in_domain = table["split"].isin(["code_first_correct", "code_second_correct"])
+    accuracy = table[in_domain & (table["seed"] == 0)].groupby("policy")["correct"].mean()
+    assert "from about 47% to about 72% with each baseline" in " ".join(README.split())
+    assert accuracy["base"] == pytest.approx(0.47, abs=0.01)
+    for baseline in ("grpo", "static", "corpo"):
+        assert accuracy[baseline] == pytest.approx(0.72, abs=0.015)
+
+
+def test_switch_to_comparing_correct_responses_is_not_special_to_corpo() -> None:
+    assert "The switch of C3 is not special to CoRPO" in README
+    table = pd.read_parquet(ROOT / f"results/{STUDY}/records/rewards.parquet")
+    table = table[(table["step"] <= 5) | (table["step"] > table["step"].max() - 5)]
+    is_early = table["step"] <= 5
+    means = (
+        table["reward"]
+        .groupby([table["policy"], is_early, table["seed"], table["step"], table["prompt"]])
+        .mean()
+    )
+    is_below = means.lt(-1e-9).groupby(level=["policy", 1]).mean().unstack()
+    fall = is_below[True] - is_below[False]
+    assert fall["corpo"] > 0.1
+    assert fall["grpo"] >= fall["corpo"]
 
 
 def test_scale_has_a_row_for_every_experiment() -> None:

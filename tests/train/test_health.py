@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from corpo.cli.hydra_app import app
+from corpo.cli.hydra_app import Job, run_job
 from corpo.train.checkpoint import load_latest
 from corpo.train.health import REFERENCE_STEPS, health_warnings, require_finite
 from corpo.train.loss import policy_loss
@@ -198,8 +198,8 @@ def test_error_is_printed_as_one_line(
     def run(config: Any) -> None:
         raise NonFiniteError("step 3: the loss is nan")
 
-    monkeypatch.setattr(sys, "argv", ["experiments.train", f"hydra.run.dir={tmp_path}"])
+    monkeypatch.setattr(sys, "argv", ["corpo"])  # run_job replaces the arguments
     with pytest.raises(SystemExit) as stopped:
-        app(run, lambda config: [])
+        run_job(Job("train", run, lambda config: []), [f"hydra.run.dir={tmp_path}"])
     assert stopped.value.code == 2
     assert capsys.readouterr().err == "corpo: step 3: the loss is nan\n"

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from corpo.cli.hydra_app import app
+from corpo.cli.hydra_app import Job, run_job
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.errors import StorageError
@@ -77,9 +77,9 @@ def test_exit_code_depends_on_the_signal(
     def run(config: Any) -> None:
         raise error
 
-    monkeypatch.setattr(sys, "argv", ["experiments.train", f"hydra.run.dir={tmp_path}"])
+    monkeypatch.setattr(sys, "argv", ["corpo"])  # run_job replaces the arguments
     with pytest.raises(SystemExit) as stopped:
-        app(run, lambda config: [])
+        run_job(Job("train", run, lambda config: []), [f"hydra.run.dir={tmp_path}"])
     assert stopped.value.code == code
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from corpo.analysis.ablation import GROUPS, K
 from corpo.analysis.compare import REFERENCE
+from corpo.analysis.runs import EARLY
 from corpo.analysis.study import BASE
 from corpo.report.figures.style import (
     COLOURS,
@@ -32,7 +33,7 @@ MAX_LABEL_CHARS = 6  # longer names of variants are rotated
 
 @figure_style()
 def ablation(table: pd.DataFrame) -> Figure:
-    """Draw each variant's accuracy, its difference from GRPO out of domain, and failures rewarded early."""
+    """Draw accuracy, difference from GRPO, and failed rollouts with a positive advantage by variant."""
     variants = list(dict.fromkeys(table["variant"]))
     baselines = [name for name in dict.fromkeys(table["baseline"]) if name != BASE]
     figure, panels = plt.subplots(2, 2, figsize=(WIDTH, 6.4))
@@ -49,10 +50,10 @@ def ablation(table: pd.DataFrame) -> Figure:
     for panel, group in ((in_domain, IN_DOMAIN), (out_of_domain, OUT_OF_DOMAIN)):
         positions = np.arange(len(variants))
         panel.plot(positions, base[group], "_", color=COLOURS[BASE], markersize=16, label=label_of(BASE))
-        panel.set(title=f"{group}, pass@{K}, %", ylim=(0, 100))
+        panel.set(title=f"{group.capitalize()}, pass@{K} (%)", ylim=(0, 100))
     reference_line(gap, y=0)
-    gap.set(title=f"{OUT_OF_DOMAIN} minus GRPO, pass@{K}, points")
-    rewarded.set(title="failures rewarded in the first steps, %")
+    gap.set(title=f"{OUT_OF_DOMAIN.capitalize()} minus GRPO,\npass@{K} (percentage points)")
+    rewarded.set(title=f"Failed rollouts with a positive advantage,\nfirst {EARLY} steps (%)")
     rotation = 20 if max(map(len, variants)) > MAX_LABEL_CHARS else 0
     for panel in panels.ravel():
         panel.set_xticks(range(len(variants)), variants, rotation=rotation)
@@ -104,8 +105,8 @@ def _by_seed(rows: pd.DataFrame, group: str) -> list[list[float]]:
 def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw every variant of every ablation in one row.
 
-    The panels show the failures that GRPO rewards and the differences of the other baselines from GRPO, out
-    of domain and in domain.
+    The panels show the failed rollouts to which GRPO gives a positive advantage, and the differences of the
+    other baselines from GRPO, out of domain and in domain.
     """
     table = pd.concat([rows.assign(ablation=name) for name, rows in ablations.items()])
     labels = list(dict.fromkeys(zip(table["ablation"], table["variant"], strict=True)))
@@ -131,10 +132,12 @@ def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
             panel.axhspan(shaded[0] - 0.5, shaded[-1] + 0.5, color="#f4f4f4", zorder=0)
     names = [f"{name.removeprefix('ablate_')}: {variant}" for name, variant in labels]
     rewarded.set_yticks(range(len(labels)), names)
-    rewarded.set(ylim=(len(labels) - 0.5, -0.5), title="failures that\nGRPO rewards, %", xlim=(-1, None))
+    rewarded.set(
+        ylim=(len(labels) - 0.5, -0.5), title="GRPO: failed\nrollouts with\nA > 0 (%)", xlim=(-1, None)
+    )
     for panel, group in ((out_of_domain, OUT_OF_DOMAIN), (in_domain, IN_DOMAIN)):
         reference_line(panel, x=0)
-        panel.set(title=f"{group} minus GRPO,\npass@{K}, points")
+        panel.set(title=f"{group.capitalize()} minus GRPO,\npass@{K} (percentage points)")
     widest = max(4.0, *(abs(end) for end in out_of_domain.get_xlim()))
     out_of_domain.set_xlim(-widest, widest)
     legend(figure, out_of_domain)

@@ -8,7 +8,15 @@ from matplotlib.figure import Figure
 
 from corpo.analysis.published import OTHERS, REFERENCE, published_rows, reanalysis
 from corpo.analysis.splits import TITLES
-from corpo.report.figures.style import COLOURS, WIDTH, figure_style, finish_figure, label_of, markers
+from corpo.report.figures.style import (
+    COLOURS,
+    REFERENCE_COLOUR,
+    WIDTH,
+    figure_style,
+    finish_figure,
+    label_of,
+    markers,
+)
 
 
 @figure_style()
@@ -33,21 +41,27 @@ def published_intervals() -> Figure:
         )
     left.set_yticks(range(len(rows)), [f"{TITLES[row.split]}\nn = {row.size}, implied" for row in rows])
     left.invert_yaxis()
-    left.set(xlabel="pass@16, %", title="published, with 95% Wilson intervals")
-    left.legend(loc="lower left")
+    left.set(xlabel="pass@16 (%)", title="Published results with 95% Wilson intervals")
     table = reanalysis()
     for shift, name in zip((-0.1, 0.1), OTHERS, strict=True):
         needed = table[table["baseline"] == name]["problems"].to_numpy()
         finite = np.isfinite(needed)
-        right.plot(
-            needed[finite],
-            np.flatnonzero(finite) + shift,
-            marker_of[name],
-            color=COLOURS[name],
-            label=f"{label_of(name)} against GRPO",
-        )
+        right.plot(needed[finite], np.flatnonzero(finite) + shift, marker_of[name], color=COLOURS[name])
     sizes = [row.size for row in rows]
-    right.plot(sizes, range(len(rows)), "|", color="#333333", markersize=14, label="implied size")
-    right.set(xscale="log", xlabel="problems per method for 80% power", title="problems for 80% power")
-    right.legend()
+    right.plot(
+        sizes,
+        range(len(rows)),
+        "|",
+        color=REFERENCE_COLOUR,
+        markersize=14,
+        label="implied number of problems",
+    )
+    right.set(
+        xscale="log",
+        xlabel="problems per method",
+        title="Problems needed to detect the difference\nto GRPO with a power of 80%",
+    )
+    handles, labels = left.get_legend_handles_labels()
+    size_handles, size_labels = right.get_legend_handles_labels()
+    figure.legend(handles + size_handles, labels + size_labels, loc="outside lower center", ncols=4)
     return finish_figure(figure)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # experiment=paper on several nodes, through verl: Ray, FSDP2, vLLM. How to prepare the nodes: docs/how_to/verl.md. Never run by us: no such machine.
-#   DATA=outputs/data/KEY/conversations-instruct NODES=2 bash experiments/verl_paper.sh [verl overrides ...]
+#   DATA=outputs/data/KEY/conversations-instruct NODES=2 bash examples/verl_paper.sh [verl overrides ...]
 # One update a batch without KL: the ratio is 1, so verl's clipping does nothing and seq-mean-token-sum is the paper's loss (arXiv 2511.04439).
 set -euo pipefail
 : "${DATA:?the folder that corpo publish pairs wrote}" "${NODES:=1}" "${GPUS:=8}"
