@@ -1,4 +1,4 @@
-"""The transformers engine samples repeatably from the distribution of the model and ends rollouts correctly."""
+"""The transformers engine samples repeatably from the distribution of the model and ends rollouts right."""
 
 from __future__ import annotations
 

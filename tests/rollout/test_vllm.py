@@ -1,4 +1,4 @@
-"""vLLM serves the trainer's weights, and a weight sync that fails is an error. Needs vLLM or vLLM's CPU build."""
+"""vLLM serves the trainer's weights, and a failed weight sync is an error. Needs vLLM or its CPU build."""
 
 from __future__ import annotations
 
