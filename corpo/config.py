@@ -82,7 +82,7 @@ class SourceConfig:
 
 @dataclass
 class PairingConfig:
-    """How candidates of real problems become pairs. Only the two shares apply to the embedded bank, too."""
+    """The choice of pairs from the candidates of real problems. The two shares apply to the bank, too."""
 
     max_pairs_per_problem: int = 4  # pairs per problem and split, at least 1; no candidate is used twice
     max_candidate_chars: int = 1500  # characters per candidate, at least 1; longer candidates are left out
@@ -393,7 +393,7 @@ class TrainConfig:
 
 @dataclass
 class CandidatesConfig:
-    """Where the candidates of real problems come from."""
+    """The candidates of real problems."""
 
     # any of given (they come with the problems), references, mutants (of references), sampled (from a model)
     sources: list[str] = field(default_factory=lambda: ["given"])
@@ -481,7 +481,7 @@ class TrackConfig:
 
 @dataclass
 class BudgetConfig:
-    """What the estimate of a dry run assumes about the machine and the data."""
+    """The assumptions of a dry run about the machine and the data."""
 
     devices: int = 1  # devices that share a step, at least 1
     memory_gib: float = 16.0  # memory of one device in GiB, positive

@@ -1,1 +1,1 @@
-"""Suites of hostile programs, malformed inputs and kills."""
+"""Robustness measurements. The cases that tests also run live in tests/."""

@@ -1,6 +1,8 @@
-"""Coverage-guided fuzzing of what reads other people's text, by atheris (`pip install atheris`): `python -m benchmarks.robustness.fuzz response -max_total_time=60`.
+"""Fuzz the parsers of foreign text with atheris (`pip install atheris`), guided by coverage.
 
-`response` is what a model writes, `pairs` a JSONL file of somebody's pairs. A crash or a hang ends the run, and leaves its input in a file.
+`python -m benchmarks.robustness.fuzz response -max_total_time=60` fuzzes the parser of a model's response,
+and `pairs` instead of `response` the reader of a JSONL file of pairs. A crash or a hang ends the run and
+leaves its input in a file.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ with atheris.instrument_imports(include=["corpo.task", "corpo.data.store"]):
     from corpo.data.store import pairs_of, read_rows
     from corpo.task import Fault, Verdict, parse_response
     from corpo.utils.errors import DataError
-from benchmarks.robustness.malformed import GOOD_ROW
+from tests.cli.malformed_inputs import GOOD_ROW
 
-MOST_SECONDS = 5  # of one input
+MAX_SECONDS = 5  # for one input
 
 
 def response(data: bytes) -> None:
+    """Check that any response gives a verdict in range or a fault."""
     verdict = parse_response(data.decode("utf-8", "replace"))
     assert isinstance(verdict, Fault) or (
         isinstance(verdict, Verdict) and all(0 <= score <= 10 for score in verdict.scores)
@@ -29,6 +32,7 @@ def response(data: bytes) -> None:
 
 
 def pairs(data: bytes) -> None:
+    """Check that any file of pairs is read or gets a message of one line."""
     path = Path(SCRATCH.name, "pairs.jsonl")
     path.write_bytes(data)
     try:
@@ -48,11 +52,11 @@ TARGETS = {
 def main() -> None:
     name, *options = sys.argv[1:] or ["response"]
     if name not in TARGETS:
-        sys.exit(f"fuzz: no target {name!r}; choose one of {', '.join(TARGETS)}")
+        sys.exit(f"fuzz: there is no target {name!r}; choose one of {', '.join(TARGETS)}")
     target, example = TARGETS[name]
     with tempfile.TemporaryDirectory() as corpus:
         Path(corpus, "example").write_bytes(example)
-        atheris.Setup([sys.argv[0], f"-timeout={MOST_SECONDS}", "-max_len=4096", *options, corpus], target)
+        atheris.Setup([sys.argv[0], f"-timeout={MAX_SECONDS}", "-max_len=4096", *options, corpus], target)
         atheris.Fuzz()
 
 

@@ -1,464 +1,81 @@
-"""Hostile candidates against the sandbox: `python -m benchmarks.robustness.hostile` writes results/robustness/hostile.md.
+"""Run hostile candidates against the sandbox and tabulate their outcomes.
 
-Each is labelled twice, by calls and by assertions, between two honest programs of the same batch. `tests/data/execution/test_hostile.py` runs them all.
+`python -m benchmarks.robustness.hostile` writes results/robustness/hostile.md. The candidates are those of
+`tests/data/execution/test_hostile.py`.
 """
 
 from __future__ import annotations
 
-import socket
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from corpo.data.execution.checks import CallChecks, Executable, StdioChecks, assertions, wanted
-from corpo.data.execution.labelling import Label, compare
-from corpo.data.execution.sandbox import Isolation, Program, Sandbox, available_isolation
-from corpo.pipeline.stage import provenance
+from corpo.data.execution.sandbox import Isolation
+from corpo.pipeline.provenance import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
-
-ROOT = Path(__file__).parent.parent.parent
-RIGHT = "def f(x):\n    return x + 1"
-CALLS = CallChecks("f", ((1,), (2,)), (2, 3))
-ASSERTS = assertions("assert f(1) == 2\nassert f(2) == 3")
-REPORTING = assertions(
-    "for x in (1, 2):\n    assert f(x) == x + 1\nfor x in (3, 4):\n    assert f(x) == x + 1"
-)  # tests that report by themselves
-STREAMS = StdioChecks(("1\n", "2\n"), ("2\n", "3\n"))
-SECONDS, CPU_SECONDS = 1.0, 0.3
-
-
-@dataclass(frozen=True)
-class Hostile:
-    """A program that is not correct, and the outcomes that are right for it; `{tree}`, `{secret}` and `{port}` are filled in."""
-
-    name: str
-    source: str
-    outcomes: tuple[str, ...]
-    checks: tuple[Executable, ...] = (ASSERTS, CALLS)
-    needs: str = ""  # what it is only run with, lest it harms this machine: "files", "processes", "forks", kept from it as `capabilities` finds
-
-
-_F = "\ndef f(x):\n    "
-_DENIED = ("PermissionError", "FileNotFoundError")
-SUITE = (
-    # time, memory, output
-    Hostile("endless loop", "def f(x):\n    while True: pass", ("timeout",)),
-    Hostile("sleep", "import time\ndef f(x):\n    time.sleep(60)", ("timeout",)),
-    Hostile(
-        "catastrophic regular expression",
-        "import re\ndef f(x):\n    return re.match('(a+)+$', 'a' * 40 + 'b')",
-        ("timeout",),
-    ),
-    Hostile("huge integer to compute", "def f(x):\n    return 7 ** 10 ** 9", ("timeout", "MemoryError")),
-    Hostile("huge integer to report", "def f(x):\n    return 1 << 100000", ("not a value",)),
-    Hostile("memory bomb", "def f(x):\n    return [0] * 10 ** 10", ("MemoryError",)),
-    Hostile(
-        "memory bomb by and by",
-        "def f(x):\n    kept = []\n    while True: kept.append(bytearray(1 << 24))",
-        ("MemoryError", "timeout"),
-    ),
-    Hostile(
-        "fork bomb",
-        "import os\ndef f(x):\n    while True: os.fork()",
-        ("BlockingIOError", "process limit", "timeout"),
-        needs="forks",
-    ),
-    Hostile(
-        "fork bomb at import",
-        "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
-        ("timeout", "process limit"),
-        needs="forks",
-    ),
-    Hostile(
-        "thread bomb",
-        "import threading, time\ndef f(x):\n    while True: threading.Thread(target=time.sleep, args=(60,)).start()",
-        ("RuntimeError", "timeout", "MemoryError"),
-    ),
-    Hostile("output flood in a value", "def f(x):\n    return 'a' * (1 << 21)", ("output limit",)),
-    Hostile("output flood on a stream", "while True: print('a' * 1000)", ("OSError", "timeout"), (STREAMS,)),
-    Hostile("many items", "def f(x):\n    return [0] * 100000", ("not a value",)),
-    Hostile("deep recursion", "def f(x):\n    return f(x)", ("RecursionError",)),
-    Hostile(
-        "deep recursion without a limit",
-        "import sys\nsys.setrecursionlimit(10 ** 9)\ndef f(x):\n    return f(x) + 1",
-        ("crash", "MemoryError", "timeout"),
-    ),
-    Hostile(
-        "ignoring the timer's signal",
-        "import signal\nfor s in (14, 15, 24, 27): signal.signal(s, signal.SIG_IGN)\nwhile True: pass",
-        ("timeout",),
-    ),
-    Hostile(
-        "stopping the timer",
-        "import signal\nsignal.setitimer(signal.ITIMER_PROF, 0)\nwhile True: pass",
-        ("timeout",),
-    ),
-    Hostile(
-        "raising its limits",
-        "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))\ndef f(x): pass",
-        ("ValueError", "PermissionError"),
-    ),
-    Hostile("stopping itself", "import os\ndef f(x):\n    os.kill(os.getpid(), 19)", ("timeout",)),
-    # ends
-    Hostile("sys.exit", "import sys\ndef f(x):\n    sys.exit(0)", ("SystemExit",)),
-    Hostile("exit at import", "raise SystemExit(0)", ("SystemExit",)),
-    Hostile("os._exit", "import os\ndef f(x):\n    os._exit(0)", ("crash",)),
-    Hostile("abort", "import os\nos.abort()", ("crash",)),
-    Hostile("ctypes crash", "import ctypes\ndef f(x):\n    ctypes.string_at(0)", ("crash",)),
-    Hostile("closing every descriptor", "import os\ndef f(x):\n    os.closerange(0, 4096)", ("crash",)),
-    Hostile(
-        "kill of the parent",
-        "import os\ndef f(x):\n    os.kill(os.getppid(), 9)",
-        ("PermissionError", "crash"),
-    ),
-    Hostile("kill of its group", "import os\ndef f(x):\n    os.killpg(0, 9)", ("crash",)),
-    Hostile(
-        "kill of everything",
-        "import os\ndef f(x):\n    os.kill(-1, 9)",
-        ("PermissionError", "ProcessLookupError", "wrong answer", "crash"),
-        needs="processes",
-    ),
-    Hostile(
-        "becoming another program",
-        "import os, sys\ndef f(x):\n    os.execv('/bin/true', ['true'])",
-        ("PermissionError", "crash"),
-    ),
-    # what the harness holds
-    Hostile(
-        "reporting passes through frames",
-        "import os, sys\ndef f(x):\n    frame = sys._getframe()\n    while frame:\n        for held in [*frame.f_locals.values()]:\n"
-        "            if hasattr(held, 'passed'):\n                held.passed(0), held.passed(1), os._exit(0)\n        frame = frame.f_back",
-        ("wrong answer",),
-    ),
-    Hostile(
-        "reporting passes by name",
-        "import os, sys\ndef f(x):\n    passed = globals().get('__passed__') or sys._getframe(1).f_globals['__passed__']\n"
-        "    passed(0), passed(1), os._exit(0)",
-        ("wrong answer", "KeyError"),
-    ),
-    Hostile(
-        "the same, of tests that report",
-        "import os\ndef f(x):\n    __passed__(0), __passed__(1), os._exit(0)",
-        ("NameError",),
-        (REPORTING,),
-    ),
-    Hostile(
-        "expected values from garbage collection",
-        "import gc\ndef f(x):\n    texts = [v for o in gc.get_objects() if type(o) in (dict, list, tuple) for v in (o.values() if type(o) is dict else o)]\n"
-        "    found = [t for t in texts if type(t) is str and 'f(1) == ' in t]\n    return eval(found[0].split('f(1) == ')[1].split()[0])",
-        ("IndexError", "SyntaxError", "wrong answer"),  # it finds its own text
-    ),
-    Hostile(
-        "a neighbour's program from memory",
-        "import gc, os\ndef f(x):\n    for o in gc.get_objects():\n        if type(o) is dict:\n            for v in list(o.values()):\n"
-        "                if type(v) is str and 'return x + ' + '1' in v and 'gc' not in v:\n"
-        "                    space = {}\n                    exec(v, space)\n                    return space['f'](x)",
-        ("wrong answer",),
-    ),
-    Hostile(
-        "expected values from a file",
-        "def f(x):\n    return eval(open({secret!r}).read())[x]",
-        _DENIED,
-        needs="files",
-    ),
-    Hostile(
-        "expected values from /proc",
-        "import os\ndef f(x):\n    return open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
-        (*_DENIED, "OSError"),
-        needs="files",
-    ),
-    Hostile(
-        "its own descriptors from /proc",
-        "import os\ndef f(x):\n    return os.listdir('/proc/self/fd')",
-        _DENIED,
-        needs="files",
-    ),
-    Hostile(
-        "writing results itself",
-        'import os\nfor fd in range(3, 256):\n    try: os.write(fd, b\'[0, "=2"]\\n[1, "=3"]\\n["=2", "=3"]\\n\')\n    except OSError: pass\nos._exit(0)',
-        ("tampered",),
-        (ASSERTS, CALLS, REPORTING),
-    ),
-    # what the harness uses
-    Hostile(
-        "patched builtins",
-        "import builtins\nfor n in ('repr', 'len', 'sorted', 'isinstance', 'type', 'int'): setattr(builtins, n, lambda *a: '2')"
-        + _F
-        + "return x",
-        ("wrong answer", "not a value", "crash"),
-    ),
-    Hostile(
-        "patched modules",
-        "import ast, json, os, sys\njson.dumps = lambda *a, **k: '[0, \"=2\"]'\nos.write = lambda *a: 0\nsys.exc_info = lambda: (True, True)\n"
-        "ast.literal_eval = lambda t: 2\njson.encoder.JSONEncoder.encode = lambda *a: '[0, \"=2\"]'"
-        + _F
-        + "return x",
-        ("wrong answer", "tampered"),
-    ),
-    Hostile(
-        "modules removed", "import sys\nsys.modules.clear()" + _F + "return x", ("wrong answer", "crash")
-    ),
-    Hostile(
-        "no more assertions",
-        "import builtins\nbuiltins.AssertionError = builtins.BaseException = ValueError" + _F + "return x",
-        ("wrong answer",),
-    ),
-    Hostile(
-        "always equal",
-        "class E:\n    def __eq__(self, other): return True" + _F + "return E()",
-        ("not a value",),
-    ),
-    Hostile(
-        "an integer that is always equal",
-        "class I(int):\n    def __eq__(self, other): return True" + _F + "return I(9)",
-        ("not a value",),
-    ),
-    Hostile("an error named like a value", "E = type('=2', (Exception,), {})" + _F + "raise E", ("=2",)),
-    Hostile("a base exception", "class E(BaseException): pass\nraise E", ("crash",)),
-    Hostile("a value that cannot be copied", _F + "return lambda: x", ("not a value",)),
-    Hostile("a generator", _F + "yield x + 1", ("not a value",)),
-    Hostile("a list that holds itself", _F + "a = []; a.append(a); return a", ("not a value",)),
-    Hostile(
-        "a list nested deeply",
-        _F + "a = []\n    for _ in range(100000): a = [a]\n    return a",
-        ("not a value", "crash"),
-    ),
-    Hostile("half a character", _F + "return '\\ud800'", ("wrong answer",)),
-    # what outlives it
-    Hostile(
-        "atexit",
-        "import atexit\natexit.register(open, {tree!r} + '/left', 'w')" + _F + "return x",
-        ("wrong answer",),
-    ),
-    Hostile(
-        "a thread that outlives",
-        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()" + _F + "return x",
-        ("wrong answer",),
-    ),
-    Hostile(
-        "a process that outlives",
-        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(60)\n    os._exit(0)"
-        + _F
-        + "return x",
-        ("BlockingIOError", "wrong answer"),
-    ),
-    Hostile(
-        "both halves of a fork answer",
-        "import os\nos.fork()" + _F + "return x",
-        ("BlockingIOError", "wrong answer"),
-    ),
-    # the machine
-    Hostile("writing outside", "open({tree!r} + '/left', 'w')" + _F + "return x", _DENIED, needs="files"),
-    Hostile(
-        "writing to shared folders", "open('/tmp/corpo-left', 'w')" + _F + "return x", _DENIED, needs="files"
-    ),
-    Hostile(
-        "deleting the working tree",
-        "import shutil\nshutil.rmtree({tree!r})" + _F + "return x",
-        _DENIED,
-        needs="files",
-    ),
-    Hostile(
-        "deleting what it stands in",
-        "import shutil, os\nshutil.rmtree(os.getcwd(), True)" + _F + "return x",
-        ("wrong answer",),
-    ),
-    Hostile(
-        "folders nested deeply and locked",
-        "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')\nos.mkdir('e')\nos.chmod('.', 0)"
-        + _F
-        + "return x",
-        ("wrong answer", "timeout"),
-    ),
-    Hostile(
-        "modules left for others",
-        "for n in ('ast', 'json', 'os', 'signal'): open(n + '.py', 'w').write('1 / 0')" + _F + "return x",
-        ("wrong answer",),
-    ),
-    Hostile(
-        "an import with side effects",
-        "open('mine.py', 'w').write('import builtins; builtins.len = None')\nimport sys; sys.path.insert(0, '.')\nimport mine"
-        + _F
-        + "return len([x])",
-        ("TypeError",),
-    ),
-    Hostile(
-        "reading the environment",
-        "import os" + _F + "return int(os.environ['CORPO_SECRET']) + x",
-        ("KeyError",),
-    ),
-    Hostile("standard input", _F + "return int(input())", ("EOFError",)),
-    Hostile(
-        "connecting",
-        "import socket" + _F + "return len(socket.create_connection(('127.0.0.1', {port}), 1).recv(1)) + x",
-        ("PermissionError", "OSError", "ConnectionRefusedError"),
-        needs="files",
-    ),
-    Hostile(
-        "listening",
-        "import socket\ns = socket.create_server(('127.0.0.1', 0))" + _F + "return x",
-        ("PermissionError", "wrong answer"),
-    ),
-    Hostile(
-        "system calls for privileges",
-        "import ctypes\nc = ctypes.CDLL(None)\nc.setuid(0), c.mount(b'x', b'/usr', b'tmpfs', 0, 0), c.umount(b'/proc')"
-        + _F
-        + "return x",
-        ("wrong answer",),
-    ),
+from tests.data.execution.hostile_programs import (
+    CPU_SECONDS,
+    HOSTILE_PROGRAMS,
+    LEVELS,
+    SECONDS,
+    Observed,
+    available_protections,
+    observe,
+    open_scene,
 )
 
-
-@dataclass(frozen=True)
-class Observed:
-    """What came of a hostile candidate."""
-
-    hostile: Hostile
-    labels: tuple[Label, ...]  # by each of its checks
-    neighbours_right: bool
-    leftovers: tuple[str, ...]
-    seconds: float  # of the batch
-
-    @property
-    def held(self) -> bool:
-        return (
-            not any(label.correct or label.error not in self.hostile.outcomes for label in self.labels)
-            and self.neighbours_right
-            and not self.leftovers
-        )
+ROOT = Path(__file__).parent.parent.parent
+COLUMNS = ["program", "outcome", "label", "neighbours", "leftovers", "seconds"]
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What hostile candidates are after: a folder as precious as a working tree, a file of expected values, and a port that somebody serves."""
-
-    folder: Path
-    port: int
-
-    @property
-    def tree(self) -> Path:
-        return self.folder / "tree"
-
-    @property
-    def temporary(self) -> Path:
-        return self.folder / "temporary"
-
-    def program(self, source: str) -> str:
-        for name, found in {"tree": str(self.tree), "secret": str(self.tree / "secret")}.items():
-            source = source.replace(f"{{{name}!r}}", repr(found))
-        return source.replace("{port}", str(self.port))
-
-    def leftovers(self) -> tuple[str, ...]:
-        """Processes that were started in a sandbox of this scene, and files that should not be there, or not be gone."""
-        mark = f"HOME={self.temporary}".encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                alive = mark in (process / "environ").read_bytes()
-            except OSError:  # ended, or another user's
-                continue
-            if alive:
-                found.append(f"process {process.name}")
-        found += [
-            f"file {path}"
-            for path in (*self.temporary.iterdir(), self.tree / "left", Path("/tmp/corpo-left"))
-            if path.exists()
+def observe_all(isolation: Isolation) -> list[Observed]:
+    """Run all hostile programs that cannot harm this machine."""
+    with open_scene() as scene:
+        protections = available_protections(isolation, scene)
+        return [
+            observe(hostile, isolation, scene)
+            for hostile in HOSTILE_PROGRAMS
+            if hostile.needs in ("", *protections)
         ]
-        return (*found, *([] if (self.tree / "secret").exists() else ["the tree is gone"]))
 
 
-@contextmanager
-def scene() -> Iterator[Scene]:
-    """Set up, and with the sandboxes' temporary folders in a place of their own."""
-    before = tempfile.tempdir
-    with (
-        tempfile.TemporaryDirectory(prefix="corpo-hostile-") as folder,
-        socket.create_server(("127.0.0.1", 0)) as server,
-    ):
-        made = Scene(Path(folder), server.getsockname()[1])
-        for path in (made.folder, made.tree, made.temporary):
-            path.mkdir(exist_ok=True)
-            path.chmod(0o777)  # permissions alone protect nothing here
-        (made.tree / "secret").write_text("{1: 2, 2: 3}")
-        try:
-            tempfile.tempdir = str(made.temporary)
-            yield made
-        finally:
-            tempfile.tempdir = before
-
-
-def capabilities(isolation: Isolation, made: Scene) -> set[str]:
-    """What this machine's sandbox keeps from programs at this level, of what `Hostile.needs` can name."""
-    probes = {
-        "files": f"return open({str(made.tree / 'secret')!r}).read()",
-        "processes": "return __import__('os').kill(__import__('os').getppid(), 0)",
-        "forks": "return __import__('os').fork()",
-    }
-    found = Sandbox(isolation, CPU_SECONDS, SECONDS).run(
-        [Program(f"def f():\n    {probe}", ((),)) for probe in probes.values()]
+def section(isolation: Isolation, observations: list[Observed]) -> str:
+    """Return the page's section on a level of isolation."""
+    rows = []
+    for observed in observations:
+        outcomes = dict.fromkeys(str(label.error) for label in observed.labels)
+        rows.append(
+            [
+                observed.hostile.name,
+                " / ".join(outcomes),
+                "correct" if observed.labelled_correct else "wrong",
+                "right" if observed.neighbours_right else "HARMED",
+                ", ".join(observed.leftovers) or "none",
+                f"{observed.seconds:.2f}",
+            ]
+        )
+    as_expected = sum(observed.as_expected for observed in observations)
+    labelled_correct = sum(observed.labelled_correct for observed in observations)
+    return (
+        f"## Isolation: {isolation}\n\n"
+        f"{as_expected} of {len(observations)} as expected; {labelled_correct} labelled correct.\n\n"
+        + table(COLUMNS, rows)
     )
-    kept = {name for name, [got] in zip(probes, found, strict=True) if got.startswith("!")}
-    return kept | ({"processes", "forks"} if isolation is Isolation.namespaces else set())
-
-
-def observe(hostile: Hostile, isolation: Isolation, made: Scene) -> Observed:
-    box = Sandbox(isolation, CPU_SECONDS, SECONDS)
-    honest = CALLS.program(RIGHT)
-    started = time.perf_counter()
-    first, *results, last = box.run(
-        [honest, *(checks.program(made.program(hostile.source)) for checks in hostile.checks), honest]
-    )
-    seconds = time.perf_counter() - started
-    labels = tuple(
-        compare(got, wanted(checks, ("=2", "=3")), str(isolation), checks.agree)
-        for checks, got in zip(hostile.checks, results, strict=True)
-    )
-    return Observed(hostile, labels, first == last == ("=2", "=3"), made.leftovers(), seconds)
 
 
 def main() -> None:
-    levels = [Isolation.process] + (
-        [Isolation.namespaces] if available_isolation() is Isolation.namespaces else []
-    )
-    sections = []
-    for isolation in levels:
-        with scene() as made:
-            kept = capabilities(isolation, made)
-            seen = [observe(hostile, isolation, made) for hostile in SUITE if hostile.needs in ("", *kept)]
-        rows = [
-            [
-                one.hostile.name,
-                " / ".join(dict.fromkeys(str(label.error) for label in one.labels)),
-                "correct" if any(label.correct for label in one.labels) else "wrong",
-                "right" if one.neighbours_right else "HARMED",
-                ", ".join(one.leftovers) or "none",
-                f"{one.seconds:.2f}",
-            ]
-            for one in seen
-        ]
-        held, correct = (
-            sum(one.held for one in seen),
-            sum(any(label.correct for label in one.labels) for one in seen),
-        )
-        head = (
-            f"## Isolation: {isolation}\n\n{held} of {len(seen)} as expected; {correct} labelled correct.\n\n"
-        )
-        sections.append(
-            head + table(["program", "outcome", "label", "neighbours", "leftovers", "seconds"], rows)
-        )
-    about = provenance()
-    text = (
-        "# Hostile candidates\n\n`python -m benchmarks.robustness.hostile`. Every program is labelled by assertions and by calls, in one batch with an honest program "
-        f"before and after it; it has {CPU_SECONDS:g} s of processor time and {SECONDS:g} s on the clock for each. The seconds are those of the batch, a "
-        f"worker's start included. Commit {about['commit']}; {about['cpu']}.\n\n"
+    sections = [section(isolation, observe_all(isolation)) for isolation in LEVELS]
+    facts = provenance()
+    head = (
+        "# Hostile candidates\n\n"
+        "`python -m benchmarks.robustness.hostile`. Every program is labelled by assertions and by calls, "
+        "in one "
+        "batch with an honest program before and after it. It has "
+        f"{CPU_SECONDS:g} s of processor time and {SECONDS:g} s on the clock for each. The seconds are "
+        f"those of the "
+        f"batch, including the start of a worker. Commit {facts['commit']}; {facts['cpu']}.\n\n"
     )
     path = ROOT / "results/robustness/hostile.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text + "\n\n".join(sections) + "\n")
+    write_text(path, head + "\n\n".join(sections) + "\n")
     print(path)
 
 

@@ -1,9 +1,13 @@
-"""Kill the pipeline at random moments and start it again: does it end as a run that nobody disturbed? `python -m benchmarks.robustness.kills --points 60`
+"""Kill the pipeline at random times, start it again, and compare the result with an undisturbed run.
 
-The shipped nano on the tiny experiment, with a warm start on top, so that every stage is there: data, warm start, training, evaluation, report. Two runs
-go on side by side, each ended again and again: two times in three by SIGKILL, else by SIGTERM or Ctrl-C, always the whole process group; one that reaches
-its end is compared and begun anew. With `--points 0` two undisturbed runs are compared. Writes results/robustness/kills.md; exit code 1 where something
-differs, or where a run that was asked to end did not say so by its exit code.
+`python -m benchmarks.robustness.kills --points 60` runs the shipped nano on the tiny experiment, with a
+warm start on top, so that there are all stages: data, warm start, training, evaluation, report. Two runs go
+on in parallel. Each is ended again and again, always with its whole process group: two times in three by
+SIGKILL, otherwise by SIGTERM or Ctrl-C. A run that reaches its end is compared and started anew. With
+`--points 0`, two undisturbed runs are compared.
+
+Writes results/robustness/kills.md. The exit code is 1 if a file differs. A run whose exit code does not fit
+the signal that ended it stops the benchmark.
 """
 
 from __future__ import annotations
@@ -18,17 +22,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from corpo.pipeline.stage import provenance
+from corpo.pipeline.provenance import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
 ROOT = Path(__file__).parent.parent.parent
-# Sized so that every stage takes long enough to be met.
+# Sized so that every stage takes long enough to be hit.
 OPTIONS = (
     "experiment=tiny",
     "model.warm_start=true",
@@ -38,23 +43,42 @@ OPTIONS = (
 )
 STAGES = ("data", "warm_start", "train", "evaluate", "report")
 SIGNALS = (signal.SIGKILL,) * 4 + (signal.SIGTERM, signal.SIGINT)
-ENDS = {
-    signal.SIGKILL: (-9,),
-    signal.SIGTERM: (143, -15),
-    signal.SIGINT: (130,),
-}  # exit codes; SIGTERM waits for the end of a step only where there are steps
-LONGEST = 0.2  # of an undisturbed run's time: what a process may work before it is killed, drawn evenly; shorter than a stage, and the run stays in it
+# The exit codes that fit a signal. SIGTERM waits for the end of a step only during training.
+EXIT_CODES = {signal.SIGKILL: (-9,), signal.SIGTERM: (143, -15), signal.SIGINT: (130,)}
+# The longest time between two kills, as a share of an undisturbed run's time. It has to be shorter than a
+# stage, otherwise a run never stays in that stage.
+MAX_SHARE = 0.2
+# Files that name times, places or commands, and so differ between runs.
+VOLATILE_FILES = (
+    "provenance.json",
+    "done.json",
+    "owner.json",
+    "config.yaml",
+    "report.md",
+    "report.html",
+    "README.md",
+    "lock",
+    "labels.jsonl",
+)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: of which life of a run, by what, during what, after how much work since the process began to."""
+    """One kill of a run."""
 
-    life: str
+    life: str  # the run and how often it has been started anew, such as "a2"
     signal: str
     stage: str
-    seconds: float
+    seconds: float  # of work since the process has loaded and checked everything
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of one life of a run."""
+
+    life: str
+    different_files: list[str]
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -77,54 +101,56 @@ def start(folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def whole(folder: Path) -> tuple[dict[str, str], float]:
-    """An undisturbed run's files, and the seconds that it took from its first word."""
-    process = start(folder)
+def wait_until_working(process: subprocess.Popen[str]) -> None:
+    """Wait for the first line of a run, which it prints once it has loaded and checked everything."""
     assert process.stderr is not None
     process.stderr.readline()
-    began = time.monotonic()
-    _, said = process.communicate()
+
+
+def run_undisturbed(folder: Path) -> tuple[dict[str, str], float]:
+    """Return the fingerprints of a run's files, and its seconds of work."""
+    process = start(folder)
+    wait_until_working(process)
+    started = time.monotonic()
+    _, stderr = process.communicate()
     if process.returncode:
-        raise SystemExit(f"the run failed: {said.splitlines()[-1]}")
-    return fingerprints(folder), time.monotonic() - began
+        raise SystemExit(f"the run failed: {stderr.splitlines()[-1]}")
+    return fingerprints(folder), time.monotonic() - started
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """A hash of every file that a run leaves, by its path; of records without clocks and command, and without files that name times or places."""
-    told = (
-        "provenance.json",
-        "done.json",
-        "owner.json",
-        "config.yaml",
-        "report.md",
-        "report.html",
-        "README.md",
-        "lock",
-        "labels.jsonl",
-    )
+    """Return a hash of the content of every file of a run by its path, without volatile files."""
     files = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in told and not path.name.startswith(".")
+        if path.is_file() and path.name not in VOLATILE_FILES and not path.name.startswith(".")
     ]
     return {str(path.relative_to(folder)): hashlib.sha256(_content(path)).hexdigest() for path in files}
 
 
+def differing(files: dict[str, str], other_files: dict[str, str]) -> list[str]:
+    """Return the paths of files that differ or are missing on one side."""
+    paths = sorted(files.keys() | other_files.keys())
+    return [path for path in paths if files.get(path) != other_files.get(path)]
+
+
 def _content(path: Path) -> bytes:
+    """Return the content of a file, without times and commands."""
     if path.name == "study.json":
-        return json.dumps(
-            {key: value for key, value in json.loads(path.read_text()).items() if key != "command"}
-        ).encode()
+        study = json.loads(path.read_text())
+        study.pop("command", None)
+        return json.dumps(study).encode()
     if path.suffix != ".jsonl":
         return path.read_bytes()
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return json.dumps(
-        [{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in rows]
-    ).encode()
+    rows = []
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        rows.append({key: value for key, value in row.items() if not key.endswith("_seconds")})
+    return json.dumps(rows).encode()
 
 
 def stage_of(folder: Path) -> str:
-    """What a run that was killed was at: the stage with a folder that is not done, else the report."""
+    """Return the stage of a killed run: the one whose folder is not done, otherwise the report."""
     for name in STAGES[:-1]:
         for spec in folder.glob(f"outputs/{name}/*/spec.json"):
             if not (spec.parent / "done.json").exists():
@@ -132,83 +158,93 @@ def stage_of(folder: Path) -> str:
     return "report" if list(folder.glob("outputs/evaluate/*/done.json")) else "start"
 
 
-def disturbed(
-    folder: Path, points: int, rng: Random, wanted: dict[str, str], longest: float, name: str
-) -> tuple[list[Kill], list[tuple[str, list[str]]]]:
-    """Kills of one run and its later lives, and of every life that came to its end the files that differ."""
+def run_with_kills(
+    folder: Path, points: int, rng: Random, expected: dict[str, str], max_seconds: float, name: str
+) -> tuple[list[Kill], list[End]]:
+    """Kill one run and its later lives `points` times. Return the kills, and the end of every life."""
     kills: list[Kill] = []
-    ends: list[tuple[str, list[str]]] = []
+    ends: list[End] = []
     life = 1
     while len(kills) < points or len(ends) < life:
         process = start(folder)
-        assert process.stderr is not None
-        process.stderr.readline()  # the first word of a run that has loaded and checked everything
-        began = time.monotonic()
+        wait_until_working(process)
         if len(kills) < points:
-            try:
-                process.communicate(timeout=rng.uniform(0, longest))
-            except subprocess.TimeoutExpired:
-                seconds, number = time.monotonic() - began, rng.choice(SIGNALS)
-                os.killpg(process.pid, number)
-                _, said = process.communicate()
-                if process.returncode:  # else the signal came when all was done
-                    kills.append(Kill(f"{name}{life}", number.name, stage_of(folder), seconds))
-                    if process.returncode not in ENDS[number]:
-                        raise SystemExit(
-                            f"{name}{life}: {number.name} during {kills[-1].stage} gave exit code {process.returncode}: {said[-2000:]}"
-                        ) from None
-                    continue
+            kill = kill_after(process, rng.uniform(0, max_seconds), rng, folder, f"{name}{life}")
+            if kill is not None:
+                kills.append(kill)
+                continue
         process.communicate()
         if process.returncode:
             raise SystemExit(f"{name}{life}: ended with {process.returncode} after {len(kills)} kills")
-        found = fingerprints(folder)
-        ends.append(
-            (
-                f"{name}{life}",
-                [
-                    path
-                    for path in sorted(found.keys() | wanted.keys())
-                    if found.get(path) != wanted.get(path)
-                ],
-            )
-        )
+        ends.append(End(f"{name}{life}", differing(fingerprints(folder), expected)))
         if len(kills) < points:
             shutil.rmtree(folder)
             life += 1
     return kills, ends
 
 
-def page(kills: list[Kill], ends: list[tuple[str, list[str]]], files: int, seconds: float, seed: int) -> str:
-    by_stage = [(stage, sum(kill.stage == stage for kill in kills)) for stage in ("start", *STAGES)]
-    told = [
-        (
-            name,
-            sum(kill.life == name for kill in kills),
-            "identical" if not different else f"{len(different)} differ",
+def kill_after(
+    process: subprocess.Popen[str], seconds: float, rng: Random, folder: Path, life: str
+) -> Kill | None:
+    """Send a random signal to a run after some seconds. Return None if the run has ended before."""
+    started = time.monotonic()
+    try:
+        process.communicate(timeout=seconds)
+        return None
+    except subprocess.TimeoutExpired:
+        seconds, number = time.monotonic() - started, rng.choice(SIGNALS)
+    os.killpg(process.pid, number)
+    _, stderr = process.communicate()
+    if not process.returncode:  # the signal came after the end of the work
+        return None
+    kill = Kill(life, number.name, stage_of(folder), seconds)
+    if process.returncode not in EXIT_CODES[number]:
+        raise SystemExit(
+            f"{life}: {number.name} during {kill.stage} gave exit code {process.returncode}: {stderr[-2000:]}"
         )
-        for name, different in ends
-    ]
-    by_signal = [(one.name, sum(kill.signal == one.name for kill in kills)) for one in ENDS]
-    points = [
+    return kill
+
+
+def page(kills: list[Kill], ends: list[End], num_files: int, seconds: float, seed: int) -> str:
+    by_stage = Counter(kill.stage for kill in kills)
+    by_signal = Counter(kill.signal for kill in kills)
+    by_life = Counter(kill.life for kill in kills)
+    stage_rows = [(stage, by_stage[stage]) for stage in ("start", *STAGES)]
+    signal_rows = [(number.name, by_signal[number.name]) for number in EXIT_CODES]
+    life_rows = []
+    for end in ends:
+        result = f"{len(end.different_files)} differ" if end.different_files else "identical"
+        life_rows.append((end.life, by_life[end.life], result))
+    kill_rows = [
         (number, kill.life, kill.signal, kill.stage, f"{kill.seconds:.2f}")
         for number, kill in enumerate(kills, start=1)
     ]
     facts = provenance()
-    return f"""# Killed and gone on
+    return f"""# Runs that were killed and started again
 
-{len(kills)} kills of `{" ".join(("python -m experiments.reproduce", *OPTIONS))}`, on one thread a run,
-{seconds / 60:.0f} minutes in all. Each life of a run that came to its end left {files} files: weights, checkpoints, metrics, rollouts, tables, figures,
-compared byte for byte with those of an undisturbed run (records without their clocks and command).
-Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}. `python -m benchmarks.robustness.kills --points {len(kills)} --seed {seed}`
+{len(kills)} kills of `{" ".join(("python -m experiments.reproduce", *OPTIONS))}`, with one thread per run,
+in {seconds / 60:.0f} minutes. Each life of a run that reached its end left {num_files} files: weights,
+checkpoints, metrics, rollouts, tables, figures. They are compared byte for byte with those of an undisturbed
+run, records without times and command.
+Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}.
+`python -m benchmarks.robustness.kills --points {len(kills)} --seed {seed}`
 
-{table(("life", "kills", "its end"), told)}
+{table(("life", "kills", "files at its end"), life_rows)}
 
-{table(("killed during", "kills"), by_stage)}
+{table(("killed during", "kills"), stage_rows)}
 
-{table(("by", "kills"), by_signal)}
+{table(("signal", "kills"), signal_rows)}
 
-{table(("kill", "life", "by", "during", "seconds of work"), points)}
+{table(("kill", "life", "signal", "during", "seconds of work"), kill_rows)}
 """
+
+
+def compare_undisturbed(root: Path, pool: ThreadPoolExecutor) -> None:
+    """Compare two undisturbed runs and exit, with code 1 if a file differs."""
+    (first, _), (second, _) = pool.map(run_undisturbed, [root / "first", root / "second"])
+    different = differing(first, second)
+    print(f"{len(first)} files, {len(different)} differ", *different, sep="\n")
+    sys.exit(bool(different))
 
 
 def main() -> None:
@@ -218,33 +254,31 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    began = time.monotonic()
+    started = time.monotonic()
+    kills: list[Kill] = []
+    ends: list[End] = []
     with tempfile.TemporaryDirectory(prefix="corpo-kills-") as scratch, ThreadPoolExecutor(2) as pool:
         root = Path(scratch)
         if not options.points:
-            (first, _), (second, _) = pool.map(whole, [root / "first", root / "second"])
-            different = [
-                path for path in sorted(first.keys() | second.keys()) if first.get(path) != second.get(path)
-            ]
-            print(f"{len(first)} files, {len(different)} differ", *different, sep="\n")
-            sys.exit(bool(different))
-        wanted, lasted = whole(root / "whole")
-        longest = LONGEST * lasted
-        shares = (options.points // 2, options.points - options.points // 2)
-        rngs = [Random(f"{options.seed}/{name}") for name in "ab"]
-        jobs = [
-            pool.submit(disturbed, root / name, *of, wanted, longest, name)
-            for name, of in zip("ab", zip(shares, rngs, strict=True), strict=True)
-        ]
-        found = [job.result() for job in jobs]
-    kills, ends = [kill for some, _ in found for kill in some], [end for _, some in found for end in some]
+            compare_undisturbed(root, pool)
+        expected, seconds = run_undisturbed(root / "whole")
+        jobs = []
+        for name, points in (("a", options.points // 2), ("b", options.points - options.points // 2)):
+            rng = Random(f"{options.seed}/{name}")
+            jobs.append(
+                pool.submit(run_with_kills, root / name, points, rng, expected, MAX_SHARE * seconds, name)
+            )
+        for job in jobs:
+            run_kills, run_ends = job.result()
+            kills += run_kills
+            ends += run_ends
     write_text(
         ROOT / "results/robustness/kills.md",
-        page(kills, ends, len(wanted), time.monotonic() - began, options.seed),
+        page(kills, ends, len(expected), time.monotonic() - started, options.seed),
     )
-    for name, different in ends:
-        print(f"{name}: {different or 'identical'}")
-    sys.exit(any(different for _, different in ends))
+    for end in ends:
+        print(f"{end.life}: {end.different_files or 'identical'}")
+    sys.exit(any(end.different_files for end in ends))
 
 
 if __name__ == "__main__":

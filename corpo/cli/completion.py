@@ -44,6 +44,6 @@ def completion(shell: str) -> str:
     for path in sorted(folder.rglob("*.yaml")):
         if path.parent != folder:
             words.append(f"{path.parent.relative_to(folder)}={path.stem}")
-    words += [f"{name}=" for name in option_names(Config)]
+    words += [f"{name}=" for name in option_names(Config()) if ".NAME." not in name]
     script = _BASH.format(commands=" ".join(COMMANDS), words=" ".join(words))
     return ("autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else "") + script

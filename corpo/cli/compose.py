@@ -181,7 +181,7 @@ def _suggestion(message: str) -> str:
     The hint says how to add an option that may be added, or which existing names end alike or are spelt most
     alike.
     """
-    declared = option_names(Config)
+    declared = option_names(Config())
     groups = dict.fromkeys(option.rpartition(".")[0] for option in declared if "." in option)
     known = [*declared, *groups]
     pattern = r"full_key: (\S+)|^(\S+): no such option|(?:Could not override|Key) '([^']+)'"

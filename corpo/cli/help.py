@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from corpo.cli.commands import COMMANDS, Command
 from corpo.cli.options import Option, all_options
 from corpo.config import Config
 from corpo.utils.resources import conf_folder
+
+WIDTH, INDENT = 100, 34  # columns of a help page, and where the meanings of options begin
 
 
 def overview() -> str:
@@ -25,7 +29,7 @@ def help_page(command: Command, everything: bool = False) -> str:
     """Return the help of a command with its common options, or with `everything`."""
     arguments = " [OPTION=VALUE ...]" if command.is_hydra else " ..."
     lines = [f"usage: corpo {command.name}{arguments}", "", command.description, ""]
-    options = all_options(Config)
+    options = all_options(Config())
     if not everything:
         options = [option for option in options if option.name in command.options]
     if options:
@@ -35,10 +39,15 @@ def help_page(command: Command, everything: bool = False) -> str:
     if command.is_hydra:
         groups = [folder.name for folder in sorted(conf_folder().iterdir()) if folder.is_dir()]
         named = ", ".join(f"{group}=" for group in groups if group not in ("hydra", "__pycache__"))
-        lines += [f"Groups of options: {named} (docs/reference/options.md)", ""]
+        lines += [*textwrap.wrap(f"Groups of options: {named} (docs/reference/options.md)", WIDTH), ""]
     lines += [f"Example:  {command.example}", f"Results:  {command.results}"]
     return "\n".join(lines)
 
 
 def _option_line(option: Option) -> str:
-    return f"  {option.name + '=' + option.default:34s} {option.meaning}"
+    """Return an option with its default, and its meaning wrapped beside it."""
+    name = f"  {option.name}={option.default} "
+    meaning = textwrap.wrap(option.meaning, WIDTH - INDENT)
+    if len(name) > INDENT:
+        return "\n".join([name.rstrip(), *(" " * INDENT + line for line in meaning)])
+    return f"{name:{INDENT}s}" + f"\n{' ' * INDENT}".join(meaning)

@@ -1,12 +1,14 @@
-"""The options as `corpo/config.py` declares them: names, defaults and the comments behind them."""
+"""The options as `corpo/config.py` declares them: names, defaults and the comments that explain them."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
 import inspect
+import io
+import tokenize
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -18,57 +20,76 @@ class Option:
     meaning: str
 
 
-def option_names(config: Any, prefix: str = "") -> list[str]:
-    """Return the dotted name of every option of a config class, in the order of declaration."""
-    names: list[str] = []
-    for field in dataclasses.fields(config):
-        part = field.default_factory
-        if dataclasses.is_dataclass(part):
-            names += option_names(part, f"{prefix}{field.name}.")
-        else:
-            names.append(f"{prefix}{field.name}")
-    return names
+@dataclass(frozen=True)
+class Section:
+    """The options of one part of the config, and the prefix of their names, such as `train.loss.`."""
+
+    prefix: str
+    description: str
+    options: list[Option]
 
 
-def own_options(config: Any, prefix: str = "") -> list[Option]:
-    """Return the options that a config class declares itself, without those of its parts."""
-    comments = _comments(config)
-    options = []
+def sections(config: Any, prefix: str = "") -> list[Section]:
+    """Return the options of a config and of its parts, a section per part, in the order of declaration.
+
+    `config` is an instance, whose values are the defaults. Parts that the user names, such as
+    `data.sources.NAME`, have sections of their own.
+    """
+    comments, types = _comments(type(config)), get_type_hints(type(config))
+    options, parts = [], []
     for field in dataclasses.fields(config):
-        if not dataclasses.is_dataclass(field.default_factory):
-            meaning = comments.get(field.name, "")
-            options.append(Option(f"{prefix}{field.name}", _spelled_default(field), meaning))
+        value, name = getattr(config, field.name), f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(value):
+            parts += sections(value, f"{name}.")
+            continue
+        options.append(Option(name, _as_typed(value), comments.get(field.name, "")))
+        for entry in get_args(types[field.name]):
+            if isinstance(entry, type) and dataclasses.is_dataclass(entry):
+                parts += sections(entry(), f"{name}.NAME.")
+    return [Section(prefix, inspect.getdoc(type(config)) or "", options), *parts]
+
+
+def all_options(config: Any) -> list[Option]:
+    """Return every option of a config and of its parts."""
+    options: list[Option] = []
+    for section in sections(config):
+        options += section.options
     return options
 
 
-def all_options(config: Any, prefix: str = "") -> list[Option]:
-    """Return every option of a config class and of its parts."""
-    options = own_options(config, prefix)
-    for field in dataclasses.fields(config):
-        if dataclasses.is_dataclass(field.default_factory):
-            options += all_options(field.default_factory, f"{prefix}{field.name}.")
-    return options
+def option_names(config: Any) -> list[str]:
+    """Return the dotted name of every option of a config and of its parts."""
+    return [option.name for option in all_options(config)]
 
 
-def _comments(config: Any) -> dict[str, str]:
-    """Return the comment that stands behind each field in the source."""
+def _comments(config: type) -> dict[str, str]:
+    """Return the comment of each field in the source of a config class.
+
+    The comment stands behind the field, within its parentheses, or in the lines directly above it.
+    """
     source = inspect.getsource(config)
-    lines = source.splitlines()
+    comments, own_line = {}, set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            comments[token.start[0]] = token.string.removeprefix("#").strip()
+            if token.line.lstrip().startswith("#"):
+                own_line.add(token.start[0])
     [tree] = ast.parse(source).body
     assert isinstance(tree, ast.ClassDef)
-    comments = {}
+    texts = {}
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            line = lines[(node.end_lineno or 1) - 1]
-            comments[node.target.id] = line[node.end_col_offset or 0 :].strip().removeprefix("# ")
-    return comments
+            first, last = node.lineno, node.end_lineno or node.lineno
+            if not any(number in comments for number in range(first, last + 1)):
+                while first - 1 in own_line:
+                    first -= 1
+            words = [comments[number] for number in range(first, last + 1) if number in comments]
+            texts[node.target.id] = " ".join(words)
+    return texts
 
 
-def _spelled_default(field: dataclasses.Field[Any]) -> str:
-    """Return the default as it would be written on the command line."""
-    value = field.default
-    if value is dataclasses.MISSING:
-        value = field.default_factory() if callable(field.default_factory) else None
+def _as_typed(value: Any) -> str:
+    """Return a value as it is written on the command line."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value).replace("'", "")

@@ -168,9 +168,8 @@ class PolicyGradientTrainer:
     def _resume(self, checkpoints: Path, folder: Path) -> int:
         """Load the newest step that every rank has saved. Return its number, or 0 if there is none."""
         newest = load_latest(checkpoints)
-        start = all_reduce_min(
-            newest.step if newest else 0
-        )  # a kill may have come between two ranks' checkpoints
+        # If a kill comes between the checkpoints of two ranks, their newest steps differ.
+        start = all_reduce_min(newest.step if newest else 0)
         if not start:
             return 0
         checkpoint = load_latest(checkpoints, start)
@@ -286,11 +285,11 @@ class PolicyGradientTrainer:
         """
         has_signal_P = (advantages_PG != 0).any(dim=1)
         with_signal = [p for p in range(len(advantages_PG)) if bool(has_signal_P[p])]
-        everything = list(range(len(advantages_PG)))
+        all_groups = list(range(len(advantages_PG)))
         loss = self.config.loss
-        computed = everything if loss.kl or loss.entropy else with_signal
+        computed = all_groups if loss.kl or loss.entropy else with_signal
         if not self.config.filter_zero_advantage_groups:
-            return computed, everything
+            return computed, all_groups
         if all_reduce_max(len(with_signal)):
             computed = with_signal
         return computed, computed
@@ -326,8 +325,8 @@ class PolicyGradientTrainer:
         if self.config.loss.kl:
             self.reference.to(self.trained_model.device)
         chunks = [(chunk, 1.0) for chunk in self._micro_batches(rollouts, groups)]
-        # FSDP gathers the weights on all ranks at once, so a rank with fewer micro-batches joins in with
-        # weight 0.
+        # FSDP needs all ranks in every forward pass: a rank with fewer micro-batches repeats a group with
+        # scale 0.
         chunks += [([0], 0.0)] * (all_reduce_max(len(chunks)) - len(chunks))
         totals, ratio_max = torch.zeros(4), 0.0
         for chunk, scale in chunks:

@@ -110,7 +110,7 @@ def _two_digits(value: float) -> str:
 def sample(overrides: Sequence[str] = ("experiment=reproduce",), prompt: int = PROMPT) -> dict[str, Any]:
     """Sample the first training batch of a run with its base policy and return the group of one prompt."""
     from corpo.cli.compose import load_config
-    from corpo.data.pairing.drawing import TRAIN
+    from corpo.data.pairing.splits import TRAIN
     from corpo.pipeline.data import data_stage, split_pairs
     from corpo.pipeline.models import model_path, prompt_renderer, rollout_engine
     from corpo.policy.load import load_policy

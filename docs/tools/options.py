@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import dataclasses
-import inspect
-import io
-import tokenize
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
 
 import yaml
 
+from corpo.cli.options import Section, sections
 from corpo.config import Config
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
@@ -39,10 +34,10 @@ def page() -> str:
             rows += _choices(folder)
     launchers = ", ".join(f"`{path.stem}`" for path in sorted((conf / "hydra/launcher").glob("*.yaml")))
     groups = table(("group", "choice", "description"), rows)
-    sections = "\n".join(_sections(Config(), ""))
+    option_sections = "\n".join(_section(section) for section in sections(Config()))
     return (
         f"{INTRODUCTION}\n\n## Groups\n\n{groups}\n\n"
-        f"`hydra/launcher=` {launchers}: how the jobs of a sweep are run.\n\n{sections}"
+        f"`hydra/launcher=` {launchers}: how the jobs of a sweep are run.\n\n{option_sections}"
     )
 
 
@@ -63,58 +58,15 @@ def _description(path: Path) -> str:
     return ", ".join(f"`{key}: {value}`" for key, value in values.items())
 
 
-def _sections(config: Any, prefix: str) -> list[str]:
-    """Return a section with the options of a configuration class, then the sections of its parts."""
-    comments, types = _comments(type(config)), get_type_hints(type(config))
-    rows, parts = [], []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            parts += _sections(value, f"{prefix}{field.name}.")
-            continue
-        rows.append((f"`{prefix}{field.name}`", f"`{_default(value)}`", comments.get(field.name, "")))
-        for entry in get_args(types[field.name]):  # of data.sources, whose entries have options
-            if isinstance(entry, type) and dataclasses.is_dataclass(entry):
-                parts += _sections(entry(), f"{prefix}{field.name}.NAME.")
-    heading = prefix.rstrip(".") or "General"
+def _section(section: Section) -> str:
+    """Return the heading, the description and the table of options of one part of the configuration."""
+    rows = []
+    for option in section.options:
+        meaning = option.meaning.replace("|", "\\|")
+        rows.append((f"`{option.name}`", f"`{option.default}`", meaning))
+    heading = section.prefix.rstrip(".") or "General"
     options = table(("option", "default", "meaning"), rows)
-    return [f"## {heading}\n\n{inspect.getdoc(type(config))}\n\n{options}\n", *parts]
-
-
-def _comments(config: type) -> dict[str, str]:
-    """Return the comment of each field in the source of a configuration class.
-
-    The comment stands behind the field, within its parentheses, or in the lines directly above it.
-    """
-    source = inspect.getsource(config)
-    comments, own_line = {}, set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            comments[token.start[0]] = token.string.removeprefix("#").strip()
-            if token.line.lstrip().startswith("#"):
-                own_line.add(token.start[0])
-    [tree] = ast.parse(source).body
-    assert isinstance(tree, ast.ClassDef)
-    texts = {}
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            last = node.end_lineno or node.lineno
-            first = node.lineno
-            if not any(number in comments for number in range(first, last + 1)):
-                while first - 1 in own_line:
-                    first -= 1
-            words = [comments[number] for number in range(first, last + 1) if number in comments]
-            texts[node.target.id] = " ".join(words).replace("|", "\\|")
-    return texts
-
-
-def _default(value: Any) -> str:
-    """Return a value as it is written on the command line."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value).replace("'", "")
+    return f"## {heading}\n\n{section.description}\n\n{options}\n"
 
 
 def main() -> None:

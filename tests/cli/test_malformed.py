@@ -1,4 +1,4 @@
-"""Malformed input: one line that names what is wrong and what to do, exit code 2, no traceback, before any work."""
+"""Malformed input gets one line that names the mistake and the remedy, and exit code 2, before any work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.robustness.malformed import (
+from corpo.data.store import pairs_of, read_rows
+from corpo.task import Fault, Verdict, parse_response
+from corpo.utils.errors import DataError
+from tests.cli.malformed_inputs import (
     CHECKPOINTS,
     COMMANDS,
     GOOD_ROW,
@@ -17,20 +20,17 @@ from benchmarks.robustness.malformed import (
     POLICIES,
     RECORDS,
     ROWS,
-    of_checkpoint,
-    of_command,
-    of_option,
-    of_policy,
-    of_records,
-    of_row,
+    compose_options,
+    load_checkpoint,
+    read_policy,
+    read_row,
+    rebuild_results,
+    run_command,
 )
-from corpo.data.store import pairs_of, read_rows
-from corpo.task import Fault, Verdict, parse_response
-from corpo.utils.errors import DataError
 
 
-def _one_line(told: tuple[int, str], expected: str) -> None:
-    code, error = told
+def _check_one_line(outcome: tuple[int, str], expected: str) -> None:
+    code, error = outcome
     assert code == 2
     assert error.startswith("corpo: ")
     assert error.count("\n") == 1
@@ -38,41 +38,41 @@ def _one_line(told: tuple[int, str], expected: str) -> None:
 
 
 @pytest.mark.parametrize("case", OPTIONS)
-def test_an_option(case: str) -> None:
+def test_a_wrong_option_gets_one_line(case: str) -> None:
     overrides, expected = OPTIONS[case]
-    _one_line(of_option(overrides), expected)
+    _check_one_line(compose_options(overrides), expected)
 
 
 @pytest.mark.parametrize("case", ROWS)
-def test_a_row(case: str, tmp_path: Path) -> None:
+def test_a_wrong_row_gets_one_line(case: str, tmp_path: Path) -> None:
     row, expected = ROWS[case]
-    told = of_row(row, tmp_path)
-    _one_line(told, expected)
-    assert "mine.jsonl, row 2" in told[1]
+    outcome = read_row(row, tmp_path)
+    _check_one_line(outcome, expected)
+    assert "mine.jsonl, row 2" in outcome[1]
 
 
 @pytest.mark.parametrize("case", COMMANDS)
-def test_a_command(case: str, tmp_path: Path) -> None:
+def test_a_wrong_command_gets_one_line(case: str, tmp_path: Path) -> None:
     arguments, expected = COMMANDS[case]
-    _one_line(of_command(arguments, tmp_path), expected)
+    _check_one_line(run_command(arguments, tmp_path), expected)
 
 
 @pytest.mark.parametrize("case", POLICIES)
-def test_a_folder_of_a_policy(case: str, tmp_path: Path) -> None:
+def test_a_damaged_policy_gets_one_line(case: str, tmp_path: Path) -> None:
     files, expected = POLICIES[case]
-    _one_line(of_policy(files, tmp_path), expected)
+    _check_one_line(read_policy(files, tmp_path), expected)
 
 
 @pytest.mark.parametrize("case", RECORDS)
-def test_a_study_s_records(case: str, tmp_path: Path) -> None:
+def test_a_damaged_record_of_a_study_gets_one_line(case: str, tmp_path: Path) -> None:
     file, content, expected = RECORDS[case]
-    _one_line(of_records(file, content, tmp_path), expected)
+    _check_one_line(rebuild_results(file, content, tmp_path), expected)
 
 
 @pytest.mark.parametrize("case", CHECKPOINTS)
-def test_a_damaged_checkpoint_is_passed_over(case: str, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(case: str, tmp_path: Path) -> None:
     file, content, expected = CHECKPOINTS[case]
-    step, warning = of_checkpoint(file, content, tmp_path)
+    step, warning = load_checkpoint(file, content, tmp_path)
     assert step == 1
     assert expected in warning
 
@@ -82,7 +82,7 @@ def _read(path: Path) -> None:
 
 
 @given(st.text() | st.from_regex(r"<think>.{0,9}</think> ?A: ?[0-9.]{0,6}[ ,;]*B: ?[0-9.]{0,6}"))
-def test_any_response_is_a_verdict_or_a_fault(text: str) -> None:
+def test_any_response_gives_a_verdict_or_a_fault(text: str) -> None:
     assert isinstance(parse_response(text), Verdict | Fault)
 
 
@@ -100,7 +100,7 @@ json_values = st.recursive(
     )
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_file_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
+def test_any_file_is_read_or_gets_one_line(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "any.jsonl"
     path.write_bytes(data)
     refused = ""
@@ -128,6 +128,6 @@ keys = st.sampled_from(
 
 @given(keys, st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12))
 @settings(max_examples=60, deadline=None)
-def test_any_option_is_taken_or_refused(key: str, value: str) -> None:
-    code, error = of_option([f"{key}={value}"])
+def test_any_option_is_accepted_or_gets_one_line(key: str, value: str) -> None:
+    code, error = compose_options([f"{key}={value}"])
     assert (code, error.count("\n")) in ((0, 0), (2, 1))

@@ -10,7 +10,7 @@ from corpo.config import Config
 
 
 def test_every_new_name_exists_and_no_old_name_does() -> None:
-    names = set(option_names(Config))
+    names = set(option_names(Config()))
     assert set(OLD_OPTION_NAMES.values()) <= names
     assert not names & set(OLD_OPTION_NAMES)
 

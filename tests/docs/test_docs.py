@@ -41,7 +41,7 @@ PLACEHOLDERS = [
 PREFIX = re.compile(r"[A-Z_]+=\S*|torchrun|--nproc-per-node|\d+")
 COMMAND_SPAN = re.compile(r"`((?:corpo|make|python -m [\w.]+) [^`\n]*)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-SECTIONS = sorted({name.partition(".")[0] for name in option_names(Config) if "." in name})
+SECTIONS = sorted({name.partition(".")[0] for name in option_names(Config()) if "." in name})
 OPTION_SPAN = re.compile(rf"`\+{{0,2}}((?:{'|'.join(SECTIONS)})\.[\w.]+)(?:=[^`]*)?`")
 VERL_OPTION = "reward.custom_reward_function."  # not an option of ours
 OPTION_ROW = re.compile(r"^\| `([\w.]+)` \|", re.M)

@@ -86,7 +86,7 @@ def _block_mask_inputs() -> tuple[Tensor, Tensor, Tensor]:
     flat_PN = mask_PGT.flatten(1)
     longest = int(flat_PN.sum(-1).max())
     index_PN = (~flat_PN).long().sort(stable=True, dim=-1).indices[:, :longest]
-    _, prompt_mask_PS = left_pad(prompts, 0, behind=longest, multiple=BLOCK)
+    _, prompt_mask_PS = left_pad(prompts, 0, suffix=longest, multiple=BLOCK)
     return prompt_mask_PS, index_PN // LENGTH, flat_PN.gather(1, index_PN)
 
 

@@ -1,6 +1,8 @@
-"""The verifier task: a total parser, an ordinal reward, and nothing that depends on who comes first."""
+"""Test the verifier task: grammar, ordinal reward, and symmetry in the order of candidates."""
 
 from __future__ import annotations
+
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -52,12 +54,12 @@ LABELS = st.tuples(st.booleans(), st.booleans())
         ("<think>a</think> A: 9 B: ١", Fault.no_scores),
     ],
 )
-def test_grammar(text: str, expected: object) -> None:
+def test_parse_response_follows_the_grammar(text: str, expected: object) -> None:
     assert parse_response(text) == expected
 
 
 @given(st.text() | st.text(alphabet="<think>/AB: 0123456789.,\n").map(lambda t: "<think></think>" + t))
-def test_parser_is_total(text: str) -> None:
+def test_parse_response_never_raises(text: str) -> None:
     verdict = parse_response(text)
     assert isinstance(verdict, Fault) or all(0 <= score <= 10 for score in verdict.scores)
 
@@ -90,7 +92,7 @@ def test_more_support_for_the_truth_never_earns_less(
     assert reward(Verdict(improved, b), labels) >= reward(Verdict(a, b), labels)
 
 
-def test_levels() -> None:
+def test_ordinal_reward_has_and_uses_its_levels() -> None:
     assert OrdinalReward(2).failures + OrdinalReward(2).successes == (-1, 1)
     assert OrdinalReward(3).failures + OrdinalReward(3).successes == (-1, -0.5, 1)
     assert OrdinalReward(10).failures + OrdinalReward(10).successes == (
@@ -107,8 +109,9 @@ def test_levels() -> None:
     )
     for levels in (2, 3, 5, 10):
         reward = OrdinalReward(levels)
-        earned = {reward(Verdict(a / 4, b / 4), (True, False)) for a in range(41) for b in range(41)}
-        assert earned == set(reward.failures + reward.successes), "every level can be earned"
+        verdicts = (Verdict(a / 4, b / 4) for a, b in product(range(41), repeat=2))
+        values = {reward(verdict, (True, False)) for verdict in verdicts}
+        assert values == set(reward.failures + reward.successes), "a level is never given"
     assert OrdinalReward()(Fault.no_scores, (True, False)) == -1
 
 
@@ -123,7 +126,7 @@ def test_a_score_on_the_cut_decides_nothing() -> None:
     assert not Verdict(5, 0).is_correct((False, False))
 
 
-def test_pairs_swap_everything() -> None:
+def test_swapping_a_pair_swaps_candidates_and_kind_but_not_id() -> None:
     pair = Pair(PROBLEM, RIGHT, WRONG)
     assert pair.kind is Kind.first_correct
     assert pair.swapped().kind is Kind.second_correct
@@ -135,7 +138,7 @@ def test_pairs_swap_everything() -> None:
 
 
 def _brier(levels: int, threshold: float) -> Reward:
-    """A reward from outside: no levels, the squared distance of scores and truth."""
+    """Make a reward without levels, from the squared distance of scores and labels."""
 
     class Brier:
         def __init__(self) -> None:
@@ -153,7 +156,7 @@ def _brier(levels: int, threshold: float) -> Reward:
     return Brier()
 
 
-def test_a_reward_from_outside_has_to_tell_successes_from_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registered_reward_has_to_separate_successes_from_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("corpo.task.reward.REWARDS", {})
     register_reward("brier")(_brier)
     built = build_reward("brier", 10, 0.0, {})

@@ -23,8 +23,8 @@ def test_collect_mutates_claimed_programs_without_a_reference_and_repeats_no_tex
     )
     problem = RealProblem("p", Domain.code, "s", Answer("1"), given=given)
     config = CandidatesConfig(sources=["given", "mutants"], mutants=4)
-    candidates = collect_candidates(problem, config, (given[0], RawCandidate(" ", "model")))
-    assert candidates[:2] == list(given)
-    assert {candidate.origin for candidate in candidates[2:]} == {"arithmetic", "constant"}
-    texts = [candidate.text for candidate in candidates]
-    assert len(set(texts)) == len(texts) == 5
+    sampled = (RawCandidate(given[0].text, "model"), RawCandidate(" ", "model"))
+    candidates = collect_candidates(problem, config, sampled)
+    assert set(given) < set(candidates)
+    assert {candidate.origin for candidate in candidates} == {"human", "arithmetic", "constant"}
+    assert len({candidate.text for candidate in candidates}) == len(candidates) == 5

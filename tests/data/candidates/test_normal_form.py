@@ -66,8 +66,10 @@ DIFFERENT = {
         "def f(a):\n    y, x = 1, 2\n    def g():\n        nonlocal x\n        x = 5\n    g()\n    return y",
     ),
     "except": (
-        "def f(a):\n    e, x = 1, 2\n    try:\n        a.b\n    except AttributeError as e:\n        x = 0 if e else 1\n    return x",
-        "def f(a):\n    x, e = 1, 2\n    try:\n        a.b\n    except AttributeError as e:\n        x = 0 if x else 1\n    return x + 9",
+        "def f(a):\n    e, x = 1, 2\n    try:\n        a.b\n    except AttributeError as e:\n"
+        "        x = 0 if e else 1\n    return x",
+        "def f(a):\n    x, e = 1, 2\n    try:\n        a.b\n    except AttributeError as e:\n"
+        "        x = 0 if x else 1\n    return x + 9",
     ),
     "import as": (
         "def f(a):\n    import math as m, cmath as n\n    return m.sqrt(a)",

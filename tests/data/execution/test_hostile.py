@@ -1,4 +1,7 @@
-"""Every hostile candidate gets its label, harms no neighbour and leaves nothing behind, at every level of isolation that this machine has."""
+"""Run hostile candidates at every level of isolation that this machine has.
+
+Every candidate gets its label, harms no neighbour and leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,36 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.robustness.hostile import SUITE, Hostile, Scene, capabilities, observe, scene
-from corpo.data.execution.sandbox import Isolation, available_isolation
-
-LEVELS = [Isolation.process] + (
-    [Isolation.namespaces] if available_isolation() is Isolation.namespaces else []
+from corpo.data.execution.sandbox import Isolation
+from tests.data.execution.hostile_programs import (
+    HOSTILE_PROGRAMS,
+    LEVELS,
+    Hostile,
+    Scene,
+    available_protections,
+    observe,
+    open_scene,
 )
+
+Stage = tuple[Isolation, Scene, set[str]]
 
 
 @pytest.fixture(scope="module", params=LEVELS)
-def stage(request: pytest.FixtureRequest) -> Iterator[tuple[Isolation, Scene, set[str]]]:
-    with scene() as made:
-        yield request.param, made, capabilities(request.param, made)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with open_scene() as scene:
+        yield request.param, scene, available_protections(request.param, scene)
 
 
-@pytest.mark.parametrize("hostile", SUITE, ids=lambda hostile: hostile.name)
-def test_a_hostile_candidate(
-    hostile: Hostile, stage: tuple[Isolation, Scene, set[str]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hostile", HOSTILE_PROGRAMS, ids=lambda hostile: hostile.name)
+def test_a_hostile_candidate_is_labelled_and_contained(
+    hostile: Hostile, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    isolation, made, kept = stage
-    if hostile.needs not in ("", *kept):
-        pytest.skip(f"on this machine isolation={isolation} keeps no {hostile.needs} from programs")
+    isolation, scene, protections = stage
+    if hostile.needs not in ("", *protections):
+        pytest.skip(f"this machine's sandbox does not protect {hostile.needs} with isolation={isolation}")
     monkeypatch.setenv("CORPO_SECRET", "1")
-    seen = observe(hostile, isolation, made)
-    assert not any(label.correct for label in seen.labels)
-    assert {label.error for label in seen.labels} <= set(hostile.outcomes)
-    assert seen.neighbours_right, "a neighbour was affected"
-    assert seen.leftovers == ()
+    observed = observe(hostile, isolation, scene)
+    assert not observed.labelled_correct
+    assert {label.error for label in observed.labels} <= set(hostile.outcomes)
+    assert observed.neighbours_right, "a neighbour was affected"
+    assert observed.leftovers == ()

@@ -59,7 +59,10 @@ PROGRAM = """
 from collections import Counter, OrderedDict, defaultdict, namedtuple
 P = namedtuple("P", "x y")
 def f(x):
-    return [1, True, 1.0, (1, 2), [1, 2], P(1, 2), Counter("aab"), OrderedDict(a=1), {1: 2}.keys(), None, frozenset({1}), b"x", float("inf"), 0.1 + 0.2][x]
+    return [
+        1, True, 1.0, (1, 2), [1, 2], P(1, 2), Counter("aab"), OrderedDict(a=1), {1: 2}.keys(),
+        None, frozenset({1}), b"x", float("inf"), 0.1 + 0.2,
+    ][x]
 def eq(a, b):
     return a == b
 """
@@ -100,7 +103,8 @@ def test_split_and_whole_assertions_agree() -> None:
 
 def test_statements_between_tests_run_and_failures_are_reported() -> None:
     script = split_assertions(
-        "def check(f):\n    a = [3]\n    assert f(a) == 3\n    a += [4]\n    assert f(a) == 7\n    assert f('x') == 1",
+        "def check(f):\n    a = [3]\n    assert f(a) == 3\n    a += [4]\n    assert f(a) == 7\n"
+        "    assert f('x') == 1",
         "check(sum)",
     )
     assert Sandbox().run([script.program("pass")]) == [("=3", "=7", "!TypeError")]

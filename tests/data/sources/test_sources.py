@@ -59,8 +59,8 @@ CONTEST = {
     "solutions": {"language": [2, 3], "solution": ["int main() {}", READS]},
     "incorrect_solutions": {"language": [3], "solution": ["print(2)"]},
 }
-# Loader, row, id of the problem, a correct program (None: the first that comes with the problem), a wrong one, its
-# error and its evidence.
+# Loader, row, id of the problem, a correct program (None: the first that comes with the problem), a wrong
+# one, its error and its evidence.
 ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
     "humaneval": (
         "humaneval",
@@ -69,7 +69,8 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
             "prompt": 'def f(x):\n    """Twice."""\n',
             "entry_point": "f",
             "canonical_solution": "    return x * 2\n",
-            "test": "\nMETADATA = {}\n\ndef check(candidate):\n    assert candidate(1) == 2\n    assert candidate(2) == 4\n",
+            "test": "\nMETADATA = {}\n\ndef check(candidate):\n"
+            "    assert candidate(1) == 2\n    assert candidate(2) == 4\n",
         },
         "HumanEval/900",
         None,
@@ -116,8 +117,8 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
             "test_list": ["assert set(f(1)) == {2}"],
         }
         | {
-            "test": PLUS
-            + "results = [{2}, {4}]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(f(*inp), exp, 0)"
+            "test": PLUS + "results = [{2}, {4}]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n"
+            "    assertion(f(*inp), exp, 0)"
         },
         "7",
         None,
@@ -270,11 +271,15 @@ def _label(problem: RealProblem, *texts: str) -> tuple[Candidate, ...]:
     return labelled.candidates
 
 
+def _read_and_label(config: SourceConfig) -> None:
+    for problem in read_problems("it", config):
+        _label(problem)
+
+
 def _error(config: SourceConfig) -> str:
     """Return the one-line message of reading or labelling a source."""
     with pytest.raises(DataError) as caught:
-        for problem in read_problems("it", config):
-            _label(problem)
+        _read_and_label(config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -393,7 +398,7 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
         [OWN | {"tests": [{"args": 1, "value": 2}]}],
     ),
     "own: tests": ("field 'tests' is 5; expected a list", "own", [OWN | {"tests": 5}]),
-    "own: entry": ("field 'entry' is 'my f'; expected what gives", "own", [OWN | {"entry": "my f"}]),
+    "own: entry": ("field 'entry' is 'my f'; expected an expression", "own", [OWN | {"entry": "my f"}]),
     "own: reference": (
         "field 'references' is 'def f(x): ",
         "own",
@@ -579,7 +584,7 @@ FOLDER_MISTAKES: dict[str, tuple[str, dict[str, str | bytes | None]]] = {
     "no statement": ("/twice/statement.md: is missing; write the problem there", {"statement.md": None}),
     "empty statement": ("/twice/statement.md: is empty", {"statement.md": " \n"}),
     "no tests": ("/twice: has no tests.py, tests.json, tests/*.in or answer.txt; add one of them", NO),
-    "two kinds of tests": ("/twice: has tests.py and answer.txt; keep one of them", {"answer.txt": "4"}),
+    "two kinds of tests": ("/twice: has tests.py and answer.txt; keep only one of them", {"answer.txt": "4"}),
     "empty tests": ("/twice/tests.py: is empty", {"tests.py": ""}),
     "no assertion": (
         "/twice: tests: there is no assert outside a function",
@@ -610,7 +615,8 @@ FOLDER_MISTAKES: dict[str, tuple[str, dict[str, str | bytes | None]]] = {
         {"candidates/bad.py": b"x = '\xff'"},
     ),
     "failing reference": (
-        "data.sources.it: problem 'it/twice': its reference fails: assert f(2) == 4 fails; correct the reference or the tests",
+        "data.sources.it: problem 'it/twice': its reference fails: assert f(2) == 4 fails; correct the "
+        "reference or the tests",
         {"reference.py": "def f(x):\n    return 2"},
     ),
 }
