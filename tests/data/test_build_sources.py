@@ -183,13 +183,13 @@ def test_requests_and_solutions_of_a_language_model() -> None:
 def test_published_pairs_are_read_by_datasets(own: list[str]) -> None:
     from datasets import load_dataset
 
-    match = re.search(r"hub: (\S+)", run("publish", "pairs", *own).stdout)
-    assert match
-    splits = load_dataset(match[1])
+    folder = Path(run("publish", "pairs", *own).stdout.splitlines()[-1])
+    assert folder.name == "hub"
+    splits = load_dataset(str(folder))
     rows = read_rows(_pairs_path(run("data", *own).stdout))
     assert sum(len(split) for split in splits.values()) == len(rows)
     assert set(splits) == {row["split"] for row in rows}
-    assert (Path(match[1]) / "README.md").read_text().startswith("---\nlicense: other\n")
+    assert (folder / "README.md").read_text().startswith("---\nlicense: other\n")
 
 
 def test_a_prompt_that_is_too_long_counts_as_failed(own: list[str], tmp_path: Path) -> None:
