@@ -71,17 +71,21 @@ def write_page(target: Path = FOLDER) -> Path:
     return page
 
 
-STEP_TEXT = """Forward and backward pass of one micro-batch in bf16, medians of three after one that warms up (of the CPU path: one).
-S prompt tokens, T completion tokens per rollout, P prompts, G rollouts per prompt. A packed row holds a prompt once and all of its
-rollouts; padded rows repeat it. MFU is 6 x parameters x tokens that the path computes, attention not counted, as a share of
-989 TFLOP/s (dense bf16, by the vendor's datasheet). The speed-up is that in time against padded rows for the same completions."""
-DECODE_TEXT = (
-    """Whole `generate` calls of our engine in bf16, prefill included; every rollout has its full length."""
-)
-WHOLE_TEXT = """Rollouts and update of 32 prompts x 16 rollouts, 96 + 128 tokens, bf16 with float32 master weights. Earlier: eager
-decoding and scores in blocks."""
-EQUALITY_TEXT = """Relative errors, ||x - reference|| / ||reference||, of log-probs and of all weights' gradients. The reference has one row
-per rollout in float64. Two layers, random weights, prompts and rollouts of different lengths."""
+STEP_TEXT = """\
+Forward and backward pass of one micro-batch in bf16: the median of three after one that warms up (of the
+CPU path: one). S prompt tokens, T completion tokens per rollout, P prompts, G rollouts per prompt. A
+packed row holds a prompt once and all of its rollouts; padded rows repeat it. MFU is 6 x parameters x
+tokens that the path computes, attention not counted, as a share of 989 TFLOP/s (dense bf16, by the
+vendor's datasheet). The speed-up is that in time against padded rows for the same completions."""
+DECODE_TEXT = """\
+Whole `generate` calls of our engine in bf16, prefill included; every rollout has its full length."""
+WHOLE_TEXT = """\
+Rollouts and update of 32 prompts x 16 rollouts, 96 + 128 tokens, bf16 with float32 master weights.
+Earlier: eager decoding and scores in blocks."""
+EQUALITY_TEXT = """\
+Relative errors, ||x - reference|| / ||reference||, of log-probs and of the gradients of all weights. The
+reference has one row per rollout in float64. Two layers, random weights, prompts and rollouts of
+different lengths."""
 
 
 def _rows(parts: dict[str, Any], name: str) -> list[Row]:
@@ -256,7 +260,8 @@ def _figure(steps: Sequence[Row], decoding: Sequence[Row], path: Path) -> None:
 
 def _draw_mfu(axis: Any, rows: Sequence[Row]) -> None:
     shapes = list(dict.fromkeys((row["S"], row["T"]) for row in rows))
-    paths = [path for path in PATH_COLOURS if any(row["path"] == path for row in rows)]
+    measured_paths = {row["path"] for row in rows}
+    paths = [path for path in PATH_COLOURS if path in measured_paths]
     width = 0.8 / len(paths)
     for number, path in enumerate(paths):
         values = {(row["S"], row["T"]): 100 * row["mfu"] for row in rows if row["path"] == path}

@@ -1,4 +1,4 @@
-"""The nano policy, from nothing: its own byte-level tokenizer and a Llama of a few million parameters."""
+"""Make a nano policy with random weights: a byte-level tokenizer and a Llama of a few million parameters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ PAD, EOS = "<pad>", "<eos>"
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE that merges across spaces, and a line break with its indent, but never across digits.
+    """Train a byte-level BPE tokenizer.
 
-    So prompts of code are less than half as long, and the policy sees every digit of the numbers that it has to compare.
+    It merges across spaces, and a line break with the indent after it, which halves the length of prompts
+    with code. It never merges digits, so the policy sees each digit of the numbers that it compares.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -35,7 +36,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # Not special, so that decoding keeps them: the parser reads the think block.
+    # These tokens are not special, because decoding has to keep them: the parser reads the think block.
     tokenizer.add_tokens([AddedToken(OPEN, normalized=False), AddedToken(CLOSE, normalized=False)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, clean_up_tokenization_spaces=False
@@ -43,10 +44,10 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 
 def new_model(config: NanoConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A freshly initialised policy (torch's global generator decides the weights: seed it first)."""
+    """Return a policy with random weights, drawn from torch's global generator; seed it first."""
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=-(-len(tokenizer) // 64) * 64,  # a round number of rows multiplies faster
+            vocab_size=-(-len(tokenizer) // 64) * 64,  # a multiple of 64 multiplies faster
             hidden_size=config.width,
             num_hidden_layers=config.layers,
             num_attention_heads=config.heads,
