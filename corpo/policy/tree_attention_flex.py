@@ -22,8 +22,6 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 BLOCK = 128  # tokens per block of the mask, FlexAttention's default
 # Segments other than rollouts: the prompt, the padding before it and the padding behind the last rollout.
 PROMPT, LEFT_PADDING, RIGHT_PADDING = 0, -1, 2**30
-# The compiler cannot see in dynamic shapes that rows are multiples of BLOCK. Each token sees at least itself.
-KERNEL_OPTIONS: Any = {"IS_DIVISIBLE": True, "ROWS_GUARANTEED_SAFE": True}
 
 
 def tree_block_mask(prompt_mask_PS: Tensor, rollout_PN: Tensor, real_PN: Tensor) -> BlockMask:
@@ -99,17 +97,11 @@ def flex_tree_attention(
 
     On a CPU, where only tests come here, FlexAttention runs uncompiled.
     """
-    kernel: Any = flex_attention
+    kernel = flex_attention
     if query_PHWD.device.type == "cuda" and not torch.compiler.is_compiling():
         kernel = _compiled()
     is_grouped = query_PHWD.shape[1] != key_PhWD.shape[1]
     out_PHWD: Tensor = kernel(
-        query_PHWD,
-        key_PhWD,
-        value_PhWD,
-        block_mask=mask,
-        scale=scaling,
-        enable_gqa=is_grouped,
-        kernel_options=KERNEL_OPTIONS,
+        query_PHWD, key_PhWD, value_PhWD, block_mask=mask, scale=scaling, enable_gqa=is_grouped
     )
     return out_PHWD.transpose(1, 2).contiguous()
