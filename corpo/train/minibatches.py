@@ -50,7 +50,10 @@ def combine_updates(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
     taken = [update for update in updates if not math.isnan(update["entropy"])]
     if not taken:
         return dict(NO_UPDATE)
-    metrics = {name: sum(update[name] for update in taken) / len(taken) for name in NO_UPDATE}
+    metrics = {}
+    for name in NO_UPDATE:
+        values = [update[name] for update in taken]
+        metrics[name] = sum(values) / len(values)
     metrics["mismatch_kl"] = taken[0]["mismatch_kl"]
     metrics["ratio_max"] = max(update["ratio_max"] for update in taken)
     metrics["update_norm"] = sum(update["update_norm"] for update in taken)

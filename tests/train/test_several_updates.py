@@ -183,7 +183,7 @@ def test_minibatch_without_signal_is_skipped() -> None:
 
 @dataclass
 class TrlUpdate:
-    """What TRL computed in one update, and the weights with which it did."""
+    """The numbers of one update of TRL, and the weights with which it computed them."""
 
     inputs: dict[str, Any]
     weights: dict[str, Tensor]
