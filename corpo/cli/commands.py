@@ -29,8 +29,8 @@ class Command:
 
 
 RUN, LOOK, USE = "Run experiments", "Read results", "Use and share"
-_COMMON = ("name", "seed", "dry_run")
-_TRAINING = ("baseline.name", "train.steps", "train.lr", "model.path", "rollout.engine")
+_COMMON = ("name", "dry_run")
+_TRAINING = ("seed", "baseline.name", "train.steps", "train.lr", "model.path", "rollout.engine")
 
 _ALL = (
     Command(

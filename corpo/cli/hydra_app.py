@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from corpo.cli.compose import is_multirun, load_jobs, validated
+from corpo.cli.compose import MULTIRUN, is_multirun, load_jobs, validated
 from corpo.cli.failure import exit_with
 from corpo.config import Config
 from corpo.pipeline.plan import plan
@@ -42,13 +42,13 @@ _KNOWN_FLAGS = (
 class Job:
     """A Hydra command: it can `run` a config, or list its `stages` for a dry run or a sweep.
 
-    `defaults` are options that stand in front of the user's.
+    `refused` are options that have no effect alone, each with an example of the option to set instead.
     """
 
     command: str
     run: Callable[[Config], None]
     stages: Callable[[Config], Sequence[Stage]]
-    defaults: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def run_job(job: Job, arguments: Sequence[str]) -> None:
@@ -58,9 +58,11 @@ def run_job(job: Job, arguments: Sequence[str]) -> None:
     """
     from corpo.cli import sweep
 
-    arguments = [*job.defaults, *arguments]
+    # Hydra wants its flags in front of the options.
+    arguments = sorted(arguments, key=lambda argument: argument not in MULTIRUN)
     folder = None
     _refuse_unknown_flags(arguments)
+    _refuse_options(job, arguments)
     if not any(argument in _HYDRA_FLAGS for argument in arguments):
         jobs = load_jobs(arguments)
         if is_multirun(arguments):
@@ -85,6 +87,14 @@ def _refuse_unknown_flags(arguments: Sequence[str]) -> None:
             raise ConfigError(
                 f"{flag}: no such flag; write options as NAME=VALUE, such as {name}={value or '...'}"
             )
+
+
+def _refuse_options(job: Job, arguments: Sequence[str]) -> None:
+    """Raise ConfigError for an option that this command would ignore, unless the option to use is set, too."""
+    names = {argument.lstrip("+").partition("=")[0] for argument in arguments}
+    for name, example in job.refused.items():
+        if name in names and example.partition("=")[0] not in names:
+            raise ConfigError(f"{name}: `corpo {job.command}` does not use it alone; set {example}")
 
 
 def _hydra_main(job: Job, sweep_folder: Path | None) -> Any:

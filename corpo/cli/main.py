@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS, Command
@@ -44,7 +45,8 @@ def run_command(command: Command, arguments: Sequence[str]) -> None:
     if any(flag in arguments for flag in (*HELP_FLAGS, HELP_ALL_FLAG)):
         from corpo.cli.help import help_page
 
-        print(help_page(command, everything=HELP_ALL_FLAG in arguments))
+        with suppress(BrokenPipeError):  # of a reader such as `head`
+            print(help_page(command, everything=HELP_ALL_FLAG in arguments), flush=True)
         return
     sys.path.insert(0, "")  # so that plugins in the current folder are found, as with `python -m`
     try:

@@ -76,6 +76,20 @@ def test_a_command_of_the_last_release_is_refused_with_its_new_name(
     assert program == "python" or name in COMMANDS
 
 
+@pytest.mark.parametrize("option", ["seed=1", "baseline=grpo", "baseline.name=grpo"])
+def test_a_study_refuses_the_option_of_a_single_training(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["reproduce", "experiment=tiny", option, "dry_run=true"])
+    assert "does not use it alone; set study." in capsys.readouterr().err
+
+
+def test_flags_of_hydra_may_stand_behind_options(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "experiment=tiny", "seed=0,1", "-m", "dry_run=true"])
+    assert "train corpo seed 1" in capsys.readouterr().out
+
+
 def test_help_imports_neither_torch_nor_hydra() -> None:
     code = (
         "import sys; from corpo.cli.main import main; main(['train', '--help']); "
