@@ -275,6 +275,6 @@ def test_results_are_rebuilt_byte_for_byte(results: Path, tmp_path: Path) -> Non
     page = (folder.parent / "README.md").read_text()
     assert all(f"**{claim}**" in page for claim in STATEMENTS)
     assert "[Report](tiny/report.md)" in page
-    assert "### Verification or habit" in page
+    assert "### Does the policy verify?" in page
     shutil.rmtree(folder / "records")
     assert "no finished study" in run("report", "--claims", str(folder.parent), code=2).stderr
