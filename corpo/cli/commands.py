@@ -29,8 +29,8 @@ class Command:
 
 
 RUN, LOOK, USE = "Run experiments", "Read results", "Use and share"
-_COMMON = ("name", "seed", "dry_run")
-_TRAINING = ("baseline.name", "train.steps", "train.lr", "model.path", "rollout.engine")
+_COMMON = ("name", "dry_run")
+_TRAINING = ("seed", "baseline.name", "train.steps", "train.lr", "model.path", "rollout.engine")
 
 _ALL = (
     Command(
@@ -158,3 +158,15 @@ _ALL = (
 )
 
 COMMANDS = {command.name: command for command in _ALL}
+
+# The commands of the last release, and what does the same now.
+RENAMED_COMMANDS = {
+    "ablate": "corpo study",
+    "tune": "corpo study",
+    "claims": "corpo report --claims",
+    "merge": "corpo report --merge",
+    "track": "corpo report --track",
+    "export": "corpo publish pairs",
+    "push": "corpo publish upload",
+    "engines": "python -m benchmarks.speed.engines",
+}
