@@ -197,7 +197,7 @@ class NanoConfig:
 class WarmStartConfig:
     """Supervised fine-tuning on demonstrations. *Our choice*: the paper starts from a pretrained reasoner."""
 
-    steps: int = 1400  # optimiser steps, at least 1
+    steps: int = 1400  # optimizer steps, at least 1
     pairs: int = 32  # pairs per step, at least 1; each is shown in both orders
     math_share: float = 0.4  # expected share of math pairs, 0 to 1
     prompt_weight: float = 0.3  # weight of the loss on prompt tokens, at least 0; responses have weight 1

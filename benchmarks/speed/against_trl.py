@@ -26,7 +26,7 @@ from corpo.baselines import advantages
 from corpo.config import ModelConfig, TrainConfig
 from corpo.pipeline.provenance import provenance
 from corpo.policy.load import load_policy
-from corpo.policy.packaged import unpacked
+from corpo.policy.packaged import unpack_model
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
 from corpo.train.rl import PolicyGradientTrainer
@@ -164,7 +164,7 @@ def main() -> None:
     for name, value in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
-    options.model = options.model or str(unpacked(SMOLLM2, ROOT / "outputs/models"))
+    options.model = options.model or str(unpack_model(SMOLLM2, ROOT / "outputs/models"))
     if options.side:
         print(json.dumps(sides[options.side](options)))
         return

@@ -7,7 +7,7 @@ measurement, so that a part that is cut off loses nothing. `python -m benchmarks
 makes results/bench/gpu.md from the files.
 
 Models have random weights, because speed does not depend on them. P prompts, G rollouts per prompt, S prompt
-tokens, T completion tokens, N rollouts of padded rows, W tokens of a row.
+tokens, T completion tokens, N rollouts of all prompts, W tokens of a row.
 """
 
 from __future__ import annotations

@@ -183,8 +183,8 @@ def _metrics_tables(study: Study) -> list[pd.DataFrame]:
 
 def _label(table: pd.DataFrame, policy: str, seed: int) -> pd.DataFrame:
     """Put the policy and the seed in front of a table's columns; leave responses out."""
-    kept = [column for column in table.columns if column != "response"]
-    return table[kept].assign(policy=policy, seed=seed)[[*RUN_COLUMNS, *kept]]
+    columns = [column for column in table.columns if column != "response"]
+    return table[columns].assign(policy=policy, seed=seed)[[*RUN_COLUMNS, *columns]]
 
 
 def _rewards_table(run: Run) -> pd.DataFrame:

@@ -141,12 +141,12 @@ def _label(
 def _calls_by_id(
     problems: list[LabelledProblem], bank: Bank, seed: int
 ) -> dict[str, tuple[tuple[object, ...], ...]]:
-    wanted = {problem.id for problem in problems}
+    problem_ids = {problem.id for problem in problems}
     calls_by_id = {}
     for family in bank.code:
         for params in family.all_params():
             problem_id = _problem_id(family.name, params)
-            if problem_id in wanted:
+            if problem_id in problem_ids:
                 calls_by_id[problem_id] = problem_calls(family, params, seed)
     return calls_by_id
 

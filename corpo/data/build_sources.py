@@ -153,7 +153,7 @@ def _pairs(problems: Sequence[LabelledProblem], data: DataConfig) -> list[tuple[
         (Use.validation, VALIDATION, data.validation_pairs),
     ):
         with_use = [problem for problem in short if problem.use is use]
-        for pair in _learning_pairs(with_use, split, count, data):
+        for pair in _train_or_validation_pairs(with_use, split, count, data):
             named_pairs += [(split, pair), (split, pair.swapped())]
     evaluated = [problem for problem in short if problem.use is Use.evaluation]
     for name, source in data.sources.items():
@@ -169,7 +169,7 @@ def _with_short_candidates(problem: LabelledProblem, max_chars: int) -> Labelled
     return replace(problem, candidates=short)
 
 
-def _learning_pairs(
+def _train_or_validation_pairs(
     problems: Sequence[LabelledProblem], split: str, count: int, data: DataConfig
 ) -> list[Pair]:
     """Return training or validation pairs, with the configured share of each kind."""

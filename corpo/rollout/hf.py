@@ -128,23 +128,25 @@ class SharedPrefixEngine:
         mask_PGT = torch.zeros(shape, dtype=torch.bool, device=device)
         logprobs_PGT = torch.zeros(shape, device=device)
         done_PG = torch.zeros(shape[:2], dtype=torch.bool, device=device)
-        live = torch.arange(shape[0], device=device)  # the prompts that are still in the batch
+        active_prompts = torch.arange(shape[0], device=device)  # the prompts that are still in the batch
         for step in range(self.max_new_tokens):
             logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
-            token_PG = draw(logp_PGV, uniforms_PGT[live, :, step]).masked_fill(done_PG, self._pad_id)
-            ids_PGT[live, :, step] = token_PG
-            mask_PGT[live, :, step] = ~done_PG
+            token_PG = draw(logp_PGV, uniforms_PGT[active_prompts, :, step]).masked_fill(
+                done_PG, self._pad_id
+            )
+            ids_PGT[active_prompts, :, step] = token_PG
+            mask_PGT[active_prompts, :, step] = ~done_PG
             logprobs_PG = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1)
-            logprobs_PGT[live, :, step] = logprobs_PG.masked_fill(done_PG, 0.0)
+            logprobs_PGT[active_prompts, :, step] = logprobs_PG.masked_fill(done_PG, 0.0)
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
             if self.stop:
-                done_PG = done_PG | self._ends_with_stop(ids_PGT[live, :, : step + 1])
+                done_PG = done_PG | self._ends_with_stop(ids_PGT[active_prompts, :, : step + 1])
             unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
             if step + 1 == self.max_new_tokens or not len(unfinished):
                 break
             # Drop finished groups, so that a few long rollouts do not keep them in the batch.
-            if 2 * len(unfinished) <= len(live):
-                live, mask_PS = live[unfinished], mask_PS[unfinished]
+            if 2 * len(unfinished) <= len(active_prompts):
+                active_prompts, mask_PS = active_prompts[unfinished], mask_PS[unfinished]
                 token_PG, done_PG = token_PG[unfinished], done_PG[unfinished]
                 cache.batch_select_indices(unfinished)
             logits_PGV = self.model(

@@ -76,11 +76,11 @@ def health_warnings(
     history: Sequence[Mapping[str, Any]], baseline: str, limits: CollapseLimits = CollapseLimits()
 ) -> list[HealthWarning]:
     """Return the warnings that apply to the last of these records, the metrics of all steps so far."""
-    warnings = [*_signal_warnings(history, baseline, limits), *_drift_warnings(history, limits)]
+    warnings = [*_advantage_warnings(history, baseline, limits), *_drift_warnings(history, limits)]
     return [HealthWarning(int(history[-1]["step"]), name, text) for name, text in warnings]
 
 
-def _signal_warnings(
+def _advantage_warnings(
     history: Sequence[Mapping[str, Any]], baseline: str, limits: CollapseLimits
 ) -> Iterator[tuple[str, str]]:
     """Yield warnings about rewards and advantages, as name and text."""

@@ -26,8 +26,8 @@ policy that sampled:
   the difference of engine and trainer, too;
 - with one update per batch, both use the log-probs of the engine.
 
-P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs, M
-measurements.
+P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs,
+M measurements.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from corpo.baselines import advantage_stats, advantages, check_baseline
 from corpo.config import TrainConfig
 from corpo.policy.load import accelerator
-from corpo.policy.lora import add_lora, merged
+from corpo.policy.lora import add_lora, merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.rollout import RolloutEngine, Rollouts
 from corpo.task import Kind, Pair, Reward
@@ -210,7 +210,7 @@ class PolicyGradientTrainer:
     def save(self, folder: Path) -> None:
         """Write the policy, with adapters merged, as an ordinary transformers folder."""
         if ranks.rank() == 0:
-            merged(self.model).save_pretrained(folder)
+            merge_adapters(self.model).save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
     # --- one step ---
@@ -323,7 +323,7 @@ class PolicyGradientTrainer:
         prompt_names: Sequence[str] = (),
         groups: Sequence[int] | None = None,
     ) -> dict[str, float]:
-        """Take one optimiser step on this rank's groups. Return the metrics of the update.
+        """Take one optimizer step on this rank's groups. Return the metrics of the update.
 
         `groups` are the indices of the groups of the minibatch, by default all. `prompt_names` identify the P
         prompts in error messages. Raises NonFiniteError, before any weight changes, if an advantage, a
@@ -356,9 +356,9 @@ class PolicyGradientTrainer:
         computed = self._groups_to_compute(advantages_PG, groups)
         if not self.config.filter_zero_advantage_groups:
             return computed, groups
-        with_signal = _groups_with_signal(advantages_PG, groups)
-        if all_reduce_max(len(with_signal)):
-            computed = with_signal
+        nonzero_groups = _nonzero_advantage_groups(advantages_PG, groups)
+        if all_reduce_max(len(nonzero_groups)):
+            computed = nonzero_groups
         return computed, computed
 
     def _groups_to_compute(self, advantages_PG: Tensor, groups: Sequence[int]) -> Sequence[int]:
@@ -369,7 +369,7 @@ class PolicyGradientTrainer:
         """
         if self.config.loss.kl or self.config.loss.entropy:
             return groups
-        return _groups_with_signal(advantages_PG, groups)
+        return _nonzero_advantage_groups(advantages_PG, groups)
 
     def _token_weights(self, rollouts: Rollouts, groups: Sequence[int]) -> Tensor:
         """Return the weight of each token in the loss, (P, G, T). It is 0 outside these groups."""
@@ -534,10 +534,10 @@ def batch_at(pairs: Sequence[Pair], prompts: int, step: int, seed: int) -> list[
     return batch
 
 
-def _groups_with_signal(advantages_PG: Tensor, groups: Sequence[int]) -> list[int]:
+def _nonzero_advantage_groups(advantages_PG: Tensor, groups: Sequence[int]) -> list[int]:
     """Return those of the groups that have a non-zero advantage."""
-    has_signal_P = (advantages_PG != 0).any(dim=1)
-    return [p for p in groups if bool(has_signal_P[p])]
+    is_nonzero_P = (advantages_PG != 0).any(dim=1)
+    return [p for p in groups if bool(is_nonzero_P[p])]
 
 
 def _checkpoint_folder(folder: Path) -> Path:

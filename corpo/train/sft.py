@@ -108,7 +108,7 @@ def _prompt_weight(config: WarmStartConfig, step: int) -> float:
 
 
 def _update(optimizer: MasterAdamW, config: WarmStartConfig, step: int) -> dict[str, float]:
-    """Take one optimiser step. Return the norms of gradient and update."""
+    """Take one optimizer step. Return the norms of gradient and update."""
     try:
         return optimizer.step(learning_rate(config, step), config.max_grad_norm)
     except NonFiniteError as error:

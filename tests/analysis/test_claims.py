@@ -144,7 +144,7 @@ def test_a_study_with_an_effect_and_one_without() -> None:
     )
     assert verdicts["C2", "static: batches in which a failure is rewarded"] == HOLDS
     assert verdicts["C6", "update norm over learning rate, GRPO over CoRPO"] == FAILS, "they are equal"
-    assert verdicts["C7", "seconds of an update a token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
+    assert verdicts["C7", "update seconds per token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
     single = {}
     for finding in findings(synthetic_study(1, 0.15)):
         single[finding.claim, finding.quantity] = finding

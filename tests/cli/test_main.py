@@ -95,8 +95,10 @@ def test_help_imports_neither_torch_nor_hydra() -> None:
         "import sys; from corpo.cli.main import main; main(['train', '--help']); "
         "print(sorted({'torch', 'hydra', 'transformers', 'pandas'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert process.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_command_takes_the_options_of_hydra() -> None:
@@ -108,8 +110,8 @@ def test_a_command_takes_the_options_of_hydra() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_entry_points_run_the_command_of_their_name(path) -> None:
     module = [sys.executable, "-m", f"experiments.{path.stem}", "--help"]
-    done = subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"usage: corpo {path.stem.replace('_', '-')} ")
+    process = subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.startswith(f"usage: corpo {path.stem.replace('_', '-')} ")
 
 
 # --- completion ---------------------------------------------------------------------------------------------

@@ -51,9 +51,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(command: list[str], folder: Path, code: int = 0) -> str:
     """Run a command in a folder, without the checkout on the path. Return its output, or its error."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, f"{done.stdout}\n{done.stderr[-3000:]}"
-    return done.stderr if code else done.stdout
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert process.returncode == code, f"{process.stdout}\n{process.stderr[-3000:]}"
+    return process.stderr if code else process.stdout
 
 
 def _install(wheel: Path, environment: Path, packages: Path) -> Path:

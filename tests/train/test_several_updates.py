@@ -165,7 +165,7 @@ def test_clip_uses_the_trainer_and_cap_uses_the_engine() -> None:
     assert measured["cap"]["ratio_mean"] == pytest.approx(math.exp(-0.1), abs=1e-4)
 
 
-def test_minibatch_without_signal_is_skipped() -> None:
+def test_minibatch_of_zero_advantages_is_skipped() -> None:
     trainer = tiny_trainer(minibatches=4, prompts_per_step=8, loss=CLIP)
     rollouts, advantages_PG = _random_batch(trainer)
     advantages_PG[2:] = 0

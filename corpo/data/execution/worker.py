@@ -270,10 +270,10 @@ NUM_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by version of Landlock; 16 from ver
 TCP, SCOPED = 0b11, 0b11  # bind and connect; abstract sockets and signals to other processes
 
 
-def landlock_ruleset(room: str) -> int | None:
+def landlock_ruleset(writable_folder: str) -> int | None:
     """Open a Landlock ruleset with what a program may do with files, ports and signals.
 
-    `room` is the folder that it may write to. Returns None if the kernel has no Landlock.
+    `writable_folder` is the folder that it may write to. Returns None if the kernel has no Landlock.
     """
     version = LIBC.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if version < 1:
@@ -304,7 +304,7 @@ def landlock_ruleset(room: str) -> int | None:
     allowed += [
         (library, READ_DIR),
         ("/dev/null", READ_FILE | WRITE_FILE),
-        (room, rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK)),
+        (writable_folder, rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK)),
     ]
     for path, access in allowed:
         if os.path.exists(path):
