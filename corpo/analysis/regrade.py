@@ -33,13 +33,6 @@ SHARES = {
 }
 PAPER_BASELINES = ("grpo", "static", "corpo")  # come first
 SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
-BY = {
-    "levels": "levels of reward",
-    "group": "rollouts in a group",
-    "passed": "share of the group that passed",
-    "split": "split",
-    "baseline": "baseline",
-}
 
 
 class _Batch(NamedTuple):

@@ -251,11 +251,11 @@ def read_records(folder: Path) -> StudyRecords:
         run = Run(
             baseline,
             seed,
-            _lookup(metrics, key, folder / METRICS),
-            _by_step(steps, "reward"),
-            _lookup(rollouts, key, folder / ROLLOUTS),
-            _by_step(steps, "tokens"),
-            options,
+            metrics=_lookup(metrics, key, folder / METRICS),
+            rewards=_by_step(steps, "reward"),
+            rollouts=_lookup(rollouts, key, folder / ROLLOUTS),
+            lengths=_by_step(steps, "tokens"),
+            options=options,
         )
         read_runs.append(run)
     bases = {seed: _lookup(rollouts, (BASE, seed), folder / ROLLOUTS) for seed in seeds}
@@ -339,7 +339,15 @@ def read_variants(folder: Path) -> dict[str, Study]:
             threshold, ks, options = settings[variant]
             bases = {seed: table for (policy, seed), table in rollouts.items() if policy == BASE}
             runs = [
-                Run(policy, seed, table, {}, rollouts[policy, seed], {}, options[policy])
+                Run(
+                    policy,
+                    seed,
+                    metrics=table,
+                    rewards={},
+                    rollouts=rollouts[policy, seed],
+                    lengths={},
+                    options=options[policy],
+                )
                 for (policy, seed), table in metrics[variant].items()
             ]
             studies[variant] = Study(bases, runs, threshold, ks, pd.DataFrame())

@@ -105,10 +105,10 @@ class SharedPrefixEngine:
             self.model,
             cache,
             Rows.new(mask_PS, uniforms_PGT, self._pad_id),
-            self.temperature,
-            self._pad_id,
-            self.tokenizer.eos_token_id,
-            self._ends_with_stop if self.stop else None,
+            temperature=self.temperature,
+            pad=self._pad_id,
+            eos=self.tokenizer.eos_token_id,
+            is_stopped=self._ends_with_stop if self.stop else None,
         )
         return decoder.run(logits_PGV)
 

@@ -74,6 +74,11 @@ def _num_shared(first: Sequence[str], second: Sequence[str]) -> int:
 RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {"point": point, "rewrite": rewrite}
 
 
+def _draw_score(label: bool, rng: Random) -> int:
+    """Draw a score on the side of the label."""
+    return rng.choice(CORRECT_SCORES if label else WRONG_SCORES)
+
+
 @dataclass(frozen=True)
 class Demonstrator:
     """A source of demonstrations.
@@ -88,9 +93,9 @@ class Demonstrator:
 
     def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
         """Return the prompt of a pair and a response with the rationale and correct scores."""
-        scores = [rng.choice(CORRECT_SCORES if label else WRONG_SCORES) for label in pair.labels]
+        score_a, score_b = (_draw_score(label, rng) for label in pair.labels)
         rationale = RATIONALES[self.rationale](pair, correct_texts)
-        return Demonstration(self.render(pair), format_response(rationale, *scores))
+        return Demonstration(self.render(pair), format_response(rationale, score_a, score_b))
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
         """Return demonstrations of `pairs` pairs and their swapped twins.

@@ -129,6 +129,9 @@ def _drift_warnings(
 
 
 def _mean(records: Sequence[Mapping[str, Any]], name: str) -> float:
-    """Return the mean of a metric over the records that have it, or NaN, which no comparison exceeds."""
+    """Return the mean of a metric over the records that have it, or NaN if there is none.
+
+    A comparison with NaN is false, so no warning results from it.
+    """
     values = [record[name] for record in records if record[name] is not None]
     return sum(values) / len(values) if values else math.nan

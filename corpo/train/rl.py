@@ -422,13 +422,13 @@ class PolicyGradientTrainer:
         reference_PGT = self._reference_logprobs(rollouts) if self.config.loss.kl else None
         require_finite("the log-prob", logprobs_PGT.detach(), rollouts.mask_PGT, prompt_names)
         loss = policy_loss(
-            logprobs_PGT,
-            entropy_PGT,
-            advantages_PG.to(device),
-            weights_PGT.to(device),
-            rollouts.logprobs_PGT,
-            reference_PGT,
-            self.config.loss,
+            logprobs_PGT=logprobs_PGT,
+            entropy_PGT=entropy_PGT,
+            advantages_PG=advantages_PG.to(device),
+            weights_PGT=weights_PGT.to(device),
+            sampled_logprobs_PGT=rollouts.logprobs_PGT,
+            reference_logprobs_PGT=reference_PGT,
+            config=self.config.loss,
         )
         groups = f" of the groups of {', '.join(prompt_names)}" if prompt_names else ""
         require_finite(f"the loss{groups}", loss.detach())

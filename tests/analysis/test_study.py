@@ -89,11 +89,11 @@ def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) ->
         Run(
             baseline,
             0,
-            pd.DataFrame({"step": [1]}),
-            {1: np.ones((1, 2))},
-            rollouts,
-            {1: np.ones((1, 2))},
-            options,
+            metrics=pd.DataFrame({"step": [1]}),
+            rewards={1: np.ones((1, 2))},
+            rollouts=rollouts,
+            lengths={1: np.ones((1, 2))},
+            options=options,
         )
         for baseline, options in (
             ("grpo", {"std": True, "ddof": 0, "eps": 0.0}),

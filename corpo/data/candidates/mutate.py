@@ -104,7 +104,7 @@ def _letter(node: ast.AST) -> Iterator[Edit]:
 
 
 def _initial(node: ast.AST) -> Iterator[Edit]:
-    """Change an assigned constant by 1; 0 becomes 1 both times."""
+    """Change an assigned constant by 1; both edits turn 0 into 1."""
     if isinstance(node, ast.Assign) and _is_int(node.value):
         child: Any = node.value
         yield partial(setattr, child, "value", child.value + 1)

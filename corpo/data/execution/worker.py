@@ -361,7 +361,7 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float) -> No
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if rules is not None and LIBC.syscall(RESTRICT_SELF, rules, 0):
-        os._exit(1)  # no result is better than one without the confinement
+        os._exit(1)  # exit: never run a program unconfined
     forbid_processes()
     LIBC.capset(struct.pack("Ii", 0x20080522, 0), bytes(24))
     os.closerange(3, keep)

@@ -258,8 +258,13 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
 ROWS["numina"] = ("numina", ROWS["math"][1] | {"source": "amc"}, "", *ROWS["math"][3:])
 
 
+def _line(row: object) -> str:
+    """Return a row as a line of JSON; a text stays as it is."""
+    return (row if isinstance(row, str) else json.dumps(row)) + "\n"
+
+
 def _file(path: Path, *rows: object) -> str:
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    path.write_text("".join(map(_line, rows)))
     return str(path)
 
 
