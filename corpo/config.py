@@ -301,7 +301,7 @@ class RolloutConfig:
 
 @dataclass
 class LossConfig:
-    """The loss. The default is the loss of the paper (arXiv 2511.04439): a token sum, no ratio clip, no KL."""
+    """The loss. The default is the loss of the paper (arXiv 2511.04439): a token sum, no ratio clip or KL."""
 
     # how the losses of tokens are averaged: token_sum, token_mean, sequence_mean or constant
     # (corpo/train/loss.py)

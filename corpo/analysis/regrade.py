@@ -31,12 +31,12 @@ SHARES = {
     "to 3/4": (0.5, 0.75),
     "more": (0.75, 1.0),
 }
-PAPER_BASELINES = ("grpo", "static", "corpo")  # come first
+PAPER_BASELINES = ("grpo", "static", "corpo")  # listed first
 SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
 
 
 class _Batch(NamedTuple):
-    """The rollouts of one evaluation under one value of what varies, by default with the baseline GRPO."""
+    """The rollouts of one evaluation at one value of what varies. The default baseline is GRPO."""
 
     by: str
     value: str
@@ -60,7 +60,7 @@ class _Batch(NamedTuple):
 
 
 def regraded(study: Study) -> pd.DataFrame:
-    """Return one row per policy and value of what varies (`BY`).
+    """Return one row per policy and value of what varies, which the column `by` names.
 
     `rewarded` is the mean over seeds of the share of failures with a positive advantage; `least` and `most`
     are its smallest and largest value. `failures` is the mean number of failures per seed; most of them may

@@ -57,9 +57,8 @@ class Run:
 class Study:
     """All runs of one experiment, and the policies that they start from."""
 
-    bases: Mapping[
-        int, pd.DataFrame
-    ]  # seed -> evaluation rollouts; one entry if all runs start from one policy
+    # seed -> evaluation rollouts; one entry if all runs start from one policy
+    bases: Mapping[int, pd.DataFrame]
     runs: Sequence[Run]
     threshold: float  # R_min_correct
     ks: Sequence[int]
@@ -373,7 +372,7 @@ def study_folder() -> Path:
     """Return the results folder that notebooks open.
 
     It is the folder in CORPO_STUDY, or the newest study in the folder `results` of the
-    current folder or of its parent. Raises FileNotFoundError if there is no study.
+    current folder or of its parent. Raises DataError if there is no study.
     """
     if chosen := os.environ.get("CORPO_STUDY"):
         return Path(chosen)
@@ -382,8 +381,8 @@ def study_folder() -> Path:
 
 
 def newest_study(results: Path) -> Path:
-    """Return the results folder that was written last. Raises FileNotFoundError if there is no study."""
+    """Return the results folder that was written last. Raises DataError if there is no study."""
     records = sorted(results.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)
     if not records:
-        raise FileNotFoundError(f"{results}: no finished study in it; run `make reproduce` first")
+        raise DataError(f"{results}: no finished study in it; run `make reproduce` first")
     return records[-1].parent.parent

@@ -55,9 +55,8 @@ class SharedPrefixEngine:
         self.model.eval()
         use_tree_attention(self.model)
         batch = max(1, self.rows // group)
-        by_length = sorted(
-            range(len(prompts)), key=lambda p: len(prompt_ids[p])
-        )  # similar lengths pad little
+        # Prompts of similar length are sampled together, because they need little padding.
+        by_length = sorted(range(len(prompts)), key=lambda p: len(prompt_ids[p]))
         shape = (len(prompts), group, self.max_new_tokens)
         ids_PGT = torch.full(shape, self._pad_id, dtype=torch.long)
         mask_PGT = torch.zeros(shape, dtype=torch.bool)

@@ -36,8 +36,9 @@ def _verdict(candidate: Candidate, unit: str) -> str:
 def rewrite(pair: Pair, correct_texts: Sequence[str]) -> str:
     """Return a rationale that copies each candidate up to its first wrong line, and corrects that line.
 
-    Each candidate is its name, its lines, and `fine` or `bad`. A pretrained model copies and completes text
-    better than it counts lines: it writes what should be there and then compares.
+    The text of a candidate is its name, its lines, and `fine` or `bad`. A pretrained model is better at
+    copying and completing text than at counting lines. The corrected line gives it something to compare
+    with.
     """
     return f"{_rewritten('A', pair.a, pair, correct_texts)}\n{_rewritten('B', pair.b, pair, correct_texts)}\n"
 
@@ -70,7 +71,7 @@ def _num_shared(first: Sequence[str], second: Sequence[str]) -> int:
     return min(len(first), len(second))
 
 
-# The second argument of a rationale is the correct texts of the problem.
+# The second argument of a rationale holds the correct texts of the problem.
 RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {"point": point, "rewrite": rewrite}
 
 

@@ -44,7 +44,7 @@ def state_is_finite(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def with_step(error: NonFiniteError, step: int, is_previous_step_saved: bool) -> NonFiniteError:
-    """Return the error with its step in front and advice behind."""
+    """Return the error with the step before its message and advice after it."""
     advice = "look at that rollout, lower train.lr, or try model.dtype=float32"
     start = "the step before" if is_previous_step_saved else "the last checkpoint"
     resume = f"the same command resumes from {start}"

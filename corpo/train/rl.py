@@ -22,8 +22,8 @@ policy that sampled:
 - with `ppo_clip`, the trainer's own log-probs under the weights that sampled are computed before the first
   update, as in TRL and verl. The first ratio is then 1 for every engine. The log-probs of an engine in
   bfloat16 would use up a part of the range of the clip;
-- with `importance_ratio_cap`, the ratio is to the log-probs with which the engine sampled. It then corrects
-  the difference of engine and trainer, too;
+- with `importance_ratio_cap`, the ratio is to the log-probs with which the engine sampled. It then also
+  corrects the difference between engine and trainer;
 - with one update per batch, both use the log-probs of the engine.
 
 P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs, M
@@ -136,8 +136,9 @@ class PolicyGradientTrainer:
         including steps finished before a restart.
 
         Raises NonFiniteError if a value of a step is NaN or infinite. The step before it is saved first,
-        unless this step has changed the weights already, as only several updates per batch can. Raises
-        Stopped, after saving the current step, if the process receives Ctrl-C or SIGTERM.
+        unless an earlier update of this step has already changed the weights, which is possible only with
+        several updates per batch. Raises Stopped, after saving the current step, if the process receives
+        Ctrl-C or SIGTERM.
         """
         checkpoints = _checkpoint_folder(folder)
         start = self._resume(checkpoints, folder)
@@ -583,5 +584,5 @@ def _validation_metrics(sums_CM: Tensor) -> dict[str, float]:
 
 
 def _seed(purpose: str, seed: int, step: int) -> int:
-    """Return a seed of its own for each purpose, run and step."""
+    """Return a separate seed for each purpose, run and step."""
     return int(hash_of([purpose, seed, step], 8), 16)

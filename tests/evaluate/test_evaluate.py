@@ -18,7 +18,7 @@ from corpo.task import Kind
     ("n", "c", "k", "expected"),
     [(8, 3, 4, 0.92857), (16, 4, 8, 0.96154), (32, 2, 16, 0.75806), (5, 0, 5, 0.0), (5, 5, 1, 1.0)],
 )
-def test_pass_at_k(n: int, c: int, k: int, expected: float) -> None:
+def test_pass_at_k_has_known_values(n: int, c: int, k: int, expected: float) -> None:
     assert pass_at_k(n, c, k) == pytest.approx(expected, abs=5e-6)
 
 
@@ -123,7 +123,7 @@ def test_summary_of_a_hand_made_table() -> None:
         summarise(rollouts, ks=(8,))
 
 
-def test_swap_consistency() -> None:
+def test_swap_consistency_compares_majorities_of_parsed_verdicts() -> None:
     nothing = (np.nan, np.nan)
     assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(1, 9)]})) == 1
     assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(9, 1)]})) == 0

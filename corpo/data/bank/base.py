@@ -1,7 +1,7 @@
-"""The types of problem families: one idea, many parametrised problems, several correct solutions of each.
+"""The types of problem families, each with parametrised problems and several correct solutions.
 
-Nothing here is labelled. A family's solutions only claim to be correct; `corpo.data.execution.labelling`
-runs them.
+Nothing here is labelled. `corpo.data.execution.labelling` runs the solutions to check that they are
+correct.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Collect the candidates of a real problem: given with it, its references, mutants, samples of a model."""
+"""Collect the candidates of a real problem: given ones, references, mutants and samples of a model."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ label. Requesting a level that is not available raises SandboxError.
 
 At either level, a system-call filter (seccomp, on x86-64 and Arm) prevents a program from starting
 processes. Landlock (Linux 5.13) keeps it from files, TCP ports (from 6.7) and signals to other processes
-(from 6.12). Without Landlock, a program can do to files whatever the user who runs the sandbox can. Without
-namespaces too, it can also do so to processes.
+(from 6.12). Without Landlock, a program has the file permissions of the user who runs the sandbox. Without
+namespaces as well, it can also act on the processes of that user.
 """
 
 from __future__ import annotations

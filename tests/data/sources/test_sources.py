@@ -669,7 +669,7 @@ def test_humaneval_with_samples_is_read() -> None:
         assert sorted(candidate.correct for candidate in _label(problem)) == [False, False, True, True]
 
 
-def test_mbpp_is_read() -> None:
+def test_mbpp_references_pass_their_own_tests() -> None:
     problems = read_problems("mbpp", SourceConfig(loader="mbpp", path=str(FIXTURES / "mbpp.jsonl")))
     assert len(problems) == 3
     for problem in problems:
