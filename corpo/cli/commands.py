@@ -178,3 +178,15 @@ _ALL = (
 )
 
 COMMANDS = {command.name: command for command in _ALL}
+
+# The commands of the last release, and what does the same now.
+RENAMED_COMMANDS = {
+    "ablate": "corpo study",
+    "tune": "corpo study",
+    "claims": "corpo report --claims",
+    "merge": "corpo report --merge",
+    "track": "corpo report --track",
+    "export": "corpo publish pairs",
+    "push": "corpo publish upload",
+    "engines": "python -m benchmarks.speed.engines",
+}

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from corpo.cli.commands import COMMANDS, Command
+from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS, Command
+from corpo.cli.failure import exit_with, missing_package
 from corpo.utils.errors import CorpoError
 
 # Nothing asks a hub unless the user sets HF_HUB_OFFLINE=0.
@@ -54,8 +55,6 @@ def run_command(command: Command, arguments: Sequence[str]) -> None:
     except CorpoError as error:
         exit_with(error)
     except ModuleNotFoundError as error:
-        from corpo.cli.missing import missing_package
-
         exit_with(missing_package(error, command.name))
 
 
@@ -66,17 +65,15 @@ def _run_job(name: str, arguments: Sequence[str]) -> None:
     hydra_app.run_job(getattr(jobs, name), translate_old_options(arguments))
 
 
-def exit_with(error: CorpoError) -> NoReturn:
-    """Print the error as one line and exit with code 2."""
-    print(f"corpo: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(2)
-
-
 def _refuse_command(name: str) -> NoReturn:
     close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
-    print(f"corpo: no command {name!r}; {hint}", file=sys.stderr)
-    sys.exit(2)
+    if name in RENAMED_COMMANDS:
+        hint = f"it is now `{RENAMED_COMMANDS[name]}`"
+    elif close:
+        hint = f"did you mean {close[0]}?"
+    else:
+        hint = f"choose one of {', '.join(COMMANDS)}"
+    exit_with(CorpoError(f"no command {name!r}; {hint}"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from corpo.cli import jobs
-from corpo.cli.commands import COMMANDS
+from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS
 from corpo.cli.completion import completion
 from corpo.cli.hydra_app import Job
 from corpo.cli.main import main
@@ -63,6 +63,17 @@ def test_an_unknown_command_is_refused_with_the_nearest_name(capsys: pytest.Capt
         main(["trian"])
     error = capsys.readouterr().err
     assert (stopped.value.code, error) == (2, "corpo: no command 'trian'; did you mean train?\n")
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_COMMANDS.items())
+def test_a_command_of_the_last_release_is_refused_with_its_new_name(
+    old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([old])
+    assert capsys.readouterr().err == f"corpo: no command {old!r}; it is now `{new}`\n"
+    program, name = new.split()[:2]
+    assert program == "python" or name in COMMANDS
 
 
 def test_help_imports_neither_torch_nor_hydra() -> None:
