@@ -187,7 +187,8 @@ class NanoConfig:
     context: int = 1024  # maximum tokens of a prompt and its completion, at least 1
 
     def __post_init__(self) -> None:
-        _require_min("nano", self, 1, "layers", "heads", "mlp", "context")
+        _require_min("nano", self, 1, "layers", "heads")
+        _require_min("nano", self, 1, "mlp", "context")
         _require_min("nano", self, 300, "vocabulary")
         if self.width % (2 * self.heads):
             raise ValueError(f"nano.width={self.width}: must be a multiple of twice nano.heads={self.heads}")
@@ -300,7 +301,7 @@ class RolloutConfig:
 
 @dataclass
 class LossConfig:
-    """The loss. By default the paper's (arXiv 2511.04439): a token sum, no ratio clipping, no KL."""
+    """The loss. The default is the loss of the paper (arXiv 2511.04439): a token sum, no ratio clip or KL."""
 
     # how the losses of tokens are averaged: token_sum, token_mean, sequence_mean or constant
     # (corpo/train/loss.py)

@@ -53,7 +53,15 @@ def corpo_seconds(options: argparse.Namespace) -> list[float]:
     engine = SharedPrefixEngine(model, tokenizer, options.completion)
     config = TrainConfig(prompts_per_step=options.prompts, group_size=options.group, lr=1e-6)
     trainer = PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), "grpo", {}, lambda pair: "", config, seed=0
+        model,
+        tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline="grpo",
+        options={},
+        render=lambda pair: "",
+        config=config,
+        seed=0,
     )
     texts = readme_prompts(tokenizer, options.prompts, options.prompt)
     generator = torch.Generator().manual_seed(0)

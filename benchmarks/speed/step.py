@@ -69,7 +69,15 @@ def measure(path: str, prompt: int, group: int, budget: int) -> dict[str, float]
     engine = SharedPrefixEngine(model, tokenizer, COMPLETION)
     config = TrainConfig(group_size=group, token_budget=budget)
     trainer = PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), "corpo", {}, lambda pair: "", config, seed=0
+        model,
+        tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline="corpo",
+        options={},
+        render=lambda pair: "",
+        config=config,
+        seed=0,
     )
     texts = readme_prompts(tokenizer, count, prompt)
     rewards_PG = torch.rand(count, group, generator=torch.Generator().manual_seed(0))

@@ -88,9 +88,8 @@ class Comparison:
     smallest_effect: float  # the smallest effect of interest
     needs: tuple[str, ...]  # baselines
     measure: Callable[[Study], Estimate | None]
-    above: float = (
-        0.0  # the value that the interval must exceed; more than 0 for values that cannot be negative
-    )
+    # The value that the interval must exceed. It is more than 0 for values that cannot be negative.
+    above: float = 0.0
     is_equivalence: bool = False  # the claim is that nothing differs by `smallest_effect`
     max_gain: Callable[[Study], float] | None = None  # the largest possible effect
 
@@ -211,7 +210,7 @@ def _update_seconds(metrics: pd.DataFrame) -> float:
 def _roughness(metrics: pd.DataFrame) -> float:
     """Return the root mean square of the second differences of the validation curve.
 
-    They ignore a steady gain.
+    A steady gain does not contribute to it.
     """
     bends = np.diff(metrics["validation/pass@1"].dropna(), n=2)
     return float(np.sqrt(np.mean(bends**2))) if len(bends) else math.nan

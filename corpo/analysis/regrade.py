@@ -31,19 +31,12 @@ SHARES = {
     "to 3/4": (0.5, 0.75),
     "more": (0.75, 1.0),
 }
-PAPER_BASELINES = ("grpo", "static", "corpo")  # come first
+PAPER_BASELINES = ("grpo", "static", "corpo")  # listed first
 SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
-BY = {
-    "levels": "levels of reward",
-    "group": "rollouts in a group",
-    "passed": "share of the group that passed",
-    "split": "split",
-    "baseline": "baseline",
-}
 
 
 class _Batch(NamedTuple):
-    """The rollouts of one evaluation under one value of what varies, by default with the baseline GRPO."""
+    """The rollouts of one evaluation at one value of what varies. The default baseline is GRPO."""
 
     by: str
     value: str
@@ -67,7 +60,7 @@ class _Batch(NamedTuple):
 
 
 def regraded(study: Study) -> pd.DataFrame:
-    """Return one row per policy and value of what varies (`BY`).
+    """Return one row per policy and value of what varies, which the column `by` names.
 
     `rewarded` is the mean over seeds of the share of failures with a positive advantage; `min_share` and
     `max_share` are its smallest and largest value. `failures` is the mean number of failures per seed; most

@@ -435,9 +435,10 @@ def partly_drawn(
 ) -> tuple[float, float]:
     """Return predictions that keep a part of the batch and draw the rest from the fit.
 
-    The first keeps the number of failures of each group; the second also keeps their levels. Their difference
-    from the plain prediction tells which distribution of the fit is wrong: that of pass rates, that of the
-    levels of failures, or, for what remains, that of the levels of successes. Both are NaN without a failure.
+    The first keeps the number of failures of each group; the second also keeps their levels. Compared with
+    the plain prediction, they show which fitted distribution is wrong: that of the pass rates, that of the
+    levels of failures or, if neither explains the error, that of the levels of successes. Both are NaN
+    without a failure.
     """
     levels, index_PG, variation = _fitted(rewards_PG, threshold)
     failed_PG, rng = levels.failed_L[index_PG], np.random.default_rng(seed)

@@ -41,16 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_command(command: Command, arguments: Sequence[str]) -> None:
-    """Run one command. Print a CorpoError as one line and exit with code 2."""
-    if any(flag in arguments for flag in (*HELP_FLAGS, HELP_ALL_FLAG)):
-        from corpo.cli.help import help_page
-
-        with suppress(BrokenPipeError):  # of a reader such as `head`
-            print(help_page(command, everything=HELP_ALL_FLAG in arguments), flush=True)
-        return
+    """Run one command or print its help. Print a CorpoError as one line and exit with code 2."""
     sys.path.insert(0, "")  # so that plugins in the current folder are found, as with `python -m`
     try:
-        if command.is_hydra:
+        if any(flag in arguments for flag in (*HELP_FLAGS, HELP_ALL_FLAG)):
+            from corpo.cli.help import help_page
+
+            with suppress(BrokenPipeError):  # of a reader such as `head`
+                print(help_page(command, everything=HELP_ALL_FLAG in arguments), flush=True)
+        elif command.is_hydra:
             _run_job(command.target, arguments)
         else:
             module, _, function = command.target.partition(":")

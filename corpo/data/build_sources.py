@@ -192,9 +192,10 @@ def _evaluation_pairs(problems: Sequence[LabelledProblem], source: str, data: Da
 
 
 def cache_spec(data: DataConfig, candidates: CandidatesConfig) -> dict[str, object]:
-    """Return the part of the configuration that pairs depend on, for a stage's key; files by their content.
+    """Return the part of the configuration that pairs depend on, for the key of a stage.
 
-    The options of sampling are not in it, because samples have a stage and a key of their own.
+    Files are represented by hashes of their content. The options of sampling are left out, because samples
+    have a stage and a key of their own.
     """
     data_fields = ("pairs_per_split", "train_pairs", "validation_pairs", "seed", "isolation")
     candidate_fields = ("sources", "mutants", "max_tests", "cpu_seconds", "seed")

@@ -52,7 +52,9 @@ def roll_out(
     with progress(title, len(prompts), num_done) as advance:
         for path, numbers in parts.items():
             if not path.exists():
-                responses_PG = _responses(engine, prompts, numbers, fits, num_rollouts, seed, advance)
+                responses_PG = _responses(
+                    engine, prompts, numbers, fits, num_rollouts=num_rollouts, seed=seed, advance=advance
+                )
                 table = _table(numbers, [pairs[number] for number in numbers], responses_PG, reward)
                 write_atomically(path, table.to_parquet)
     num_too_long = sum(not fits(prompt) for prompt in prompts)

@@ -90,7 +90,13 @@ def _make_engine(
         from corpo.rollout.vllm import VllmEngine
 
         return VllmEngine(
-            model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm, rollout.stop
+            model,
+            tokenizer,
+            path,
+            max_new_tokens=rollout.max_new_tokens,
+            temperature=rollout.temperature,
+            config=rollout.vllm,
+            stop=rollout.stop,
         )
     from corpo.rollout.hf import SharedPrefixEngine
 

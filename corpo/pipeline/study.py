@@ -194,7 +194,13 @@ def _read_run(config: Config) -> Run:
     metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
     rollouts = _read_rollouts(config, trained=True)
     return Run(
-        config.baseline.name, config.seed, metrics, rewards, rollouts, lengths, config.baseline.options
+        config.baseline.name,
+        config.seed,
+        metrics=metrics,
+        rewards=rewards,
+        rollouts=rollouts,
+        lengths=lengths,
+        options=config.baseline.options,
     )
 
 

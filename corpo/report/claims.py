@@ -19,7 +19,7 @@ CLAIMS_NOTE = (
 
 
 def claims_table(findings: Sequence[Finding]) -> str:
-    """Return one row per test as Markdown; the statement of a claim stands in its first row."""
+    """Return one row per test as Markdown; the statement of a claim is in its first row."""
     rows = []
     previous = None
     for finding in findings:

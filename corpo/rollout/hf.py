@@ -55,9 +55,8 @@ class SharedPrefixEngine:
         self.model.eval()
         use_tree_attention(self.model)
         batch = max(1, self.rows // group)
-        by_length = sorted(
-            range(len(prompts)), key=lambda p: len(prompt_ids[p])
-        )  # similar lengths pad little
+        # Prompts of similar length are sampled together, because they need little padding.
+        by_length = sorted(range(len(prompts)), key=lambda p: len(prompt_ids[p]))
         shape = (len(prompts), group, self.max_new_tokens)
         ids_PGT = torch.full(shape, self._pad_id, dtype=torch.long)
         mask_PGT = torch.zeros(shape, dtype=torch.bool)
@@ -105,10 +104,10 @@ class SharedPrefixEngine:
             self.model,
             cache,
             Rows.new(mask_PS, uniforms_PGT, self._pad_id),
-            self.temperature,
-            self._pad_id,
-            self.tokenizer.eos_token_id,
-            self._ends_with_stop if self.stop else None,
+            temperature=self.temperature,
+            pad=self._pad_id,
+            eos=self.tokenizer.eos_token_id,
+            is_stopped=self._ends_with_stop if self.stop else None,
         )
         return decoder.run(logits_PGV)
 

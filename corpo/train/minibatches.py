@@ -1,4 +1,4 @@
-"""Several updates per batch: its division into minibatches, and the metrics of a step from its updates."""
+"""Divide a batch into minibatches for several updates, and combine the metrics of the updates."""
 
 from __future__ import annotations
 

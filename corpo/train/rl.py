@@ -22,8 +22,8 @@ policy that sampled:
 - with `ppo_clip`, the trainer's own log-probs under the weights that sampled are computed before the first
   update, as in TRL and verl. The first ratio is then 1 for every engine. The log-probs of an engine in
   bfloat16 would use up a part of the range of the clip;
-- with `importance_ratio_cap`, the ratio is to the log-probs with which the engine sampled. It then corrects
-  the difference of engine and trainer, too;
+- with `importance_ratio_cap`, the ratio is to the log-probs with which the engine sampled. It then also
+  corrects the difference between engine and trainer;
 - with one update per batch, both use the log-probs of the engine.
 
 P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs,
@@ -136,8 +136,9 @@ class PolicyGradientTrainer:
         including steps finished before a restart.
 
         Raises NonFiniteError if a value of a step is NaN or infinite. The step before it is saved first,
-        unless this step has changed the weights already, as only several updates per batch can. Raises
-        Stopped, after saving the current step, if the process receives Ctrl-C or SIGTERM.
+        unless an earlier update of this step has already changed the weights, which is possible only with
+        several updates per batch. Raises Stopped, after saving the current step, if the process receives
+        Ctrl-C or SIGTERM.
         """
         checkpoints = _checkpoint_folder(folder)
         start = self._resume(checkpoints, folder)
@@ -422,13 +423,13 @@ class PolicyGradientTrainer:
         reference_PGT = self._reference_logprobs(rollouts) if self.config.loss.kl else None
         require_finite("the log-prob", logprobs_PGT.detach(), rollouts.mask_PGT, prompt_names)
         loss = policy_loss(
-            logprobs_PGT,
-            entropy_PGT,
-            advantages_PG.to(device),
-            weights_PGT.to(device),
-            rollouts.logprobs_PGT,
-            reference_PGT,
-            self.config.loss,
+            logprobs_PGT=logprobs_PGT,
+            entropy_PGT=entropy_PGT,
+            advantages_PG=advantages_PG.to(device),
+            weights_PGT=weights_PGT.to(device),
+            sampled_logprobs_PGT=rollouts.logprobs_PGT,
+            reference_logprobs_PGT=reference_PGT,
+            config=self.config.loss,
         )
         groups = f" of the groups of {', '.join(prompt_names)}" if prompt_names else ""
         require_finite(f"the loss{groups}", loss.detach())
@@ -583,5 +584,5 @@ def _validation_metrics(sums_CM: Tensor) -> dict[str, float]:
 
 
 def _seed(purpose: str, seed: int, step: int) -> int:
-    """Return a seed of its own for each purpose, run and step."""
+    """Return a separate seed for each purpose, run and step."""
     return int(hash_of([purpose, seed, step], 8), 16)

@@ -122,7 +122,7 @@ def test_the_flaw_shrinks_as_the_pass_rate_grows() -> None:
     assert 0.4 < shares[0] < 0.5, "evenly spread failures: those above their own mean, less the ties"
 
 
-def test_large_groups() -> None:
+def test_failed_positive_share_in_large_groups_approaches_its_limit() -> None:
     for levels in (_ten(0.1), _ten(0.25), SKEWED):
         exact = {
             group: expected_advantage_stats(theory.as_floats(levels), "grpo", group)[

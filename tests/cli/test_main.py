@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from corpo.cli.hydra_app import Job
 from corpo.cli.main import main
 from corpo.cli.options import option_names
 from corpo.config import Config
+from corpo.utils import resources
 from tests.command import ROOT, run
 
 
@@ -52,6 +54,22 @@ def test_help_all_lists_every_option_with_a_meaning(capsys: pytest.CaptureFixtur
     page = _output(capsys, "train", "--help-all")
     for option in option_names(Config()):
         assert re.search(rf"^  {re.escape(option)}=.*\s+\w", page, re.MULTILINE), option
+
+
+@pytest.mark.parametrize("arguments", [("data", "--help"), ("completion", "bash"), ("data", "dry_run=true")])
+def test_a_damaged_installation_is_reported_in_one_line(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "corpo")
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("corpo: neither ")
+    assert lines[0].endswith("install corpo-rl again")
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def test_dry_run_of_a_finished_study_lists_nothing_to_run(where: list[str], resu
 def test_killed_training_continues_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:
     steps = ["train.steps=8", "seed=3"]
     whole = _trained_folder(run("train", *where, *steps))
-    elsewhere = [f"outputs={tmp_path}" if option.startswith("outputs=") else option for option in where]
+    elsewhere = [option for option in where if not option.startswith("outputs=")] + [f"outputs={tmp_path}"]
     process = subprocess.Popen(
         command("train", *elsewhere, *steps),
         cwd=ROOT,
@@ -138,7 +138,9 @@ OWN_PAIR = {
 }
 
 
-def test_evaluate_reads_pairs_of_ones_own(where: list[str], results: Path, tmp_path: Path) -> None:
+def test_evaluate_reads_pairs_from_a_file_and_names_a_missing_field(
+    where: list[str], results: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps(OWN_PAIR) + "\n")
     assert "mine" in run("evaluate", *where, f"data.file={path}").stdout

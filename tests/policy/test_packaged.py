@@ -1,4 +1,4 @@
-"""A model out of a Python package: one line where it is missing, an ordinary folder where it is there."""
+"""Load a model from a Python package. The error is one line if it is missing."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from corpo.train import rl
 from corpo.train.distributed import init_distributed
 from corpo.utils import ranks
 from tests.command import ROOT
-from tests.train.tiny import example_pairs, metrics_without_seconds, tiny_trainer
+from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer
 
 SETTINGS = {
     "paper": {},

@@ -21,7 +21,7 @@ from corpo.train.loss import is_ratio_limited
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
 from corpo.train.rl import PolicyGradientTrainer
 from tests.command import ROOT
-from tests.train.tiny import example_pairs, tiny_trainer, weights_of
+from tests.train.tiny_trainer import example_pairs, tiny_trainer, weights_of
 
 CLIP = LossConfig(ppo_clip=0.2)
 
@@ -293,7 +293,15 @@ def test_two_epochs_give_the_losses_and_gradients_of_trl(
     loss = LossConfig(ppo_clip=0.2, aggregation=aggregation)
     config = TrainConfig(epochs=2, prompts_per_step=8, loss=loss)
     trainer = PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), "grpo", {}, render_prompt, config, seed=0
+        model,
+        tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline="grpo",
+        options={},
+        render=render_prompt,
+        config=config,
+        seed=0,
     )
     replay = _WeightReplay(model, [first.weights, second.weights])
     trainer.optimizer = replay  # type: ignore[assignment]

@@ -13,7 +13,7 @@ from corpo.data.pairing.splits import MONITORED_SPLITS, split_name
 from corpo.data.types import LabelledProblem, Use
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
-_DRAWS = 8  # pairs to look at for one that balances which side is longer
+_DRAWS = 8  # pairs drawn to find one that balances which side is longer
 _MAX_MISSES_PER_FAMILY = 200  # draws in a row without a new pair, after which the families are exhausted
 
 

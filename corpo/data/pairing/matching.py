@@ -1,7 +1,7 @@
 """Match candidates of real problems into pairs whose style predicts the labels as little as possible.
 
-Of a problem's possible pairs, those come first whose candidates are similar in length and words and whose
-wrong side gives a wrong answer instead of crashing. Over a split, the correct side is the longer one as
+Pairs of a problem are preferred if their candidates are similar in length and words, and if the wrong
+candidate gives a wrong answer instead of crashing. Over a split, the correct candidate is the longer one as
 often as the shorter one. `corpo.evaluate.shortcut_floors` measures how much style still predicts.
 """
 
@@ -88,7 +88,7 @@ def _closest(options: Sequence[Option], used: set[str], length_imbalance: int) -
 
 
 def _options(problem: LabelledProblem, kind: Kind, rng: Random) -> list[Option]:
-    """Return every pair of a kind of a problem, in random order, so that ties are broken at random."""
+    """Return every pair of one kind from a problem, in random order, so that ties are broken at random."""
     correct = _limited(problem.by_label(True), rng)
     wrong = _limited(problem.by_label(False), rng)
     pairs: Iterable[tuple[Candidate, Candidate]]
