@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from corpo.data.pairing.drawing import draw_pair
+from corpo.data.pipelines.chains import trace_solution
+from corpo.data.pipelines.traces import trace_program
 from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Domain, Kind, Pair, format_response
 
@@ -70,8 +72,22 @@ def _num_shared(first: Sequence[str], second: Sequence[str]) -> int:
     return min(len(first), len(second))
 
 
+def trace(pair: Pair, correct_texts: Sequence[str]) -> str:
+    """Return a rationale that runs each program on the example of the statement.
+
+    For a worked solution it works out each step. Raises DataError for pairs that are not of `data=pipelines`.
+    """
+    write = trace_program if pair.problem.domain is Domain.code else trace_solution
+    statement = pair.problem.statement
+    return f";A{write(pair.a.text, statement)};B{write(pair.b.text, statement)}"
+
+
 # The second argument of a rationale is the correct texts of the problem.
-RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {"point": point, "rewrite": rewrite}
+RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {
+    "point": point,
+    "rewrite": rewrite,
+    "trace": trace,
+}
 
 
 @dataclass(frozen=True)
