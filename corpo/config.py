@@ -243,7 +243,7 @@ class WarmStartConfig:
     weight_decay: float = 0.05  # weight decay of AdamW, at least 0
     max_grad_norm: float = 1.0  # the norm to which the gradient is clipped, positive
     micro_batches: int = 4  # parts in which a batch is computed, at least 1; more parts need less memory
-    # the first steps, in which only the shorter half of the problems' lengths is drawn, at least 0
+    # the first steps, which draw only the half of the problems with the shorter candidates, at least 0
     short_steps: int = 0
     # the rationale in the think block: point (name the wrong line), rewrite (copy each candidate up to its
     # first wrong line and correct it) or trace (run each candidate on the example; needs data=pipelines)

@@ -52,7 +52,7 @@ def _run(program: str, arguments: tuple[list[int]]) -> object:
 
 def test_labels_come_from_execution(built: BuiltPipelines) -> None:
     assert built.num_hidden > 0
-    origins = Counter()
+    origins: Counter[tuple[str, bool]] = Counter()
     for problem in built.problems:
         if problem.domain is Domain.math:
             continue
