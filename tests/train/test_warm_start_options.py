@@ -37,6 +37,8 @@ def test_short_problems_are_half_of_each_domain() -> None:
             problems.append(
                 LabelledProblem(f"{domain}{length}", domain, "", "", Use.warm_start, (), (candidate,))
             )
-    assert [problem.id for problem in short_problems(problems)] == [
-        f"{domain}{length}" for domain in Domain for length in (1, 2, 3)
+    lengths = [(problem.domain, len(problem.candidates[0].text)) for problem in short_problems(problems)]
+    assert lengths == [
+        *((Domain.code, length) for length in (1, 2, 3)),
+        *((Domain.math, length) for length in (1, 2, 3)),
     ]

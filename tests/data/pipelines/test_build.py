@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from itertools import chain
 from random import Random
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from corpo.config import PipelinesConfig
 from corpo.data.candidates.normal_form import normal_form
 from corpo.data.execution.sandbox import Sandbox
-from corpo.data.pairing.splits import MONITORED_SPLITS, TABLE_SPLITS, TRAIN, VALIDATION
+from corpo.data.pairing.splits import MONITORED_SPLITS, TABLE_SPLITS, TRAIN, VALIDATION, is_evaluation
 from corpo.data.pipelines import chains
 from corpo.data.pipelines.build import BuiltPipelines, build, draw_problems, problem_calls
 from corpo.data.pipelines.operations import HELD_OUT, LONG, is_seen
@@ -69,32 +71,39 @@ def test_labels_come_from_execution(built: BuiltPipelines) -> None:
 
 
 def test_the_trace_agrees_with_every_label(built: BuiltPipelines, splits: dict[str, list[Pair]]) -> None:
-    for pair in (pair for pairs in splits.values() for pair in pairs):
+    for pair in chain.from_iterable(splits.values()):
         trace_a, _, trace_b = trace(pair, []).removeprefix(";A").partition(";B")
         assert (trace_a.endswith(";ok"), trace_b.endswith(";ok")) == pair.labels
     warm_start = [problem for problem in built.problems if problem.use is Use.warm_start]
     for demonstration in Demonstrator(render_prompt, "trace", 0.4).batch(warm_start, 4, Random(0)):
         assert demonstration.response.startswith("<think>;A;")
+    for demonstration in Demonstrator(render_prompt, "trace", 0.4).batch(warm_start, 4, Random(0), 1.0):
+        name = re.fullmatch(r"<think>;([AB]);.*;(?:ok|bad)</think> \1: \d+", demonstration.response)
+        assert name is not None
+        assert f"[{name[1]}]" in demonstration.prompt
+        assert f"[{'BA'['AB'.index(name[1])]}]" not in demonstration.prompt
 
 
-def _statements_texts(pairs: list[Pair]) -> tuple[set[str], set[str]]:
-    statements = {pair.problem.statement for pair in pairs}
-    return statements, {text for pair in pairs for text in (pair.a.text, pair.b.text)}
+def _statements_and_texts(pairs: list[Pair]) -> tuple[set[str], set[str]]:
+    statements, texts = set(), set()
+    for pair in pairs:
+        statements.add(pair.problem.statement)
+        texts |= {pair.a.text, pair.b.text}
+    return statements, texts
 
 
 def test_no_text_crosses_the_splits(built: BuiltPipelines, splits: dict[str, list[Pair]]) -> None:
-    groups = {
-        "train": splits[TRAIN],
-        "validation": [pair for name in (VALIDATION, *MONITORED_SPLITS.values()) for pair in splits[name]],
-        "evaluation": [
-            pair for name, pairs in splits.items() if name.startswith(("code", "math")) for pair in pairs
-        ],
-    }
-    warm_start = [problem for problem in built.problems if problem.use is Use.warm_start]
-    statements = {statement for problem in warm_start for statement in problem.statements}
-    texts = {candidate.text for problem in warm_start for candidate in problem.candidates}
-    for pairs in groups.values():
-        own_statements, own_texts = _statements_texts(pairs)
+    validation_splits = (VALIDATION, *MONITORED_SPLITS.values())
+    evaluation_splits = [name for name in splits if is_evaluation(name)]
+    statements, texts = set(), set()
+    for problem in built.problems:
+        if problem.use is Use.warm_start:
+            statements |= set(problem.statements)
+            texts |= {candidate.text for candidate in problem.candidates}
+    for names in ([TRAIN], validation_splits, evaluation_splits):
+        pairs = list(chain.from_iterable(splits[name] for name in names))
+        own_statements, own_texts = _statements_and_texts(pairs)
+        assert pairs
         assert not own_statements & statements
         assert not own_texts & texts
         statements |= own_statements
@@ -154,11 +163,10 @@ def test_chains_cross_no_use_and_hold_out_bigrams(built: BuiltPipelines) -> None
     for problem in built.problems:
         if problem.domain is not Domain.math:
             continue
-        start, chain = chains.read_statement(problem.statements[0])
-        assert chains.is_seen(chain) is (problem.topic == "seen")
-        assert len(chain) in chains.LENGTHS
-        value = start
-        for kind, number in chain:
+        value, steps = chains.read_statement(problem.statements[0])
+        assert chains.is_seen(steps) is (problem.topic == "seen")
+        assert len(steps) in chains.LENGTHS
+        for kind, number in steps:
             value = chains.apply(kind, number, value)
         for candidate in problem.candidates:
             assert candidate.correct is candidate.text.endswith(f"answer: {value}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import chain, product
 from random import Random
 
 from corpo.data.pipelines.operations import (
@@ -31,7 +31,7 @@ def _all_pipelines(length: int, variants: bool) -> list[Pipeline]:
         for argument, variant in product(ARGUMENTS[name], range(num_variants)):
             operations.append(Operation(name, argument, variant))
     chosen = product(operations, repeat=length)
-    pipelines = [Pipeline(tuple(chain), ending) for chain, ending in product(chosen, (LIST, *FOLDS))]
+    pipelines = [Pipeline(tuple(row), ending) for row, ending in product(chosen, (LIST, *FOLDS))]
     return [pipeline for pipeline in pipelines if not pipeline.repeats]
 
 
@@ -66,6 +66,7 @@ def test_drawn_pipelines_have_no_repeated_neighbours_and_all_endings() -> None:
     pipelines = [draw_pipeline(rng, 3) for _ in range(300)]
     assert not any(pipeline.repeats for pipeline in pipelines)
     assert {pipeline.ending for pipeline in pipelines} == {LIST, *FOLDS}
-    assert {operation.name for pipeline in pipelines for operation in pipeline.operations} == set(NAMES)
+    operations = chain.from_iterable(pipeline.operations for pipeline in pipelines)
+    assert {operation.name for operation in operations} == set(NAMES)
     rewritten = pipelines[0].rewritten(rng)
     assert rewritten.words == pipelines[0].words
