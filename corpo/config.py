@@ -232,6 +232,7 @@ class WarmStartConfig:
 
     steps: int = 1400  # optimiser steps, at least 1
     pairs: int = 32  # pairs per step, at least 1; each is shown in both orders
+    both_orders: bool = True  # false shows twice as many pairs, each in one order
     math_share: float = 0.4  # expected share of math pairs, 0 to 1
     prompt_weight: float = 0.3  # weight of the loss on prompt tokens, at least 0; responses have weight 1
     # the first steps, in which prompts are learned, too, at least 0; null is all steps

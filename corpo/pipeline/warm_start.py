@@ -95,7 +95,10 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
     }
     sft_config = _sft_config(config)
     make_demonstrator = partial(
-        Demonstrator, rationale=sft_config.rationale, math_share=sft_config.math_share
+        Demonstrator,
+        rationale=sft_config.rationale,
+        math_share=sft_config.math_share,
+        both_orders=sft_config.both_orders,
     )
     if starts_from_a_model(config):
         model, tokenizer = load_policy(config.model, model_path(config))

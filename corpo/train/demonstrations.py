@@ -99,12 +99,14 @@ class Demonstrator:
     """A source of demonstrations.
 
     `render` writes the prompt of a pair, `rationale` is the name of the text in the think block, and
-    `math_share` is the expected share of math pairs.
+    `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in one order only,
+    and batches hold twice as many different pairs.
     """
 
     render: Callable[[Pair], str]
     rationale: str
     math_share: float
+    both_orders: bool = True
 
     def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
         """Return the prompt of a pair and a response with the rationale and correct scores."""
@@ -128,7 +130,7 @@ class Demonstrator:
     def batch(
         self, problems: Sequence[LabelledProblem], pairs: int, rng: Random, single_share: float = 0.0
     ) -> list[Demonstration]:
-        """Return demonstrations of `pairs` pairs and their swapped twins.
+        """Return two demonstrations per pair: of the pair and of its swapped twin, or of two different pairs.
 
         The family, then the problem, then the kind of pair are each drawn uniformly. An expected
         `single_share` of the pairs is shown one candidate at a time instead; it needs the rationale "trace".
@@ -145,5 +147,6 @@ class Demonstrator:
                 batch += self.demonstrate_singly(pair, rng)
             elif pair is not None:
                 correct_texts = [candidate.text for candidate in problem.by_label(True)]
-                batch += [self.demonstrate(order, correct_texts, rng) for order in (pair, pair.swapped())]
+                orders = (pair, pair.swapped()) if self.both_orders else (pair,)
+                batch += [self.demonstrate(order, correct_texts, rng) for order in orders]
         return batch
