@@ -93,14 +93,19 @@ def _measures(rollouts: pd.DataFrame) -> dict[str, float]:
         "auc_a": auc(parsed["score_a"].to_numpy(), parsed["label_a"].to_numpy()),
         "auc_b": auc(parsed["score_b"].to_numpy(), parsed["label_b"].to_numpy()),
         "auc_mean": auc(mean_scores, mean_labels),
-        "sensitivity": float(calls[labels].mean()),
-        "specificity": float(1 - calls[~labels].mean()),
+        "sensitivity": _share(calls[labels]),
+        "specificity": _share(~calls[~labels]),
         **{str(kind): float(by_kind.get(kind, np.nan)) for kind in KINDS},
         "exactly_one": float(((parsed["score_a"] > CUT) != (parsed["score_b"] > CUT)).mean()),
         "traced": float(rollouts["traced"].mean()),
         "follows": float(rollouts["follows"].mean()),
         "unparseable": float(1 - rollouts["parsed"].mean()),
     }
+
+
+def _share(truths_N: np.ndarray) -> float:
+    """Return the share of true values, NaN if there are none."""
+    return float(truths_N.mean()) if len(truths_N) else float("nan")
 
 
 def main(rollouts: str, pairs: str) -> None:
