@@ -24,10 +24,11 @@ from corpo.task import Candidate, Domain
 from corpo.utils.errors import DataError
 
 LENGTHS = (3, 4, 5)
-MAX_VALUE = 99
+STARTS = range(2, 21)
+MAX_VALUE = 40  # of a right step; a wrong one may exceed it
 # The operator and the largest number of each kind of step; "twice" and "half" have the number 2.
 _OPERATORS = {"more": "+", "less": "-", "twice": "*", "half": "//"}
-_MAX_NUMBER = 9
+_MAX_NUMBER = 5
 KINDS = tuple(_OPERATORS)
 BIGRAMS = tuple(product(KINDS, KINDS))
 HELD_OUT = frozenset(Random("held out chains").sample(BIGRAMS, len(BIGRAMS) // 4))
@@ -138,19 +139,40 @@ def chain_problems(config: PipelinesConfig, seed: int) -> list[LabelledProblem]:
 def draw_chain(rng: Random, length: int) -> tuple[int, Chain]:
     """Draw a first number and steps whose values lie between 1 and MAX_VALUE."""
     while True:
-        start = value = rng.randint(2, 40)
+        start = value = rng.choice(STARTS)
         chain: list[tuple[str, int]] = []
         for _ in range(length):
             kind = rng.choice(KINDS)
-            number = rng.randint(1, _MAX_NUMBER) if kind in ("more", "less") else 2
-            if kind == "half" and value % 2:
+            number = rng.choice(_numbers(kind))
+            if not _is_allowed(kind, number, value):
                 break
             value = apply(kind, number, value)
-            if not 1 <= value <= MAX_VALUE:
-                break
             chain.append((kind, number))
         if len(chain) == length:
             return start, tuple(chain)
+
+
+def num_chains(length: int) -> int:
+    """Return the exact number of different first numbers and steps, so of problems that differ in numbers."""
+    counts = dict.fromkeys(STARTS, 1)  # chains so far, by their last value
+    for _ in range(length):
+        longer: dict[int, int] = {}
+        for value, kind in product(counts, KINDS):
+            for number in _numbers(kind):
+                if _is_allowed(kind, number, value):
+                    result = apply(kind, number, value)
+                    longer[result] = longer.get(result, 0) + counts[value]
+        counts = longer
+    return sum(counts.values())
+
+
+def _numbers(kind: str) -> Sequence[int]:
+    return range(1, _MAX_NUMBER + 1) if kind in ("more", "less") else (2,)
+
+
+def _is_allowed(kind: str, number: int, value: int) -> bool:
+    """Return whether a step keeps a value whole and between 1 and MAX_VALUE."""
+    return (kind != "half" or value % 2 == 0) and 1 <= apply(kind, number, value) <= MAX_VALUE
 
 
 def _candidates(start: int, chain: Chain, rng: Random) -> list[Candidate]:

@@ -158,6 +158,13 @@ def test_splits_have_both_parts_and_the_kinds_of_their_names(splits: dict[str, l
     assert "code_long_both_wrong" in splits
 
 
+def test_the_number_of_chains_is_exact() -> None:
+    rng = Random(0)
+    drawn = {chains.draw_chain(rng, 1) for _ in range(4000)}
+    assert len(drawn) == chains.num_chains(1)
+    assert sum(map(chains.num_chains, chains.LENGTHS)) > 1_000_000
+
+
 def test_chains_cross_no_use_and_hold_out_bigrams(built: BuiltPipelines) -> None:
     use_by_text: dict[str, Use] = {}
     for problem in built.problems:
