@@ -244,11 +244,8 @@ class WarmStartConfig:
     weight_decay: float = 0.05  # weight decay of AdamW, at least 0
     max_grad_norm: float = 1.0  # the norm to which the gradient is clipped, positive
     micro_batches: int = 4  # parts in which a batch is computed, at least 1; more parts need less memory
-    # the first steps, at least 0, which show single candidates of the half of the problems with the shorter
-    # candidates; needs the rationale trace
+    # the first steps, which draw only the half of the problems with the shorter candidates, at least 0
     short_steps: int = 0
-    # share of the pairs that later steps show one candidate at a time, 0 to 1; needs the rationale trace
-    single_share: float = 0.0
     # the rationale in the think block: point (name the wrong line), rewrite (copy each candidate up to its
     # first wrong line and correct it) or trace (run each candidate on the example; needs data=pipelines)
     rationale: str = "point"
@@ -263,16 +260,11 @@ class WarmStartConfig:
         _require_min("warm_start", self, 1, *counts)
         _require_choice("warm_start", self, "rationale", ("point", "rewrite", "trace"))
         _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm", "verdict_weight")
-        _require_min("warm_start", self, 0, "short_steps", "single_share")
-        if self.rationale != "trace" and (self.short_steps or self.single_share):
-            raise ValueError(
-                f"warm_start.rationale={self.rationale}: only traces are shown for single candidates; "
-                "set warm_start.short_steps=0 and warm_start.single_share=0"
-            )
+        _require_min("warm_start", self, 0, "short_steps")
         _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
         if self.prompt_steps is not None:
             _require_min("warm_start", self, 0, "prompt_steps")
-        _require_max("warm_start", self, 1, "math_share", "decay_share", "single_share")
+        _require_max("warm_start", self, 1, "math_share", "decay_share")
 
 
 @dataclass

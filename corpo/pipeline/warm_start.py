@@ -106,12 +106,13 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
     else:
         demonstrator = make_demonstrator(render_prompt)
         model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, sft_config.seed)
-    started = time.time()
+    started, cpu_started = time.time(), time.process_time()
     curve = warm_start(
         model, tokenizer, problems, demonstrator, sft_config, config.rollout.max_new_tokens, folder
     )
     record |= {
         "warm_start_seconds": round(time.time() - started, 1),
+        "warm_start_cpu_seconds": round(time.process_time() - cpu_started, 1),
         "parameters": model.num_parameters(),
         "curve": curve,
     }

@@ -11,7 +11,6 @@ from corpo.data.pipelines.chains import trace_solution
 from corpo.data.pipelines.traces import trace_program
 from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Domain, Kind, Pair, format_response
-from corpo.task.response import CLOSE, OPEN
 
 # Scores are spread over their side of the cut, so that the scores of the base policy vary and an ordinal
 # reward has something to rank.
@@ -78,12 +77,9 @@ def trace(pair: Pair, correct_texts: Sequence[str]) -> str:
 
     For a worked solution it works out each step. Raises DataError for pairs that are not of `data=pipelines`.
     """
-    return _traced("A", pair.a, pair) + _traced("B", pair.b, pair)
-
-
-def _traced(name: str, candidate: Candidate, pair: Pair) -> str:
     write = trace_program if pair.problem.domain is Domain.code else trace_solution
-    return f";{name}{write(candidate.text, pair.problem.statement)}"
+    statement = pair.problem.statement
+    return f";A{write(pair.a.text, statement)};B{write(pair.b.text, statement)}"
 
 
 # The second argument of a rationale is the correct texts of the problem.
@@ -114,26 +110,10 @@ class Demonstrator:
         rationale = RATIONALES[self.rationale](pair, correct_texts)
         return Demonstration(self.render(pair), format_response(rationale, *scores))
 
-    def demonstrate_singly(self, pair: Pair, rng: Random) -> list[Demonstration]:
-        """Return a prompt with A alone and one with B alone, each with its trace and score.
-
-        Such rows are short, and copying from a program is learned faster from them.
-        """
-        demonstrations = []
-        for name, candidate in (("A", pair.a), ("B", pair.b)):
-            score = rng.choice(CORRECT_SCORES if candidate.correct else WRONG_SCORES)
-            prompt = f"{pair.problem.statement}\n[{name}]\n{candidate.text}\n"
-            response = f"{OPEN}{_traced(name, candidate, pair)}{CLOSE} {name}: {score}"
-            demonstrations.append(Demonstration(prompt, response))
-        return demonstrations
-
-    def batch(
-        self, problems: Sequence[LabelledProblem], pairs: int, rng: Random, single_share: float = 0.0
-    ) -> list[Demonstration]:
+    def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
         """Return two demonstrations per pair: of the pair and of its swapped twin, or of two different pairs.
 
-        The family, then the problem, then the kind of pair are each drawn uniformly. An expected
-        `single_share` of the pairs is shown one candidate at a time instead; it needs the rationale "trace".
+        The family, then the problem, then the kind of pair are each drawn uniformly.
         """
         families: dict[Domain, dict[str, list[LabelledProblem]]] = {Domain.code: {}, Domain.math: {}}
         for problem in problems:
@@ -143,9 +123,7 @@ class Demonstrator:
             domain = Domain.math if rng.random() < self.math_share else Domain.code
             problem = rng.choice(rng.choice(list(families[domain].values())))
             pair = draw_pair(problem, rng.choice(list(Kind)), rng)
-            if pair is not None and single_share and rng.random() < single_share:
-                batch += self.demonstrate_singly(pair, rng)
-            elif pair is not None:
+            if pair is not None:
                 correct_texts = [candidate.text for candidate in problem.by_label(True)]
                 orders = (pair, pair.swapped()) if self.both_orders else (pair,)
                 batch += [self.demonstrate(order, correct_texts, rng) for order in orders]

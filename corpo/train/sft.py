@@ -78,13 +78,8 @@ def warm_start(
         for step in range(start, config.steps):
             # Each step has a random stream of its own, so that a resumed run draws what an uninterrupted one
             # would.
-            is_early = step < config.short_steps
-            batch = demonstrator.batch(
-                short if is_early else train_problems,
-                config.pairs,
-                Random(f"{config.seed}/{step}"),
-                1.0 if is_early else config.single_share,
-            )
+            source = short if step < config.short_steps else train_problems
+            batch = demonstrator.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
             prompt_weight = _prompt_weight(config, step)
             losses = _backward(model, tokenizer, batch, prompt_weight, config.micro_batches, weights_V)
             recent.append({**losses, **_update(optimizer, config, step)})

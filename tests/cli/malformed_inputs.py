@@ -59,7 +59,6 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "warm_start.rationale": (["warm_start.rationale=guess"], "point, rewrite"),
     "warm_start.verdict_weight": (["warm_start.verdict_weight=0"], "warm_start.verdict_weight=0"),
     "warm_start.short_steps": (["warm_start.short_steps=-1"], "warm_start.short_steps=-1"),
-    "warm_start.single_share": (["warm_start.single_share=0.5"], "only traces are shown"),
     "warm_start.lr": (["warm_start.lr=0"], "warm_start.lr=0"),
     "warm_start.lr nan": (["warm_start.lr=nan"], "warm_start.lr=nan"),
     "warm_start.math_share": (["warm_start.math_share=1.5"], "warm_start.math_share=1.5"),
