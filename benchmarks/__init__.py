@@ -1,1 +1,1 @@
-"""Speed, always as a ratio of two things measured in one run. `make bench`"""
+"""Measurements of speed and robustness that go beyond the tests."""

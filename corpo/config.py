@@ -344,7 +344,9 @@ class LossConfig:
     # how the losses of tokens are averaged: token_sum, token_mean, sequence_mean or constant
     # (corpo/train/loss.py)
     aggregation: str = "token_sum"
-    ppo_clip: float | None = None  # PPO's ratio clipping, between 0 and 1, such as 0.2; null is none
+    # PPO's ratio clipping, between 0 and 1, such as 0.2; null is none. It acts only with several updates per
+    # batch (train.minibatches, train.epochs)
+    ppo_clip: float | None = None
     # weight of KL(policy || policy before training) in the loss (k3 estimate), at least 0; never part of the
     # reward
     kl: float = 0.0
@@ -387,9 +389,13 @@ class LoraConfig:
 class TrainConfig:
     """One run of reinforcement learning. *Our choice*: the paper states none of these numbers."""
 
-    steps: int = 80  # updates, at least 1; each uses one batch of new rollouts
+    steps: int = 80  # batches of new rollouts, at least 1; each gives minibatches x epochs updates
     prompts_per_step: int = 32  # prompts per step, even; they are both orders of half as many pairs
     group_size: int = 16  # rollouts per prompt, at least 1; most baselines need 2
+    # parts of a batch with one update each, at least 1; both orders of a pair stay in the same part. Several
+    # updates per batch need train.loss.ppo_clip or train.loss.importance_ratio_cap
+    minibatches: int = 1
+    epochs: int = 1  # passes over a batch, at least 1; each divides it anew. 1 in the paper
     lr: float = 1e-4  # learning rate of AdamW after the warm-up, positive
     warmup_steps: int = 5  # steps of the linear warm-up, at least 1
     max_grad_norm: float = 1.0  # the norm to which the gradient is clipped, positive
@@ -413,6 +419,8 @@ class TrainConfig:
             "steps",
             "prompts_per_step",
             "group_size",
+            "minibatches",
+            "epochs",
             "warmup_steps",
             "token_budget",
             "validate_every",
@@ -428,6 +436,23 @@ class TrainConfig:
                 f"train.prompts_per_step={self.prompts_per_step}: "
                 "must be even, because each pair comes in both orders"
             )
+        if self.prompts_per_step % (2 * self.minibatches):
+            raise ValueError(
+                f"train.minibatches={self.minibatches}: twice this number must divide "
+                f"train.prompts_per_step={self.prompts_per_step}, because both orders of a pair stay together"
+            )
+        limits = (self.loss.ppo_clip, self.loss.importance_ratio_cap)
+        if self.updates_per_step > 1 and limits == (None, None):
+            raise ValueError(
+                f"train.minibatches={self.minibatches}, train.epochs={self.epochs}: several updates per "
+                "batch need an importance ratio; set train.loss.ppo_clip, such as 0.2, or "
+                "train.loss.importance_ratio_cap"
+            )
+
+    @property
+    def updates_per_step(self) -> int:
+        """Return the number of updates per batch of rollouts."""
+        return self.minibatches * self.epochs
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import torch
@@ -17,7 +19,7 @@ REWARDS = [-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]
 def synthetic_study(seeds: int, shift: float) -> Study:
     """Return runs of GRPO, static and CoRPO; CoRPO passes `shift` more of the rollouts on every split."""
     rng = np.random.default_rng(3)
-    prompts = [(split, problem) for split in SPLITS for problem in range(40)]
+    prompts = list(itertools.product(SPLITS, range(40)))
     difficulty_P = rng.uniform(0.2, 0.6, len(prompts))
     runs = []
     for seed in range(seeds):

@@ -1,1 +1,1 @@
-"""Benchmarks of speed and memory."""
+"""Measurements of speed. Each module writes its own page below results/."""

@@ -121,8 +121,8 @@ def _page(config: Config, rows: Sequence[tuple[str, ...]], difference: Interval,
     return f"""# Two engines, one policy
 
 {config.name}: {num_prompts} validation prompts x {config.train.group_size} rollouts, temperature
-{config.rollout.temperature:g}, {config.model.dtype}. Distances are between the log-probs of the sampled tokens as
-the engine reported them and those that the trainer computes for the same tokens.
+{config.rollout.temperature:g}, {config.model.dtype}. Distances are between the log-probs of the sampled
+tokens as the engine reported them and those that the trainer computes for the same tokens.
 
 {table(HEADER, rows)}
 

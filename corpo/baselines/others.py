@@ -120,8 +120,8 @@ def ngrpo(rewards_PG: Tensor, threshold: float, best: float = 1.0, eps: float = 
 
     A_i = (R_i - mean(R, best)) / (std(R, best) + eps), with ddof 1 and the eps of the authors' code. A group
     whose rewards are all equal failures then gets negative advantages. The other half of the method, a
-    tighter clipping of the ratios of negative advantages, has no effect with one update per batch and is left
-    out.
+    tighter clipping of the ratios of negative advantages, is left out. It has no effect with one update per
+    batch.
     """
     if float(rewards_PG.max()) > best + ROUNDING_TOLERANCE * abs(best):
         raise ValueError(

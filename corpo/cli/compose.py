@@ -1,4 +1,4 @@
-"""From the options on the command line to a validated config.
+"""Compose and validate the config that the options on the command line name.
 
 Every mistake is a ConfigError with one line.
 """

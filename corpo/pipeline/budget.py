@@ -67,7 +67,9 @@ def step_budget(config: Config, model_config: PretrainedConfig) -> Budget:
         parts["reference policy"] = value_bytes * parameters
     training_tokens = train.prompts_per_step * group_tokens
     rollout_tokens = train.prompts_per_step * train.group_size * rollout.max_new_tokens
-    flops_per_token = 8 if train.gradient_checkpointing else 6
+    flops_per_token = train.epochs * (8 if train.gradient_checkpointing else 6)
+    if train.updates_per_step > 1 and train.loss.ppo_clip is not None:
+        flops_per_token += 2  # the log-probs before the first update
     flops = flops_per_token * parameters * training_tokens + 2 * parameters * rollout_tokens / DECODING
     seconds = flops / (limits.teraflops * 1e12 * limits.devices)
     return Budget(parts, parameters, training_tokens, rollout_tokens, seconds)

@@ -95,7 +95,8 @@ def train_stage(config: Config) -> Stage:
 def _minutes(config: Config) -> float:
     train = config.train
     if is_nano(config):
-        return train.steps * train.prompts_per_step * train.group_size / NANO_ROLLOUTS_PER_MINUTE
+        rollouts = train.steps * train.prompts_per_step * train.group_size
+        return train.epochs * rollouts / NANO_ROLLOUTS_PER_MINUTE
     from corpo.pipeline.budget import step_budget
 
     model = model_architecture(config)

@@ -1,1 +1,1 @@
-"""The policy: loading one, making the nano, and log-probs with the prompt computed once a group."""
+"""The policy: loading a model, making a nano, and log-probs with each prompt computed once per group."""

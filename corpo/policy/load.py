@@ -1,4 +1,4 @@
-"""Load a policy from a folder or a hub id, or say in one line why not."""
+"""Load a policy from a folder or a hub id, or explain in one line why that fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpo.utils import ranks
 from corpo.utils.errors import ModelError
 from corpo.utils.files import file_hash, hash_of
 
-if TYPE_CHECKING:  # torch and transformers take seconds to import: a plan and an error do without
+if TYPE_CHECKING:  # importing torch and transformers takes seconds, which plans and error messages avoid
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -22,14 +22,17 @@ log = logging.getLogger(__name__)
 
 
 def accelerator() -> str:
-    """This process's device."""
+    """Return the device of this process."""
     import torch
 
     return f"cuda:{ranks.local_rank()}" if torch.cuda.is_available() else "cpu"
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this process's device does; a CPU without the instructions takes some twenty times as long as in float32."""
+    """Return whether the device of this process has instructions for bfloat16.
+
+    A CPU without them takes about twenty times as long as in float32.
+    """
     import torch
 
     return torch.cuda.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -38,46 +41,50 @@ def multiplies_bfloat16() -> bool:
 def load_policy(
     config: ModelConfig, path: str | None = None, device: str | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer of `path` (by default `config.path`), from safetensors only, no remote code. Raises ModelError.
+    """Load model and tokenizer from `path`, or from `config.path` if it is None.
 
-    On this process's accelerator, unless another `device` is asked for.
+    Weights are read from safetensors only, and no remote code runs. The model is moved to `device`, or to the
+    accelerator of this process if it is None. Raises ModelError.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    where = path or config.path
+    source = path or config.path
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where)
+        tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(
-            where, dtype=getattr(torch, config.dtype), use_safetensors=True
+            source, dtype=getattr(torch, config.dtype), use_safetensors=True
         )
     except (OSError, ValueError, SafetensorError) as error:
-        raise _unloadable(where, error) from None
+        raise _load_error(source, error) from None
     if config.dtype == "bfloat16" and not multiplies_bfloat16():
         log.warning(
             "%s: this CPU has no instructions for bfloat16; model.dtype=float32 is many times faster on it",
-            where,
+            source,
         )
     return model.to(device or accelerator()), tokenizer
 
 
-def _unloadable(path: str, error: Exception) -> ModelError:
-    """What to do, and the library's reason in short, but where the reason is only that there is nothing."""
+def _load_error(path: str, error: Exception) -> ModelError:
+    """Return an error that names the remedy, and the library's reason unless the folder is missing."""
     remedy = "give a folder with config.json and *.safetensors, or a hub id"
     from huggingface_hub import is_offline_mode
 
     if not Path(path).exists() and is_offline_mode():
         return ModelError(
-            f"model.path={path}: no such folder, and no hub is asked (HF_HUB_OFFLINE=1) nor has it in its cache; {remedy}"
+            f"model.path={path}: no such folder, it is not in the hub's cache, and downloads are off "
+            f"(HF_HUB_OFFLINE=1); {remedy}"
         )
     reason = textwrap.shorten(str(error), 200, placeholder=" ...")
     return ModelError(f"model.path={path}: cannot be loaded ({reason}); {remedy}")
 
 
 def policy_hash(path: str) -> str:
-    """What a policy is, for the key of a stage: the hash of a local folder's weights, else the hub id and its commit.
+    """Return what identifies a policy in the key of a stage.
 
-    Raises ModelError where there is none, or where weights are cut short: their headers tell before any work is spent.
+    This is the hash of the weights of a local folder, else the hub id and its commit. Raises ModelError
+    if there is no policy, or if a weight file is cut short, which its header shows before any work is
+    done.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -86,7 +93,7 @@ def policy_hash(path: str) -> str:
         try:
             return f"{path}@{AutoConfig.from_pretrained(path)._commit_hash}"
         except (OSError, ValueError) as error:
-            raise _unloadable(path, error) from None
+            raise _load_error(path, error) from None
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(f"model.path={path}: the folder holds no *.safetensors; point to a saved policy")

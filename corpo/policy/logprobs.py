@@ -1,7 +1,8 @@
-"""Log-probs out of hidden states, a chunk of tokens at a time: logits of [tokens x vocabulary] are never whole in memory.
+"""Log-probs from hidden states, in chunks of tokens, so that the logits of all tokens are never in memory.
 
-The backward pass has the logits of the first few chunks, up to a fixed number of bytes, and multiplies the others again. N tokens,
-H hidden size, V vocabulary.
+The forward pass keeps the logits of the first chunks, up to a fixed number of bytes. The backward pass
+computes the others again. N tokens, Q tokens of a chunk, E model width, V vocabulary, B rows, W tokens of
+a row.
 """
 
 from __future__ import annotations
@@ -12,132 +13,137 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-CHUNK_BYTES = 2**26  # of float32 logits at once
-KEPT_BYTES = 2**28  # of logits in the model's dtype, from the forward to the backward pass
+CHUNK_BYTES = 2**26  # float32 logits of one chunk
+KEPT_BYTES = 2**28  # logits, in the model's dtype, that are kept for the backward pass
 
 
 def output_weight(model: PreTrainedModel) -> Tensor:
-    """The matrix from hidden states to logits, (V, H). Raises ValueError where logits are more than a product with it."""
+    """Return the matrix that maps hidden states to logits, (V, E).
+
+    Raises ValueError if the logits are not a plain product with it.
+    """
     head = model.get_output_embeddings()
-    odd = [
-        name
-        for name in ("final_logit_softcapping", "logit_scale", "logits_scaling")
-        if getattr(model.config, name, None)
-    ]
-    if head is None or getattr(head, "bias", None) is not None or odd:
+    options = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+    used_options = [name for name in options if getattr(model.config, name, None)]
+    if head is None or getattr(head, "bias", None) is not None or used_options:
         raise ValueError(
-            f"{type(model).__name__}: its logits are not a plain product with the output embeddings ({', '.join(odd) or 'bias'})"
+            f"{type(model).__name__}: its logits are not a plain product with the output embeddings "
+            f"({', '.join(used_options) or 'bias'})"
         )
     weight: Tensor = head.weight
     return weight
 
 
 def hidden_states(model: PreTrainedModel, **inputs: Any) -> Tensor:
-    """What the model multiplies with `output_weight`: (B, L, H)."""
-    hidden_BLH: Tensor = model.base_model(**inputs, use_cache=False).last_hidden_state
-    return hidden_BLH
+    """Return what the model multiplies with `output_weight`, (B, W, E)."""
+    hidden_BWE: Tensor = model.base_model(**inputs, use_cache=False).last_hidden_state
+    return hidden_BWE
 
 
 def token_logprobs(
-    hidden_NH: Tensor, weight_VH: Tensor, ids_N: Tensor, temperature: float = 1.0
+    hidden_NE: Tensor, weight_VE: Tensor, ids_N: Tensor, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability of each token and entropy of its distribution, both float32 (N,), differentiable in both inputs."""
-    logprobs_N, entropy_N = _TokenLogprobs.apply(hidden_NH, weight_VH, ids_N, temperature)
+    """Return the log-probability of each token and the entropy of its distribution, both float32 (N,).
+
+    Both are differentiable with respect to the hidden states and the weight.
+    """
+    logprobs_N, entropy_N = _TokenLogprobs.apply(hidden_NE, weight_VE, ids_N, temperature)
     return logprobs_N, entropy_N
 
 
 class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, ids_N: Tensor, temperature: float
+        ctx: Any, hidden_NE: Tensor, weight_VE: Tensor, ids_N: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
-        logprobs_N = torch.empty(len(ids_N), device=hidden_NH.device)
+        logprobs_N = torch.empty(len(ids_N), device=hidden_NE.device)
         entropy_N = torch.empty_like(logprobs_N)
-        buffers = _buffers(hidden_NH, weight_VH)
+        buffers = _buffers(hidden_NE, weight_VE)
         room = KEPT_BYTES if any(ctx.needs_input_grad) else 0
         ctx.kept = []
-        for chunk in _chunks(hidden_NH, weight_VH):
-            hidden_CH = hidden_NH[chunk]
-            room -= len(hidden_CH) * len(weight_VH) * hidden_NH.element_size()
-            logits_CV = torch.mm(
-                hidden_CH, weight_VH.T, out=None if room >= 0 else buffers[0][: len(hidden_CH)]
+        for chunk in _chunks(hidden_NE, weight_VE):
+            hidden_QE = hidden_NE[chunk]
+            room -= len(hidden_QE) * len(weight_VE) * hidden_NE.element_size()
+            logits_QV = torch.mm(
+                hidden_QE, weight_VE.T, out=None if room >= 0 else buffers[0][: len(hidden_QE)]
             )
             if room >= 0:
-                ctx.kept.append(logits_CV)
-            logp_CV, p_CV = _distributions(logits_CV, temperature, buffers)
-            logprobs_N[chunk] = logp_CV.gather(1, ids_N[chunk, None]).squeeze(1)
-            entropy_N[chunk] = -_dot(p_CV, logp_CV)
-        ctx.save_for_backward(hidden_NH, weight_VH, ids_N, entropy_N)
+                ctx.kept.append(logits_QV)
+            logp_QV, p_QV = _distributions(logits_QV, temperature, buffers)
+            logprobs_N[chunk] = logp_QV.gather(1, ids_N[chunk, None]).squeeze(1)
+            entropy_N[chunk] = -_dot(p_QV, logp_QV)
+        ctx.save_for_backward(hidden_NE, weight_VE, ids_N, entropy_N)
         ctx.temperature = temperature
         return logprobs_N, entropy_N
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        hidden_NH, weight_VH, ids_N, entropy_N = ctx.saved_tensors
+        hidden_NE, weight_VE, ids_N, entropy_N = ctx.saved_tensors
         d_logprobs_N, d_entropy_N = grads
         with_entropy = bool(d_entropy_N.any())
-        d_hidden_NH = torch.empty_like(hidden_NH)
-        d_weight_VH = torch.zeros_like(weight_VH) if ctx.needs_input_grad[1] else None
-        buffers = _buffers(hidden_NH, weight_VH)
-        for number, chunk in enumerate(_chunks(hidden_NH, weight_VH)):
-            hidden_CH = hidden_NH[chunk]
-            again = number >= len(ctx.kept)
-            logits_CV = (
-                torch.mm(hidden_CH, weight_VH.T, out=buffers[0][: len(hidden_CH)])
-                if again
-                else ctx.kept[number]
-            )
-            logp_CV, p_CV = _distributions(logits_CV, ctx.temperature, buffers)
-            # d log p_k / d z_j = [j = k] - p_j and d entropy / d z_j = -p_j (log p_j + entropy)
-            slope_C1 = -d_logprobs_N[chunk, None]
-            if with_entropy:
-                logp_CV.add_(entropy_N[chunk, None]).mul_(-d_entropy_N[chunk, None]).add_(slope_C1)
-                d_logits_CV = p_CV.mul_(logp_CV)
+        d_hidden_NE = torch.empty_like(hidden_NE)
+        d_weight_VE = torch.zeros_like(weight_VE) if ctx.needs_input_grad[1] else None
+        buffers = _buffers(hidden_NE, weight_VE)
+        for index, chunk in enumerate(_chunks(hidden_NE, weight_VE)):
+            hidden_QE = hidden_NE[chunk]
+            if index < len(ctx.kept):
+                logits_QV = ctx.kept[index]
             else:
-                d_logits_CV = p_CV.mul_(slope_C1)
-            d_logits_CV.scatter_add_(1, ids_N[chunk, None], -slope_C1)
+                logits_QV = torch.mm(hidden_QE, weight_VE.T, out=buffers[0][: len(hidden_QE)])
+            logp_QV, p_QV = _distributions(logits_QV, ctx.temperature, buffers)
+            # d log p_k / d z_j = [j = k] - p_j and d entropy / d z_j = -p_j (log p_j + entropy)
+            slope_Q1 = -d_logprobs_N[chunk, None]
+            if with_entropy:
+                logp_QV.add_(entropy_N[chunk, None]).mul_(-d_entropy_N[chunk, None]).add_(slope_Q1)
+                d_logits_QV = p_QV.mul_(logp_QV)
+            else:
+                d_logits_QV = p_QV.mul_(slope_Q1)
+            d_logits_QV.scatter_add_(1, ids_N[chunk, None], -slope_Q1)
             if ctx.temperature != 1:
-                d_logits_CV.div_(ctx.temperature)
-            d_logits = logits_CV.copy_(d_logits_CV)
-            d_hidden_NH[chunk] = d_logits @ weight_VH
-            if d_weight_VH is not None:
-                d_weight_VH.addmm_(d_logits.T, hidden_CH)
+                d_logits_QV.div_(ctx.temperature)
+            d_logits = logits_QV.copy_(d_logits_QV)
+            d_hidden_NE[chunk] = d_logits @ weight_VE
+            if d_weight_VE is not None:
+                d_weight_VE.addmm_(d_logits.T, hidden_QE)
         ctx.kept = []
-        return d_hidden_NH, d_weight_VH, None, None
+        return d_hidden_NE, d_weight_VE, None, None
 
 
-def _chunks(hidden_NH: Tensor, weight_VH: Tensor) -> list[slice]:
-    size = _chunk(hidden_NH, weight_VH)
-    return [slice(start, start + size) for start in range(0, len(hidden_NH), size)]
+def _chunks(hidden_NE: Tensor, weight_VE: Tensor) -> list[slice]:
+    size = _chunk_size(hidden_NE, weight_VE)
+    return [slice(start, start + size) for start in range(0, len(hidden_NE), size)]
 
 
-def _chunk(hidden_NH: Tensor, weight_VH: Tensor) -> int:
-    return max(1, min(len(hidden_NH), CHUNK_BYTES // (4 * len(weight_VH))))
+def _chunk_size(hidden_NE: Tensor, weight_VE: Tensor) -> int:
+    return max(1, min(len(hidden_NE), CHUNK_BYTES // (4 * len(weight_VE))))
 
 
-def _buffers(hidden_NH: Tensor, weight_VH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits in the model's dtype, log-probs and probabilities in float32: made once, for fresh pages cost more than the arithmetic."""
-    shape = (_chunk(hidden_NH, weight_VH), len(weight_VH))
+def _buffers(hidden_NE: Tensor, weight_VE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return buffers for a chunk's logits (model's dtype), log-probs and probabilities (float32).
+
+    They are allocated once, because touching new memory pages takes longer than the arithmetic.
+    """
+    shape = (_chunk_size(hidden_NE, weight_VE), len(weight_VE))
     return (
-        hidden_NH.new_empty(shape),
-        hidden_NH.new_empty(shape, dtype=torch.float32),
-        hidden_NH.new_empty(shape, dtype=torch.float32),
+        hidden_NE.new_empty(shape),
+        hidden_NE.new_empty(shape, dtype=torch.float32),
+        hidden_NE.new_empty(shape, dtype=torch.float32),
     )
 
 
 def _distributions(
-    logits_CV: Tensor, temperature: float, buffers: tuple[Tensor, Tensor, Tensor]
+    logits_QV: Tensor, temperature: float, buffers: tuple[Tensor, Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities and probabilities of every next token, (C, V), in the buffers."""
-    _, logp_CV, p_CV = (buffer[: len(logits_CV)] for buffer in buffers)
-    p_CV.copy_(logits_CV)
+    """Write log-probabilities and probabilities of all next tokens into the buffers. Return both, (Q, V)."""
+    _, logp_QV, p_QV = (buffer[: len(logits_QV)] for buffer in buffers)
+    p_QV.copy_(logits_QV)
     if temperature != 1:
-        p_CV.div_(temperature)
-    torch.log_softmax(p_CV, dim=1, out=logp_CV)
-    torch.exp(logp_CV, out=p_CV)
-    return logp_CV, p_CV
+        p_QV.div_(temperature)
+    torch.log_softmax(p_QV, dim=1, out=logp_QV)
+    torch.exp(logp_QV, out=p_QV)
+    return logp_QV, p_QV
 
 
-def _dot(left_CV: Tensor, right_CV: Tensor) -> Tensor:
-    """Row by row, (C,), without a product of the whole."""
-    return torch.bmm(left_CV[:, None], right_CV[:, :, None]).flatten()
+def _dot(left_QV: Tensor, right_QV: Tensor) -> Tensor:
+    """Return the dot product of each pair of rows, (Q,), without storing all products."""
+    return torch.bmm(left_QV[:, None], right_QV[:, :, None]).flatten()

@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, arXiv 2106.09685) by peft, put into a model in place, and taken out again by merging."""
+"""Low-rank adapters (LoRA, arXiv 2106.09685) with peft: add them to a model, merge them into its weights."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from corpo.utils.errors import ModelError
 
 
 def add_lora(model: PreTrainedModel, config: LoraConfig) -> None:
-    """Adapters beside every linear layer of the blocks; only they learn. Raises ModelError where peft is missing."""
+    """Add an adapter to each linear layer of the blocks and freeze all other weights.
+
+    Raises ModelError if peft is missing.
+    """
     try:
         import peft
     except ImportError:
         raise ModelError(
-            f"train.lora.rank={config.rank}: needs the Python package peft; pip install -e .[lora]"
+            f"train.lora.rank={config.rank}: needs the Python package peft; pip install 'corpo-rl[lora]'"
         ) from None
     adapters = peft.LoraConfig(
         r=config.rank, lora_alpha=config.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    # In the model's own dtype, as FSDP2 wants it; the optimiser's masters are float32 anyway.
+    # FSDP2 wants one dtype, and the optimiser's copies of the weights are float32 in any case.
     peft.get_peft_model(model, adapters, autocast_adapter_dtype=False)
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:
-    """The model itself where it has no adapters, else a copy with them added into its weights."""
+    """Return a copy with the adapters added to the weights, or the model itself if it has no adapters."""
     if not hasattr(model, "peft_config"):
         return model
     from peft.tuners.tuners_utils import BaseTunerLayer

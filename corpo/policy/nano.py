@@ -1,4 +1,4 @@
-"""The nano policy, from nothing: its own byte-level tokenizer and a Llama of a few million parameters."""
+"""Make a nano policy with random weights: a byte-level tokenizer and a Llama of a few million parameters."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _MAX_TOKEN_LENGTH = {"spaces": 20, "words": 80}
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, pieces: str = "spaces") -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer that never merges across digits.
+    """Train a byte-level BPE tokenizer.
 
-    With `pieces` = "spaces" it merges across spaces, and a line break with its indent, so prompts of code are
-    less than half as long. With "words" it merges within a word only. A verdict word of a trace is then one
-    token, whatever follows it.
+    It never merges digits, so the policy sees each digit of the numbers that it compares. With `pieces` =
+    "spaces" it merges across spaces, and a line break with the indent after it, which halves the length of
+    prompts with code. With "words" it merges within a word only. A verdict word of a trace is then one token,
+    whatever follows it.
     """
     tokenizer = Tokenizer(models.BPE())
     splits = {
@@ -45,7 +46,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, pieces: str = "spaces
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # Not special, so that decoding keeps them: the parser reads the think block.
+    # These tokens are not special, because decoding has to keep them: the parser reads the think block.
     tokenizer.add_tokens([AddedToken(OPEN, normalized=False), AddedToken(CLOSE, normalized=False)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, clean_up_tokenization_spaces=False
@@ -53,10 +54,10 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, pieces: str = "spaces
 
 
 def new_model(config: NanoConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A freshly initialised policy (torch's global generator decides the weights: seed it first)."""
+    """Return a policy with random weights, drawn from torch's global generator; seed it first."""
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=-(-len(tokenizer) // 64) * 64,  # a round number of rows multiplies faster
+            vocab_size=-(-len(tokenizer) // 64) * 64,  # a multiple of 64 multiplies faster
             hidden_size=config.width,
             num_hidden_layers=config.layers,
             num_attention_heads=config.heads,

@@ -1,4 +1,7 @@
-"""A language model that comes inside a Python package, as GGUF: dequantised once into an ordinary folder, so that no hub is needed."""
+"""Load a language model from a Python package that contains it as GGUF, so that no hub is needed.
+
+The weights are dequantised once, into an ordinary folder.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ PREFIX = "package:"
 
 
 def unpacked(path: str, cache: Path) -> Path:
-    """The folder below `cache` for `package:<module>/<file>.gguf`, made on first use. Raises ModelError where the package is not there."""
+    """Return the folder in `cache` for `package:<module>/<file>.gguf`. The first call makes it.
+
+    Raises ModelError if the package is not installed.
+    """
     module, _, file = path.removeprefix(PREFIX).partition("/")
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
@@ -34,20 +40,20 @@ def unpacked(path: str, cache: Path) -> Path:
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{folder.name}.lock"):
-            if not folder.is_dir():  # nor made by another process meanwhile
+            if not folder.is_dir():  # another process may have made it meanwhile
                 _unpack(source, folder)
     return folder
 
 
 def _unpack(source: Path, folder: Path) -> None:
-    beside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
-    dequantise = GgufConfig(
-        gguf_file=source.name, dequantize=True
-    )  # else the weights stay packed, and cannot be trained
-    AutoModelForCausalLM.from_pretrained(
-        **where, quantization_config=dequantise, dtype=torch.bfloat16
-    ).save_pretrained(beside)
-    AutoTokenizer.from_pretrained(**where).save_pretrained(beside)
-    beside.rename(folder)
+    partial = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    gguf = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    # Without dequantisation the weights stay packed and cannot be trained.
+    quantization = GgufConfig(gguf_file=source.name, dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        **gguf, quantization_config=quantization, dtype=torch.bfloat16
+    )
+    model.save_pretrained(partial)
+    AutoTokenizer.from_pretrained(**gguf).save_pretrained(partial)
+    partial.rename(folder)

@@ -25,7 +25,7 @@ _OTHER_FOLDERS = {
     "mbpp": "[MBPP with mutants](mbpp/data_card.md): the data card of real problems",
     "mbpp_sampled": "[MBPP with sampled candidates](mbpp_sampled/data_card.md): another data card",
     "bench": "speed: [a step](bench/step.md), [packing](bench/packing.md), [TRL](bench/against_trl.md), "
-    "[rollout engines](bench/engines.md)",
+    "[rollout engines](bench/engines.md), [GPU](bench/gpu.md)",
     "robustness": "[hostile programs](robustness/hostile.md), [malformed input](robustness/malformed.md), "
     "[kills](robustness/kills.md), [a long run](robustness/soak.md), [labelling](robustness/labelling.md)",
 }

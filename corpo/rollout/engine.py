@@ -1,4 +1,4 @@
-"""What a rollout engine is: prompts in, groups of completions with the log-probs they were sampled at out."""
+"""The interface of rollout engines, which take prompts and return groups of completions with log-probs."""
 
 from __future__ import annotations
 
@@ -12,42 +12,58 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rollouts:
-    """G completions for each of P prompts, right-padded to T tokens."""
+    """G completions for each of P prompts, right-padded to T tokens.
+
+    A completion includes its end-of-sequence token. `mask_PGT` is true up to and including that token, or
+    the token that completes a stop string. Log-probs are float32, at the sampling temperature, and 0
+    where masked.
+    """
 
     prompt_ids: list[list[int]]
-    completion_ids_PGT: Tensor  # long; the end-of-sequence token included
-    mask_PGT: Tensor  # bool; true up to and including the end of sequence, or the token that completes a stop string
-    logprobs_PGT: Tensor  # float32, at the sampling temperature; 0 where masked
+    completion_ids_PGT: Tensor
+    mask_PGT: Tensor
+    logprobs_PGT: Tensor
     texts_PG: list[list[str]]
 
     def of(self, prompts: Sequence[int]) -> Rollouts:
-        """The groups of some prompts, by index."""
-        at = list(prompts)
-        texts, ids = [self.texts_PG[p] for p in at], [self.prompt_ids[p] for p in at]
-        return Rollouts(ids, self.completion_ids_PGT[at], self.mask_PGT[at], self.logprobs_PGT[at], texts)
+        """Return the groups of some prompts, by index."""
+        indices = list(prompts)
+        return Rollouts(
+            [self.prompt_ids[p] for p in indices],
+            self.completion_ids_PGT[indices],
+            self.mask_PGT[indices],
+            self.logprobs_PGT[indices],
+            [self.texts_PG[p] for p in indices],
+        )
 
     def to(self, device: torch.device) -> Rollouts:
-        ids_PGT, mask_PGT, logprobs_PGT = (
-            tensor.to(device) for tensor in (self.completion_ids_PGT, self.mask_PGT, self.logprobs_PGT)
+        """Return a copy whose tensors are on `device`."""
+        return Rollouts(
+            self.prompt_ids,
+            self.completion_ids_PGT.to(device),
+            self.mask_PGT.to(device),
+            self.logprobs_PGT.to(device),
+            self.texts_PG,
         )
-        return Rollouts(self.prompt_ids, ids_PGT, mask_PGT, logprobs_PGT, self.texts_PG)
 
     @property
     def lengths_PG(self) -> Tensor:
+        """Return the number of tokens of each completion."""
         return self.mask_PGT.sum(-1)
 
 
 class RolloutEngine(Protocol):
-    """Anything that samples groups.
+    """An object that samples groups of completions.
 
-    A prompt's rollouts depend on the seed and on its number (of `numbers`, by default its place) and not on what else is in the batch:
-    several processes that share a batch out, or a run that goes on after a kill, sample what one would in one go.
+    The rollouts of a prompt depend on the seed and on the prompt's number (from `numbers`, by default its
+    position), but not on the other prompts of the batch. So several processes that share a batch, or a
+    run that resumes, sample what one uninterrupted process would.
     """
 
     max_new_tokens: int
 
     def sync(self) -> None:
-        """Take over the trainer's weights: called after every update and every resume."""
+        """Take over the trainer's weights. The trainer calls this after each update and each resume."""
 
     def generate(
         self,
@@ -56,7 +72,9 @@ class RolloutEngine(Protocol):
         seed: int,
         numbers: Sequence[int] | None = None,
         advance: Callable[..., None] | None = None,
-    ) -> Rollouts: ...
+    ) -> Rollouts:
+        """Sample `group` completions per prompt. `advance` is called with the number of finished prompts."""
+        ...
 
     def close(self) -> None:
-        """Give back what it holds; it samples no more."""
+        """Release what the engine holds. It cannot sample afterwards."""

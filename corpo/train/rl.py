@@ -1,9 +1,9 @@
-"""The policy-gradient loop: sample groups, reward them, subtract a baseline, take one optimiser step.
+"""The policy-gradient loop: sample groups, reward them, subtract a baseline, update the weights.
 
 The baselines are in `corpo/baselines/paper.py`, the loss is in `corpo/train/loss.py`, and
-`corpo/train/metrics.py` defines every metric. The loss is the paper's (arXiv 2511.04439): one update per
-batch, a sum over tokens, no ratio clipping and no KL term. The paper does not state the rest, which is *our
-choice*:
+`corpo/train/metrics.py` defines every metric. The default loss is the paper's (arXiv 2511.04439): one update
+per batch, a sum over tokens, no ratio clipping and no KL term. The paper does not state the rest, which is
+*our choice*:
 
 - the model, the group size, the number of prompts per step and the number of steps;
 - AdamW on float32 copies of the weights, with a linear warm-up to a constant learning rate;
@@ -13,6 +13,18 @@ choice*:
 
 A zero-advantage group has no policy gradient. It is not run through the model unless the loss has a KL or an
 entropy term.
+
+**Several updates per batch.** `train.epochs` and `train.minibatches` are the passes over a batch and the
+updates per pass. Advantages are computed once, on the whole batch. The weights of tokens in the loss are
+normalised per minibatch, as in TRL and verl. Every update needs the importance ratio of the policy to the
+policy that sampled:
+
+- with `ppo_clip`, the trainer's own log-probs under the weights that sampled are computed before the first
+  update, as in TRL and verl. The first ratio is then 1 for every engine. The log-probs of an engine in
+  bfloat16 would use up a part of the range of the clip;
+- with `importance_ratio_cap`, the ratio is to the log-probs with which the engine sampled. It then corrects
+  the difference of engine and trainer, too;
+- with one update per batch, both use the log-probs of the engine.
 
 P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs, M
 measurements.
@@ -24,7 +36,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -52,7 +64,8 @@ from corpo.train.distributed import (
     shard,
 )
 from corpo.train.health import require_finite, state_is_finite, with_step
-from corpo.train.loss import policy_loss, token_weights
+from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
+from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.run_log import OnStep, RunLog
 from corpo.utils import ranks
@@ -64,15 +77,8 @@ from corpo.utils.signals import Stopped, stoppable
 Render = Callable[[Pair], str]
 LogprobFunction = Callable[..., tuple[Tensor, Tensor]]
 
-# The metrics of an update that is skipped because every advantage of the batch is 0.
-NO_UPDATE = {
-    "loss": 0.0,
-    "entropy": math.nan,
-    "mismatch_kl": math.nan,
-    "ratio_max": math.nan,
-    "grad_norm": 0.0,
-    "update_norm": 0.0,
-}
+# The metrics of an update that are means over tokens, in the order in which `_backward` returns their sums.
+TOKEN_MEANS = ("entropy", "mismatch_kl", "ratio_mean", "approx_kl", "clip_fraction")
 
 
 def ignore_step(metrics: dict[str, Any]) -> None:
@@ -113,6 +119,7 @@ class PolicyGradientTrainer:
             self.trained_model.gradient_checkpointing_enable({"use_reentrant": False})
             self.trained_model.train()  # transformers recomputes activations in this mode only
         self.optimizer = MasterAdamW(self.trained_model, weight_decay=self.config.weight_decay)
+        self.num_updates = 0  # since this process started
 
     # --- the run ---
 
@@ -128,7 +135,8 @@ class PolicyGradientTrainer:
         The records (see `RunLog`) are written to `folder`, too. `on_step` receives the metrics of each step,
         including steps finished before a restart.
 
-        Raises NonFiniteError if a value of a step is NaN or infinite, after saving the step before it. Raises
+        Raises NonFiniteError if a value of a step is NaN or infinite. The step before it is saved first,
+        unless this step has changed the weights already, as only several updates per batch can. Raises
         Stopped, after saving the current step, if the process receives Ctrl-C or SIGTERM.
         """
         checkpoints = _checkpoint_folder(folder)
@@ -158,12 +166,18 @@ class PolicyGradientTrainer:
     def _guarded_step(
         self, pairs: Sequence[Pair], step: int, checkpoints: Path
     ) -> tuple[dict[str, float], Tensor, Tensor]:
-        """Run one step. On NonFiniteError, save the step before it and raise the error with advice."""
+        """Run one step. On NonFiniteError, save the step before it and raise the error with advice.
+
+        The step before it cannot be saved if an earlier update of this step has changed the weights.
+        """
+        previous_updates = self.num_updates
         try:
             return self.step(batch_at(pairs, self.config.prompts_per_step, step, self.seed), step)
         except NonFiniteError as error:
-            self._save_checkpoint(checkpoints, step - 1)
-            raise with_step(error, step) from None
+            is_unchanged = self.num_updates == previous_updates
+            if is_unchanged:
+                self._save_checkpoint(checkpoints, step - 1)
+            raise with_step(error, step, is_unchanged) from None
 
     def _resume(self, checkpoints: Path, folder: Path) -> int:
         """Load the newest step that every rank has saved. Return its number, or 0 if there is none."""
@@ -224,7 +238,7 @@ class PolicyGradientTrainer:
             **self.options,
         )
         lr = self.config.lr * min(1.0, step / self.config.warmup_steps)
-        update_metrics = self.update(rollouts, advantages_PG[indices.start : indices.stop], lr, prompt_names)
+        update_metrics = self.learn(rollouts, advantages_PG, indices, lr, step, prompt_names)
         self._sync_engine()
         metrics = {
             **advantage_stats(rewards_PG, advantages_PG, self.reward.threshold),
@@ -249,53 +263,117 @@ class PolicyGradientTrainer:
             gather_weights_into(self.trained_model, self.model)
         self.engine.sync()
 
-    # --- the update ---
+    # --- the updates ---
+
+    def learn(
+        self,
+        rollouts: Rollouts,
+        advantages_PG: Tensor,
+        indices: range,
+        lr: float,
+        step: int,
+        prompt_names: Sequence[str] = (),
+    ) -> dict[str, float]:
+        """Take all updates of a step. Return its metrics (see `combine_updates`).
+
+        `advantages_PG` are those of the whole batch. `rollouts` and `prompt_names` are those of this rank,
+        and `indices` are the positions of its prompts in the batch.
+        """
+        local_advantages_PG = advantages_PG[indices.start : indices.stop]
+        recomputed_metrics = {}
+        if self.config.updates_per_step > 1 and self.config.loss.ppo_clip is not None:
+            rollouts, mismatch_kl = self._with_trainer_logprobs(rollouts, local_advantages_PG, prompt_names)
+            recomputed_metrics["mismatch_kl"] = mismatch_kl
+        updates = []
+        for epoch in range(self.config.epochs):
+            seed = f"minibatches/{self.seed}/{step}/{epoch}"
+            for minibatch in minibatches_of(len(advantages_PG), self.config.minibatches, seed):
+                groups = [index - indices.start for index in minibatch if index in indices]
+                updates.append(self.update(rollouts, local_advantages_PG, lr, prompt_names, groups))
+        return {**combine_updates(updates), **recomputed_metrics}
+
+    @torch.no_grad()
+    def _with_trainer_logprobs(
+        self, rollouts: Rollouts, advantages_PG: Tensor, prompt_names: Sequence[str]
+    ) -> tuple[Rollouts, float]:
+        """Replace the engine's log-probs by those of the trainer, which must have the weights that sampled.
+
+        Groups that are not run through the model keep the engine's. Returns the rollouts and the mean over
+        tokens of log-prob of the engine minus log-prob of the trainer.
+        """
+        logprobs_PGT, totals = rollouts.logprobs_PGT.clone(), torch.zeros(2)
+        groups = self._groups_to_compute(advantages_PG, range(len(advantages_PG)))
+        for chunk, scale in self._padded_micro_batches(rollouts, groups):
+            chunk_names = [prompt_names[p] for p in chunk] if prompt_names else []
+            part = rollouts.of(chunk).to(self.trained_model.device)
+            trainer_logprobs_PGT, _ = self.logprobs(self.compute, part)
+            require_finite("the log-prob", trainer_logprobs_PGT, part.mask_PGT, chunk_names)
+            log_ratio = (part.logprobs_PGT - trainer_logprobs_PGT).sum()
+            totals += scale * torch.stack([log_ratio, part.mask_PGT.sum()]).cpu()
+            logprobs_PGT[chunk] = trainer_logprobs_PGT.cpu()
+        log_ratio_sum, tokens = all_reduce_sum(totals).tolist()
+        mismatch_kl = log_ratio_sum / tokens if tokens else math.nan
+        return replace(rollouts, logprobs_PGT=logprobs_PGT), mismatch_kl
 
     def update(
-        self, rollouts: Rollouts, advantages_PG: Tensor, lr: float, prompt_names: Sequence[str] = ()
+        self,
+        rollouts: Rollouts,
+        advantages_PG: Tensor,
+        lr: float,
+        prompt_names: Sequence[str] = (),
+        groups: Sequence[int] | None = None,
     ) -> dict[str, float]:
         """Take one optimiser step on this rank's groups. Return the metrics of the update.
 
-        `prompt_names` identify the P prompts in error messages. Raises NonFiniteError, before any weight
-        changes, if an advantage, a log-prob, the loss or the gradient is NaN or infinite.
+        `groups` are the indices of the groups of the minibatch, by default all. `prompt_names` identify the P
+        prompts in error messages. Raises NonFiniteError, before any weight changes, if an advantage, a
+        log-prob, the loss or the gradient is NaN or infinite.
         """
         require_finite("the advantage", advantages_PG, prompts=prompt_names)
-        computed, averaged = self._select_groups(advantages_PG)
+        minibatch = range(len(advantages_PG)) if groups is None else groups
+        computed, averaged = self._select_groups(advantages_PG, minibatch)
         if not all_reduce_max(len(computed)):
             return dict(NO_UPDATE)
         weights_PGT = self._token_weights(rollouts, averaged)
         totals, ratio_max = self._accumulate_gradients(
             rollouts, advantages_PG, weights_PGT, computed, prompt_names
         )
-        loss, entropy, log_ratio, tokens = all_reduce_sum(totals).tolist()
+        loss, tokens, *token_sums = all_reduce_sum(totals).tolist()
         norms = self.optimizer.step(lr, self.config.max_grad_norm)
+        self.num_updates += 1
+        token_means = {name: value / tokens for name, value in zip(TOKEN_MEANS, token_sums, strict=True)}
         return {
             "loss": loss,
-            "entropy": entropy / tokens,
-            "mismatch_kl": log_ratio / tokens,
+            **token_means,
             "ratio_max": float(all_gather(torch.tensor([ratio_max])).max()),
             **norms,
         }
 
-    def _select_groups(self, advantages_PG: Tensor) -> tuple[list[int], list[int]]:
-        """Return the groups to run through the model, and the groups over which to average the loss.
-
-        A zero-advantage group has no policy gradient. It is run through the model only if the loss has other
-        terms.
-        """
-        has_signal_P = (advantages_PG != 0).any(dim=1)
-        with_signal = [p for p in range(len(advantages_PG)) if bool(has_signal_P[p])]
-        all_groups = list(range(len(advantages_PG)))
-        loss = self.config.loss
-        computed = all_groups if loss.kl or loss.entropy else with_signal
+    def _select_groups(
+        self, advantages_PG: Tensor, groups: Sequence[int]
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Return the groups to run through the model, and the groups over which to average the loss."""
+        computed = self._groups_to_compute(advantages_PG, groups)
         if not self.config.filter_zero_advantage_groups:
-            return computed, all_groups
+            return computed, groups
+        with_signal = _groups_with_signal(advantages_PG, groups)
         if all_reduce_max(len(with_signal)):
             computed = with_signal
         return computed, computed
 
-    def _token_weights(self, rollouts: Rollouts, averaged: list[int]) -> Tensor:
-        """Return the weight of each token in the loss, (P, G, T). It is 0 outside the `averaged` groups."""
+    def _groups_to_compute(self, advantages_PG: Tensor, groups: Sequence[int]) -> Sequence[int]:
+        """Return the groups that have a gradient.
+
+        A zero-advantage group has no policy gradient. It is run through the model only if the loss has other
+        terms.
+        """
+        if self.config.loss.kl or self.config.loss.entropy:
+            return groups
+        return _groups_with_signal(advantages_PG, groups)
+
+    def _token_weights(self, rollouts: Rollouts, groups: Sequence[int]) -> Tensor:
+        """Return the weight of each token in the loss, (P, G, T). It is 0 outside these groups."""
+        averaged = list(groups)
         mask_PGT = rollouts.mask_PGT[averaged]
         counts = torch.tensor([len(averaged) * rollouts.mask_PGT.shape[1], int(mask_PGT.sum())])
         num_rollouts, num_tokens = all_reduce_sum(counts).tolist()
@@ -319,17 +397,13 @@ class PolicyGradientTrainer:
     ) -> tuple[Tensor, float]:
         """Backpropagate the loss of these groups in micro-batches.
 
-        Returns four sums (loss, entropy, log-ratio of engine to trainer, tokens) and the largest importance
-        ratio.
+        Returns the loss, the number of tokens and the sums of `TOKEN_MEANS` in one tensor, and the largest
+        importance ratio.
         """
         if self.config.loss.kl:
             self.reference.to(self.trained_model.device)
-        chunks = [(chunk, 1.0) for chunk in self._micro_batches(rollouts, groups)]
-        # FSDP needs all ranks in every forward pass: a rank with fewer micro-batches repeats a group with
-        # scale 0.
-        chunks += [([0], 0.0)] * (all_reduce_max(len(chunks)) - len(chunks))
-        totals, ratio_max = torch.zeros(4), 0.0
-        for chunk, scale in chunks:
+        totals, ratio_max = torch.zeros(2 + len(TOKEN_MEANS)), 0.0
+        for chunk, scale in self._padded_micro_batches(rollouts, groups):
             chunk_names = [prompt_names[p] for p in chunk] if prompt_names else []
             chunk_totals, chunk_ratio_max = self._backward(
                 rollouts.of(chunk), advantages_PG[chunk], scale * weights_PGT[chunk], chunk_names
@@ -341,7 +415,7 @@ class PolicyGradientTrainer:
     def _backward(
         self, rollouts: Rollouts, advantages_PG: Tensor, weights_PGT: Tensor, prompt_names: Sequence[str]
     ) -> tuple[Tensor, float]:
-        """Backpropagate the loss of one micro-batch. Return its sums and its largest importance ratio."""
+        """Backpropagate the loss of one micro-batch. Return the same as `_accumulate_gradients`."""
         device = self.trained_model.device
         rollouts = rollouts.to(device)
         logprobs_PGT, entropy_PGT = self.logprobs(self.compute, rollouts)
@@ -360,7 +434,17 @@ class PolicyGradientTrainer:
         require_finite(f"the loss{groups}", loss.detach())
         loss.backward()
         log_ratio_PGT = rollouts.logprobs_PGT - logprobs_PGT.detach()
-        sums = [loss.detach(), entropy_PGT.detach().sum(), log_ratio_PGT.sum(), rollouts.mask_PGT.sum()]
+        ratio_PGT = (-log_ratio_PGT).exp()
+        is_limited_PGT = is_ratio_limited(ratio_PGT, advantages_PG.to(device), self.config.loss)
+        sums = [
+            loss.detach(),
+            rollouts.mask_PGT.sum(),
+            entropy_PGT.detach().sum(),
+            log_ratio_PGT.sum(),
+            (ratio_PGT * rollouts.mask_PGT).sum(),
+            (ratio_PGT - 1 + log_ratio_PGT).sum(),  # the k3 estimate; 0 where masked
+            (is_limited_PGT & rollouts.mask_PGT).sum(),
+        ]
         return torch.stack(sums).cpu(), float((-log_ratio_PGT).max().exp())
 
     def logprobs(self, compute: LogprobFunction, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
@@ -371,6 +455,17 @@ class PolicyGradientTrainer:
     def _reference_logprobs(self, rollouts: Rollouts) -> Tensor:
         """Return the log-probs of the completion tokens under the policy before training, (P, G, T)."""
         return self.logprobs(partial(group_logprobs, self.reference), rollouts)[0]
+
+    def _padded_micro_batches(
+        self, rollouts: Rollouts, groups: Sequence[int]
+    ) -> list[tuple[list[int], float]]:
+        """Return the micro-batches with the scale 1, and as many more with the scale 0 as other ranks need.
+
+        FSDP needs all ranks in every forward pass. A rank with fewer micro-batches repeats a group with the
+        scale 0.
+        """
+        chunks = [(chunk, 1.0) for chunk in self._micro_batches(rollouts, groups)]
+        return chunks + [([0], 0.0)] * (all_reduce_max(len(chunks)) - len(chunks))
 
     def _micro_batches(self, rollouts: Rollouts, groups: Sequence[int]) -> Iterator[list[int]]:
         """Yield groups of similar length, by index, as many at once as fit `token_budget` when packed."""
@@ -437,6 +532,12 @@ def batch_at(pairs: Sequence[Pair], prompts: int, step: int, seed: int) -> list[
         unit = orders[epoch][offset]
         batch += [pairs[2 * unit], pairs[2 * unit + 1]]
     return batch
+
+
+def _groups_with_signal(advantages_PG: Tensor, groups: Sequence[int]) -> list[int]:
+    """Return those of the groups that have a non-zero advantage."""
+    has_signal_P = (advantages_PG != 0).any(dim=1)
+    return [p for p in groups if bool(has_signal_P[p])]
 
 
 def _checkpoint_folder(folder: Path) -> Path:

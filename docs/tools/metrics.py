@@ -45,6 +45,11 @@ Means over tokens are over the groups that are run through the model: those with
 groups if the loss has a KL or an entropy term. Without such a group there is no update, and all values are 0
 or `null`.
 
+With several updates per batch (`train.minibatches`, `train.epochs`), the values are means over the updates of
+the step, with three exceptions. `mismatch_kl` is measured before the first update or, with
+`train.loss.importance_ratio_cap`, on the first minibatch. `ratio_max` is the maximum over the updates, and
+`update_norm` is the sum. A minibatch whose advantages are all 0 has no update and is left out.
+
 {_metrics(UPDATE_METRICS)}
 
 ## Sampling and time

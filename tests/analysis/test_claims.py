@@ -165,10 +165,8 @@ def test_run_by_run_each_has_its_own_numbers() -> None:
     """Check the table of runs given in another order; values that were never measured are empty."""
     study = synthetic_study(3, 0.1)
     table = runs_table(replace(study, runs=list(reversed(study.runs)))).set_index(["seed", "policy"])
-    assert list(table.index) == [
-        (0, "base"),
-        *((seed, name) for seed in range(3) for name in ("corpo", "static", "grpo")),
-    ]
+    runs = [(run.seed, run.baseline) for run in reversed(study.runs)]
+    assert list(table.index) == [(0, "base"), *sorted(runs, key=lambda run: run[0])]
     for trained in study.runs:
         row, late = table.loc[(trained.seed, trained.baseline)], trained.metrics.iloc[-5:]
         assert row["failed_positive_most"] == trained.metrics["failed_positive_fraction"].max()
@@ -242,16 +240,13 @@ def test_differences_and_aggregates_agree_with_plain_means() -> None:
     row = table.loc[("code_both_wrong", "corpo", 1)]
     assert estimate is not None
     assert row["points"] == pytest.approx(100 * estimate.mean)
-    assert row["points"] == pytest.approx(np.mean([float(one) for one in row["by_seed"].split()]), abs=0.05)
+    assert row["points"] == pytest.approx(np.mean(list(map(float, row["by_seed"].split()))), abs=0.05)
     assert row["both_high"] - row["both_low"] > row["high"] - row["low"] - 0.5, "seeds add to the spread"
     middle = aggregates(study).set_index(["baseline", "k"])
-    scores = np.sort(
-        [
-            100 * group["correct"].mean()
-            for one in study.of("corpo")
-            for _, group in one.rollouts.groupby("split")
-        ]
-    )
+    shares: list[float] = []
+    for trained in study.of("corpo"):
+        shares += trained.rollouts.groupby("split")["correct"].mean().tolist()
+    scores = 100 * np.sort(shares)
     quarter = len(scores) // 4
     assert middle.loc[("corpo", 1), "iqm"] == pytest.approx(scores[quarter:-quarter].mean())
     assert middle.loc[("corpo", 1), "better"] > 0.95

@@ -35,7 +35,10 @@ def test_the_smallest_sizes_and_their_counts() -> None:
 
 
 def test_no_difference_is_significant_at_those_sizes() -> None:
-    p = {(row.split, name): row.p_value(name) for row in published_rows() for name in OTHERS}
+    p = {}
+    for row in published_rows():
+        for name in OTHERS:
+            p[row.split, name] = row.p_value(name)
     assert p["code_both_wrong", "corpo"] == pytest.approx(0.69, abs=0.005)
     assert p["code_both_wrong", "static"] == pytest.approx(0.23, abs=0.005)
     assert p["code_both_correct", "corpo"] == pytest.approx(0.44, abs=0.005)

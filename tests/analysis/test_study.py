@@ -74,19 +74,17 @@ def test_records_without_a_run_are_refused(tmp_path: Path, file: str) -> None:
 
 
 def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) -> None:
-    told = {
-        "split": "s",
-        "prompt_id": "00000",
-        "pair_id": "p",
-        "problem_id": "q",
+    row = {
+        **_ROLLOUT,
         "family": "f",
-        "kind": "both_wrong",
         "parsed": True,
+        "response": "",
+        "score_a": 3.0,
+        "score_b": 2.0,
+        "tokens": 4,
     }
-    said = {"response": "", "score_a": 3.0, "score_b": 2.0, "tokens": 4}
-    rollouts = pd.DataFrame(
-        [{**told, **said, "reward": reward, "correct": reward > 0} for reward in (-1.0, -0.5, 0.5, 1.0)]
-    )
+    rewards = [-1.0, -0.5, 0.5, 1.0]
+    rollouts = pd.DataFrame([row] * 4).assign(reward=rewards, correct=[reward > 0 for reward in rewards])
     runs = [
         Run(
             baseline,
@@ -112,11 +110,13 @@ def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) ->
         Candidate("1", True, "reference"),
         Candidate("2", False, "mutation"),
     )
-    [shown] = examples(study, {"00000": pair})
-    found = {
-        name: [row["advantages"][name] for row in shown["policies"][0]["rollouts"]]
-        for name in study.baselines
-    }
-    assert found["grpo"] == [-1.265, -0.632, 0.632, 1.265]  # over sqrt(2.5 / 4)
-    assert found["ngrpo"] == [-1.173, -0.754, 0.084, 0.503]  # mean 0.4, deviation sqrt(5.7 / 4) of the five
-    assert found["corpo"] == [-1.0, -0.5, 0.5, 1.0]
+    [example] = examples(study, {"00000": pair})
+    advantages = pd.DataFrame([rollout["advantages"] for rollout in example["policies"][0]["rollouts"]])
+    assert advantages["grpo"].tolist() == [-1.265, -0.632, 0.632, 1.265]  # over sqrt(2.5 / 4)
+    assert advantages["ngrpo"].tolist() == [
+        -1.173,
+        -0.754,
+        0.084,
+        0.503,
+    ]  # mean 0.4, deviation sqrt(5.7 / 4) of the five
+    assert advantages["corpo"].tolist() == [-1.0, -0.5, 0.5, 1.0]

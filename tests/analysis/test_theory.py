@@ -46,12 +46,14 @@ def test_expectations_are_those_of_all_possible_groups(baseline: str, group: int
             rewards_PG, advantages(rewards_PG, baseline, threshold=0.2), 0.2
         ).items():
             total[key] = total.get(key, 0.0) + weight * value
-    found = expected_signal(SKEWED, baseline, group)
-    for key in (key for key in found if "ratio" not in key and key != "failed_positive_fraction"):
-        assert found[key] == pytest.approx(total[key], abs=1e-12), key
+    expected = expected_signal(SKEWED, baseline, group)
+    for key in (key for key in expected if "ratio" not in key and key != "failed_positive_fraction"):
+        assert expected[key] == pytest.approx(total[key], abs=1e-12), key
     failed = total["positive_count_failed"] / (group * (1 - total["pass_rate"]))
-    assert found["failed_positive_fraction"] == pytest.approx(failed, abs=1e-12)
-    assert found["count_ratio"] == pytest.approx(total["positive_count"] / total["negative_count"], abs=1e-12)
+    assert expected["failed_positive_fraction"] == pytest.approx(failed, abs=1e-12)
+    assert expected["count_ratio"] == pytest.approx(
+        total["positive_count"] / total["negative_count"], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("concentration", [None, 3.0])
@@ -154,8 +156,9 @@ def test_the_expected_gradient_is_that_of_the_effective_reward(baseline: str) ->
     gradient = torch.zeros(4, dtype=torch.float64)
     for members in product(range(4), repeat=3):
         index = torch.tensor(members)
-        found = advantages(torch.tensor(VALUES, dtype=torch.float64)[index][None], baseline, threshold=0.2)[0]
-        gradient += q_L[index].prod() * (found[:, None] * scores[index]).mean(0)
+        rewards_PG = torch.tensor(VALUES, dtype=torch.float64)[index][None]
+        advantages_G = advantages(rewards_PG, baseline, threshold=0.2)[0]
+        gradient += q_L[index].prod() * (advantages_G[:, None] * scores[index]).mean(0)
     jacobian = torch.diag(q_L) - torch.outer(q_L, q_L)  # d q_v / d logit
     levels = make_levels(VALUES, q_L.tolist(), 0.2)
     torch.testing.assert_close(
@@ -201,15 +204,15 @@ def test_predictions_cover_what_is_measured_where_prompts_differ() -> None:
     for step in range(40):
         q_PL = theory.draw_prompts(_ten(0.4), Variation(1.5, 20.0, 20.0), (32,), rng)
         rewards[step] = values_L[(rng.random((32, 16, 1)) > q_PL.cumsum(1)[:, None, :-1]).sum(-1)]
-    found = predictions(rewards, 0.0, draws=200)
-    for one in found:
-        batch = torch.tensor(rewards[one.step])
-        assert one.measured == pytest.approx(
+    predicted = predictions(rewards, 0.0, draws=200)
+    for batch_prediction in predicted:
+        batch = torch.tensor(rewards[batch_prediction.step])
+        assert batch_prediction.measured == pytest.approx(
             advantage_stats(batch, advantages(batch, "grpo"), 0.0)["failed_positive_fraction"]
         )
-    assert np.mean([one.low <= one.measured <= one.high for one in found]) >= 0.9
-    assert abs(np.mean([one.varied - one.measured for one in found])) < 0.02
-    assert np.mean([one.alike - one.measured for one in found]) < -0.04, (
+    assert np.mean([batch.low <= batch.measured <= batch.high for batch in predicted]) >= 0.9
+    assert abs(np.mean([batch.varied - batch.measured for batch in predicted])) < 0.02
+    assert np.mean([batch.alike - batch.measured for batch in predicted]) < -0.04, (
         "pooling prompts that differ hides part of the flaw"
     )
 
@@ -250,11 +253,11 @@ def test_what_is_kept_of_a_batch_is_not_predicted() -> None:
 
 
 def test_a_batch_of_one_level_has_nothing_to_predict() -> None:
-    [one] = predictions({3: np.full((4, 8), 1.0)}, 0.0)
-    assert math.isnan(one.measured)
-    assert math.isnan(one.varied)
-    [one] = predictions({3: np.full((4, 8), -1.0)}, 0.0)
-    assert (one.measured, one.varied, one.high) == (0, 0, 0)
+    [passed] = predictions({3: np.full((4, 8), 1.0)}, 0.0)
+    assert math.isnan(passed.measured)
+    assert math.isnan(passed.varied)
+    [failed] = predictions({3: np.full((4, 8), -1.0)}, 0.0)
+    assert (failed.measured, failed.varied, failed.high) == (0, 0, 0)
 
 
 def test_what_cannot_be_computed_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The figures that tables are made of, against brute force and known numbers."""
+"""Metrics and intervals agree with brute force and with known numbers."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_floors() -> None:
 
 def _rollouts(scores: dict[tuple[str, bool], list[tuple[float, float]]]) -> pd.DataFrame:
     rows = []
-    for number, ((pair, swapped), said) in enumerate(scores.items()):
-        for g, (a, b) in enumerate(said):
+    for number, ((pair, swapped), responses) in enumerate(scores.items()):
+        for g, (a, b) in enumerate(responses):
             label_a = not swapped
             correct = (a > 5) == label_a and (b > 5) != label_a and 5 not in (a, b)
             rows.append(

@@ -1,8 +1,9 @@
-"""The notebooks, executed on a tiny study; their two forms say the same."""
+"""The notebooks run on a tiny study, and their two forms are equal."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_there_are_six() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_both_forms_say_the_same_and_hold_no_outputs(source: Path) -> None:
+def test_both_forms_are_equal_and_have_no_outputs(source: Path) -> None:
     text, paired = jupytext.read(source), nbformat.read(source.with_suffix(".ipynb"), as_version=4)
     assert [(c.cell_type, c.source) for c in paired.cells] == [(c.cell_type, c.source) for c in text.cells], (
         f"run: jupytext --sync {source}"
@@ -29,17 +30,21 @@ def test_both_forms_say_the_same_and_hold_no_outputs(source: Path) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_they_run(source: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_runs_and_shows_every_figure(
+    source: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CORPO_STUDY", str(results))
     monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
     nbclient.NotebookClient(
         notebook, timeout=600, resources={"metadata": {"path": str(source.parent)}}
     ).execute()
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    figures = sum("image/png" in output.get("data", {}) for output in shown)
+    outputs: list[dict[str, Any]] = []
+    for cell in notebook.cells:
+        outputs += cell.get("outputs", [])
+    figures = sum("image/png" in output.get("data", {}) for output in outputs)
     drawn = source.read_text().count("plt.subplots(")
     assert figures >= drawn >= 1, "every figure is shown"
     assert not [
-        output.text for output in shown if output.get("name") == "stderr" and "Warning" in output.text
+        output.text for output in outputs if output.get("name") == "stderr" and "Warning" in output.text
     ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from corpo.cli.compose import load_config
-from corpo.config import BudgetConfig, Config, LoraConfig, RolloutConfig, TrainConfig
+from corpo.config import BudgetConfig, Config, LoraConfig, LossConfig, RolloutConfig, TrainConfig
 from corpo.pipeline import budget
 from corpo.pipeline.models import model_architecture, model_path
 from corpo.pipeline.plan import budget_text
@@ -62,6 +64,18 @@ def test_devices_share_what_is_sharded_and_only_that() -> None:
         assert four.parts[part] == single.parts[part] / 4
     assert four.parts["whole weights to sample from"] == single.parts["weights"]
     assert four.step_seconds == single.step_seconds / 4
+
+
+def test_epochs_multiply_the_time_of_training_only() -> None:
+    def seconds(**options: Any) -> float:
+        config = Config(train=TrainConfig(loss=LossConfig(ppo_clip=0.2), **options))
+        return budget.step_budget(config, SMALL_LLAMA).step_seconds
+
+    single, two, three = seconds(), seconds(epochs=2), seconds(epochs=3)
+    epoch = three - two
+    assert two - single == pytest.approx(epoch * (1 + 2 / 6)), "the log-probs of the trainer come on top"
+    assert seconds(minibatches=2) - single == pytest.approx(epoch * 2 / 6)
+    assert single > epoch, "sampling takes time, too"
 
 
 def test_a_known_architecture_has_its_parameters_and_an_unknown_model_none() -> None:

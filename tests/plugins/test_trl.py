@@ -75,10 +75,10 @@ def test_trainer_uses_corpo_advantages_and_never_rewards_a_failure(tmp_path: Pat
 
     plain, _ = _trained(tmp_path, trl.GRPOTrainer)
     assert plain[0, 3] > 0, "plain GRPO rewards a failed completion"
-    ours, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0)
-    torch.testing.assert_close(ours, advantages(REWARDS, "corpo", threshold=0.0))
-    assert not (ours[REWARDS < 0] > 0).any()
-    torch.testing.assert_close(torch.tensor(list(trainer._logs["advantages"])), ours.flatten())
+    learned_PG, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0)
+    torch.testing.assert_close(learned_PG, advantages(REWARDS, "corpo", threshold=0.0))
+    assert not (learned_PG[REWARDS < 0] > 0).any()
+    torch.testing.assert_close(torch.tensor(list(trainer._logs["advantages"])), learned_PG.flatten())
     logged = next(record for record in trainer.state.log_history if "signal/clip_active_fraction" in record)
     assert logged["signal/failed_positive_fraction"] == 0
     assert logged["signal/clip_active_fraction"] == 0.5
@@ -88,30 +88,30 @@ def test_grpo_equals_that_of_trl(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     plain, _ = _trained(tmp_path, trl.GRPOTrainer)
-    ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo")
-    torch.testing.assert_close(ours, plain)
+    learned_PG, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo")
+    torch.testing.assert_close(learned_PG, plain)
     plain, _ = _trained(tmp_path, trl.GRPOTrainer, scale_rewards="group")
-    ours, _ = _trained(
+    learned_PG, _ = _trained(
         tmp_path, CorpoTrainer, threshold=0.0, baseline="grpo", options={"std": True, "eps": 1e-4}
     )
-    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(learned_PG, plain)
 
 
 def test_rloo_equals_that_of_trl(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     plain, _ = _trained(tmp_path, trl.RLOOTrainer, beta=0.0)
-    ours, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="rloo")
-    torch.testing.assert_close(ours, plain)
+    learned_PG, _ = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="rloo")
+    torch.testing.assert_close(learned_PG, plain)
 
 
 def test_baseline_that_needs_lengths_receives_them(tmp_path: Path) -> None:
     from corpo.plugins.trl import CorpoTrainer
 
-    ours, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="opo")
+    learned_PG, trainer = _trained(tmp_path, CorpoTrainer, threshold=0.0, baseline="opo")
     lengths_PG = trainer.lengths.view(REWARDS.shape)
     mean_P1 = (lengths_PG * REWARDS).sum(1, keepdim=True) / lengths_PG.sum(1, keepdim=True)
-    torch.testing.assert_close(ours, REWARDS - mean_P1)
+    torch.testing.assert_close(learned_PG, REWARDS - mean_P1)
 
 
 def test_completion_without_a_reward_gets_advantage_zero(tmp_path: Path) -> None:
@@ -120,9 +120,9 @@ def test_completion_without_a_reward_gets_advantage_zero(tmp_path: Path) -> None
     rewards_PG = REWARDS.clone()
     rewards_PG[1, 0] = torch.nan
     plain, _ = _trained(tmp_path, trl.GRPOTrainer, rewards_PG)
-    ours, _ = _trained(tmp_path, CorpoTrainer, rewards_PG, threshold=0.0, baseline="grpo")
-    torch.testing.assert_close(ours, plain)
-    assert ours[1, 0] == 0
+    learned_PG, _ = _trained(tmp_path, CorpoTrainer, rewards_PG, threshold=0.0, baseline="grpo")
+    torch.testing.assert_close(learned_PG, plain)
+    assert learned_PG[1, 0] == 0
 
 
 def test_group_that_lacks_rewards_is_treated_as_a_smaller_group() -> None:

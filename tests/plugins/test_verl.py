@@ -49,8 +49,8 @@ def test_grpo_of_verl_equals_ours_and_rewards_a_failure() -> None:
         done = compute_advantage(
             _batch(REWARDS, list("aaaabbbb")), adv_estimator="grpo", norm_adv_by_std_in_grpo=std
         )
-        ours = advantages(REWARDS, "grpo", std=std, eps=1e-6)
-        torch.testing.assert_close(done.batch["advantages"][:, 0], ours.flatten())
+        expected = advantages(REWARDS, "grpo", std=std, eps=1e-6)
+        torch.testing.assert_close(done.batch["advantages"][:, 0], expected.flatten())
         assert done.batch["advantages"][3, 0] > 0
 
 
@@ -60,8 +60,8 @@ def test_estimators_that_verl_has_equal_ours(baseline: str) -> None:
 
     data = _batch(REWARDS, list("aaaabbbb"))
     done = compute_advantage(data, adv_estimator=baseline)
-    ours = advantages(REWARDS, baseline, lengths_PG=data.batch["response_mask"].sum(1).view(2, 4))
-    torch.testing.assert_close(done.batch["advantages"][:, 0], ours.flatten(), check_dtype=False)
+    expected = advantages(REWARDS, baseline, lengths_PG=data.batch["response_mask"].sum(1).view(2, 4))
+    torch.testing.assert_close(done.batch["advantages"][:, 0], expected.flatten(), check_dtype=False)
 
 
 def test_groups_may_differ_in_size() -> None:

@@ -1,4 +1,4 @@
-"""FlexAttention's tree gives the log-probs and gradients of separate rows. Its backward pass exists on GPUs only."""
+"""FlexAttention gives the log-probs and gradients of separate rows. Its backward pass exists on GPUs only."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _block_mask_inputs() -> tuple[Tensor, Tensor, Tensor]:
     flat_PN = mask_PGT.flatten(1)
     longest = int(flat_PN.sum(-1).max())
     index_PN = (~flat_PN).long().sort(stable=True, dim=-1).indices[:, :longest]
-    _, prompt_mask_PS = left_pad(prompts, 0, behind=longest, multiple=BLOCK)
+    _, prompt_mask_PS = left_pad(prompts, 0, suffix=longest, multiple=BLOCK)
     return prompt_mask_PS, index_PN // LENGTH, flat_PN.gather(1, index_PN)
 
 
@@ -98,12 +98,12 @@ def test_no_visible_token_is_in_a_skipped_block_and_no_hidden_one_in_a_full_bloc
     assert bool((mask.to_dense() >= exact.to_dense()).all()), "a visible token is skipped"
     full, full_exact = (_full_blocks(each) for each in (mask, exact))
     assert bool((full <= full_exact).all()), "a hidden token is in a block that is not masked"
-    assert torch.equal(full, full_exact), "a block that is wholly visible is masked token by token"
+    assert torch.equal(full, full_exact), "a block that is visible in full is masked token by token"
     assert int(mask.to_dense().sum()) <= 1.2 * int(exact.to_dense().sum()), "many blocks are computed in vain"
 
 
 def _full_blocks(mask: object) -> Tensor:
-    """Return which blocks are wholly visible, (P, 1, blocks, blocks)."""
+    """Return which blocks are visible in full, (P, 1, blocks, blocks)."""
     counts, columns = mask.full_kv_num_blocks, mask.full_kv_indices  # type: ignore[attr-defined]
     dense = torch.zeros(*columns.shape, dtype=torch.long)
     is_listed = torch.arange(columns.shape[-1]) < counts[..., None]

@@ -1,4 +1,4 @@
-"""Decoding with tensors that keep their place samples what the loop that makes new ones samples."""
+"""Decoding with static tensors, and with CUDA graphs, samples the same tokens as the eager loop."""
 
 from __future__ import annotations
 
@@ -8,25 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from corpo.config import NanoConfig
-from corpo.policy.nano import new_model, train_tokenizer
 from corpo.rollout import Rollouts, graph_decoder, hf
 from corpo.rollout.hf import SharedPrefixEngine
-
-TEXTS = ["def f(xs):\n    return 12\n", "<think>A fine</think> A: 9 B: 1", "a" * 40]
+from tests.sharpened import TEXTS, sharpened_engine
 
 
 @pytest.fixture(scope="module")
 def engine() -> SharedPrefixEngine:
-    """An engine on a CPU whose rollouts end after 1 to 40 tokens."""
-    tokenizer = train_tokenizer(TEXTS * 5, 400)
-    torch.manual_seed(0)
-    model = new_model(NanoConfig(width=48, layers=2, heads=2, mlp=64), tokenizer)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(3.0)
-        model.get_input_embeddings().weight[tokenizer.eos_token_id].mul_(4.0)
-    return SharedPrefixEngine(model, tokenizer, max_new_tokens=40, rows=64, static=False)
+    """Return an engine on a CPU whose rollouts end after 1 to 40 tokens."""
+    return replace(sharpened_engine(max_new_tokens=40, rows=64), static=False)
 
 
 def _assert_same(rollouts: Rollouts, others: Rollouts) -> None:
@@ -40,7 +30,7 @@ def _assert_same(rollouts: Rollouts, others: Rollouts) -> None:
 def test_static_decoding_samples_what_the_eager_loop_samples(
     engine: SharedPrefixEngine, stop: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The window of the cache grows four times, and groups that have finished leave."""
+    """Use small limits, so that the window of the cache grows four times and finished groups leave early."""
     eager = replace(engine, stop=stop).generate(TEXTS, group=4, seed=1)
     assert len(eager.lengths_PG.unique()) > 4
     monkeypatch.setattr(hf, "FIRST_WINDOW", 3)

@@ -31,6 +31,14 @@ SETTINGS = {
         "filter_zero_advantage_groups": True,
         "token_budget": 150,
     },
+    "several_updates": {
+        "minibatches": 2,
+        "epochs": 2,
+        "loss": LossConfig(ppo_clip=0.05, kl=0.01),
+        "gradient_checkpointing": True,
+    },
+    # Each minibatch is a single pair, so that one of two processes has no part of it.
+    "small_minibatches": {"minibatches": 4, "epochs": 2, "loss": LossConfig(importance_ratio_cap=2.0)},
     "adapters": {"lora": LoraConfig(rank=4), "gradient_checkpointing": True},
 }
 

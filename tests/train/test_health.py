@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from corpo.cli.hydra_app import Job, run_job
+from corpo.config import LossConfig
 from corpo.train.checkpoint import load_latest
 from corpo.train.health import REFERENCE_STEPS, health_warnings, require_finite
 from corpo.train.loss import policy_loss
@@ -110,6 +111,38 @@ def test_bad_value_stops_the_run_and_the_previous_step_is_saved(
     assert checkpoint is not None
     assert checkpoint.step == 2
     resumed = tiny_trainer(baseline="static", checkpoint_every=4)
+    resumed.train(example_pairs(4), example_pairs(1), cut)
+    assert all(
+        torch.equal(value, weights_of(resumed)[name]) for name, value in weights_of(undisturbed).items()
+    )
+
+
+def test_bad_value_after_an_update_of_the_step_saves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check that no checkpoint holds weights from the middle of a step."""
+    options = {"epochs": 2, "loss": LossConfig(ppo_clip=0.2), "checkpoint_every": 2}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    undisturbed = tiny_trainer(baseline="static", **options)
+    undisturbed.train(example_pairs(4), example_pairs(1), whole)
+    trainer = tiny_trainer(baseline="static", **options)
+    optimizer_step = trainer.optimizer.step
+
+    def spoilt_step(*args: Any) -> dict[str, float]:
+        if trainer.num_updates == 7:  # the second update of step 4
+            raise NonFiniteError("the gradient's norm is nan")
+        return optimizer_step(*args)
+
+    monkeypatch.setattr(trainer.optimizer, "step", spoilt_step)
+    with pytest.raises(
+        NonFiniteError, match=r"^step 4: .*; the same command resumes from the last checkpoint$"
+    ):
+        trainer.train(example_pairs(4), example_pairs(1), cut)
+    checkpoint = load_latest(cut)
+    assert checkpoint is not None
+    assert checkpoint.step == 2
+    resumed = tiny_trainer(baseline="static", **options)
     resumed.train(example_pairs(4), example_pairs(1), cut)
     assert all(
         torch.equal(value, weights_of(resumed)[name]) for name, value in weights_of(undisturbed).items()

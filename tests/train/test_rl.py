@@ -32,22 +32,29 @@ def _interrupt_at(trainer: PolicyGradientTrainer, last_step: int, monkeypatch: p
     monkeypatch.setattr(trainer, "step", interrupted_step)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+SEVERAL_UPDATES = {"minibatches": 2, "epochs": 2, "loss": LossConfig(ppo_clip=0.2)}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [(torch.float32, {}), (torch.bfloat16, {}), (torch.float32, SEVERAL_UPDATES)],
+    ids=["float32", "bfloat16", "several updates"],
+)
 def test_resumed_run_equals_uninterrupted_run(
-    tmp_path: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, dtype: torch.dtype, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
-    first = tiny_trainer(dtype, "static")
+    first = tiny_trainer(dtype, "static", **options)
     first.train(example_pairs(4), example_pairs(1), whole)
 
-    stopped = tiny_trainer(dtype, "static")
+    stopped = tiny_trainer(dtype, "static", **options)
     _interrupt_at(stopped, 3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         stopped.train(example_pairs(4), example_pairs(1), cut)
     with open(cut / "metrics.jsonl", "a") as torn:
         torn.write('{"step": 3, "half a li')
-    resumed = tiny_trainer(dtype, "static")
+    resumed = tiny_trainer(dtype, "static", **options)
     resumed.train(example_pairs(4), example_pairs(1), cut)
 
     assert metrics_without_seconds(cut) == metrics_without_seconds(whole)

@@ -89,9 +89,7 @@ class Sandbox:
     """
 
     isolation: Isolation | None = None  # None takes the strongest available level
-    cpu_seconds: float = (
-        0.3  # processor time for all calls of a program together, or for each run on a stream
-    )
+    cpu_seconds: float = 0.3  # processor time for all calls together, or for each run on a stream
     seconds: float = 5.0  # wall-clock time for the same
     memory: int = 512 << 20  # bytes
     workers: int | None = None  # batches that run in parallel; None takes the number of processors

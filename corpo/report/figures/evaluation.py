@@ -120,8 +120,8 @@ def differences(study: Study) -> Figure:
             panel.set_xlim(max(left, -1.2 * largest), min(right, 1.2 * largest))
         reference_line(panel, x=0)
         panel.set(title=f"pass@{k}", ylim=(-0.6, len(splits) - 0.4))
+        panel.set_xlabel(f"difference to {label_of(compare.REFERENCE)}\n(percentage points)")
         panel.set_yticks(range(len(splits)), [split.replace("_", " ") for split in reversed(splits)])
-    figure.supxlabel(f"difference to {label_of(compare.REFERENCE)} (percentage points)", fontsize=10)
     legend(figure, axes[0][0])
     return finish_figure(figure)
 
@@ -198,9 +198,14 @@ def regraded(study: Study) -> Figure:
     return finish_figure(figure)
 
 
+def _is_other_baseline(value: str) -> bool:
+    return value not in COLOURS
+
+
 def _draw_regraded(axes: Axes, study: Study, table: pd.DataFrame) -> None:
     """Draw one panel: a point and the range over seeds per policy at each value of the criterion."""
     values = list(dict.fromkeys(table["value"]))
+    values.sort(key=_is_other_baseline)  # stable: the baselines of the paper come first
     policies = ["base", *study.baselines]
     for policy, shift in zip(policies, np.linspace(-0.25, 0.25, len(policies)), strict=True):
         rows = table[table["policy"] == policy].set_index("value").loc[values]

@@ -19,6 +19,6 @@ def test_overlaps_are_runs_of_common_words() -> None:
         _problem(2, "short one"),
     ]
     evaluated = [_problem(8, f"start {run} end"), _problem(9, "Short: one!")]
-    found = overlaps(trained, evaluated, 7)
-    assert [(overlap.trained, overlap.evaluated) for overlap in found] == [("p0", "p8"), ("p2", "p9")]
+    ids = [(overlap.trained, overlap.evaluated) for overlap in overlaps(trained, evaluated, 7)]
+    assert ids == [("p0", "p8"), ("p2", "p9")]
     assert overlaps(trained[:2], evaluated, 8) == []

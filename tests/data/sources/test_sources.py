@@ -117,8 +117,7 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
             "test_list": ["assert set(f(1)) == {2}"],
         }
         | {
-            "test": PLUS
-            + "results = [{2}, {4}]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n"
+            "test": PLUS + "results = [{2}, {4}]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n"
             "    assertion(f(*inp), exp, 0)"
         },
         "7",
