@@ -98,8 +98,8 @@ counted in one style.
 ## Splits
 Every pair appears in both orders; the column *pairs* ignores the order. Training and validation contain code
 pairs of seen combinations with exactly one correct candidate{_other_kinds(pairs)}. The `code` and `math`
-splits are half seen and half unseen combinations, which the family of a problem tells apart. The `code_long` splits
-have {LONG} operations, more than any training problem.
+splits are half seen and half unseen combinations, which the family of a problem tells apart. The `code_long`
+splits have {LONG} operations, more than any training problem.
 
 {_splits(pairs, "families")}
 

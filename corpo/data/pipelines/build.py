@@ -7,7 +7,7 @@ text differ in more than names, so comparing texts is enough. A use draws before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -50,7 +50,7 @@ class BuiltPipelines:
 
 
 @dataclass
-class _Taken:
+class _Reservations:
     """The words and the programs that are in use."""
 
     words: set[str] = field(default_factory=set)
@@ -90,68 +90,95 @@ def num_problems(config: PipelinesConfig, use: Use) -> int:
     return counts[use]
 
 
+@dataclass
+class _Draw:
+    """One entry of the plan with its random stream."""
+
+    use: Use
+    part: str
+    lengths: tuple[int, ...]
+    mutants: int  # per problem
+    reservations: _Reservations
+    rng: Random
+
+    def accepts(self, pipeline: Pipeline) -> bool:
+        """Return whether the combinations of a candidate may occur in this part."""
+        return self.part == UNSEEN or is_seen(pipeline)
+
+
 def draw_problems(config: PipelinesConfig, mutants: int, seed: int, uses: set[Use]) -> list[LabelledProblem]:
     """Return the code problems of these uses and of those before them in the plan, not labelled yet."""
-    taken = _Taken()
+    reservations = _Reservations()
     problems: list[LabelledProblem] = []
     last = max(index for index, (use, _, _) in enumerate(_PLAN) if use in uses)
     plan = _PLAN[: last + 1]
     with progress("drawing programs", sum(num_problems(config, use) for use, _, _ in plan)) as advance:
         for use, part, lengths in plan:
             rng = Random(f"{seed}/pipelines/{use}/{part}/{lengths}")
+            draw = _Draw(use, part, lengths, mutants, reservations, rng)
             wanted = len(problems) + num_problems(config, use)
             while len(problems) < wanted:
                 pipeline = draw_pipeline(rng, rng.choice(lengths))
-                if is_seen(pipeline) is not (part == SEEN) or pipeline.words in taken.words:
+                if is_seen(pipeline) is not (part == SEEN) or pipeline.words in reservations.words:
                     continue
-                problem = _draw_problem(pipeline, use, part, mutants, max(lengths), taken, rng)
+                problem = _draw_problem(pipeline, draw)
                 if problem is not None:
-                    taken.words.add(pipeline.words)
+                    reservations.words.add(pipeline.words)
                     problems.append(problem)
                     advance(1)
     return problems
 
 
-def _draw_problem(
-    pipeline: Pipeline, use: Use, part: str, mutants: int, max_operations: int, taken: _Taken, rng: Random
-) -> LabelledProblem | None:
+def _draw_problem(pipeline: Pipeline, draw: _Draw) -> LabelledProblem | None:
     """Return a problem with unlabelled candidates, or None if there are too few candidates or examples."""
-    candidates: dict[str, Candidate] = {}
-    for _ in range(_ATTEMPTS * _CORRECT_PROGRAMS):
-        text = write_program(pipeline.rewritten(rng), rng.choice(STYLES))
-        if text not in candidates and taken.claim(text, use):
-            candidates[text] = Candidate(text, False, "reference")
-        if len(candidates) == _CORRECT_PROGRAMS:
-            break
-    if len(candidates) < 2:
+    correct = _correct_programs(pipeline, draw)
+    if len(correct) < 2:
         return None
-    mutant_pipelines: list[Pipeline] = []
-    for _ in range(_ATTEMPTS * mutants):
-        drawn = mutate(pipeline.rewritten(rng), rng, max_operations)
-        if drawn is None or (part == SEEN and not is_seen(drawn[1])):
-            continue
-        mutation, mutant = drawn
-        style = rng.choice(STYLES)
-        text = write_program(mutant, style)
-        if text not in candidates and taken.claim(text, use):
-            candidates[text] = Candidate(
-                text, False, mutation, _first_difference(text, pipeline, mutant, style)
-            )
-            mutant_pipelines.append(mutant)
-        if len(mutant_pipelines) == mutants:
-            break
-    example = _most_telling_example(pipeline, mutant_pipelines, rng)
-    if len(mutant_pipelines) < 2 or example is None:
+    mutants = _mutants(pipeline, draw, correct)
+    example = _most_telling_example(pipeline, list(mutants.values()), draw.rng)
+    if len(mutants) < 2 or example is None:
         return None
     return LabelledProblem(
         id=pipeline.words,
         domain=Domain.code,
-        family=f"code_{part}_{len(pipeline.operations)}",
-        topic=part,
-        use=use,
+        family=f"code_{draw.part}_{len(pipeline.operations)}",
+        topic=draw.part,
+        use=draw.use,
         statements=(f"{pipeline.words}: {write_example(example, pipeline(example))}",),
-        candidates=tuple(candidates.values()),
+        candidates=(*correct.values(), *mutants),
     )
+
+
+def _correct_programs(pipeline: Pipeline, draw: _Draw) -> dict[str, Candidate]:
+    """Return programs of a pipeline in random styles and variants, by their text."""
+    programs: dict[str, Candidate] = {}
+    for _ in range(_ATTEMPTS * _CORRECT_PROGRAMS):
+        text = write_program(pipeline.rewritten(draw.rng), draw.rng.choice(STYLES))
+        if text not in programs and draw.reservations.claim(text, draw.use):
+            programs[text] = Candidate(text, False, "reference")
+        if len(programs) == _CORRECT_PROGRAMS:
+            break
+    return programs
+
+
+def _mutants(pipeline: Pipeline, draw: _Draw, correct: Container[str]) -> dict[Candidate, Pipeline]:
+    """Return different mutants with their pipelines, without the texts of correct programs."""
+    mutants: dict[Candidate, Pipeline] = {}
+    texts: set[str] = set()
+    for _ in range(_ATTEMPTS * draw.mutants):
+        drawn = mutate(pipeline.rewritten(draw.rng), draw.rng, max(draw.lengths))
+        if drawn is None or not draw.accepts(drawn[1]):
+            continue
+        mutation, mutant = drawn
+        style = draw.rng.choice(STYLES)
+        text = write_program(mutant, style)
+        if text not in correct and text not in texts and draw.reservations.claim(text, draw.use):
+            line = _first_difference(text, pipeline, mutant, style)
+            mutants[Candidate(text, False, mutation, line)] = mutant
+            texts.add(text)
+        if len(mutants) == draw.mutants:
+            break
+    return mutants
 
 
 def _first_difference(text: str, pipeline: Pipeline, mutant: Pipeline, style: str) -> int:

@@ -35,7 +35,8 @@ HELD_OUT = frozenset(Random("held out chains").sample(BIGRAMS, len(BIGRAMS) // 4
 THINGS = ("coins", "pens", "shells", "cards")
 _LINE_TEXT = "then"
 _MUTANTS = 6  # per problem
-_PARTS = {Use.evaluation: ("unseen", "seen"), Use.warm_start: ("seen",)}
+# What is drawn, in this order: the use, and whether combinations are seen or unseen.
+_PLAN = ((Use.evaluation, "unseen"), (Use.evaluation, "seen"), (Use.warm_start, "seen"))
 
 Chain = tuple[tuple[str, int], ...]  # the kind and the number of each step
 
@@ -103,37 +104,40 @@ def chain_problems(config: PipelinesConfig, seed: int) -> list[LabelledProblem]:
     ids: set[str] = set()
     use_by_text: dict[str, Use] = {}
     problems: list[LabelledProblem] = []
-    for use, parts in _PARTS.items():
-        for part in parts:
-            rng = Random(f"{seed}/chains/{use}/{part}")
-            wanted = len(problems) + counts[use]
-            while len(problems) < wanted:
-                start, chain = draw_chain(rng, rng.choice(LENGTHS))
-                problem_id = write_statement("number", start, chain)
-                if is_seen(chain) is not (part == "seen") or problem_id in ids:
-                    continue
-                candidates = _candidates(start, chain, rng)
-                own = [
-                    candidate
-                    for candidate in candidates
-                    if use_by_text.setdefault(candidate.text, use) is use
-                ]
-                labels = {candidate.correct for candidate in own}
-                if len(labels) < 2:
-                    continue
-                ids.add(problem_id)
-                problems.append(
-                    LabelledProblem(
-                        id=problem_id,
-                        domain=Domain.math,
-                        family=f"math_{part}_{len(chain)}",
-                        topic=part,
-                        use=use,
-                        statements=(write_statement(rng.choice(THINGS), start, chain),),
-                        candidates=tuple(own),
-                    )
-                )
+    for use, part in _PLAN:
+        rng = Random(f"{seed}/chains/{use}/{part}")
+        wanted = len(problems) + counts[use]
+        while len(problems) < wanted:
+            problem = _draw_problem(use, part, use_by_text, rng)
+            if problem is not None and problem.id not in ids:
+                ids.add(problem.id)
+                problems.append(problem)
     return problems
+
+
+def _draw_problem(use: Use, part: str, use_by_text: dict[str, Use], rng: Random) -> LabelledProblem | None:
+    """Return a problem, or None if its steps do not belong to the part or too few candidates are left.
+
+    `use_by_text` holds the texts that are in use already, and receives those of this problem.
+    """
+    start, chain = draw_chain(rng, rng.choice(LENGTHS))
+    if is_seen(chain) is not (part == "seen"):
+        return None
+    candidates = []
+    for candidate in _candidates(start, chain, rng):
+        if use_by_text.setdefault(candidate.text, use) is use:
+            candidates.append(candidate)
+    if len({candidate.correct for candidate in candidates}) < 2:
+        return None
+    return LabelledProblem(
+        id=write_statement("number", start, chain),
+        domain=Domain.math,
+        family=f"math_{part}_{len(chain)}",
+        topic=part,
+        use=use,
+        statements=(write_statement(rng.choice(THINGS), start, chain),),
+        candidates=tuple(candidates),
+    )
 
 
 def draw_chain(rng: Random, length: int) -> tuple[int, Chain]:

@@ -27,7 +27,7 @@ def mutate(pipeline: Pipeline, rng: Random, max_operations: int) -> tuple[str, P
     if mutation == "fold":
         ending = _other_ending(pipeline.ending, rng)
         return None if ending is None else (mutation, replace(pipeline, ending=ending))
-    operations = _edited(list(pipeline.operations), mutation, rng, max_operations)
+    operations = _edit(list(pipeline.operations), mutation, rng, max_operations)
     if operations is None:
         return None
     mutant = replace(pipeline, operations=tuple(operations))
@@ -39,7 +39,7 @@ def _other_ending(ending: str, rng: Random) -> str | None:
     return None if ending == LIST else rng.choice([other for other in FOLDS if other != ending])
 
 
-def _edited(
+def _edit(
     operations: list[Operation], mutation: str, rng: Random, max_operations: int
 ) -> list[Operation] | None:
     index = rng.randrange(len(operations))
