@@ -219,7 +219,8 @@ class NanoConfig:
     context: int = 1024  # maximum tokens of a prompt and its completion, at least 1
 
     def __post_init__(self) -> None:
-        _require_min("nano", self, 1, "layers", "heads", "mlp", "context")
+        _require_min("nano", self, 1, "layers", "heads")
+        _require_min("nano", self, 1, "mlp", "context")
         _require_min("nano", self, 300, "vocabulary")
         _require_choice("nano", self, "pieces", ("spaces", "words"))
         if self.width % (2 * self.heads):
@@ -230,7 +231,7 @@ class NanoConfig:
 class WarmStartConfig:
     """Supervised fine-tuning on demonstrations. *Our choice*: the paper starts from a pretrained reasoner."""
 
-    steps: int = 1400  # optimiser steps, at least 1
+    steps: int = 1400  # optimizer steps, at least 1
     pairs: int = 32  # pairs per step, at least 1; each is shown in both orders
     both_orders: bool = True  # false shows twice as many pairs, each in one order
     math_share: float = 0.4  # expected share of math pairs, 0 to 1
@@ -339,7 +340,7 @@ class RolloutConfig:
 
 @dataclass
 class LossConfig:
-    """The loss. By default the paper's (arXiv 2511.04439): a token sum, no ratio clipping, no KL."""
+    """The loss. The default is the loss of the paper (arXiv 2511.04439): a token sum, no ratio clip or KL."""
 
     # how the losses of tokens are averaged: token_sum, token_mean, sequence_mean or constant
     # (corpo/train/loss.py)

@@ -147,7 +147,7 @@ with figure_style():
     figure.tight_layout()
 
 # %% [markdown]
-# ## The figure of the paper: positive over negative signal
+# ## The figure of the paper: positive over negative advantages
 # Each baseline on the rollouts of its own policy:
 
 # %%

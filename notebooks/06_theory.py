@@ -33,7 +33,7 @@ from corpo.analysis.theory import (
     Variation,
     as_floats,
     effective_reward,
-    expected_signal,
+    expected_advantage_stats,
     joint,
     make_levels,
     pass_rate_with_mean,
@@ -107,9 +107,9 @@ with figure_style():
         shares = []
         for concentration in concentrations:
             variation = Variation(concentration, 1e4, 1e4)
-            shares.append(expected_signal(levels, "grpo", 16, variation)["failed_positive_fraction"])
+            shares.append(expected_advantage_stats(levels, "grpo", 16, variation)["failed_positive_fraction"])
         axes.plot(concentrations, shares, color=f"C{index}", label=f"pass rate {rate:.0%}")
-        if_alike = expected_signal(levels, "grpo", 16)["failed_positive_fraction"]
+        if_alike = expected_advantage_stats(levels, "grpo", 16)["failed_positive_fraction"]
         axes.axhline(if_alike, color=f"C{index}", linewidth=0.8, linestyle=":")
     xlabel = "concentration of the pass rate (dotted: prompts alike)"
     axes.set(xscale="log", xlabel=xlabel, ylabel="failures rewarded", title="GRPO, 10 levels, G = 16")
@@ -131,8 +131,8 @@ for run in study.runs:
         {
             "run": run.name,
             "measured": np.mean([batch.measured for batch in batches]),
-            "predicted, prompts differ": np.mean([batch.varied for batch in batches]),
-            "predicted, prompts alike": np.mean([batch.alike for batch in batches]),
+            "predicted, prompts differ": np.mean([batch.if_prompts_vary for batch in batches]),
+            "predicted, prompts alike": np.mean([batch.if_prompts_equal for batch in batches]),
             "concentration of the pass rate": np.median([batch.variation.pass_rate for batch in batches]),
             "inside 95%": np.mean([batch.low <= batch.measured <= batch.high for batch in batches]),
         }

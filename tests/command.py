@@ -16,6 +16,6 @@ def command(name: str, *overrides: str) -> list[str]:
 
 def run(name: str, *overrides: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run `corpo NAME` and check its exit code."""
-    done = subprocess.run(command(name, *overrides), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr[-3000:]
-    return done
+    process = subprocess.run(command(name, *overrides), cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == code, process.stderr[-3000:]
+    return process

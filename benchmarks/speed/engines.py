@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from corpo.cli.failure import exit_with
 from corpo.cli.hydra_app import Job, run_job
-from corpo.cli.main import exit_with
 from corpo.config import Config
 from corpo.data.pairing.splits import VALIDATION
 from corpo.evaluate.intervals import Interval, clustered_bootstrap, paired_difference

@@ -7,7 +7,7 @@ measurement, so that a part that is cut off loses nothing. `python -m benchmarks
 makes results/bench/gpu.md from the files.
 
 Models have random weights, because speed does not depend on them. P prompts, G rollouts per prompt, S prompt
-tokens, T completion tokens, N rollouts of padded rows, W tokens of a row.
+tokens, T completion tokens, N rollouts of all prompts, W tokens of a row.
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ DATASHEET_TERAFLOPS = 989  # dense bf16 of an H100 or H200 SXM, by the vendor's 
 ROW_TOKENS = 16_384  # tokens of a micro-batch of padded rows: more do not fit beside the largest model
 TOKEN_BUDGET = 32_768  # of the whole step
 PATHS = ("flex", "padded", "tree")
-
-Logprobs = Callable[[PreTrainedModel, list[list[int]], Tensor], Tensor]
 
 
 # --- models and inputs ---
@@ -234,7 +232,15 @@ def equality(options: argparse.Namespace, device: torch.device) -> None:
         "4 over 2 heads of 128": (4, 2, 128),
     }
     for name, (heads, kv_heads, size) in head_shapes.items():
-        config = shaped_model(heads * size, 2, heads, kv_heads, 256, 512, size)
+        config = shaped_model(
+            width=heads * size,
+            layers=2,
+            heads=heads,
+            kv_heads=kv_heads,
+            mlp=256,
+            vocabulary=512,
+            head_size=size,
+        )
         for dtype in (torch.float32, torch.bfloat16):
             about = {"heads": name, "dtype": str(dtype).removeprefix("torch.")}
             record.add(about, partial(errors_of_paths, config, device, dtype))
@@ -466,7 +472,15 @@ def measure_whole_step(config: LlamaConfig, about: dict[str, Any], device: torch
     engine = SharedPrefixEngine(model, NumberTokenizer(), completion, static=about["new"])
     train = TrainConfig(prompts_per_step=prompts, group_size=group, lr=1e-6, token_budget=TOKEN_BUDGET)
     learner = PolicyGradientTrainer(
-        model, engine.tokenizer, engine, OrdinalReward(), "corpo", {}, lambda pair: "", train, seed=0
+        model,
+        engine.tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline="corpo",
+        options={},
+        render=lambda pair: "",
+        config=train,
+        seed=0,
     )
     texts = number_texts(config.vocab_size, prompts, prompt)
     generator = torch.Generator().manual_seed(0)

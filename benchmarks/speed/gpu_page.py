@@ -190,7 +190,7 @@ def _whole_table(rows: Sequence[Row]) -> str:
             total = row["rollouts_seconds"] + row["update_seconds"]
             name = "new" if row["new"] else "earlier"
             cells.append((row["model"], name, *(f"{value:.3f}" for value in seconds), f"{total:.3f}"))
-    header = ("model", "paths", "rollouts, s", "update, s", "of it the optimiser, s", "together, s")
+    header = ("model", "paths", "rollouts, s", "update, s", "of it the optimizer, s", "together, s")
     return table(header, cells)
 
 

@@ -42,7 +42,7 @@ ASSERTIONS_TEXT = """## What a program could report by itself
 
 The table counts assertions whose expected value never enters the sandbox, and problems in which all or
 none of the assertions are of this kind. Only a problem with none could be reported as solved by a program
-that takes its own process apart."""
+that inspects its own process."""
 
 
 def sampled_jobs(problems: Sequence[RealProblem], path: Path, count: int) -> list[Job]:

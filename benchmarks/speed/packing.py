@@ -3,6 +3,9 @@
     python -m benchmarks.speed.packing
 
 It also measures what CoRPO's baseline costs compared with GRPO's. Writes results/bench/packing.md.
+
+P prompts, G rollouts per prompt, S prompt tokens, T completion tokens, N rollouts of all prompts, W tokens of
+a row.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from corpo.config import ModelConfig
 from corpo.evaluate.intervals import clustered_bootstrap
 from corpo.pipeline.provenance import provenance
 from corpo.policy.load import load_policy
-from corpo.policy.packaged import unpacked
+from corpo.policy.packaged import unpack_model
 from corpo.policy.packing import group_logprobs
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
@@ -129,7 +132,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=ROOT / "results/bench/packing.md")
     options = parser.parse_args()
-    path = options.model or str(unpacked(SMOLLM2, ROOT / "outputs/models"))
+    path = options.model or str(unpack_model(SMOLLM2, ROOT / "outputs/models"))
     model, _ = load_policy(ModelConfig(dtype=options.dtype), path, device="cpu")
     exact, _ = load_policy(ModelConfig(dtype="float32"), path, device="cpu")
     machine = "; ".join(f"{key} {value}" for key, value in provenance().items())

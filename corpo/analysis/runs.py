@@ -50,7 +50,7 @@ def window(study: Study, baseline: str, column: str, late: bool) -> np.ndarray:
     return _in_seed_order(study, baseline, steps.mean())
 
 
-def signal_ratio(study: Study, baseline: str, statistic: str, late: bool) -> np.ndarray:
+def advantage_ratio(study: Study, baseline: str, statistic: str, late: bool) -> np.ndarray:
     """Return the ratio of all positive to all negative advantages in the first or last steps, per seed (K,).
 
     `statistic` is "count" or "sum". Both are added up over the steps before they are divided. A value is NaN
@@ -92,8 +92,8 @@ def _training(study: Study, baseline: str) -> dict[str, np.ndarray]:
     }
     for end, late in (("first", False), ("last", True)):
         columns[f"clip_{end}"] = window(study, baseline, "clip_active_fraction", late)
-        columns[f"count_ratio_{end}"] = signal_ratio(study, baseline, "count", late)
-        columns[f"sum_ratio_{end}"] = signal_ratio(study, baseline, "sum", late)
+        columns[f"count_ratio_{end}"] = advantage_ratio(study, baseline, "count", late)
+        columns[f"sum_ratio_{end}"] = advantage_ratio(study, baseline, "sum", late)
     return columns
 
 

@@ -57,9 +57,8 @@ class Run:
 class Study:
     """All runs of one experiment, and the policies that they start from."""
 
-    bases: Mapping[
-        int, pd.DataFrame
-    ]  # seed -> evaluation rollouts; one entry if all runs start from one policy
+    # seed -> evaluation rollouts; one entry if all runs start from one policy
+    bases: Mapping[int, pd.DataFrame]
     runs: Sequence[Run]
     threshold: float  # R_min_correct
     ks: Sequence[int]
@@ -183,8 +182,8 @@ def _metrics_tables(study: Study) -> list[pd.DataFrame]:
 
 def _label(table: pd.DataFrame, policy: str, seed: int) -> pd.DataFrame:
     """Put the policy and the seed in front of a table's columns; leave responses out."""
-    kept = [column for column in table.columns if column != "response"]
-    return table[kept].assign(policy=policy, seed=seed)[[*RUN_COLUMNS, *kept]]
+    columns = [column for column in table.columns if column != "response"]
+    return table[columns].assign(policy=policy, seed=seed)[[*RUN_COLUMNS, *columns]]
 
 
 def _rewards_table(run: Run) -> pd.DataFrame:
@@ -251,11 +250,11 @@ def read_records(folder: Path) -> StudyRecords:
         run = Run(
             baseline,
             seed,
-            _lookup(metrics, key, folder / METRICS),
-            _by_step(steps, "reward"),
-            _lookup(rollouts, key, folder / ROLLOUTS),
-            _by_step(steps, "tokens"),
-            options,
+            metrics=_lookup(metrics, key, folder / METRICS),
+            rewards=_by_step(steps, "reward"),
+            rollouts=_lookup(rollouts, key, folder / ROLLOUTS),
+            lengths=_by_step(steps, "tokens"),
+            options=options,
         )
         read_runs.append(run)
     bases = {seed: _lookup(rollouts, (BASE, seed), folder / ROLLOUTS) for seed in seeds}
@@ -339,7 +338,15 @@ def read_variants(folder: Path) -> dict[str, Study]:
             threshold, ks, options = settings[variant]
             bases = {seed: table for (policy, seed), table in rollouts.items() if policy == BASE}
             runs = [
-                Run(policy, seed, table, {}, rollouts[policy, seed], {}, options[policy])
+                Run(
+                    policy,
+                    seed,
+                    metrics=table,
+                    rewards={},
+                    rollouts=rollouts[policy, seed],
+                    lengths={},
+                    options=options[policy],
+                )
                 for (policy, seed), table in metrics[variant].items()
             ]
             studies[variant] = Study(bases, runs, threshold, ks, pd.DataFrame())
@@ -365,7 +372,7 @@ def study_folder() -> Path:
     """Return the results folder that notebooks open.
 
     It is the folder in CORPO_STUDY, or the newest study in the folder `results` of the
-    current folder or of its parent. Raises FileNotFoundError if there is no study.
+    current folder or of its parent. Raises DataError if there is no study.
     """
     if chosen := os.environ.get("CORPO_STUDY"):
         return Path(chosen)
@@ -374,8 +381,8 @@ def study_folder() -> Path:
 
 
 def newest_study(results: Path) -> Path:
-    """Return the results folder that was written last. Raises FileNotFoundError if there is no study."""
+    """Return the results folder that was written last. Raises DataError if there is no study."""
     records = sorted(results.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)
     if not records:
-        raise FileNotFoundError(f"{results}: no finished study in it; run `make reproduce` first")
+        raise DataError(f"{results}: no finished study in it; run `make reproduce` first")
     return records[-1].parent.parent

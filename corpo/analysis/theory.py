@@ -227,7 +227,7 @@ BASELINES: dict[str, Exact] = {
 }
 
 
-def expected_signal(
+def expected_advantage_stats(
     levels: Levels, baseline: str, group: int, variation: Variation | None = None
 ) -> dict[str, float]:
     """Return expectations of the statistics of `corpo.baselines.advantage_stats`, under the same names.
@@ -375,8 +375,8 @@ class Prediction:
 
     step: int
     measured: float  # NaN without a failure
-    alike: float  # predicted if all prompts had the pooled distribution
-    varied: float  # predicted if prompts differ as fitted
+    if_prompts_equal: float  # predicted if all prompts had the pooled distribution
+    if_prompts_vary: float  # predicted if prompts differ as fitted
     low: float  # 95% of the batches of this size that are drawn from the fit lie between low and high
     high: float
     variation: Variation
@@ -412,8 +412,10 @@ def _predict(
     return Prediction(
         step=step,
         measured=float(_failed_positive(levels, index_PG[None])[0]),
-        alike=expected_signal(levels, "grpo", group)["failed_positive_fraction"],
-        varied=expected_signal(levels, "grpo", group, variation)["failed_positive_fraction"],
+        if_prompts_equal=expected_advantage_stats(levels, "grpo", group)["failed_positive_fraction"],
+        if_prompts_vary=expected_advantage_stats(levels, "grpo", group, variation)[
+            "failed_positive_fraction"
+        ],
         low=float(low),
         high=float(high),
         variation=variation,
@@ -433,9 +435,10 @@ def partly_drawn(
 ) -> tuple[float, float]:
     """Return predictions that keep a part of the batch and draw the rest from the fit.
 
-    The first keeps the number of failures of each group; the second also keeps their levels. Their difference
-    from the plain prediction tells which distribution of the fit is wrong: that of pass rates, that of the
-    levels of failures, or, for what remains, that of the levels of successes. Both are NaN without a failure.
+    The first keeps the number of failures of each group; the second also keeps their levels. Compared with
+    the plain prediction, they show which fitted distribution is wrong: that of the pass rates, that of the
+    levels of failures or, if neither explains the error, that of the levels of successes. Both are NaN
+    without a failure.
     """
     levels, index_PG, variation = _fitted(rewards_PG, threshold)
     failed_PG, rng = levels.failed_L[index_PG], np.random.default_rng(seed)
@@ -486,7 +489,7 @@ def draw_prompts(
 ) -> np.ndarray:
     """Draw the level probabilities (*size, L) of prompts that vary."""
     q_L, failed_L = levels.probabilities_L.astype(float), levels.failed_L
-    drawn = np.zeros((*size, len(q_L)))
+    probabilities = np.zeros((*size, len(q_L)))
     failing = q_L[failed_L].sum()
     chance = (
         rng.beta(variation.pass_rate * failing, variation.pass_rate * (1 - failing), size)
@@ -498,8 +501,8 @@ def draw_prompts(
         (~failed_L, variation.successes, 1 - chance),
     ):
         if which_L.any():
-            drawn[..., which_L] = side[..., None] * _shares(levels, which_L, concentration, size, rng)
-    return drawn
+            probabilities[..., which_L] = side[..., None] * _shares(levels, which_L, concentration, size, rng)
+    return probabilities
 
 
 def _failed_positive(levels: Levels, index_BPG: np.ndarray) -> np.ndarray:

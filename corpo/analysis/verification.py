@@ -1,4 +1,4 @@
-"""Measures of whether a policy verifies candidates, or answers by habit."""
+"""Measures that separate policies that verify candidates from policies that repeat one kind of verdict."""
 
 from __future__ import annotations
 

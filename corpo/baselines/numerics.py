@@ -13,7 +13,7 @@ ROUNDING_TOLERANCE = 4 * torch.finfo(torch.float32).eps
 def zero_rounding_error(difference: Tensor, rewards_PG: Tensor) -> Tensor:
     """Return `difference`, (P, G) or (P, 1), with values that are zero up to rounding error set to exactly 0.
 
-    A reward that equals its baseline must not count as a positive signal, and a division by a tiny standard
+    A reward that equals its baseline must not get a positive advantage, and a division by a tiny standard
     deviation must not enlarge the rounding error. Use it in baselines of your own, too.
     """
     tolerance_P1 = ROUNDING_TOLERANCE * rewards_PG.abs().amax(dim=1, keepdim=True)

@@ -2,10 +2,13 @@
 
 A prompt has G rollouts with rewards R_1..R_G. A baseline b turns rewards into advantages, A_i = R_i - b:
 
-    grpo     b = mean(R)                       rewards a failure that is less bad than the mean of its group
-    static   b = R_min_correct                 never rewards a failure, but rewards every success, however
-    marginal corpo    b = max(mean(R), R_min_correct)   never rewards a failure, and compares successes once
-    the mean is a success
+    grpo     b = mean(R)
+    static   b = R_min_correct
+    corpo    b = max(mean(R), R_min_correct)
+
+GRPO rewards a failure that is less bad than the mean of its group. The other two never do. The static
+baseline rewards every success, however marginal. CoRPO compares successes with each other once the mean of
+the group is a success.
 
 R_min_correct, the argument `threshold`, is the smallest reward of a correct rollout. The rewards arrive in
 float64 as a matrix of P prompts x G rollouts. Call the baselines by name through `corpo.advantages`.

@@ -17,8 +17,8 @@ BASELINES: dict[str, Baseline] = {}
 def register_baseline(name: str) -> Callable[[Baseline], Baseline]:
     """Register a baseline under a name that configs and sweeps can use.
 
-    It is a function `f(rewards_PG, threshold, **options) -> advantages_PG`.     If the function has a
-    parameter `lengths_PG`, it receives the number of tokens of every rollout.
+    It is a function `f(rewards_PG, threshold, **options) -> advantages_PG`. If it has a parameter
+    `lengths_PG`, it receives the number of tokens of every rollout.
     """
 
     def register(function: Baseline) -> Baseline:

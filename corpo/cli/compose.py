@@ -38,6 +38,20 @@ _HYDRA_NOISE = (
     "Set the env",
     "Config search path",
     "provider=",
+    "See https://hydra.cc",
+)
+# Messages of Hydra, and how they read here.
+_PLAIN_MESSAGES = (
+    (r"^Could not override '([^']+)'\.?", r"\1: no such option"),
+    (
+        r"^In '[^']*': Could not find '([^/']+)/([^']+)' Available options in '[^']*': ",
+        r"\1=\2: no such choice; choose one of ",
+    ),
+    (r"^Error merging override ([^:]+): ", r"\1: "),
+    (
+        r"^([^:]+): (?:Error parsing override|LexerNoViableAltException).*$",
+        r"\1: not an option; write NAME=VALUE, such as seed=3",
+    ),
 )
 
 
@@ -161,6 +175,8 @@ def _one_line(error: BaseException) -> str:
     message = _full_message(error)
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(_HYDRA_NOISE))
+    for pattern, replacement in _PLAIN_MESSAGES:
+        text = re.sub(pattern, replacement, text)
     return text + _suggestion(message)
 
 

@@ -157,11 +157,11 @@ def _disk_check() -> Check:
 
 def _base_policy_check() -> Check:
     from corpo.policy.load import policy_hash
-    from corpo.utils.errors import ModelError
+    from corpo.utils.errors import InstallationError, ModelError
 
     try:
         return Check("base policy", f"{ModelConfig.path}, {policy_hash(model_path(Config()))}")
-    except (ModelError, FileNotFoundError) as error:
+    except (ModelError, InstallationError) as error:
         return Check("base policy", "damaged or missing", NEEDED, str(error))
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,12 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from corpo.cli.compose import is_multirun, load_jobs, validated
+from corpo.cli.compose import MULTIRUN, is_multirun, load_jobs, validated
+from corpo.cli.failure import exit_with
 from corpo.config import Config
 from corpo.pipeline.plan import plan
 from corpo.utils import ranks
-from corpo.utils.errors import CorpoError
+from corpo.utils.errors import ConfigError, CorpoError
 from corpo.utils.resources import conf_folder
 
 if TYPE_CHECKING:
@@ -28,20 +29,26 @@ if TYPE_CHECKING:
 # Other libraries show bars for loading a file. Ours show what takes long.
 os.environ.setdefault("TQDM_DISABLE", "1")
 
+# With one of these Hydra only prints something.
 _HYDRA_FLAGS = ("--hydra-help", "--info", "-i", "--cfg", "-c")
+_KNOWN_FLAGS = (
+    *_HYDRA_FLAGS,
+    *("--multirun", "-m", "--run", "-r", "--package", "-p", "--resolve", "--shell-completion", "-sc"),
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun"),
+)
 
 
 @dataclass(frozen=True)
 class Job:
     """A Hydra command: it can `run` a config, or list its `stages` for a dry run or a sweep.
 
-    `defaults` are options that stand in front of the user's.
+    `refused` are options that have no effect alone, each with an example of the option to set instead.
     """
 
     command: str
     run: Callable[[Config], None]
     stages: Callable[[Config], Sequence[Stage]]
-    defaults: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def run_job(job: Job, arguments: Sequence[str]) -> None:
@@ -51,8 +58,11 @@ def run_job(job: Job, arguments: Sequence[str]) -> None:
     """
     from corpo.cli import sweep
 
-    arguments = [*job.defaults, *arguments]
+    # Hydra wants its flags in front of the options.
+    arguments = sorted(arguments, key=lambda argument: argument not in MULTIRUN)
     folder = None
+    _refuse_unknown_flags(arguments)
+    _refuse_options(job, arguments)
     if not any(argument in _HYDRA_FLAGS for argument in arguments):
         jobs = load_jobs(arguments)
         if is_multirun(arguments):
@@ -68,6 +78,25 @@ def run_job(job: Job, arguments: Sequence[str]) -> None:
         _hydra_main(job, folder)()
 
 
+def _refuse_unknown_flags(arguments: Sequence[str]) -> None:
+    """Raise ConfigError for a flag that Hydra does not know, because options are written without dashes."""
+    for argument in arguments:
+        flag, _, value = argument.partition("=")
+        if flag.startswith("-") and flag not in _KNOWN_FLAGS:
+            name = flag.lstrip("-")
+            raise ConfigError(
+                f"{flag}: no such flag; write options as NAME=VALUE, such as {name}={value or '...'}"
+            )
+
+
+def _refuse_options(job: Job, arguments: Sequence[str]) -> None:
+    """Raise ConfigError for an option that this command would ignore, unless the option to use is set, too."""
+    names = {argument.lstrip("+").partition("=")[0] for argument in arguments}
+    for name, example in job.refused.items():
+        if name in names and example.partition("=")[0] not in names:
+            raise ConfigError(f"{name}: `corpo {job.command}` does not use it alone; set {example}")
+
+
 def _hydra_main(job: Job, sweep_folder: Path | None) -> Any:
     """Return the function that Hydra calls for each job."""
     current_folder = Path.cwd()
@@ -78,8 +107,7 @@ def _hydra_main(job: Job, sweep_folder: Path | None) -> Any:
         try:
             return _run_composed(job, composed, sweep_folder, current_folder)
         except CorpoError as error:  # here and not outside, because Hydra would print a traceback
-            print_error(error)
-            sys.exit(2)
+            exit_with(error)
         except KeyboardInterrupt as stop:
             print("\nstopped; run the same command again to continue", file=sys.stderr)
             sys.exit(getattr(stop, "exit_code", 130))
@@ -114,8 +142,3 @@ def _configure_logging() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 stays open as long as the process runs
     for library in ("httpx", "datasets", "matplotlib"):
         logging.getLogger(library).setLevel(logging.WARNING)
-
-
-def print_error(error: BaseException) -> None:
-    """Print the one line that a user sees of an error."""
-    print(f"corpo: {' '.join(str(error).split())}", file=sys.stderr)

@@ -7,9 +7,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
-from corpo.cli.commands import COMMANDS, Command
+from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS, Command
+from corpo.cli.failure import exit_with, missing_package
 from corpo.utils.errors import CorpoError
 
 # Nothing asks a hub unless the user sets HF_HUB_OFFLINE=0.
@@ -39,15 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_command(command: Command, arguments: Sequence[str]) -> None:
-    """Run one command. Print a CorpoError as one line and exit with code 2."""
-    if any(flag in arguments for flag in (*HELP_FLAGS, HELP_ALL_FLAG)):
-        from corpo.cli.help import help_page
-
-        print(help_page(command, everything=HELP_ALL_FLAG in arguments))
-        return
+    """Run one command or print its help. Print a CorpoError as one line and exit with code 2."""
     sys.path.insert(0, "")  # so that plugins in the current folder are found, as with `python -m`
     try:
-        if command.is_hydra:
+        if any(flag in arguments for flag in (*HELP_FLAGS, HELP_ALL_FLAG)):
+            from corpo.cli.help import help_page
+
+            with suppress(BrokenPipeError):  # of a reader such as `head`
+                print(help_page(command, everything=HELP_ALL_FLAG in arguments), flush=True)
+        elif command.is_hydra:
             _run_job(command.target, arguments)
         else:
             module, _, function = command.target.partition(":")
@@ -55,8 +57,6 @@ def run_command(command: Command, arguments: Sequence[str]) -> None:
     except CorpoError as error:
         exit_with(error)
     except ModuleNotFoundError as error:
-        from corpo.cli.missing import missing_package
-
         exit_with(missing_package(error, command.name))
 
 
@@ -67,17 +67,15 @@ def _run_job(name: str, arguments: Sequence[str]) -> None:
     hydra_app.run_job(getattr(jobs, name), translate_old_options(arguments))
 
 
-def exit_with(error: CorpoError) -> NoReturn:
-    """Print the error as one line and exit with code 2."""
-    print(f"corpo: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(2)
-
-
 def _refuse_command(name: str) -> NoReturn:
     close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
-    print(f"corpo: no command {name!r}; {hint}", file=sys.stderr)
-    sys.exit(2)
+    if name in RENAMED_COMMANDS:
+        hint = f"it is now `{RENAMED_COMMANDS[name]}`"
+    elif close:
+        hint = f"did you mean {close[0]}?"
+    else:
+        hint = f"choose one of {', '.join(COMMANDS)}"
+    exit_with(CorpoError(f"no command {name!r}; {hint}"))
 
 
 if __name__ == "__main__":

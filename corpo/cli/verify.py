@@ -42,13 +42,14 @@ class Judgement:
 def main(arguments: Sequence[str]) -> None:
     """Judge the files that the arguments name, print the judgement and exit with its code."""
     from corpo.cli.compose import load_config
+    from corpo.cli.old_options import translate_old_options
 
     options = _parse(arguments)
     if options.rollouts < 1:
         raise ConfigError(f"--rollouts {options.rollouts}: must be at least 1")
     files = (options.a, options.b)
     pair = read_pair(options.problem, *files)
-    overrides = list(options.overrides)
+    overrides = translate_old_options(options.overrides)
     if options.policy:
         overrides.append(f"model.path={options.policy}")
     config = load_config(overrides)

@@ -73,7 +73,7 @@ def _split_params(family: CodeFamily, role: Role, seed: int) -> list[tuple[dict[
 def _code_problems(
     family: CodeFamily, role: Role, seed: int, mutants_per_solution: int
 ) -> list[LabelledProblem]:
-    """Return unlabelled problems, whose candidates are the references and a sample of each one's mutants."""
+    """Return unlabelled problems with the references and a sample of their mutants as candidates."""
     problems = []
     for params, use in _split_params(family, role, seed):
         problem_id = _problem_id(family.name, params)
@@ -141,12 +141,12 @@ def _label(
 def _calls_by_id(
     problems: list[LabelledProblem], bank: Bank, seed: int
 ) -> dict[str, tuple[tuple[object, ...], ...]]:
-    wanted = {problem.id for problem in problems}
+    problem_ids = {problem.id for problem in problems}
     calls_by_id = {}
     for family in bank.code:
         for params in family.all_params():
             problem_id = _problem_id(family.name, params)
-            if problem_id in wanted:
+            if problem_id in problem_ids:
                 calls_by_id[problem_id] = problem_calls(family, params, seed)
     return calls_by_id
 
@@ -181,7 +181,7 @@ def _describe_failure(arguments: tuple[object, ...], result: str, expected: str)
 
 
 def _math_problems(family: MathFamily, seed: int) -> list[LabelledProblem]:
-    """Return problems with worked solutions, labelled by comparing answers with the first route's."""
+    """Return problems with worked solutions, labelled by comparison with the answer of the first route."""
     rng = Random(f"{seed}/{family.name}/draws")
     values_by_id: dict[str, dict[str, int]] = {}
     count = sum(_MATH_PROBLEMS.values())

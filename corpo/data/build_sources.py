@@ -153,7 +153,7 @@ def _pairs(problems: Sequence[LabelledProblem], data: DataConfig) -> list[tuple[
         (Use.validation, VALIDATION, data.validation_pairs),
     ):
         with_use = [problem for problem in short if problem.use is use]
-        for pair in _learning_pairs(with_use, split, count, data):
+        for pair in _train_or_validation_pairs(with_use, split, count, data):
             named_pairs += [(split, pair), (split, pair.swapped())]
     evaluated = [problem for problem in short if problem.use is Use.evaluation]
     for name, source in data.sources.items():
@@ -169,7 +169,7 @@ def _with_short_candidates(problem: LabelledProblem, max_chars: int) -> Labelled
     return replace(problem, candidates=short)
 
 
-def _learning_pairs(
+def _train_or_validation_pairs(
     problems: Sequence[LabelledProblem], split: str, count: int, data: DataConfig
 ) -> list[Pair]:
     """Return training or validation pairs, with the configured share of each kind."""
@@ -192,9 +192,10 @@ def _evaluation_pairs(problems: Sequence[LabelledProblem], source: str, data: Da
 
 
 def cache_spec(data: DataConfig, candidates: CandidatesConfig) -> dict[str, object]:
-    """Return the part of the configuration that pairs depend on, for a stage's key; files by their content.
+    """Return the part of the configuration that pairs depend on, for the key of a stage.
 
-    The options of sampling are not in it, because samples have a stage and a key of their own.
+    Files are represented by hashes of their content. The options of sampling are left out, because samples
+    have a stage and a key of their own.
     """
     data_fields = ("pairs_per_split", "train_pairs", "validation_pairs", "seed", "isolation")
     candidate_fields = ("sources", "mutants", "max_tests", "cpu_seconds", "seed")

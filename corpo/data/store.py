@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet
 from datasets import Dataset, Features
 
+from corpo.data.json_lines import parse_row
 from corpo.data.types import LabelledProblem, Use
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 from corpo.utils.errors import DataError
@@ -182,15 +183,5 @@ def _read_jsonl(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}); give a JSONL file in UTF-8, or Parquet") from None
-    rows = []
-    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{path}, row {number}: not JSON ({error}); write one JSON object per line"
-            ) from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, row {number}: expected a JSON object, found {type(row).__name__}")
-        rows.append(row)
-    return rows
+    lines = text.rstrip("\n").split("\n")
+    return [parse_row(line, f"{path}, row {number}") for number, line in enumerate(lines, start=1)]

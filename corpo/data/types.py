@@ -10,7 +10,7 @@ from corpo.task import Candidate, Domain
 
 
 class Use(StrEnum):
-    """The one purpose of a problem: no problem serves two of them."""
+    """The purpose of a problem. Each problem has exactly one."""
 
     warm_start = "warm_start"
     train = "train"
@@ -60,7 +60,7 @@ class LabelledProblem:
 
     id: str
     domain: Domain
-    family: str  # of a real problem: its source
+    family: str  # for a real problem, its source
     topic: str
     use: Use
     statements: tuple[str, ...]

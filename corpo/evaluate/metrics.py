@@ -69,7 +69,7 @@ def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
 
 
 def floors(kind: Kind) -> dict[str, float]:
-    """Return pass@1 of two policies that read nothing.
+    """Return pass@1 of two policies that ignore the prompt.
 
     One guesses each candidate independently; the other always calls exactly one candidate correct, at random.
     """

@@ -52,7 +52,9 @@ def roll_out(
     with progress(title, len(prompts), num_done) as advance:
         for path, numbers in parts.items():
             if not path.exists():
-                responses_PG = _responses(engine, prompts, numbers, fits, num_rollouts, seed, advance)
+                responses_PG = _responses(
+                    engine, prompts, numbers, fits, num_rollouts=num_rollouts, seed=seed, advance=advance
+                )
                 table = _table(numbers, [pairs[number] for number in numbers], responses_PG, reward)
                 write_atomically(path, table.to_parquet)
     num_too_long = sum(not fits(prompt) for prompt in prompts)
@@ -77,15 +79,15 @@ def _responses(
     advance: Advance,
 ) -> list[list[_Response]]:
     """Return the responses to the prompts with these numbers; empty ones for prompts that do not fit."""
-    fitting = [number for number in numbers if fits(prompts[number])]
+    fitting_numbers = [number for number in numbers if fits(prompts[number])]
     responses = {number: [_Response("", 0)] * num_rollouts for number in numbers}
-    if fitting:
-        texts = [prompts[number] for number in fitting]
-        rollouts = engine.generate(texts, num_rollouts, seed, fitting, advance)
+    if fitting_numbers:
+        texts = [prompts[number] for number in fitting_numbers]
+        rollouts = engine.generate(texts, num_rollouts, seed, fitting_numbers, advance)
         lengths_PG = rollouts.lengths_PG.tolist()
-        for number, texts_G, lengths_G in zip(fitting, rollouts.texts_PG, lengths_PG, strict=True):
+        for number, texts_G, lengths_G in zip(fitting_numbers, rollouts.texts_PG, lengths_PG, strict=True):
             responses[number] = [_Response(*pair) for pair in zip(texts_G, lengths_G, strict=True)]
-    advance(len(numbers) - len(fitting))
+    advance(len(numbers) - len(fitting_numbers))
     return [responses[number] for number in numbers]
 
 

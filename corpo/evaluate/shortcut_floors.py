@@ -1,8 +1,9 @@
 """Shortcut floors: the accuracy on a split of two classifiers that do not understand programs.
 
-*length* calls the longer candidate correct and the other one wrong, or the shorter one if that was right on
-the other problems. *words* is a logistic regression on the token counts of a candidate. Both are
-cross-validated over problems, so that no problem is classified by a classifier that has seen it.
+*length* calls either the longer or the shorter candidate correct, whichever is right more often on the
+other problems, and the other candidate wrong. *words* is a logistic regression on the token counts of a
+candidate. Both are cross-validated over problems, so that no problem is classified by a classifier that was
+fitted on it.
 """
 
 from __future__ import annotations

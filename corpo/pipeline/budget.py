@@ -58,7 +58,7 @@ def step_budget(config: Config, model_config: PretrainedConfig) -> Budget:
     parts = {
         "weights": value_bytes * parameters / limits.devices,
         "gradients": value_bytes * trained / limits.devices,
-        "optimiser: master weights and two moments, float32": 12 * trained / limits.devices,
+        "optimizer: master weights and two moments, float32": 12 * trained / limits.devices,
         "activations of a micro-batch": _activation_bytes(config, model_config, value_bytes, group_tokens),
         "attention scores and logits, a block at a time": _block_bytes(),
         **_rollout_parts(config, model_config, parameters, value_bytes),

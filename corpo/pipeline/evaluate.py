@@ -81,11 +81,11 @@ def _evaluate_policy(config: Config, path: str, title: str, folder: Path) -> Non
             engine,
             render,
             fits,
-            config.reward.build(),
-            evaluate.num_rollouts,
-            evaluate.seed,
-            folder,
-            title,
+            reward=config.reward.build(),
+            num_rollouts=evaluate.num_rollouts,
+            seed=evaluate.seed,
+            folder=folder,
+            title=title,
         )
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
     for part in folder.glob("part-*.parquet"):

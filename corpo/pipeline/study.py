@@ -109,8 +109,10 @@ def require_done(stages: Sequence[Stage]) -> None:
     """Raise DataError unless all stages are done."""
     missing = [stage.title for stage in stages if not stage.done]
     if missing:
-        titles = ", ".join(missing)
-        raise DataError(f"not finished yet: {titles}; run `corpo reproduce` with the same options first")
+        raise DataError(
+            f"{len(missing)} of {len(stages)} stages are not finished, first {missing[0]!r}; run `corpo study` with "
+            "the same options first, or `corpo report --claims` to rebuild the committed results"
+        )
 
 
 def write_results(config: Config) -> Path:
@@ -192,7 +194,13 @@ def _read_run(config: Config) -> Run:
     metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
     rollouts = _read_rollouts(config, trained=True)
     return Run(
-        config.baseline.name, config.seed, metrics, rewards, rollouts, lengths, config.baseline.options
+        config.baseline.name,
+        config.seed,
+        metrics=metrics,
+        rewards=rewards,
+        rollouts=rollouts,
+        lengths=lengths,
+        options=config.baseline.options,
     )
 
 

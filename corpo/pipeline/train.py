@@ -128,13 +128,13 @@ def _train_policy(config: Config, start: PolicySource, folder: Path) -> None:
             model,
             tokenizer,
             engine,
-            config.reward.build(),
-            config.baseline.name,
-            config.baseline.options,
-            render,
-            config.train,
-            config.seed,
-            config.rollout.temperature,
+            reward=config.reward.build(),
+            baseline=config.baseline.name,
+            options=config.baseline.options,
+            render=render,
+            config=config.train,
+            seed=config.seed,
+            temperature=config.rollout.temperature,
         )
         run_name = f"{config.baseline.name}-seed{config.seed}"
         trackers = trackers_of(config, run_name, train_stage(config).key)

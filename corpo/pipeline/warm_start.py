@@ -108,7 +108,13 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
         model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, sft_config.seed)
     started, cpu_started = time.time(), time.process_time()
     curve = warm_start(
-        model, tokenizer, problems, demonstrator, sft_config, config.rollout.max_new_tokens, folder
+        model,
+        tokenizer,
+        problems,
+        demonstrator,
+        config=sft_config,
+        max_new_tokens=config.rollout.max_new_tokens,
+        folder=folder,
     )
     record |= {
         "warm_start_seconds": round(time.time() - started, 1),

@@ -20,7 +20,7 @@ from trl import GRPOTrainer
 
 from corpo.baselines import advantage_stats, advantages, check_baseline, group_advantages
 
-SIGNAL_METRICS = (
+ADVANTAGE_METRICS = (
     "pass_rate",
     "failed_positive_fraction",
     "clip_active_fraction",
@@ -35,7 +35,7 @@ class CorpoTrainer(GRPOTrainer):
 
     `threshold` is R_min_correct on the scale of the weighted sum of the reward functions: every failure has
     to be below it, and every success at or above it. `baseline` is a name registered in `corpo.baselines`,
-    and `options` are its options. The trainer logs `SIGNAL_METRICS` with the prefix `signal/`.
+    and `options` are its options. The trainer logs `ADVANTAGE_METRICS` with the prefix `advantages/`.
 
     Raises ValueError for settings of TRL that would change the advantages again.
     """
@@ -89,7 +89,7 @@ class CorpoTrainer(GRPOTrainer):
         local_advantages = advantages_PG.flatten()[start : start + local_size]
         output["advantages"] = local_advantages.to(output["advantages"])
         self._replace_logged_advantages(advantages_PG.flatten())
-        self._log_signal(rewards_PG, advantages_PG, "train" if is_training else "eval")
+        self._log_advantage_stats(rewards_PG, advantages_PG, "train" if is_training else "eval")
         return output
 
     def _replace_logged_advantages(self, advantages_B: Tensor) -> None:
@@ -98,14 +98,14 @@ class CorpoTrainer(GRPOTrainer):
             logged.pop()
         logged.extend(advantages_B.tolist())
 
-    def _log_signal(self, rewards_PG: Tensor, advantages_PG: Tensor, mode: str) -> None:
-        """Log the signal of the groups in which every rollout has a reward."""
+    def _log_advantage_stats(self, rewards_PG: Tensor, advantages_PG: Tensor, mode: str) -> None:
+        """Log the statistics of the groups in which every rollout has a reward."""
         is_scored_P = ~rewards_PG.isnan().any(dim=1)
         if not bool(is_scored_P.any()):
             return
         stats = advantage_stats(rewards_PG[is_scored_P], advantages_PG[is_scored_P], self.threshold)
-        for name in SIGNAL_METRICS:
-            self._metrics[mode][f"signal/{name}"].append(stats[name])
+        for name in ADVANTAGE_METRICS:
+            self._metrics[mode][f"advantages/{name}"].append(stats[name])
 
 
 def weighted_rewards(rewards_BF: Tensor, weights: Tensor) -> Tensor:

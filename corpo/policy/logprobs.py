@@ -1,8 +1,8 @@
 """Log-probs from hidden states, in chunks of tokens, so that the logits of all tokens are never in memory.
 
 The forward pass keeps the logits of the first chunks, up to a fixed number of bytes. The backward pass
-computes the others again. N tokens, Q tokens of a chunk, E model width, V vocabulary, B rows, W tokens of
-a row.
+computes the others again. N flattened tokens, Q tokens of a chunk, E model width, V vocabulary, B rows,
+W tokens of a row.
 """
 
 from __future__ import annotations

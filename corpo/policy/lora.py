@@ -24,11 +24,11 @@ def add_lora(model: PreTrainedModel, config: LoraConfig) -> None:
     adapters = peft.LoraConfig(
         r=config.rank, lora_alpha=config.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    # FSDP2 wants one dtype, and the optimiser's copies of the weights are float32 in any case.
+    # FSDP2 wants one dtype, and the optimizer's copies of the weights are float32 in any case.
     peft.get_peft_model(model, adapters, autocast_adapter_dtype=False)
 
 
-def merged(model: PreTrainedModel) -> PreTrainedModel:
+def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
     """Return a copy with the adapters added to the weights, or the model itself if it has no adapters."""
     if not hasattr(model, "peft_config"):
         return model

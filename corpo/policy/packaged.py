@@ -20,7 +20,7 @@ from corpo.utils.files import file_hash
 PREFIX = "package:"
 
 
-def unpacked(path: str, cache: Path) -> Path:
+def unpack_model(path: str, cache: Path) -> Path:
     """Return the folder in `cache` for `package:<module>/<file>.gguf`. The first call makes it.
 
     Raises ModelError if the package is not installed.

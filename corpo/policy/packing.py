@@ -4,8 +4,8 @@ Grouped reinforcement learning reads each prompt G times if every rollout is a r
 holds the prompt and then the completions. A mask lets a completion see its prompt and itself only, and
 positions restart behind the prompt, so that log-probs equal those of G separate rows.
 
-P prompts, G rollouts per prompt, S prompt tokens, T completion tokens, N completion tokens of a whole group,
-W = S + N tokens of a row, E model width.
+P prompts, G rollouts per prompt, S prompt tokens, T completion tokens, C completion tokens of a whole group,
+W tokens of a row (W = S + C), N completion tokens of all prompts, E model width.
 """
 
 from __future__ import annotations
@@ -74,37 +74,37 @@ def group_logprobs(
     flat_mask = mask_PGT.flatten(1)
     num_packed = int(flat_mask.sum(-1).max())
     # Real tokens first, in their order.
-    index_PN = (~flat_mask).long().sort(stable=True, dim=-1).indices[:, :num_packed]
-    real_PN = flat_mask.gather(1, index_PN)
-    token_PN = ids_PGT.flatten(1).gather(1, index_PN).masked_fill(~real_PN, 0)
-    rollout_PN, step_PN = index_PN // length, index_PN % length
+    index_PC = (~flat_mask).long().sort(stable=True, dim=-1).indices[:, :num_packed]
+    real_PC = flat_mask.gather(1, index_PC)
+    token_PC = ids_PGT.flatten(1).gather(1, index_PC).masked_fill(~real_PC, 0)
+    rollout_PC, step_PC = index_PC // length, index_PC % length
     padded = left_pad(prompt_ids, 0, suffix=num_packed, multiple=BLOCK if uses_flex(device) else 1)
     ids_PS, mask_PS = (tensor.to(device) for tensor in padded)
     hidden_PWE = hidden_states(
         model,
-        input_ids=torch.cat([ids_PS, token_PN], dim=1),
+        input_ids=torch.cat([ids_PS, token_PC], dim=1),
         attention_mask=prompt_mask(mask_PS),
-        position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PN], dim=1),
-        tree=_tree(mask_PS, rollout_PN, step_PN, real_PN, mask_PGT.shape[1]),
+        position_ids=torch.cat([positions(mask_PS), mask_PS.sum(-1, keepdim=True) + step_PC], dim=1),
+        tree=_tree(mask_PS, rollout_PC, step_PC, real_PC, mask_PGT.shape[1]),
     )
     # The first token of a completion is predicted from the last prompt token, any other from the token packed
     # before it.
     last = ids_PS.shape[1] - 1
-    source_PN = torch.where(step_PN == 0, last, last + torch.arange(num_packed, device=device))
+    source_PC = torch.where(step_PC == 0, last, last + torch.arange(num_packed, device=device))
     row_P1 = torch.arange(len(ids_PS), device=device)[:, None] * hidden_PWE.shape[1]
     # A lookup instead of an index: with several threads, the gradient of an index adds what G rollouts take
     # from one place in no fixed order.
-    hidden_NE = embedding((row_P1 + source_PN)[real_PN], hidden_PWE.flatten(0, 1))
-    logprobs_N, entropy_N = token_logprobs(hidden_NE, output_weight(model), token_PN[real_PN], temperature)
+    hidden_NE = embedding((row_P1 + source_PC)[real_PC], hidden_PWE.flatten(0, 1))
+    logprobs_N, entropy_N = token_logprobs(hidden_NE, output_weight(model), token_PC[real_PC], temperature)
     zeros_PGT = torch.zeros(mask_PGT.shape, device=device)
     # The tokens were packed in the order of the mask.
     return zeros_PGT.masked_scatter(mask_PGT, logprobs_N), zeros_PGT.masked_scatter(mask_PGT, entropy_N)
 
 
 def _tree(
-    prompt_mask_PS: Tensor, rollout_PN: Tensor, step_PN: Tensor, real_PN: Tensor, group: int
+    prompt_mask_PS: Tensor, rollout_PC: Tensor, step_PC: Tensor, real_PC: Tensor, group: int
 ) -> Tree | BlockMask:
     """Return the structure of the rows in the form that the attention of this device takes."""
-    if uses_flex(rollout_PN.device):
-        return tree_block_mask(prompt_mask_PS, rollout_PN, real_PN)
-    return Tree.packed(rollout_PN, step_PN, real_PN, group)
+    if uses_flex(rollout_PC.device):
+        return tree_block_mask(prompt_mask_PS, rollout_PC, real_PC)
+    return Tree.packed(rollout_PC, step_PC, real_PC, group)

@@ -7,8 +7,9 @@ of a few rollouts at a time, in the forward pass and again in the backward pass,
 linearly with tokens. Sampling has a token per rollout at a time and uses `corpo.policy.group_cache`.
 
 P prompts, G rollouts per prompt, g rollouts of a block, T completion tokens, U completion tokens as keys
-(U = T), S prompt tokens, M = S + U keys, N tokens behind the prompt, W = S + N tokens of a row, H query
-heads = h key-value heads x r query heads each, R = T r query rows of a rollout, D head size.
+(U = T), S prompt tokens, M = S + U keys, C tokens behind the prompt, W tokens of a row
+(W = S + C), H query heads = h key-value heads x r query heads each, R = T r query rows of a rollout, D head
+size.
 """
 
 from __future__ import annotations
@@ -41,26 +42,26 @@ def uses_flex(device: torch.device) -> bool:
 class Tree:
     """The places of the rollouts' tokens behind the prompt. Indices of padding are arbitrary."""
 
-    index_PGT: Tensor  # place among the N tokens of each token of a rollout
+    index_PGT: Tensor  # place among the C tokens of each token of a rollout
     real_PGT: Tensor  # bool: the rollout has this token
-    slot_PN: Tensor  # the inverse of `index_PGT`, an index into (G, T) flattened
-    real_PN: Tensor  # bool: the token belongs to a rollout
+    slot_PC: Tensor  # the inverse of `index_PGT`, an index into (G, T) flattened
+    real_PC: Tensor  # bool: the token belongs to a rollout
 
     @classmethod
-    def packed(cls, rollout_PN: Tensor, step_PN: Tensor, real_PN: Tensor, group: int) -> Tree:
-        """Make a tree in which token n of a row is token `step_PN` of rollout `rollout_PN`, or padding."""
-        length = int(step_PN.max()) + 1
-        slot_PN = rollout_PN * length + step_PN
-        prompts, width = slot_PN.shape
-        index_PN = torch.arange(width, device=slot_PN.device).expand(prompts, -1)
+    def packed(cls, rollout_PC: Tensor, step_PC: Tensor, real_PC: Tensor, group: int) -> Tree:
+        """Make a tree in which token n of a row is token `step_PC` of rollout `rollout_PC`, or padding."""
+        length = int(step_PC.max()) + 1
+        slot_PC = rollout_PC * length + step_PC
+        prompts, width = slot_PC.shape
+        index_PC = torch.arange(width, device=slot_PC.device).expand(prompts, -1)
         # Padding goes to an extra slot behind the last one, which is cut off.
-        indices = torch.zeros(prompts, group * length + 1, dtype=torch.long, device=slot_PN.device)
+        indices = torch.zeros(prompts, group * length + 1, dtype=torch.long, device=slot_PC.device)
         real = torch.zeros_like(indices, dtype=torch.bool)
-        target = torch.where(real_PN, slot_PN, group * length)
+        target = torch.where(real_PC, slot_PC, group * length)
         shape = (prompts, group, length)
-        index_PGT = indices.scatter(1, target, index_PN)[:, :-1].view(shape)
-        real_PGT = real.scatter(1, target, real_PN)[:, :-1].view(shape)
-        return cls(index_PGT, real_PGT, slot_PN, real_PN)
+        index_PGT = indices.scatter(1, target, index_PC)[:, :-1].view(shape)
+        real_PGT = real.scatter(1, target, real_PC)[:, :-1].view(shape)
+        return cls(index_PGT, real_PGT, slot_PC, real_PC)
 
 
 def use_tree_attention(model: PreTrainedModel) -> None:
@@ -126,8 +127,8 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 class _Completions(torch.autograd.Function):
     """The attention of the completions' tokens.
 
-    It takes query (P, H, N, D), key and value (P, h, W, D) and the prompt's mask (P, 1, S), and returns
-    (P, N, H, D).
+    It takes query (P, H, C, D), key and value (P, h, W, D) and the prompt's mask (P, 1, S), and returns
+    (P, C, H, D).
     """
 
     @staticmethod
@@ -174,7 +175,7 @@ class _Completions(torch.autograd.Function):
             d_query += (s_own @ parts.own_key_PhGUD[:, :, block]).view(d_query.shape)
             d_key_PhSD += s_prompt.mT @ q_prompt
             d_own_key[:, :, block] = s_own.mT @ q_own
-        d_query = parts.packed(d_query_PhGTrD) * tree.real_PN[:, :, None, None]
+        d_query = parts.packed(d_query_PhGTrD) * tree.real_PC[:, :, None, None]
         d_key, d_value = torch.zeros_like(key), torch.zeros_like(value)
         d_key[:, :, :width], d_value[:, :, :width] = d_key_PhSD, d_value_PhSD
         d_key[:, :, width:], d_value[:, :, width:] = (
@@ -200,11 +201,11 @@ class _Parts:
         step = torch.arange(tree.index_PGT.shape[2], device=query.device)
         self.later_T1U = (step[None] > step[:, None])[:, None]
 
-    def by_rollout(self, tokens_PHND: Tensor, index_PGT: Tensor) -> Tensor:
-        """Sort packed tokens (P, H, N, D) by rollout, (P, h, G, T, r, D)."""
+    def by_rollout(self, tokens_PHCD: Tensor, index_PGT: Tensor) -> Tensor:
+        """Sort packed tokens (P, H, C, D) by rollout, (P, h, G, T, r, D)."""
         prompts, group, steps = index_PGT.shape
         row = torch.arange(prompts, device=index_PGT.device)[:, None]
-        picked = tokens_PHND.transpose(1, 2)[row, index_PGT.flatten(1)]
+        picked = tokens_PHCD.transpose(1, 2)[row, index_PGT.flatten(1)]
         return (
             picked.view(prompts, group, steps, self.heads, -1, picked.shape[-1])
             .permute(0, 3, 1, 2, 4, 5)
@@ -212,16 +213,16 @@ class _Parts:
         )
 
     def packed(self, by_rollout_PhGTrD: Tensor) -> Tensor:
-        """Undo `by_rollout`: take (P, h, G, T, r, D), return packed tokens (P, N, H, D)."""
+        """Undo `by_rollout`: take (P, h, G, T, r, D), return packed tokens (P, C, H, D)."""
         prompts, heads, group, steps, repeat, size = by_rollout_PhGTrD.shape
         flat = by_rollout_PhGTrD.permute(0, 2, 3, 1, 4, 5).reshape(
             prompts, group * steps, heads * repeat, size
         )
-        return flat[torch.arange(prompts, device=flat.device)[:, None], self.tree.slot_PN]
+        return flat[torch.arange(prompts, device=flat.device)[:, None], self.tree.slot_PC]
 
     def packed_keys(self, own_PhGUD: Tensor) -> Tensor:
-        """Pack keys (P, h, G, U, D) into (P, h, N, D), with 0 for padding."""
-        return (self.packed(own_PhGUD.unsqueeze(4)) * self.tree.real_PN[:, :, None, None]).transpose(1, 2)
+        """Pack keys (P, h, G, U, D) into (P, h, C, D), with 0 for padding."""
+        return (self.packed(own_PhGUD.unsqueeze(4)) * self.tree.real_PC[:, :, None, None]).transpose(1, 2)
 
     def blocks(self) -> Iterator[slice]:
         """Yield slices of rollouts whose scores fit in `BLOCK`."""

@@ -5,8 +5,8 @@ token has a segment: 0 for the prompt and g + 1 for rollout g. A token sees itse
 segment 0 and of its own segment. `corpo.policy.tree_attention` computes the same on a CPU and chooses between
 the two.
 
-P prompts, S prompt tokens, N tokens behind the prompt, W = S + N tokens of a row, H query heads, h
-key-value heads, D head size, Z blocks of a row. W is a multiple of BLOCK, so that the kernel needs no
+P prompts, S prompt tokens, C tokens behind the prompt, W tokens of a row (W = S + C), H query heads,
+h key-value heads, D head size, Z blocks of a row. W is a multiple of BLOCK, so that the kernel needs no
 bounds checks and is compiled once for all lengths.
 """
 
@@ -24,16 +24,16 @@ BLOCK = 128  # tokens per block of the mask, FlexAttention's default
 PROMPT, LEFT_PADDING, RIGHT_PADDING = 0, -1, 2**30
 
 
-def tree_block_mask(prompt_mask_PS: Tensor, rollout_PN: Tensor, real_PN: Tensor) -> BlockMask:
+def tree_block_mask(prompt_mask_PS: Tensor, rollout_PC: Tensor, real_PC: Tensor) -> BlockMask:
     """Return FlexAttention's mask for rows that hold a prompt and its rollouts.
 
-    `prompt_mask_PS` marks the tokens of the prompt. `real_PN` marks the tokens that belong to a rollout,
-    and `rollout_PN` holds the rollout's index; rollouts lie in ascending order. Padding sees itself and
+    `prompt_mask_PS` marks the tokens of the prompt. `real_PC` marks the tokens that belong to a rollout,
+    and `rollout_PC` holds the rollout's index; rollouts lie in ascending order. Padding sees itself and
     the padding before it, because a softmax needs at least one key. Raises ValueError if W is not a
     multiple of BLOCK.
     """
     prompt_PS = torch.where(prompt_mask_PS, PROMPT, LEFT_PADDING)
-    segment_PW = torch.cat([prompt_PS, torch.where(real_PN, rollout_PN + 1, RIGHT_PADDING)], dim=1)
+    segment_PW = torch.cat([prompt_PS, torch.where(real_PC, rollout_PC + 1, RIGHT_PADDING)], dim=1)
     length = segment_PW.shape[1]
     if length % BLOCK:
         raise ValueError(f"a row of {length} tokens: the length must be a multiple of {BLOCK}")

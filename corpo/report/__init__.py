@@ -1,1 +1,1 @@
-"""Words and pictures: tables, figures, reports, cards and trackers; `corpo.analysis` has the numbers."""
+"""Tables, figures, reports, cards and trackers. `corpo.analysis` computes their numbers."""

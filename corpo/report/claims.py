@@ -13,13 +13,13 @@ CLAIMS_NOTE = (
     "tests of the claim. *Holds*: the estimate reaches the effect of interest, and the interval is above "
     "zero (for C1: above the effect of interest). *Does not hold*: the interval is below the effect of "
     "interest. *Undecided*: all other cases. The *detectable effect* is the smallest effect that the study "
-    "finds with a power of 80%. If less than the effect of interest is left to gain, the test is undecided; "
+    "finds with a power of 80%. If less than the effect of interest can be gained, the test is undecided; "
     "this rule was added when SmolLM2 had a pass@16 of 100%."
 )
 
 
 def claims_table(findings: Sequence[Finding]) -> str:
-    """Return one row per test as Markdown; the statement of a claim stands in its first row."""
+    """Return one row per test as Markdown; the statement of a claim is in its first row."""
     rows = []
     previous = None
     for finding in findings:

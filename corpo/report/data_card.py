@@ -1,4 +1,4 @@
-"""Write the data card: contents and sources of a data set, and the accuracy without understanding on it."""
+"""Write the data card: contents and sources of a data set, and the accuracy of shortcuts on it."""
 
 from __future__ import annotations
 

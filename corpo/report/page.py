@@ -64,8 +64,8 @@ def write_report(folder: Path, report: Report, runs: str) -> None:
 {claims_table(report.findings)}
 
 {CLAIMS_NOTE}
-`differences.csv` has the differences to GRPO on each split; `aggregates.csv` has interquartile means and the
-probability that a run is better than a run of GRPO.
+`differences.csv` has the differences from GRPO on each split; `aggregates.csv` has interquartile means and
+the probability that a run is better than a run of GRPO.
 
 ## Figures
 {images}

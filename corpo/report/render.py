@@ -1,8 +1,8 @@
 """Rebuild everything in a results folder from its records.
 
 This is the path from records to pages: `corpo.analysis` reads the records and computes tables, this module
-calls it, and `tables`, `figures`, `page` and `claims` of this package put the numbers into words and
-pictures. The result depends on the records only.
+calls it, and `tables`, `figures`, `page` and `claims` of this package write the numbers as text and
+figures. The result depends on the records only.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ templates of the problems that it was taught. It does not verify programs of fam
 - The evaluated families were part of the warm start, with other constants. If constants are ignored, 95 to
   100% of the evaluated candidates occur in the warm start.
 - Training on pairs with exactly one correct candidate teaches the policy to call exactly one candidate
-  correct. The tables "Verification or habit" below show it: the share of such verdicts rises, their
+  correct. The tables "Does the policy verify?" below show it: the share of such verdicts rises, their
   accuracy does not, and the scores of candidate B no longer separate correct from wrong candidates.
 
 Out-of-domain accuracy in these studies therefore measures a habit of answering. The verdicts on C5 stay in
@@ -144,7 +144,7 @@ def _verification(study: Study) -> str:
         measures = ("exactly_one", "accuracy", "auc_a", "auc_b", "pass@1")
         rows.append((row["policy"], *(_three_digits(row[measure]) for measure in measures)))
     columns = ("policy", "exactly one", "right of these", "AUC of A", "AUC of B", "pass@1, four code splits")
-    return f"""### Verification or habit
+    return f"""### Does the policy verify?
 {markdown_table(columns, rows)}
 
 Means over seeds, from single rollouts. *Exactly one*: the share of verdicts on pairs with exactly one correct

@@ -35,7 +35,7 @@ class Tracker(Protocol):
 
 
 class Trackers:
-    """All trackers that a configuration names, behind the interface of one; by default there are none."""
+    """All configured trackers, with the interface of a single tracker. By default there are none."""
 
     def __init__(
         self, config: TrackConfig, folder: Path, group: str, name: str, key: str, settings: Mapping[str, Any]

@@ -55,9 +55,8 @@ class SharedPrefixEngine:
         self.model.eval()
         use_tree_attention(self.model)
         batch = max(1, self.rows // group)
-        by_length = sorted(
-            range(len(prompts)), key=lambda p: len(prompt_ids[p])
-        )  # similar lengths pad little
+        # Prompts of similar length are sampled together, because they need little padding.
+        by_length = sorted(range(len(prompts)), key=lambda p: len(prompt_ids[p]))
         shape = (len(prompts), group, self.max_new_tokens)
         ids_PGT = torch.full(shape, self._pad_id, dtype=torch.long)
         mask_PGT = torch.zeros(shape, dtype=torch.bool)
@@ -105,10 +104,10 @@ class SharedPrefixEngine:
             self.model,
             cache,
             Rows.new(mask_PS, uniforms_PGT, self._pad_id),
-            self.temperature,
-            self._pad_id,
-            self.tokenizer.eos_token_id,
-            self._ends_with_stop if self.stop else None,
+            temperature=self.temperature,
+            pad=self._pad_id,
+            eos=self.tokenizer.eos_token_id,
+            is_stopped=self._ends_with_stop if self.stop else None,
         )
         return decoder.run(logits_PGV)
 
@@ -128,23 +127,25 @@ class SharedPrefixEngine:
         mask_PGT = torch.zeros(shape, dtype=torch.bool, device=device)
         logprobs_PGT = torch.zeros(shape, device=device)
         done_PG = torch.zeros(shape[:2], dtype=torch.bool, device=device)
-        live = torch.arange(shape[0], device=device)  # the prompts that are still in the batch
+        active_prompts = torch.arange(shape[0], device=device)  # the prompts that are still in the batch
         for step in range(self.max_new_tokens):
             logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
-            token_PG = draw(logp_PGV, uniforms_PGT[live, :, step]).masked_fill(done_PG, self._pad_id)
-            ids_PGT[live, :, step] = token_PG
-            mask_PGT[live, :, step] = ~done_PG
+            token_PG = draw(logp_PGV, uniforms_PGT[active_prompts, :, step]).masked_fill(
+                done_PG, self._pad_id
+            )
+            ids_PGT[active_prompts, :, step] = token_PG
+            mask_PGT[active_prompts, :, step] = ~done_PG
             logprobs_PG = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1)
-            logprobs_PGT[live, :, step] = logprobs_PG.masked_fill(done_PG, 0.0)
+            logprobs_PGT[active_prompts, :, step] = logprobs_PG.masked_fill(done_PG, 0.0)
             done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
             if self.stop:
-                done_PG = done_PG | self._ends_with_stop(ids_PGT[live, :, : step + 1])
+                done_PG = done_PG | self._ends_with_stop(ids_PGT[active_prompts, :, : step + 1])
             unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
             if step + 1 == self.max_new_tokens or not len(unfinished):
                 break
             # Drop finished groups, so that a few long rollouts do not keep them in the batch.
-            if 2 * len(unfinished) <= len(live):
-                live, mask_PS = live[unfinished], mask_PS[unfinished]
+            if 2 * len(unfinished) <= len(active_prompts):
+                active_prompts, mask_PS = active_prompts[unfinished], mask_PS[unfinished]
                 token_PG, done_PG = token_PG[unfinished], done_PG[unfinished]
                 cache.batch_select_indices(unfinished)
             logits_PGV = self.model(

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.config import VllmConfig
-from corpo.policy.lora import merged
+from corpo.policy.lora import merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.rollout.engine import Rollouts
 from corpo.utils import ranks
@@ -90,7 +90,9 @@ class VllmEngine:
         """Give the trainer's weights to the engine, and compare both on a probe text. Raises EngineError."""
         if self.asleep:
             self.llm.wake_up(tags=["weights"])  # the cache wakes later, so that the peak of memory is lower
-        weights = [(name, parameter.detach()) for name, parameter in merged(self.model).named_parameters()]
+        weights = [
+            (name, parameter.detach()) for name, parameter in merge_adapters(self.model).named_parameters()
+        ]
         self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         if self.model.config.tie_word_embeddings:
             self.llm.apply_model(_tie_head)

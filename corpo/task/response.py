@@ -41,10 +41,9 @@ class Verdict:
 
         A score on the cut itself is no decision, so it is not correct for either label.
         """
-        return all(
-            (score > CUT) if label else (score < CUT)
-            for score, label in zip(self.scores, labels, strict=True)
-        )
+        score_a, score_b = self.scores
+        label_a, label_b = labels
+        return _is_on_side(score_a, label_a) and _is_on_side(score_b, label_b)
 
     @property
     def scores(self) -> tuple[float, float]:
@@ -54,6 +53,11 @@ class Verdict:
     def swapped(self) -> Verdict:
         """Return the verdict on the same candidates in the other order."""
         return Verdict(self.score_b, self.score_a)
+
+
+def _is_on_side(score: float, label: bool) -> bool:
+    """Check that a score lies above the cut for a correct candidate, below it for a wrong one."""
+    return score > CUT if label else score < CUT
 
 
 def parse_response(text: str) -> Verdict | Fault:

@@ -38,8 +38,9 @@ def _verdict(candidate: Candidate, unit: str) -> str:
 def rewrite(pair: Pair, correct_texts: Sequence[str]) -> str:
     """Return a rationale that copies each candidate up to its first wrong line, and corrects that line.
 
-    Each candidate is its name, its lines, and `fine` or `bad`. A pretrained model copies and completes text
-    better than it counts lines: it writes what should be there and then compares.
+    The text of a candidate is its name, its lines, and `fine` or `bad`. A pretrained model is better at
+    copying and completing text than at counting lines. The corrected line gives it something to compare
+    with.
     """
     return f"{_rewritten('A', pair.a, pair, correct_texts)}\n{_rewritten('B', pair.b, pair, correct_texts)}\n"
 
@@ -82,12 +83,17 @@ def trace(pair: Pair, correct_texts: Sequence[str]) -> str:
     return f";A{write(pair.a.text, statement)};B{write(pair.b.text, statement)}"
 
 
-# The second argument of a rationale is the correct texts of the problem.
+# The second argument of a rationale holds the correct texts of the problem.
 RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {
     "point": point,
     "rewrite": rewrite,
     "trace": trace,
 }
+
+
+def _draw_score(label: bool, rng: Random) -> int:
+    """Draw a score on the side of the label."""
+    return rng.choice(CORRECT_SCORES if label else WRONG_SCORES)
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,9 @@ class Demonstrator:
 
     def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
         """Return the prompt of a pair and a response with the rationale and correct scores."""
-        scores = [rng.choice(CORRECT_SCORES if label else WRONG_SCORES) for label in pair.labels]
+        score_a, score_b = (_draw_score(label, rng) for label in pair.labels)
         rationale = RATIONALES[self.rationale](pair, correct_texts)
-        return Demonstration(self.render(pair), format_response(rationale, *scores))
+        return Demonstration(self.render(pair), format_response(rationale, score_a, score_b))
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
         """Return two demonstrations per pair: of the pair and of its swapped twin, or of two different pairs.

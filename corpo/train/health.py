@@ -44,7 +44,7 @@ def state_is_finite(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def with_step(error: NonFiniteError, step: int, is_previous_step_saved: bool) -> NonFiniteError:
-    """Return the error with its step in front and advice behind."""
+    """Return the error with the step before its message and advice after it."""
     advice = "look at that rollout, lower train.lr, or try model.dtype=float32"
     start = "the step before" if is_previous_step_saved else "the last checkpoint"
     resume = f"the same command resumes from {start}"
@@ -76,11 +76,11 @@ def health_warnings(
     history: Sequence[Mapping[str, Any]], baseline: str, limits: CollapseLimits = CollapseLimits()
 ) -> list[HealthWarning]:
     """Return the warnings that apply to the last of these records, the metrics of all steps so far."""
-    warnings = [*_signal_warnings(history, baseline, limits), *_drift_warnings(history, limits)]
+    warnings = [*_advantage_warnings(history, baseline, limits), *_drift_warnings(history, limits)]
     return [HealthWarning(int(history[-1]["step"]), name, text) for name, text in warnings]
 
 
-def _signal_warnings(
+def _advantage_warnings(
     history: Sequence[Mapping[str, Any]], baseline: str, limits: CollapseLimits
 ) -> Iterator[tuple[str, str]]:
     """Yield warnings about rewards and advantages, as name and text."""
@@ -129,6 +129,9 @@ def _drift_warnings(
 
 
 def _mean(records: Sequence[Mapping[str, Any]], name: str) -> float:
-    """Return the mean of a metric over the records that have it, or NaN, which no comparison exceeds."""
+    """Return the mean of a metric over the records that have it, or NaN if there is none.
+
+    A comparison with NaN is false, so no warning results from it.
+    """
     values = [record[name] for record in records if record[name] is not None]
     return sum(values) / len(values) if values else math.nan

@@ -14,7 +14,7 @@ def token_weights(mask_PGT: Tensor, aggregation: str, rollouts: int, tokens: int
     `rollouts` and `tokens` are the totals of the whole minibatch, of which `mask_PGT` may be a part. With one
     update per batch, the minibatch is the batch.
 
-    - token_sum: the paper's. The mean over rollouts of the sum over tokens.
+    - token_sum: the mean over rollouts of the sum over tokens, as in the paper.
     - token_mean: every token of the minibatch has the same weight (DAPO, arXiv 2503.14476).
     - sequence_mean: every rollout has the same weight, and its tokens are averaged (GRPO, arXiv 2402.03300).
     - constant: the token sum divided by `max_tokens`, the longest possible completion (Dr. GRPO, arXiv
@@ -52,7 +52,7 @@ def policy_loss(
     `kl` adds the k3 estimate of KL(policy || reference), and `entropy` subtracts the entropy of the
     distribution.
     """
-    # Masked before anything is computed: an infinite log-prob of an excluded token would make the gradient
+    # Log-probs are masked first, because an infinite log-prob of an excluded token would make the gradient
     # NaN.
     is_excluded_PGT = weights_PGT == 0
     logprobs_PGT = logprobs_PGT.masked_fill(is_excluded_PGT, 0.0)

@@ -46,14 +46,16 @@ def _signed_metrics(suffix: str, rollouts: str) -> tuple[Metric, ...]:
     return (
         Metric(positive, f"n(A > 0{subset})", "rollouts made more likely", "rollouts"),
         Metric(negative, f"n(A < 0{subset})", "rollouts made less likely", "rollouts"),
-        Metric(f"count_ratio{suffix}", f"{positive} / {negative}", "balance of signs"),
-        Metric(positive_sum, f"sum of A{where}, if A > 0", "total upward signal", "reward"),
-        Metric(negative_sum, f"sum of -A{where}, if A < 0", "total downward signal", "reward"),
-        Metric(f"sum_ratio{suffix}", f"{positive_sum} / {negative_sum}", "balance of signals"),
+        Metric(f"count_ratio{suffix}", f"{positive} / {negative}", "ratio of the two counts"),
+        Metric(positive_sum, f"sum of A{where}, if A > 0", "sum of positive advantages", "reward"),
+        Metric(
+            negative_sum, f"sum of -A{where}, if A < 0", "sum of negative advantages, without sign", "reward"
+        ),
+        Metric(f"sum_ratio{suffix}", f"{positive_sum} / {negative_sum}", "ratio of the two sums"),
     )
 
 
-SIGNAL_METRICS = (
+ADVANTAGE_METRICS = (
     Metric("reward_mean", "mean of R", "mean reward of the batch", "reward"),
     Metric("pass_rate", "n(correct) / n(all)", "pass@1 on the training batch"),
     Metric(
@@ -148,7 +150,7 @@ STEP = Metric("step", "number of the step, from 1", "steps so far", "steps")
 
 # The records of `metrics.jsonl` of a training run. Validation metrics are logged every `train.validate_every`
 # steps.
-TRAINING_METRICS = (STEP, *SIGNAL_METRICS, *UPDATE_METRICS, *SAMPLING_METRICS, *VALIDATION_METRICS)
+TRAINING_METRICS = (STEP, *ADVANTAGE_METRICS, *UPDATE_METRICS, *SAMPLING_METRICS, *VALIDATION_METRICS)
 
 
 def _warm_start_metrics() -> tuple[Metric, ...]:

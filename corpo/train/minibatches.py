@@ -1,4 +1,4 @@
-"""Several updates per batch: its division into minibatches, and the metrics of a step from its updates."""
+"""Divide a batch into minibatches for several updates, and combine the metrics of the updates."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def combine_updates(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
     Each metric is the mean over the updates, with three exceptions: `mismatch_kl` is that of the first
     update, `ratio_max` is the maximum, and `update_norm` is the sum.
     """
-    taken = [update for update in updates if not math.isnan(update["entropy"])]
-    if not taken:
+    real_updates = [update for update in updates if not math.isnan(update["entropy"])]
+    if not real_updates:
         return dict(NO_UPDATE)
     metrics = {}
     for name in NO_UPDATE:
-        values = [update[name] for update in taken]
+        values = [update[name] for update in real_updates]
         metrics[name] = sum(values) / len(values)
-    metrics["mismatch_kl"] = taken[0]["mismatch_kl"]
-    metrics["ratio_max"] = max(update["ratio_max"] for update in taken)
-    metrics["update_norm"] = sum(update["update_norm"] for update in taken)
+    metrics["mismatch_kl"] = real_updates[0]["mismatch_kl"]
+    metrics["ratio_max"] = max(update["ratio_max"] for update in real_updates)
+    metrics["update_norm"] = sum(update["update_norm"] for update in real_updates)
     return metrics

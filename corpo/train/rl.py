@@ -22,12 +22,12 @@ policy that sampled:
 - with `ppo_clip`, the trainer's own log-probs under the weights that sampled are computed before the first
   update, as in TRL and verl. The first ratio is then 1 for every engine. The log-probs of an engine in
   bfloat16 would use up a part of the range of the clip;
-- with `importance_ratio_cap`, the ratio is to the log-probs with which the engine sampled. It then corrects
-  the difference of engine and trainer, too;
+- with `importance_ratio_cap`, the ratio is to the log-probs with which the engine sampled. It then also
+  corrects the difference between engine and trainer;
 - with one update per batch, both use the log-probs of the engine.
 
-P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs, M
-measurements.
+P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs,
+M measurements.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from corpo.baselines import advantage_stats, advantages, check_baseline
 from corpo.config import TrainConfig
 from corpo.policy.load import accelerator
-from corpo.policy.lora import add_lora, merged
+from corpo.policy.lora import add_lora, merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.rollout import RolloutEngine, Rollouts
 from corpo.task import Kind, Pair, Reward
@@ -136,8 +136,9 @@ class PolicyGradientTrainer:
         including steps finished before a restart.
 
         Raises NonFiniteError if a value of a step is NaN or infinite. The step before it is saved first,
-        unless this step has changed the weights already, as only several updates per batch can. Raises
-        Stopped, after saving the current step, if the process receives Ctrl-C or SIGTERM.
+        unless an earlier update of this step has already changed the weights, which is possible only with
+        several updates per batch. Raises Stopped, after saving the current step, if the process receives
+        Ctrl-C or SIGTERM.
         """
         checkpoints = _checkpoint_folder(folder)
         start = self._resume(checkpoints, folder)
@@ -210,7 +211,7 @@ class PolicyGradientTrainer:
     def save(self, folder: Path) -> None:
         """Write the policy, with adapters merged, as an ordinary transformers folder."""
         if ranks.rank() == 0:
-            merged(self.model).save_pretrained(folder)
+            merge_adapters(self.model).save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
     # --- one step ---
@@ -323,7 +324,7 @@ class PolicyGradientTrainer:
         prompt_names: Sequence[str] = (),
         groups: Sequence[int] | None = None,
     ) -> dict[str, float]:
-        """Take one optimiser step on this rank's groups. Return the metrics of the update.
+        """Take one optimizer step on this rank's groups. Return the metrics of the update.
 
         `groups` are the indices of the groups of the minibatch, by default all. `prompt_names` identify the P
         prompts in error messages. Raises NonFiniteError, before any weight changes, if an advantage, a
@@ -356,9 +357,9 @@ class PolicyGradientTrainer:
         computed = self._groups_to_compute(advantages_PG, groups)
         if not self.config.filter_zero_advantage_groups:
             return computed, groups
-        with_signal = _groups_with_signal(advantages_PG, groups)
-        if all_reduce_max(len(with_signal)):
-            computed = with_signal
+        nonzero_groups = _nonzero_advantage_groups(advantages_PG, groups)
+        if all_reduce_max(len(nonzero_groups)):
+            computed = nonzero_groups
         return computed, computed
 
     def _groups_to_compute(self, advantages_PG: Tensor, groups: Sequence[int]) -> Sequence[int]:
@@ -369,7 +370,7 @@ class PolicyGradientTrainer:
         """
         if self.config.loss.kl or self.config.loss.entropy:
             return groups
-        return _groups_with_signal(advantages_PG, groups)
+        return _nonzero_advantage_groups(advantages_PG, groups)
 
     def _token_weights(self, rollouts: Rollouts, groups: Sequence[int]) -> Tensor:
         """Return the weight of each token in the loss, (P, G, T). It is 0 outside these groups."""
@@ -422,13 +423,13 @@ class PolicyGradientTrainer:
         reference_PGT = self._reference_logprobs(rollouts) if self.config.loss.kl else None
         require_finite("the log-prob", logprobs_PGT.detach(), rollouts.mask_PGT, prompt_names)
         loss = policy_loss(
-            logprobs_PGT,
-            entropy_PGT,
-            advantages_PG.to(device),
-            weights_PGT.to(device),
-            rollouts.logprobs_PGT,
-            reference_PGT,
-            self.config.loss,
+            logprobs_PGT=logprobs_PGT,
+            entropy_PGT=entropy_PGT,
+            advantages_PG=advantages_PG.to(device),
+            weights_PGT=weights_PGT.to(device),
+            sampled_logprobs_PGT=rollouts.logprobs_PGT,
+            reference_logprobs_PGT=reference_PGT,
+            config=self.config.loss,
         )
         groups = f" of the groups of {', '.join(prompt_names)}" if prompt_names else ""
         require_finite(f"the loss{groups}", loss.detach())
@@ -534,10 +535,10 @@ def batch_at(pairs: Sequence[Pair], prompts: int, step: int, seed: int) -> list[
     return batch
 
 
-def _groups_with_signal(advantages_PG: Tensor, groups: Sequence[int]) -> list[int]:
+def _nonzero_advantage_groups(advantages_PG: Tensor, groups: Sequence[int]) -> list[int]:
     """Return those of the groups that have a non-zero advantage."""
-    has_signal_P = (advantages_PG != 0).any(dim=1)
-    return [p for p in groups if bool(has_signal_P[p])]
+    is_nonzero_P = (advantages_PG != 0).any(dim=1)
+    return [p for p in groups if bool(is_nonzero_P[p])]
 
 
 def _checkpoint_folder(folder: Path) -> Path:
@@ -583,5 +584,5 @@ def _validation_metrics(sums_CM: Tensor) -> dict[str, float]:
 
 
 def _seed(purpose: str, seed: int, step: int) -> int:
-    """Return a seed of its own for each purpose, run and step."""
+    """Return a separate seed for each purpose, run and step."""
     return int(hash_of([purpose, seed, step], 8), 16)

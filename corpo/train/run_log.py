@@ -74,4 +74,7 @@ def _rounded(row: list[float]) -> list[float]:
 
 def _nan_to_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """Replace NaN, which JSON cannot represent, by None."""
-    return {name: None if math.isnan(value) else value for name, value in metrics.items()}
+    values: dict[str, float | None] = {}
+    for name, value in metrics.items():
+        values[name] = None if math.isnan(value) else value
+    return values

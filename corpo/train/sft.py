@@ -1,9 +1,10 @@
 """The warm start: supervised fine-tuning on demonstrations, instead of the pretrained reasoner of the paper.
 
-It teaches the response format and an imperfect skill. The policy also learns to predict the prompt, with the
-weight `prompt_weight`: a model that expects the correct program notices a wrong one.
+It teaches the response format and an imperfect skill. The policy also learns to predict the prompt, with
+the weight `prompt_weight`, because a model that can predict correct programs gives wrong ones a low
+probability.
 
-N flattened tokens, E model width. B rows of a micro-batch, W tokens of the longest row.
+Shape letters beside those of CONTRIBUTING.md: B rows of a micro-batch, W tokens of the longest row.
 """
 
 from __future__ import annotations
@@ -68,9 +69,8 @@ def warm_start(
     dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
     optimizer = MasterAdamW(model, weight_decay=config.weight_decay)
     if model.device.type == "cpu":
-        model.set_attn_implementation(
-            "eager"
-        )  # its backward pass is faster on short rows than the fused kernel's
+        # Its backward pass is faster on short rows than that of the fused kernel.
+        model.set_attn_implementation("eager")
     metrics = folder / "metrics.jsonl"
     start, recent = _resume(folder, optimizer)
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
@@ -137,7 +137,7 @@ def _prompt_weight(config: WarmStartConfig, step: int) -> float:
 
 
 def _update(optimizer: MasterAdamW, config: WarmStartConfig, step: int) -> dict[str, float]:
-    """Take one optimiser step. Return the norms of gradient and update."""
+    """Take one optimizer step. Return the norms of gradient and update."""
     try:
         return optimizer.step(learning_rate(config, step), config.max_grad_norm)
     except NonFiniteError as error:

@@ -15,6 +15,10 @@ class DataError(CorpoError, ValueError):
     """Problems, pairs, labels or the records of a study are missing, damaged or unusable."""
 
 
+class InstallationError(CorpoError):
+    """A file that ships with the package is missing."""
+
+
 class SandboxError(CorpoError):
     """The sandbox cannot run programs on this machine."""
 

@@ -128,58 +128,81 @@ def page(height: float, title: str, elements: list[str]) -> str:
     return "\n".join([head, *elements, "</svg>\n"])
 
 
+def row(y: float, *texts: tuple[str, str]) -> list[Box]:
+    """Return the boxes of a row of the overview, one per column, with these titles and texts."""
+    columns, width = (40, 264, 488, 712), 160
+    return [Box(x, y, width, title, text) for x, (title, text) in zip(columns, texts, strict=True)]
+
+
+DATA_ROW = row(
+    50,
+    ("families", "templates of problems"),
+    ("candidates", "references and mutants"),
+    ("labels", "from running the tests"),
+    ("pairs", "A and B, in both orders"),
+)
+SAMPLING_ROW = row(
+    176,
+    ("prompts", "P per step"),
+    ("rollouts", "G per prompt"),
+    ("verdicts", "two scores, 0 to 10"),
+    ("rewards_PG", "ordinal levels"),
+)
+LEARNING_ROW = row(
+    276,
+    ("base policy", "warm start or hub"),
+    ("policy", "updated by AdamW"),
+    ("loss", "− advantage × log-prob"),
+    ("advantages_PG", "reward minus baseline"),
+)
+LEARNING_ROW[1] = replace(LEARNING_ROW[1], colours=BLUE)
+LEARNING_ROW[3] = replace(LEARNING_ROW[3], colours=ORANGE)
+EVALUATION_ROW = row(
+    402,
+    ("held-out prompts", "families not trained on"),
+    ("rollouts", "n per prompt"),
+    ("pass@k", "intervals over problems"),
+    ("results/NAME/", "tables, figures, report"),
+)
+
+
 def overview() -> str:
     """Draw the pipeline: data, one step of reinforcement learning, evaluation and report."""
-    columns, width = (40, 264, 488, 712), 160
-
-    def row(y: float, *texts: tuple[str, str]) -> list[Box]:
-        return [Box(x, y, width, title, text) for x, (title, text) in zip(columns, texts, strict=True)]
-
-    data = row(
-        50,
-        ("families", "templates of problems"),
-        ("candidates", "references and mutants"),
-        ("labels", "from running the tests"),
-        ("pairs", "A and B, in both orders"),
-    )
-    sampling = row(
-        176,
-        ("prompts", "P per step"),
-        ("rollouts", "G per prompt"),
-        ("verdicts", "two scores, 0 to 10"),
-        ("rewards_PG", "ordinal levels"),
-    )
-    learning = row(
-        276,
-        ("base policy", "warm start or hub"),
-        ("policy", "updated by AdamW"),
-        ("loss", "− advantage × log-prob"),
-        ("advantages_PG", "reward minus baseline"),
-    )
-    learning[1], learning[3] = replace(learning[1], colours=BLUE), replace(learning[3], colours=ORANGE)
-    evaluation = row(
-        402,
-        ("held-out prompts", "families not trained on"),
-        ("rollouts", "n per prompt"),
-        ("pass@k", "intervals over problems"),
-        ("results/NAME/", "tables, figures, report"),
-    )
-    boxes = [*data, *sampling, *learning, *evaluation]
-    reward, advantage, policy, rollouts = sampling[3], learning[3], learning[1], sampling[1]
-    turn = f"M{data[3].middle:g} {data[3].bottom:g} V126 H12"
+    boxes = [*DATA_ROW, *SAMPLING_ROW, *LEARNING_ROW, *EVALUATION_ROW]
     elements = [
         band(12, 104, "Data", "corpo/: data", BLUE),
         band(136, 206, "Reinforcement learning, one step", "corpo/: rollout, task, baselines, train", ORANGE),
         band(362, 106, "Evaluation and report", "corpo/: evaluate, analysis, report", GREEN),
         *(box.svg() for box in boxes),
-        rightward(data[0], data[1], "mutate"),
-        rightward(data[1], data[2], "run"),
-        rightward(data[2], data[3], "draw"),
-        arrow(f"{turn} V{sampling[0].centre:g} H{sampling[0].x - 2:g}"),
-        arrow(f"{turn} V{evaluation[0].centre:g} H{evaluation[0].x - 2:g}"),
-        rightward(sampling[0], sampling[1], "sample"),
-        rightward(sampling[1], sampling[2], "parse"),
-        rightward(sampling[2], sampling[3], "reward"),
+        *data_arrows(),
+        *training_arrows(),
+        *evaluation_arrows(),
+    ]
+    return page(480, "From problem families to results: what each part of corpo hands to the next", elements)
+
+
+def data_arrows() -> list[str]:
+    """Return the arrows of the data band, with those from the pairs to training and to evaluation."""
+    families, candidates, labels, pairs = DATA_ROW
+    turn = f"M{pairs.middle:g} {pairs.bottom:g} V126 H12"
+    elements = [
+        rightward(families, candidates, "mutate"),
+        rightward(candidates, labels, "run"),
+        rightward(labels, pairs, "draw"),
+    ]
+    for prompts in (SAMPLING_ROW[0], EVALUATION_ROW[0]):
+        elements.append(arrow(f"{turn} V{prompts.centre:g} H{prompts.x - 2:g}"))
+    return elements
+
+
+def training_arrows() -> list[str]:
+    """Return the arrows of the reinforcement learning band, with the arrow from the policy to evaluation."""
+    prompts, rollouts, verdicts, reward = SAMPLING_ROW
+    base, policy, loss, advantage = LEARNING_ROW
+    return [
+        rightward(prompts, rollouts, "sample"),
+        rightward(rollouts, verdicts, "parse"),
+        rightward(verdicts, reward, "reward"),
         arrow(
             f"M{reward.middle:g} {reward.bottom:g} V{advantage.y - 2:g}",
             "baseline",
@@ -187,9 +210,9 @@ def overview() -> str:
             reward.bottom + 28,
             "start",
         ),
-        leftward(learning[3], learning[2]),
-        leftward(learning[2], learning[1], "step"),
-        rightward(learning[0], learning[1], "start"),
+        leftward(advantage, loss),
+        leftward(loss, policy, "step"),
+        rightward(base, policy, "start"),
         arrow(
             f"M{policy.middle:g} {policy.y:g} V{rollouts.bottom + 2:g}",
             "weights",
@@ -198,17 +221,23 @@ def overview() -> str:
             "start",
         ),
         arrow(
-            f"M{policy.middle:g} {policy.bottom:g} V{evaluation[1].y - 2:g}",
+            f"M{policy.middle:g} {policy.bottom:g} V{EVALUATION_ROW[1].y - 2:g}",
             "trained policy",
             policy.middle + 10,
             policy.bottom + 30,
             "start",
         ),
-        rightward(evaluation[0], evaluation[1], "sample"),
-        rightward(evaluation[1], evaluation[2], "grade"),
-        rightward(evaluation[2], evaluation[3], "write"),
     ]
-    return page(480, "From problem families to results: what each part of corpo hands to the next", elements)
+
+
+def evaluation_arrows() -> list[str]:
+    """Return the arrows of the evaluation band."""
+    prompts, rollouts, pass_at_k, results = EVALUATION_ROW
+    return [
+        rightward(prompts, rollouts, "sample"),
+        rightward(rollouts, pass_at_k, "grade"),
+        rightward(pass_at_k, results, "write"),
+    ]
 
 
 @dataclass(frozen=True)
@@ -254,13 +283,13 @@ def paths() -> str:
         boxes = []
         for number, step in enumerate(steps):
             y = top + number * distance
-            boxes.append(Box(left, y, width, step.module, step.text, colours, MONO))
+            boxes.append(Box(left, y, width, step.module, step.text, colours=colours, font=MONO))
             if step.result:
                 line = f"M{left + width / 2:g} {y + 52:g} V{y + distance - 2:g}"
                 elements.append(arrow(line, step.result, left + width / 2 + 12, y + 72, "start", MONO))
         elements += [box.svg() for box in boxes]
     bottom = top + len(REWARD_PATH) * distance
-    table = Box(40, bottom, 290, "results/NAME/", "table.md, figures, report", GREEN, MONO)
+    table = Box(40, bottom, 290, "results/NAME/", "table.md, figures, report", colours=GREEN, font=MONO)
     last, engine = bottom - distance + 26, top + 26
     elements += [table.svg(), arrow(f"M790 {last:g} H850 V{engine:g} H792")]
     elements.append(label("next step", 820, engine - 8))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from corpo.evaluate.columns import ROLLOUT_COLUMNS
 from corpo.train.metrics import (
+    ADVANTAGE_METRICS,
     SAMPLING_METRICS,
-    SIGNAL_METRICS,
     SYMBOLS,
     UPDATE_METRICS,
     VALIDATION_METRICS,
@@ -37,7 +37,7 @@ A ratio with a denominator of 0 is written as `null`. All values describe the ba
 
 ## Rewards and advantages
 
-{_metrics(SIGNAL_METRICS)}
+{_metrics(ADVANTAGE_METRICS)}
 
 ## Update
 

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from corpo.analysis.study import Run, read_study
-from corpo.analysis.theory import dependence, expected_signal, partly_drawn, predictions, spread
+from corpo.analysis.theory import dependence, expected_advantage_stats, partly_drawn, predictions, spread
 from corpo.report.figures import COLOURS, NAMES, figure_style, finish_figure, predicted_failed_positive, save
 from corpo.task import OrdinalReward
 from corpo.utils.errors import CorpoError
@@ -44,11 +44,11 @@ HEADER = (
 def curve(
     reward: OrdinalReward, threshold: float, baseline: str, group_size: int, quantity: str
 ) -> list[float]:
-    """Return a quantity of `expected_signal` at each pass rate, with evenly used failures and successes."""
+    """Return a quantity of `expected_advantage_stats` at each pass rate. Levels are evenly used."""
     values = []
     for pass_rate in PASS_RATES:
         levels = spread(reward.failures, reward.successes, pass_rate, threshold)
-        values.append(expected_signal(levels, baseline, group_size)[quantity])
+        values.append(expected_advantage_stats(levels, baseline, group_size)[quantity])
     return values
 
 
@@ -96,15 +96,15 @@ def draw_curves() -> Figure:
     return finish_figure(figure)
 
 
-def signal_table() -> str:
-    """Return the expected signal per group by pass rate and baseline as a Markdown table."""
+def advantage_table() -> str:
+    """Return the expected statistics per group by pass rate and baseline as a Markdown table."""
     rows: list[Sequence[object]] = []
     for tenths in (1, 3, 5, 7, 9):
         levels = spread(TEN_LEVELS.failures, TEN_LEVELS.successes, Fraction(tenths, 10), 0.0)
         for baseline in ("grpo", "static", "corpo"):
-            signal = expected_signal(levels, baseline, GROUP_SIZE)
-            cells = [f"{signal[column]:.2f}" for column in COLUMNS]
-            rewarded = f"{signal['failed_positive_fraction']:.1%}"
+            stats = expected_advantage_stats(levels, baseline, GROUP_SIZE)
+            cells = [f"{stats[column]:.2f}" for column in COLUMNS]
+            rewarded = f"{stats['failed_positive_fraction']:.1%}"
             rows.append((f"{tenths / 10:.0%}", f"`{baseline}`", *cells, rewarded))
     return table(HEADER, rows)
 
@@ -113,8 +113,8 @@ def comparison(run: Run, threshold: float) -> str:
     """Return the measured and the predicted shares of rewarded failures of a run, as lines of text."""
     steps = [step for step in predictions(run.rewards, threshold) if not np.isnan(step.measured)]
     measured = np.mean([step.measured for step in steps])
-    varied = np.mean([step.varied for step in steps])
-    alike = np.mean([step.alike for step in steps])
+    varied = np.mean([step.if_prompts_vary for step in steps])
+    alike = np.mean([step.if_prompts_equal for step in steps])
     inside = np.mean([step.low <= step.measured <= step.high for step in steps])
     partly = [partly_drawn(rewards_PG, threshold) for rewards_PG in run.rewards.values()]
     with_counts, with_levels = np.nanmean(partly, axis=0)
@@ -135,7 +135,7 @@ def main() -> None:
     if not sys.argv[1:]:
         save(draw_curves(), FIGURE)
         print(FIGURE)
-        print(signal_table())
+        print(advantage_table())
         return
     folder = Path(sys.argv[1])
     try:

@@ -107,7 +107,9 @@ def test_detectable_effect_is_found_with_80_percent_power() -> None:
         (0.20, math.nan, UNDECIDED),  # one seed
     ],
 )
-def test_verdicts(mean: float, error: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdict_follows_from_the_interval_and_the_smallest_effect(
+    mean: float, error: float, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     test = Comparison("C1", "a quantity", points, 0.05, (), lambda study: Estimate(mean, error, 1000))
     monkeypatch.setattr(claims, "TESTS", (test,))
     [finding] = findings(synthetic_study(1, 0.0))
@@ -144,7 +146,7 @@ def test_a_study_with_an_effect_and_one_without() -> None:
     )
     assert verdicts["C2", "static: batches in which a failure is rewarded"] == HOLDS
     assert verdicts["C6", "update norm over learning rate, GRPO over CoRPO"] == FAILS, "they are equal"
-    assert verdicts["C7", "seconds of an update a token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
+    assert verdicts["C7", "update seconds per token, GRPO over CoRPO"] == HOLDS, "as equal as claimed"
     single = {}
     for finding in findings(synthetic_study(1, 0.15)):
         single[finding.claim, finding.quantity] = finding
@@ -161,7 +163,7 @@ def test_the_paper_s_ratio_is_of_sums_over_steps() -> None:
     assert claims._below_one(study, "static") == pytest.approx(over_seeds(expected))
 
 
-def test_run_by_run_each_has_its_own_numbers() -> None:
+def test_runs_table_keeps_the_numbers_of_each_run_in_any_order() -> None:
     """Check the table of runs given in another order; values that were never measured are empty."""
     study = synthetic_study(3, 0.1)
     table = runs_table(replace(study, runs=list(reversed(study.runs)))).set_index(["seed", "policy"])
@@ -275,6 +277,6 @@ def test_results_are_rebuilt_byte_for_byte(results: Path, tmp_path: Path) -> Non
     page = (folder.parent / "README.md").read_text()
     assert all(f"**{claim}**" in page for claim in STATEMENTS)
     assert "[Report](tiny/report.md)" in page
-    assert "### Verification or habit" in page
+    assert "### Does the policy verify?" in page
     shutil.rmtree(folder / "records")
     assert "no finished study" in run("report", "--claims", str(folder.parent), code=2).stderr

@@ -53,10 +53,9 @@ def test_a_tie_that_was_printed_down_decides_one_row() -> None:
     assert p_values["code_both_correct", "corpo", 335] < 0.01
 
 
-def test_problems_needed() -> None:
-    assert problems_needed(0.6, 0.5) == pytest.approx(
-        388, abs=1
-    )  # Fleiss's table, without continuity correction
+def test_problems_needed_give_the_stated_power() -> None:
+    # The number is that of Fleiss's table, without continuity correction.
+    assert problems_needed(0.6, 0.5) == pytest.approx(388, abs=1)
     assert problems_needed(0.5, 0.5) == math.inf
     for first, second in ((0.56, 0.50), (0.958, 0.896)):
         enough = int(problems_needed(first, second))
@@ -69,7 +68,7 @@ def test_problems_needed() -> None:
         )
 
 
-def test_seeds_needed() -> None:
+def test_seeds_needed_are_the_fewest_with_the_stated_power() -> None:
     seeds = int(seeds_needed(3.0, 4.0))
     rng = np.random.default_rng(0)
     for count, enough in ((seeds, True), (seeds - 1, False)):

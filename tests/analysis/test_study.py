@@ -24,7 +24,7 @@ _ROLLOUT = {
 }
 
 
-def test_records_come_back(tmp_path: Path) -> None:
+def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     rewards = {
         1: np.array([[-1.0, 0.2, 1.0], [0.4, -0.6, -0.2]]),
         2: np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, 0.6]]),
@@ -89,11 +89,11 @@ def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) ->
         Run(
             baseline,
             0,
-            pd.DataFrame({"step": [1]}),
-            {1: np.ones((1, 2))},
-            rollouts,
-            {1: np.ones((1, 2))},
-            options,
+            metrics=pd.DataFrame({"step": [1]}),
+            rewards={1: np.ones((1, 2))},
+            rollouts=rollouts,
+            lengths={1: np.ones((1, 2))},
+            options=options,
         )
         for baseline, options in (
             ("grpo", {"std": True, "ddof": 0, "eps": 0.0}),
@@ -113,10 +113,6 @@ def test_options_come_back_and_examples_show_their_advantages(tmp_path: Path) ->
     [example] = examples(study, {"00000": pair})
     advantages = pd.DataFrame([rollout["advantages"] for rollout in example["policies"][0]["rollouts"]])
     assert advantages["grpo"].tolist() == [-1.265, -0.632, 0.632, 1.265]  # over sqrt(2.5 / 4)
-    assert advantages["ngrpo"].tolist() == [
-        -1.173,
-        -0.754,
-        0.084,
-        0.503,
-    ]  # mean 0.4, deviation sqrt(5.7 / 4) of the five
+    # The five rewards have the mean 0.4 and the deviation sqrt(5.7 / 4).
+    assert advantages["ngrpo"].tolist() == [-1.173, -0.754, 0.084, 0.503]
     assert advantages["corpo"].tolist() == [-1.0, -0.5, 0.5, 1.0]

@@ -1,4 +1,7 @@
-"""The theory against enumeration, against simulation, and against its own closed forms."""
+"""The theory against enumeration, against simulation, and against its own closed forms.
+
+U possible sums of G - 1 rewards.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from corpo.analysis.theory import (
     Variation,
     dependence,
     effective_reward,
-    expected_signal,
+    expected_advantage_stats,
     joint,
     make_levels,
     pass_rate_with_mean,
@@ -46,7 +49,7 @@ def test_expectations_are_those_of_all_possible_groups(baseline: str, group: int
             rewards_PG, advantages(rewards_PG, baseline, threshold=0.2), 0.2
         ).items():
             total[key] = total.get(key, 0.0) + weight * value
-    expected = expected_signal(SKEWED, baseline, group)
+    expected = expected_advantage_stats(SKEWED, baseline, group)
     for key in (key for key in expected if "ratio" not in key and key != "failed_positive_fraction"):
         assert expected[key] == pytest.approx(total[key], abs=1e-12), key
     failed = total["positive_count_failed"] / (group * (1 - total["pass_rate"]))
@@ -72,7 +75,7 @@ def test_expectations_are_what_sampling_measures(baseline: str, concentration: f
     one_dirichlet = (
         None if concentration is None else Variation(concentration, 0.8 * concentration, 0.2 * concentration)
     )
-    for key, value in expected_signal(SKEWED, baseline, 8, one_dirichlet).items():
+    for key, value in expected_advantage_stats(SKEWED, baseline, 8, one_dirichlet).items():
         per = groups if "_count" in key or "_sum" in key else 1
         assert measured[key] / per == pytest.approx(value, abs=0.02, rel=0.03, nan_ok=True), key
 
@@ -80,9 +83,9 @@ def test_expectations_are_what_sampling_measures(baseline: str, concentration: f
 def test_two_rollouts_in_closed_form() -> None:
     failures = np.array([Fraction(3, 8), Fraction(1, 8), Fraction(1, 2)])  # SHARES among failures
     expected = Fraction(4, 5) * (1 - (failures**2).sum()) / 2
-    assert expected_signal(SKEWED, "grpo", 2)["failed_positive_fraction"] == float(expected)
-    sums_M, p_LM = joint(SKEWED, 2)
-    rewarded = p_LM[(SKEWED.steps_L[:, None] > sums_M) & SKEWED.failed_L[:, None]].sum()
+    assert expected_advantage_stats(SKEWED, "grpo", 2)["failed_positive_fraction"] == float(expected)
+    sums_U, p_LU = joint(SKEWED, 2)
+    rewarded = p_LU[(SKEWED.steps_L[:, None] > sums_U) & SKEWED.failed_L[:, None]].sum()
     assert rewarded / Fraction(4, 5) == expected, "exact with exact shares"
 
 
@@ -90,20 +93,20 @@ def test_two_rollouts_in_closed_form() -> None:
 def test_one_level_of_failure_is_safe_and_two_are_not(group: int) -> None:
     for rate in (Fraction(1, 100), Fraction(99, 100)):
         assert (
-            expected_signal(make_levels([-1, 0.5, 1], [1 - rate, rate / 2, rate / 2], 0), "grpo", group)[
-                "failed_positive_fraction"
-            ]
+            expected_advantage_stats(
+                make_levels([-1, 0.5, 1], [1 - rate, rate / 2, rate / 2], 0), "grpo", group
+            )["failed_positive_fraction"]
             == 0
         )
         assert (
-            expected_signal(
+            expected_advantage_stats(
                 make_levels([-1, -0.5, 1], [(1 - rate) / 2, (1 - rate) / 2, rate], 0), "grpo", group
             )["failed_positive_fraction"]
             > 0
         )
         for baseline in ("static", "corpo", "corpo_loo"):
             assert (
-                expected_signal(spread(TEN.failures, TEN.successes, rate, 0), baseline, group)[
+                expected_advantage_stats(spread(TEN.failures, TEN.successes, rate, 0), baseline, group)[
                     "failed_positive_fraction"
                 ]
                 == 0
@@ -112,17 +115,19 @@ def test_one_level_of_failure_is_safe_and_two_are_not(group: int) -> None:
 
 def test_the_flaw_shrinks_as_the_pass_rate_grows() -> None:
     shares = [
-        expected_signal(_ten(rate), "grpo", 16)["failed_positive_fraction"]
+        expected_advantage_stats(_ten(rate), "grpo", 16)["failed_positive_fraction"]
         for rate in np.linspace(0, 0.98, 15)
     ]
     assert all(later <= earlier for earlier, later in pairwise(shares))
     assert 0.4 < shares[0] < 0.5, "evenly spread failures: those above their own mean, less the ties"
 
 
-def test_large_groups() -> None:
+def test_failed_positive_share_in_large_groups_approaches_its_limit() -> None:
     for levels in (_ten(0.1), _ten(0.25), SKEWED):
         exact = {
-            group: expected_signal(theory.as_floats(levels), "grpo", group)["failed_positive_fraction"]
+            group: expected_advantage_stats(theory.as_floats(levels), "grpo", group)[
+                "failed_positive_fraction"
+            ]
             for group in (16, 512)
         }
         assert theory.failed_positive_normal(levels, 16) == pytest.approx(exact[16], abs=0.02)
@@ -130,21 +135,22 @@ def test_large_groups() -> None:
     # Failures have the mean -0.6 and successes 0.6: the mean passes -0.2, the best failure, at a third.
     assert pass_rate_with_mean(_ten(0.3), -0.2) == pytest.approx(1 / 3)
     assert theory.failed_positive_limit(_ten(0.34)) == 0
-    assert expected_signal(_ten(0.6), "grpo", 512)["failed_positive_fraction"] < 1e-9
+    assert expected_advantage_stats(_ten(0.6), "grpo", 512)["failed_positive_fraction"] < 1e-9
 
 
 def test_the_clip_switches_where_the_mean_passes_the_threshold() -> None:
     turning = pass_rate_with_mean(_ten(0.3), 0.0)
     assert turning == pytest.approx(0.5)
     active = [
-        expected_signal(_ten(rate), "corpo", 16)["clip_active_fraction"] for rate in (0.2, turning, 0.8)
+        expected_advantage_stats(_ten(rate), "corpo", 16)["clip_active_fraction"]
+        for rate in (0.2, turning, 0.8)
     ]
     assert active[0] > 0.99
     assert active[1] == pytest.approx(0.5, abs=0.03)  # half, less half of the ties
     assert active[2] < 0.01
     for rate in (0.3, 0.45, 0.6):
         assert theory.clip_active_normal(_ten(rate), 16) == pytest.approx(
-            expected_signal(_ten(rate), "corpo", 16)["clip_active_fraction"], abs=0.04
+            expected_advantage_stats(_ten(rate), "corpo", 16)["clip_active_fraction"], abs=0.04
         )
 
 
@@ -184,8 +190,10 @@ def test_corpo_distorts_rewards_by_at_most_one_over_g(group: int) -> None:
 
 
 def test_prompts_that_hardly_differ_are_alike() -> None:
-    for key, value in expected_signal(SKEWED, "corpo", 6, Variation(1e7, 1e7, 1e7)).items():
-        assert value == pytest.approx(expected_signal(SKEWED, "corpo", 6)[key], abs=1e-5, nan_ok=True), key
+    for key, value in expected_advantage_stats(SKEWED, "corpo", 6, Variation(1e7, 1e7, 1e7)).items():
+        assert value == pytest.approx(
+            expected_advantage_stats(SKEWED, "corpo", 6)[key], abs=1e-5, nan_ok=True
+        ), key
 
 
 def test_how_much_prompts_differ_is_found_again() -> None:
@@ -211,8 +219,8 @@ def test_predictions_cover_what_is_measured_where_prompts_differ() -> None:
             advantage_stats(batch, advantages(batch, "grpo"), 0.0)["failed_positive_fraction"]
         )
     assert np.mean([batch.low <= batch.measured <= batch.high for batch in predicted]) >= 0.9
-    assert abs(np.mean([batch.varied - batch.measured for batch in predicted])) < 0.02
-    assert np.mean([batch.alike - batch.measured for batch in predicted]) < -0.04, (
+    assert abs(np.mean([batch.if_prompts_vary - batch.measured for batch in predicted])) < 0.02
+    assert np.mean([batch.if_prompts_equal - batch.measured for batch in predicted]) < -0.04, (
         "pooling prompts that differ hides part of the flaw"
     )
 
@@ -255,9 +263,9 @@ def test_what_is_kept_of_a_batch_is_not_predicted() -> None:
 def test_a_batch_of_one_level_has_nothing_to_predict() -> None:
     [passed] = predictions({3: np.full((4, 8), 1.0)}, 0.0)
     assert math.isnan(passed.measured)
-    assert math.isnan(passed.varied)
+    assert math.isnan(passed.if_prompts_vary)
     [failed] = predictions({3: np.full((4, 8), -1.0)}, 0.0)
-    assert (failed.measured, failed.varied, failed.high) == (0, 0, 0)
+    assert (failed.measured, failed.if_prompts_vary, failed.high) == (0, 0, 0)
 
 
 def test_what_cannot_be_computed_is_refused() -> None:

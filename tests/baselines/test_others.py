@@ -263,9 +263,9 @@ def test_scaled_rewards_give_scaled_or_equal_advantages(
     scaled = advantages(scale * rewards_PG, baseline, threshold=0.0, lengths_PG=lengths_PG, **best)
     is_linear = baseline in ("grpo", "static", "corpo", "rloo", "corpo_loo", "opo")
     advantages_PG = advantages(rewards_PG, baseline, threshold=0.0, lengths_PG=lengths_PG)
-    torch.testing.assert_close(
-        scaled, scale * advantages_PG if is_linear else advantages_PG, atol=1e-9, rtol=1e-4
-    )  # not exact, because eps in a divisor does not scale
+    expected_PG = scale * advantages_PG if is_linear else advantages_PG
+    # The values are not equal exactly, because eps in a divisor does not scale.
+    torch.testing.assert_close(scaled, expected_PG, atol=1e-9, rtol=1e-4)
 
 
 @given(batches(), st.sampled_from(SAFE))

@@ -261,7 +261,7 @@ CHECKPOINTS: dict[str, tuple[str, bytes | None, str]] = {
 
 def _outcome(work: Callable[[], object]) -> tuple[int, str]:
     """Run `work` as the command line does. Return the exit code and the text on standard error."""
-    from corpo.cli.main import exit_with
+    from corpo.cli.failure import exit_with
     from corpo.utils.errors import CorpoError
 
     stderr = io.StringIO()

@@ -7,16 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from corpo.cli import jobs
-from corpo.cli.commands import COMMANDS
+from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS
 from corpo.cli.completion import completion
 from corpo.cli.hydra_app import Job
 from corpo.cli.main import main
 from corpo.cli.options import option_names
 from corpo.config import Config
+from corpo.utils import resources
 from tests.command import ROOT, run
 
 
@@ -54,6 +56,22 @@ def test_help_all_lists_every_option_with_a_meaning(capsys: pytest.CaptureFixtur
         assert re.search(rf"^  {re.escape(option)}=.*\s+\w", page, re.MULTILINE), option
 
 
+@pytest.mark.parametrize("arguments", [("data", "--help"), ("completion", "bash"), ("data", "dry_run=true")])
+def test_a_damaged_installation_is_reported_in_one_line(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "corpo")
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("corpo: neither ")
+    assert lines[0].endswith("install corpo-rl again")
+
+
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"corpo \d+\.\d+.*\n", _output(capsys, "--version"))
 
@@ -65,13 +83,40 @@ def test_an_unknown_command_is_refused_with_the_nearest_name(capsys: pytest.Capt
     assert (stopped.value.code, error) == (2, "corpo: no command 'trian'; did you mean train?\n")
 
 
+@pytest.mark.parametrize(("old", "new"), RENAMED_COMMANDS.items())
+def test_a_command_of_the_last_release_is_refused_with_its_new_name(
+    old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([old])
+    assert capsys.readouterr().err == f"corpo: no command {old!r}; it is now `{new}`\n"
+    program, name = new.split()[:2]
+    assert program == "python" or name in COMMANDS
+
+
+@pytest.mark.parametrize("option", ["seed=1", "baseline=grpo", "baseline.name=grpo"])
+def test_a_study_refuses_the_option_of_a_single_training(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["reproduce", "experiment=tiny", option, "dry_run=true"])
+    assert "does not use it alone; set study." in capsys.readouterr().err
+
+
+def test_flags_of_hydra_may_stand_behind_options(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "experiment=tiny", "seed=0,1", "-m", "dry_run=true"])
+    assert "train corpo seed 1" in capsys.readouterr().out
+
+
 def test_help_imports_neither_torch_nor_hydra() -> None:
     code = (
         "import sys; from corpo.cli.main import main; main(['train', '--help']); "
         "print(sorted({'torch', 'hydra', 'transformers', 'pandas'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert process.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_command_takes_the_options_of_hydra() -> None:
@@ -83,8 +128,8 @@ def test_a_command_takes_the_options_of_hydra() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_entry_points_run_the_command_of_their_name(path) -> None:
     module = [sys.executable, "-m", f"experiments.{path.stem}", "--help"]
-    done = subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"usage: corpo {path.stem.replace('_', '-')} ")
+    process = subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.startswith(f"usage: corpo {path.stem.replace('_', '-')} ")
 
 
 # --- completion ---------------------------------------------------------------------------------------------

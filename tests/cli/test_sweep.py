@@ -96,7 +96,15 @@ def test_a_failed_job_leaves_the_others_alone(
 def test_a_job_that_was_asked_to_stop_has_not_failed(
     code: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = Stage("train", "train", (), {"seed": 0}, tmp_path, lambda folder: None, lambda: 1.0)
+    stage = Stage(
+        "train",
+        "train",
+        inputs=(),
+        spec={"seed": 0},
+        outputs=tmp_path,
+        work=lambda folder: None,
+        minutes=lambda: 1.0,
+    )
     write_json(stage.folder / "spec.json", stage.spec)
     add_job(tmp_path / "sweep", ["seed=0"], Config(), [stage])
     process = [sys.executable, "-c", f"raise SystemExit({code})"]
@@ -126,7 +134,9 @@ def test_a_search_sees_validation_accuracy_and_finds_its_trials_again(
     ("launcher", "module", "extra"),
     [("submitit_local", "submitit", "sweep"), ("ray_cluster", "ray", "ray")],
 )
-def test_other_launchers(where: list[str], tmp_path: Path, launcher: str, module: str, extra: str) -> None:
+def test_a_sweep_runs_on_other_launchers_if_they_are_installed(
+    where: list[str], tmp_path: Path, launcher: str, module: str, extra: str
+) -> None:
     pytest.importorskip(module, reason=f"for {launcher}: pip install 'corpo-rl[{extra}]'")
     options = [f"hydra/launcher={launcher}", "seed=0,1", "train.steps=1"]
     assert "2 done" in run("train", *_sweep_elsewhere(where, tmp_path), *options).stderr

@@ -201,8 +201,8 @@ def test_a_prompt_that_is_too_long_counts_as_failed(own: list[str], tmp_path: Pa
         (folder / f"candidates/{name}.md").write_text(f"A: {answer} {name}")
     command = [option for option in own if not option.startswith(("data.sources", "name="))]
     command += [f"data.sources.own.path={tmp_path / 'long'}", "name=long"]
-    done = run("evaluate", *command, f"+evaluate.policies.p={_value(own, 'model.path')}")
-    assert "too long for the model and count as failed" in done.stderr
+    process = run("evaluate", *command, f"+evaluate.policies.p={_value(own, 'model.path')}")
+    assert "too long for the model and count as failed" in process.stderr
     table = pd.read_csv(Path(_value(own, "results")) / "long/table.csv")
     assert (table["percent"] == 0).all()
 

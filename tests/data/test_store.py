@@ -35,12 +35,17 @@ def test_problems_and_pairs_round_trip(
     assert content_hash(pair_rows(named)) == content_hash(pair_rows(list(named)))
 
 
+def _line(row: object) -> str:
+    """Return a row as a line of JSON; a text stays as it is."""
+    return (row if isinstance(row, str) else json.dumps(row)) + "\n"
+
+
 def test_errors_name_the_row_and_the_field(tmp_path: Path, splits: dict[str, list[Pair]]) -> None:
     good = pair_rows([("train", splits["train"][0])])[0]
     path = tmp_path / "pairs.jsonl"
 
     def message(*rows: object) -> str:
-        path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+        path.write_text("".join(map(_line, rows)))
         with pytest.raises(DataError) as caught:
             pairs_of(read_rows(path), str(path))
         assert "\n" not in str(caught.value)

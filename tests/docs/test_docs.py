@@ -191,7 +191,7 @@ def test_the_drawings_are_fresh() -> None:
 
 def test_the_table_of_the_theory_page_is_fresh() -> None:
     text = (DOCS / "explanation/theory.md").read_text(encoding="utf-8")
-    assert theory.signal_table() in text, "copy the output of: python -m docs.tools.theory"
+    assert theory.advantage_table() in text, "copy the output of: python -m docs.tools.theory"
 
 
 def test_the_metrics_page_is_fresh() -> None:

@@ -18,7 +18,7 @@ from corpo.task import Kind
     ("n", "c", "k", "expected"),
     [(8, 3, 4, 0.92857), (16, 4, 8, 0.96154), (32, 2, 16, 0.75806), (5, 0, 5, 0.0), (5, 5, 1, 1.0)],
 )
-def test_pass_at_k(n: int, c: int, k: int, expected: float) -> None:
+def test_pass_at_k_has_known_values(n: int, c: int, k: int, expected: float) -> None:
     assert pass_at_k(n, c, k) == pytest.approx(expected, abs=5e-6)
 
 
@@ -34,13 +34,13 @@ def test_pass_at_k_refuses_the_impossible(n: int, c: int, k: int) -> None:
         pass_at_k(n, c, k)
 
 
-def test_wilson() -> None:
+def test_wilson_interval_has_the_published_bounds() -> None:
     mean, low, high = wilson(8, 10)
     assert (mean, round(low, 4), round(high, 4)) == (0.8, 0.4902, 0.9433)
     assert wilson(0, 20).low == pytest.approx(0, abs=1e-12)
 
 
-def test_clustered_bootstrap() -> None:
+def test_clustered_bootstrap_widens_the_interval_of_correlated_values() -> None:
     values, clusters = [0.0, 0.0, 1.0, 1.0] * 25, [i // 2 for i in range(100)]
     whole, loose = clustered_bootstrap(values, clusters), clustered_bootstrap(values, range(100))
     assert whole.mean == 0.5
@@ -56,7 +56,7 @@ def test_clustered_bootstrap() -> None:
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_paired_difference() -> None:
+def test_paired_difference_finds_a_constant_shift() -> None:
     first = list(np.random.default_rng(0).random(200))
     same, p_same = paired_difference(first, first, range(200))
     assert (same.mean, p_same) == (0.0, 1.0)
@@ -65,13 +65,13 @@ def test_paired_difference() -> None:
     assert p < 0.01
 
 
-def test_calibration() -> None:
+def test_ece_and_brier_have_known_values() -> None:
     stated, labels = np.array([0.9, 0.9, 0.1, 0.1]), np.array([1.0, 0.0, 0.0, 0.0])
     assert ece(stated, labels) == pytest.approx(0.5 * 0.4 + 0.5 * 0.1)
     assert brier(stated, labels) == pytest.approx((0.01 + 0.81 + 0.01 + 0.01) / 4)
 
 
-def test_floors() -> None:
+def test_floors_are_the_accuracies_of_blind_policies() -> None:
     assert floors(Kind.first_correct) == {"coin": 0.25, "exactly_one": 0.5}
     assert floors(Kind.both_wrong)["exactly_one"] == 0
 
@@ -123,7 +123,7 @@ def test_summary_of_a_hand_made_table() -> None:
         summarise(rollouts, ks=(8,))
 
 
-def test_swap_consistency() -> None:
+def test_swap_consistency_compares_majorities_of_parsed_verdicts() -> None:
     nothing = (np.nan, np.nan)
     assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(1, 9)]})) == 1
     assert swap_consistency(_rollouts({("x", False): [(9, 1)], ("x", True): [(9, 1)]})) == 0

@@ -27,7 +27,13 @@ def _floors(draw: DrawPrograms, num_problems: int = 60, pairs_per_problem: int =
                 Candidate(wrong, False, "given", error="wrong answer"),
             ]
         problem = LabelledProblem(
-            f"p{number}", Domain.code, "mine", "", Use.evaluation, ("s",), tuple(candidates)
+            id=f"p{number}",
+            domain=Domain.code,
+            family="mine",
+            topic="",
+            use=Use.evaluation,
+            statements=("s",),
+            candidates=tuple(candidates),
         )
         for pair in matched_pairs([problem], Kind.first_correct, pairs_per_problem, pairs_per_problem, "0"):
             named_pairs += [("split", pair), ("split", pair.swapped())]

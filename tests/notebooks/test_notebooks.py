@@ -16,7 +16,7 @@ nbformat = pytest.importorskip("nbformat", reason="for the notebooks: pip instal
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 
 
-def test_there_are_six() -> None:
+def test_folder_has_six_notebooks() -> None:
     assert [path.stem[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06"]
 
 

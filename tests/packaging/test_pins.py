@@ -10,7 +10,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from corpo.cli.missing import PIPELINE_MODULES
+from corpo.cli.failure import PIPELINE_MODULES
 from tests.command import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -38,9 +38,9 @@ def _python(code: str, folder: Path) -> str:
     program = ONLY_TORCH + textwrap.dedent(code)
     environment = {"PATH": "", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_the_public_names_work_with_torch_alone(tmp_path: Path) -> None:

@@ -51,9 +51,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(command: list[str], folder: Path, code: int = 0) -> str:
     """Run a command in a folder, without the checkout on the path. Return its output, or its error."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, f"{done.stdout}\n{done.stderr[-3000:]}"
-    return done.stderr if code else done.stdout
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert process.returncode == code, f"{process.stdout}\n{process.stderr[-3000:]}"
+    return process.stderr if code else process.stdout
 
 
 def _install(wheel: Path, environment: Path, packages: Path) -> Path:
@@ -94,7 +94,7 @@ def test_the_tiny_pipeline_runs_from_an_empty_folder(wheel: Path, tmp_path: Path
     assert _run([str(commands / "python"), "-c", code], empty).startswith(str(tmp_path / "environment"))
     _run([str(commands / "corpo"), "reproduce", "experiment=tiny"], empty)
     assert {path.name for path in empty.iterdir()} == {"outputs", "results"}
-    assert {"report.md", "table.md", "figures"} <= {path.name for path in (empty / "results/tiny").iterdir()}
+    assert {"report.md", "table.md", "figures"} <= {path.name for path in (empty / "outputs/results/tiny").iterdir()}
 
 
 def test_the_public_names_work_in_an_environment_with_torch_alone(wheel: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_devices_share_what_is_sharded_and_only_that() -> None:
         return budget.step_budget(config, SMALL_LLAMA)
 
     single, four = step(1), step(4)
-    for part in ("weights", "gradients", "optimiser: master weights and two moments, float32"):
+    for part in ("weights", "gradients", "optimizer: master weights and two moments, float32"):
         assert four.parts[part] == single.parts[part] / 4
     assert four.parts["whole weights to sample from"] == single.parts["weights"]
     assert four.step_seconds == single.step_seconds / 4

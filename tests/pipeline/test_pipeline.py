@@ -59,7 +59,7 @@ def test_dry_run_of_a_finished_study_lists_nothing_to_run(where: list[str], resu
 def test_killed_training_continues_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:
     steps = ["train.steps=8", "seed=3"]
     whole = _trained_folder(run("train", *where, *steps))
-    elsewhere = [f"outputs={tmp_path}" if option.startswith("outputs=") else option for option in where]
+    elsewhere = [option for option in where if not option.startswith("outputs=")] + [f"outputs={tmp_path}"]
     process = subprocess.Popen(
         command("train", *elsewhere, *steps),
         cwd=ROOT,
@@ -79,8 +79,8 @@ def test_killed_training_continues_to_the_same_end(where: list[str], results: Pa
         assert (resumed / name).read_bytes() == (whole / name).read_bytes()
 
 
-def _trained_folder(done: subprocess.CompletedProcess[str]) -> Path:
-    match = re.search(r"policy: (\S+)/policy", done.stdout)
+def _trained_folder(process: subprocess.CompletedProcess[str]) -> Path:
+    match = re.search(r"policy: (\S+)/policy", process.stdout)
     assert match
     return Path(match[1])
 
@@ -138,7 +138,9 @@ OWN_PAIR = {
 }
 
 
-def test_evaluate_reads_pairs_of_ones_own(where: list[str], results: Path, tmp_path: Path) -> None:
+def test_evaluate_reads_pairs_from_a_file_and_names_a_missing_field(
+    where: list[str], results: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps(OWN_PAIR) + "\n")
     assert "mine" in run("evaluate", *where, f"data.file={path}").stdout
@@ -164,9 +166,9 @@ def test_a_damaged_or_missing_model_is_refused_in_one_line_before_any_stage(
 def test_a_pretrained_model_is_taught_before_training(where: list[str]) -> None:
     teach = ["model.path=nano_base", "model.warm_start=true", "warm_start.rationale=rewrite"]
     options = [*where[:3], *teach, "warm_start.prompt_steps=2"]
-    done = run("train", *options)
-    assert "warm start: 4/4" in done.stderr
-    folder = _trained_folder(done)
+    process = run("train", *options)
+    assert "warm start: 4/4" in process.stderr
+    folder = _trained_folder(process)
     assert (folder / "policy/model.safetensors").is_file()
     records = []
     for path in folder.parents[1].glob("warm_start/*/policy/provenance.json"):

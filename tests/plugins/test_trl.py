@@ -79,9 +79,11 @@ def test_trainer_uses_corpo_advantages_and_never_rewards_a_failure(tmp_path: Pat
     torch.testing.assert_close(learned_PG, advantages(REWARDS, "corpo", threshold=0.0))
     assert not (learned_PG[REWARDS < 0] > 0).any()
     torch.testing.assert_close(torch.tensor(list(trainer._logs["advantages"])), learned_PG.flatten())
-    logged = next(record for record in trainer.state.log_history if "signal/clip_active_fraction" in record)
-    assert logged["signal/failed_positive_fraction"] == 0
-    assert logged["signal/clip_active_fraction"] == 0.5
+    logged = next(
+        record for record in trainer.state.log_history if "advantages/clip_active_fraction" in record
+    )
+    assert logged["advantages/failed_positive_fraction"] == 0
+    assert logged["advantages/clip_active_fraction"] == 0.5
 
 
 def test_grpo_equals_that_of_trl(tmp_path: Path) -> None:

@@ -36,22 +36,22 @@ def test_verl_finds_the_estimator_and_gets_corpo_advantages(baseline: str) -> No
     order = [0, 4, 1, 5, 2, 6, 3, 7]  # verl balances batches: a group's rows do not stay together
     flat = REWARDS.flatten()[order]
     data = _batch(flat, ["ab"[row // 4] for row in order])
-    done = compute_advantage(data, adv_estimator=baseline)
+    output = compute_advantage(data, adv_estimator=baseline)
     expected = advantages(REWARDS, baseline, threshold=0.0).flatten()[order]
-    torch.testing.assert_close(done.batch["advantages"], expected[:, None] * data.batch["response_mask"])
-    torch.testing.assert_close(done.batch["returns"], done.batch["advantages"])
+    torch.testing.assert_close(output.batch["advantages"], expected[:, None] * data.batch["response_mask"])
+    torch.testing.assert_close(output.batch["returns"], output.batch["advantages"])
 
 
 def test_grpo_of_verl_equals_ours_and_rewards_a_failure() -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
     for std in (False, True):
-        done = compute_advantage(
+        output = compute_advantage(
             _batch(REWARDS, list("aaaabbbb")), adv_estimator="grpo", norm_adv_by_std_in_grpo=std
         )
         expected = advantages(REWARDS, "grpo", std=std, eps=1e-6)
-        torch.testing.assert_close(done.batch["advantages"][:, 0], expected.flatten())
-        assert done.batch["advantages"][3, 0] > 0
+        torch.testing.assert_close(output.batch["advantages"][:, 0], expected.flatten())
+        assert output.batch["advantages"][3, 0] > 0
 
 
 @pytest.mark.parametrize("baseline", ["rloo", "opo", "reinforce_plus_plus_baseline"])
@@ -59,18 +59,18 @@ def test_estimators_that_verl_has_equal_ours(baseline: str) -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
     data = _batch(REWARDS, list("aaaabbbb"))
-    done = compute_advantage(data, adv_estimator=baseline)
+    output = compute_advantage(data, adv_estimator=baseline)
     expected = advantages(REWARDS, baseline, lengths_PG=data.batch["response_mask"].sum(1).view(2, 4))
-    torch.testing.assert_close(done.batch["advantages"][:, 0], expected.flatten(), check_dtype=False)
+    torch.testing.assert_close(output.batch["advantages"][:, 0], expected.flatten(), check_dtype=False)
 
 
 def test_groups_may_differ_in_size() -> None:
     from verl.trainer.ppo.ray_trainer import compute_advantage
 
-    done = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="corpo")
-    torch.testing.assert_close(done.batch["advantages"][:, 0], torch.tensor([-0.25, -0.5, 0.25]))
-    done = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="quantile")
-    assert done.batch["advantages"][1, 0] == 0, "a single rollout has no quantile"
+    output = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="corpo")
+    torch.testing.assert_close(output.batch["advantages"][:, 0], torch.tensor([-0.25, -0.5, 0.25]))
+    output = compute_advantage(_batch(torch.tensor([0.5, -0.5, 1.0]), list("aba")), adv_estimator="quantile")
+    assert output.batch["advantages"][1, 0] == 0, "a single rollout has no quantile"
 
 
 def test_reward_is_a_margin_over_the_threshold() -> None:
@@ -122,11 +122,11 @@ def test_paper_script_composes_and_verl_finds_its_reward(tmp_path) -> None:  # t
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DATA": str(tmp_path),
     }
-    done = subprocess.run(
+    process = subprocess.run(
         ["bash", "examples/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    config = OmegaConf.create(done.stdout)
+    assert process.returncode == 0, process.stderr[-2000:]
+    config = OmegaConf.create(process.stdout)
     assert config.algorithm.adv_estimator == "corpo"
     reward = get_custom_reward_fn(config)
     assert reward is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from corpo.policy.nano import train_tokenizer
-from tests.sharpened import TEXTS
+from tests.sharpened_policy import TEXTS
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "if x >= 10:\n\tй = 'ü'", "<think></think> A: 10 B: 0"])

@@ -1,4 +1,4 @@
-"""A model out of a Python package: one line where it is missing, an ordinary folder where it is there."""
+"""Load a model from a Python package. The error is one line if it is missing."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hydra import compose, initialize_config_dir
 from corpo.cli.compose import validated
 from corpo.config import ModelConfig
 from corpo.policy.load import load_policy
-from corpo.policy.packaged import unpacked
+from corpo.policy.packaged import unpack_model
 from corpo.utils.errors import ModelError
 from corpo.utils.resources import conf_folder
 
 
 def test_a_missing_package_or_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no_such_package is not installed; run make smollm2"):
-        unpacked("package:no_such_package/model.gguf", tmp_path)
+        unpack_model("package:no_such_package/model.gguf", tmp_path)
     with pytest.raises(ModelError, match=r"nothing\.gguf is not in the package json"):
-        unpacked("package:json/nothing.gguf", tmp_path)
+        unpack_model("package:json/nothing.gguf", tmp_path)
 
 
 @pytest.mark.skipif(
@@ -29,10 +29,10 @@ def test_a_missing_package_or_file_says_what_to_do(tmp_path: Path) -> None:
 def test_smollm2_is_unpacked_once_and_loads_like_any_model(tmp_path: Path) -> None:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = validated(compose("config", overrides=["model=smollm2_135m"]))
-    folder = unpacked(config.model.path, tmp_path)
+    folder = unpack_model(config.model.path, tmp_path)
     model, tokenizer = load_policy(ModelConfig(), str(folder))
     assert model.num_parameters() == 134_515_008
     assert tokenizer.chat_template
     written = (folder / "model.safetensors").stat().st_mtime_ns
-    assert unpacked(config.model.path, tmp_path) == folder
+    assert unpack_model(config.model.path, tmp_path) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == written

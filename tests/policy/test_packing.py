@@ -13,7 +13,7 @@ from corpo.policy.packing import group_logprobs
 from corpo.rollout import Rollouts
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.train.loss import policy_loss, token_weights
-from tests.sharpened import TEXTS, sharpened_engine
+from tests.sharpened_policy import TEXTS, sharpened_engine
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["own keys per head", "heads share keys"])
@@ -83,7 +83,13 @@ def test_packed_gradients_equal_separate_rows(engine: SharedPrefixEngine, rollou
             logprobs_PGT = _separate_rows(engine.model, rollouts)
             entropy_PGT = torch.zeros_like(logprobs_PGT)
         loss = policy_loss(
-            logprobs_PGT, entropy_PGT, advantages_PG, weights_PGT, rollouts.logprobs_PGT, None, LossConfig()
+            logprobs_PGT=logprobs_PGT,
+            entropy_PGT=entropy_PGT,
+            advantages_PG=advantages_PG,
+            weights_PGT=weights_PGT,
+            sampled_logprobs_PGT=rollouts.logprobs_PGT,
+            reference_logprobs_PGT=None,
+            config=LossConfig(),
         )
         loss.backward()
         gradients.append(_gradients(engine.model))

@@ -1,4 +1,7 @@
-"""FlexAttention gives the log-probs and gradients of separate rows. Its backward pass exists on GPUs only."""
+"""FlexAttention gives the log-probs and gradients of separate rows. Its backward pass exists on GPUs only.
+
+C completion tokens of a whole group.
+"""
 
 from __future__ import annotations
 
@@ -83,18 +86,18 @@ def test_flex_logprobs_on_a_cpu_equal_the_tree(
 
 def _block_mask_inputs() -> tuple[Tensor, Tensor, Tensor]:
     prompts, _, mask_PGT = _rollouts()
-    flat_PN = mask_PGT.flatten(1)
-    longest = int(flat_PN.sum(-1).max())
-    index_PN = (~flat_PN).long().sort(stable=True, dim=-1).indices[:, :longest]
+    flat_PC = mask_PGT.flatten(1)
+    longest = int(flat_PC.sum(-1).max())
+    index_PC = (~flat_PC).long().sort(stable=True, dim=-1).indices[:, :longest]
     _, prompt_mask_PS = left_pad(prompts, 0, suffix=longest, multiple=BLOCK)
-    return prompt_mask_PS, index_PN // LENGTH, flat_PN.gather(1, index_PN)
+    return prompt_mask_PS, index_PC // LENGTH, flat_PC.gather(1, index_PC)
 
 
 def test_no_visible_token_is_in_a_skipped_block_and_no_hidden_one_in_a_full_block() -> None:
-    prompt_mask_PS, rollout_PN, real_PN = _block_mask_inputs()
-    mask = tree_block_mask(prompt_mask_PS, rollout_PN, real_PN)
-    length = prompt_mask_PS.shape[1] + rollout_PN.shape[1]
-    exact = create_block_mask(mask.mask_mod, len(rollout_PN), None, length, length, device="cpu")
+    prompt_mask_PS, rollout_PC, real_PC = _block_mask_inputs()
+    mask = tree_block_mask(prompt_mask_PS, rollout_PC, real_PC)
+    length = prompt_mask_PS.shape[1] + rollout_PC.shape[1]
+    exact = create_block_mask(mask.mask_mod, len(rollout_PC), None, length, length, device="cpu")
     assert bool((mask.to_dense() >= exact.to_dense()).all()), "a visible token is skipped"
     full, full_exact = (_full_blocks(each) for each in (mask, exact))
     assert bool((full <= full_exact).all()), "a hidden token is in a block that is not masked"

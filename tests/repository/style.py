@@ -2,7 +2,7 @@
 
 `make style` runs this script, as a part of `make lint`.
 
-Five measures count habits that make code hard to read. CONTRIBUTING.md says what to write instead. Each
+Seven measures count habits that make code hard to read. CONTRIBUTING.md says what to write instead. Each
 folder has a limit for each measure, in `style_limits.json`. A count above its limit fails. A lower count can
 become the new limit with `python tests/repository/style.py --update`, which never raises a limit.
 
@@ -25,13 +25,16 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LIMITS = Path(__file__).with_name("style_limits.json")
 FOLDERS = ("corpo", "experiments", "benchmarks", "docs", "examples", "notebooks", "tests")
 MAX_COLUMNS = 110
+MAX_POSITIONAL = 6
 
 NESTED = "nested comprehensions"
 LAMBDA = "lambdas bound to names"
 FRAGMENT = "docstring fragments"
 PRONOUN = "pronouns as variables"
 LONG = "long lines"
-MEASURES = (NESTED, LAMBDA, FRAGMENT, PRONOUN, LONG)
+POSITIONAL = "calls with many positional arguments"
+CONDITIONAL = "conditional comprehensions"
+MEASURES = (NESTED, LAMBDA, FRAGMENT, PRONOUN, LONG, POSITIONAL, CONDITIONAL)
 
 # A docstring that begins with one of these words is a fragment and not a sentence.
 _FRAGMENT_OPENERS = """
@@ -46,6 +49,7 @@ PRONOUNS = frozenset(_PRONOUNS.split())
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 Limits = dict[str, dict[str, int]]
 
 
@@ -78,6 +82,10 @@ def _measure_node(node: ast.AST) -> Iterator[tuple[str, str]]:
     """Yield the measure and a detail for each count that this node adds."""
     if isinstance(node, _COMPREHENSIONS) and _is_nested(node):
         yield NESTED, ast.unparse(node)[:60]
+    if isinstance(node, _COMPREHENSIONS) and _has_conditional_element(node):
+        yield CONDITIONAL, ast.unparse(node)[:60]
+    if isinstance(node, ast.Call) and len(node.args) > MAX_POSITIONAL:
+        yield POSITIONAL, f"{len(node.args)} arguments of {ast.unparse(node.func)[:60]}"
     if (name := _lambda_name(node)) is not None:
         yield LAMBDA, name
     docstring = (ast.get_docstring(node) or "").strip() if isinstance(node, _DOCUMENTED) else ""
@@ -87,7 +95,16 @@ def _measure_node(node: ast.AST) -> Iterator[tuple[str, str]]:
         yield PRONOUN, str(variable)
 
 
-def _is_nested(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> bool:
+def _has_conditional_element(node: Comprehension) -> bool:
+    """Return whether there is a conditional expression in the element of a comprehension."""
+    elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    children: list[ast.AST] = []
+    for element in elements:
+        children += ast.walk(element)
+    return any(isinstance(child, ast.IfExp) for child in children)
+
+
+def _is_nested(node: Comprehension) -> bool:
     """Return whether a comprehension has a second `for`, or another comprehension inside."""
     if len(node.generators) > 1:
         return True

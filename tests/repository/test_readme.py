@@ -89,7 +89,7 @@ def test_figure_counts_the_failures_that_grpo_rewards() -> None:
     rewards = flaw.group_rewards(GROUP)
     signs = zip(rewards, flaw.group_advantages(rewards, "grpo"), strict=True)
     assert sum(reward < 0 < advantage for reward, advantage in signs) == 4
-    assert "rewards four failures" in README
+    assert "reinforces four failures" in README
     _, labels = flaw.draw(GROUP).axes[0].get_legend_handles_labels()
     assert "failure that GRPO rewards (4)" in labels
 
@@ -110,7 +110,7 @@ def test_table_of_baselines_names_the_three_of_the_paper() -> None:
 
 def test_number_of_other_baselines_is_right() -> None:
     assert len(BASELINES) == 3 + 11
-    assert "Eleven [other baselines]" in README
+    assert "beside eleven [others]" in README
 
 
 def test_pytorch_loop_learns_the_best_answer() -> None:
@@ -152,8 +152,13 @@ def test_accuracy_of_the_main_job_is_that_of_its_records() -> None:
     accuracy = table[in_domain & (table["seed"] == 0)].groupby("policy")["correct"].mean()
     assert "from about 47% to about 72% with each baseline" in " ".join(README.split())
     assert accuracy["base"] == pytest.approx(0.47, abs=0.01)
+    both_correct = table[(table["split"] == "code_both_correct") & (table["seed"] == 0)]
+    accuracy_both_correct = both_correct.groupby("policy")["correct"].mean()
+    assert "it falls from about 51% to about 1%" in " ".join(README.split())
+    assert accuracy_both_correct["base"] == pytest.approx(0.51, abs=0.01)
     for baseline in ("grpo", "static", "corpo"):
         assert accuracy[baseline] == pytest.approx(0.72, abs=0.015)
+        assert accuracy_both_correct[baseline] == pytest.approx(0.01, abs=0.015)
 
 
 def test_switch_to_comparing_correct_responses_is_not_special_to_corpo() -> None:

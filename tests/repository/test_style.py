@@ -31,6 +31,9 @@ def _counted(source: str) -> list[tuple[int, str]]:
         ("def f(told): pass", style.PRONOUN),
         ("try: pass\nexcept OSError as said: pass", style.PRONOUN),
         (f"x = {'1' * 107}", style.LONG),
+        ("f(1, 2, 3, 4, 5, 6, 7)", style.POSITIONAL),
+        ("x = [a if a else 1 for a in b]", style.CONDITIONAL),
+        ("x = {a: f(a if a else 1) for a in b}", style.CONDITIONAL),
     ],
 )
 def test_each_habit_is_counted_once(source: str, measure: str) -> None:
@@ -48,6 +51,9 @@ def test_each_habit_is_counted_once(source: str, measure: str) -> None:
         "print(one, mine)",
         "x.found = 1",
         f"x = {'1' * 106}",
+        "f(1, 2, 3, 4, 5, 6, g=7, h=8)",
+        "x = [a for a in (b if c else d)]",
+        "x = [a for a in b if (c if a else d)]",
     ],
 )
 def test_plain_code_is_not_counted(source: str) -> None:

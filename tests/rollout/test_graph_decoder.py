@@ -10,7 +10,7 @@ import torch
 
 from corpo.rollout import Rollouts, graph_decoder, hf
 from corpo.rollout.hf import SharedPrefixEngine
-from tests.sharpened import TEXTS, sharpened_engine
+from tests.sharpened_policy import TEXTS, sharpened_engine
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 
 from corpo.rollout import Rollouts
 from corpo.rollout.hf import SharedPrefixEngine, draw
-from tests.sharpened import TEXTS, sharpened_engine
+from tests.sharpened_policy import TEXTS, sharpened_engine
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["own keys per head", "heads share keys"])

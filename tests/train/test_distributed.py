@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from corpo.config import LoraConfig, LossConfig
-from corpo.policy.lora import merged
+from corpo.policy.lora import merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.task import Fault, OrdinalReward, Pair
 from corpo.task.grade import Graded
@@ -22,7 +22,7 @@ from corpo.train import rl
 from corpo.train.distributed import init_distributed
 from corpo.utils import ranks
 from tests.command import ROOT
-from tests.train.tiny import example_pairs, metrics_without_seconds, tiny_trainer
+from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer
 
 SETTINGS = {
     "paper": {},
@@ -115,7 +115,7 @@ def test_two_processes_learn_what_one_process_learns(folders: tuple[Path, Path],
     assert weights_of_two.keys() == weights.keys()
     for name, value in weights.items():
         torch.testing.assert_close(weights_of_two[name], value, atol=1e-4, rtol=0)
-    assert (together / "rank-1-of-2").is_dir(), "each process saves its own part of the optimiser"
+    assert (together / "rank-1-of-2").is_dir(), "each process saves its own part of the optimizer"
 
 
 def test_recomputed_activations_give_the_same_update() -> None:
@@ -141,7 +141,7 @@ def test_only_adapters_learn_and_merge_into_an_ordinary_policy() -> None:
     assert all("lora_" in name for name in changed)
     with torch.no_grad():
         with_adapters_PGT, _ = trainer.logprobs(trainer.compute, rollouts)
-        plain = merged(trainer.model)
+        plain = merge_adapters(trainer.model)
         assert not any("lora" in name for name, _ in plain.named_parameters())
         merged_PGT, _ = group_logprobs(
             plain, rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT

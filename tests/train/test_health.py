@@ -21,7 +21,7 @@ from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.errors import NonFiniteError
 from corpo.utils.files import read_jsonl
-from tests.train.tiny import example_pairs, tiny_trainer, weights_of
+from tests.train.tiny_trainer import example_pairs, tiny_trainer, weights_of
 
 NAN, INF = math.nan, math.inf
 
@@ -185,7 +185,8 @@ COLLAPSES = {
 
 
 def _history(steps: int, early: dict[str, float], last: dict[str, float]) -> list[dict[str, float]]:
-    return [{"step": step, **HEALTHY, **(last if step == steps else early)} for step in range(1, steps + 1)]
+    history = [{"step": step, **HEALTHY, **early} for step in range(1, steps)]
+    return [*history, {"step": steps, **HEALTHY, **last}]
 
 
 def test_healthy_run_has_no_warnings() -> None:

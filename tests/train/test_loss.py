@@ -21,18 +21,18 @@ from corpo.train.loss import policy_loss, token_weights
         ("constant", (3 - 4) / 6),
     ],
 )
-def test_aggregations(aggregation: str, expected: float) -> None:
+def test_loss_averages_tokens_by_the_aggregation(aggregation: str, expected: float) -> None:
     mask_PGT = torch.tensor([[[1, 1, 0], [1, 0, 0]]], dtype=torch.bool)
     logprobs_PGT = torch.tensor([[[-1.0, -2.0, -99.0], [-4.0, -99.0, -99.0]]])
     weights_PGT = token_weights(mask_PGT, aggregation, rollouts=2, tokens=3, max_tokens=3)
     loss = policy_loss(
-        logprobs_PGT,
-        torch.zeros_like(logprobs_PGT),
-        torch.tensor([[1.0, -1.0]]),
-        weights_PGT,
-        logprobs_PGT,
-        None,
-        LossConfig(aggregation=aggregation),
+        logprobs_PGT=logprobs_PGT,
+        entropy_PGT=torch.zeros_like(logprobs_PGT),
+        advantages_PG=torch.tensor([[1.0, -1.0]]),
+        weights_PGT=weights_PGT,
+        sampled_logprobs_PGT=logprobs_PGT,
+        reference_logprobs_PGT=None,
+        config=LossConfig(aggregation=aggregation),
     )
     assert float(loss) == pytest.approx(expected)
 
@@ -44,13 +44,13 @@ def _token(value: float) -> Tensor:
 def _loss(logprob: float, advantage: float, config: LossConfig, reference: float | None = None) -> float:
     """Return the loss of one token that was sampled at log-prob -1 and has an entropy of 0.5."""
     loss = policy_loss(
-        _token(logprob),
-        _token(0.5),
-        torch.tensor([[advantage]]),
-        _token(1.0),
-        _token(-1.0),
-        None if reference is None else _token(reference),
-        config,
+        logprobs_PGT=_token(logprob),
+        entropy_PGT=_token(0.5),
+        advantages_PG=torch.tensor([[advantage]]),
+        weights_PGT=_token(1.0),
+        sampled_logprobs_PGT=_token(-1.0),
+        reference_logprobs_PGT=None if reference is None else _token(reference),
+        config=config,
     )
     return float(loss)
 
@@ -64,7 +64,9 @@ def _loss(logprob: float, advantage: float, config: LossConfig, reference: float
         (-1.5, 1.0, -math.exp(-0.5), "a positive advantage is not clipped from below"),
     ],
 )
-def test_ppo_clip(logprob: float, advantage: float, expected: float, reason: str) -> None:
+def test_ppo_clip_limits_the_ratio_on_one_side(
+    logprob: float, advantage: float, expected: float, reason: str
+) -> None:
     assert _loss(logprob, advantage, LossConfig(ppo_clip=0.2)) == pytest.approx(expected), reason
 
 

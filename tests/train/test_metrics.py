@@ -15,7 +15,7 @@ from corpo.task import Pair, render_prompt
 from corpo.train.metrics import TRAINING_METRICS, WARM_START_METRICS, Metric
 from corpo.utils.files import read_jsonl
 from docs.tools import metrics as metrics_page
-from tests.train.tiny import example_pairs, tiny_trainer
+from tests.train.tiny_trainer import example_pairs, tiny_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +52,15 @@ def test_rollouts_have_exactly_the_listed_columns(tmp_path: Path) -> None:
     trainer = tiny_trainer()
     pairs = [("split", pair) for pair in example_pairs(1)]
     rollouts: pd.DataFrame = roll_out(
-        pairs, trainer.engine, render_prompt, bool, trainer.reward, 2, 0, tmp_path, "evaluate"
+        pairs,
+        trainer.engine,
+        render_prompt,
+        bool,
+        reward=trainer.reward,
+        num_rollouts=2,
+        seed=0,
+        folder=tmp_path,
+        title="evaluate",
     )
     assert list(rollouts.columns) == [name for name, _, _ in ROLLOUT_COLUMNS]
 

@@ -18,7 +18,7 @@ from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer, batch_at
-from tests.train.tiny import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
+from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
 
 def _interrupt_at(trainer: PolicyGradientTrainer, last_step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,13 +150,13 @@ def test_masked_infinite_logprob_gives_no_nan_gradient() -> None:
     logprobs = torch.tensor([[[-1.0, -math.inf]]], requires_grad=True)
     mask = torch.tensor([[[True, False]]])
     loss = policy_loss(
-        logprobs,
-        torch.zeros(1, 1, 2),
-        torch.ones(1, 1),
-        token_weights(mask, "token_sum", rollouts=1, tokens=1, max_tokens=2),
-        logprobs.detach(),
-        None,
-        LossConfig(),
+        logprobs_PGT=logprobs,
+        entropy_PGT=torch.zeros(1, 1, 2),
+        advantages_PG=torch.ones(1, 1),
+        weights_PGT=token_weights(mask, "token_sum", rollouts=1, tokens=1, max_tokens=2),
+        sampled_logprobs_PGT=logprobs.detach(),
+        reference_logprobs_PGT=None,
+        config=LossConfig(),
     )
     loss.backward()
     assert logprobs.grad is not None
@@ -185,7 +185,15 @@ def test_resumed_evaluation_equals_uninterrupted_evaluation(
     def rolled_out(folder: Path, until: int) -> pd.DataFrame:
         calls.clear()
         return roll_out(
-            pairs, Engine(until), render_prompt, bool, OrdinalReward(), 4, 0, tmp_path / folder, "evaluate"
+            pairs,
+            Engine(until),
+            render_prompt,
+            bool,
+            reward=OrdinalReward(),
+            num_rollouts=4,
+            seed=0,
+            folder=tmp_path / folder,
+            title="evaluate",
         )  # type: ignore[arg-type]
 
     whole = rolled_out(Path("whole"), 99)

@@ -21,7 +21,7 @@ from corpo.train.loss import is_ratio_limited
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
 from corpo.train.rl import PolicyGradientTrainer
 from tests.command import ROOT
-from tests.train.tiny import example_pairs, tiny_trainer, weights_of
+from tests.train.tiny_trainer import example_pairs, tiny_trainer, weights_of
 
 CLIP = LossConfig(ppo_clip=0.2)
 
@@ -165,7 +165,7 @@ def test_clip_uses_the_trainer_and_cap_uses_the_engine() -> None:
     assert measured["cap"]["ratio_mean"] == pytest.approx(math.exp(-0.1), abs=1e-4)
 
 
-def test_minibatch_without_signal_is_skipped() -> None:
+def test_minibatch_of_zero_advantages_is_skipped() -> None:
     trainer = tiny_trainer(minibatches=4, prompts_per_step=8, loss=CLIP)
     rollouts, advantages_PG = _random_batch(trainer)
     advantages_PG[2:] = 0
@@ -293,7 +293,15 @@ def test_two_epochs_give_the_losses_and_gradients_of_trl(
     loss = LossConfig(ppo_clip=0.2, aggregation=aggregation)
     config = TrainConfig(epochs=2, prompts_per_step=8, loss=loss)
     trainer = PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), "grpo", {}, render_prompt, config, seed=0
+        model,
+        tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline="grpo",
+        options={},
+        render=render_prompt,
+        config=config,
+        seed=0,
     )
     replay = _WeightReplay(model, [first.weights, second.weights])
     trainer.optimizer = replay  # type: ignore[assignment]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from corpo.utils import resources
+from corpo.utils.errors import InstallationError
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def test_a_wheel_holds_the_files_inside_the_package(package: Path) -> None:
 
 
 def test_a_damaged_installation_is_an_error_with_a_remedy(package: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="install corpo-rl again"):
+    with pytest.raises(InstallationError, match="install corpo-rl again"):
         resources.conf_folder()
-    with pytest.raises(FileNotFoundError, match="nano_base"):
+    with pytest.raises(InstallationError, match="nano_base"):
         resources.shipped_policy()
 
 

@@ -19,7 +19,7 @@ from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.errors import StorageError
 from corpo.utils.files import append_jsonl, read_jsonl, write_atomically, write_text
 from corpo.utils.signals import Stopped, stoppable
-from tests.train.tiny import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
+from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
 
 def _send_signal_at(

@@ -28,7 +28,7 @@ def _square_grid(rng: Random) -> list[list[int]]:
 
 
 def _ragged_rows(rng: Random, column: int) -> list[list[int]]:
-    """Draw rows of which some are just too short to have this column."""
+    """Draw rows, some of which are too short to have this column."""
     rows = []
     for _ in range(rng.randint(0, 4)):
         length = max(0, column + rng.choice((-1, 0, 1, 1, 2)))

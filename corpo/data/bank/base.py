@@ -1,7 +1,7 @@
-"""The types of problem families: one idea, many parametrised problems, several correct solutions of each.
+"""The types of problem families, each with parametrised problems and several correct solutions.
 
-Nothing here is labelled. A family's solutions only claim to be correct; `corpo.data.execution.labelling`
-runs them.
+Nothing here is labelled. `corpo.data.execution.labelling` runs the solutions to check that they are
+correct.
 """
 
 from __future__ import annotations
@@ -60,9 +60,6 @@ class MathFamily:
     draw: Callable[[Random], dict[str, int]]
 
 
-Family = CodeFamily | MathFamily
-
-
 def fill(template: str, params: Params) -> str:
     """Substitute parameters into a template. Raises KeyError for a placeholder that no parameter fills."""
     flat: dict[str, Any] = {}
@@ -92,7 +89,8 @@ def numbers_near(rng: Random, *centres: int, longest: int = 8, low: int = -9, hi
     near: list[int] = []
     for centre in centres:
         near += [centre - 1, centre, centre, centre + 1]
-    return [
-        rng.choice(near) if rng.random() < 0.5 else rng.randint(low, high)
-        for _ in range(rng.randint(0, longest))
-    ]
+    numbers = []
+    for _ in range(rng.randint(0, longest)):
+        is_near = rng.random() < 0.5
+        numbers.append(rng.choice(near) if is_near else rng.randint(low, high))
+    return numbers

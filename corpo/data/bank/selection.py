@@ -65,7 +65,7 @@ def select(code_families: int, math_families: int) -> Bank:
 
 
 def _size(family: CodeFamily | MathFamily) -> float:
-    """Return the mean length of a family's candidates in characters, which a small policy has to read."""
+    """Return the mean length of a family's candidates in characters."""
     if isinstance(family, CodeFamily):
         params = family.all_params()[0]
         return sum(len(fill(source, params)) for source in family.solutions) / len(family.solutions)

@@ -8,6 +8,16 @@ from corpo.data.bank.base import COMPARISONS, CodeFamily, numbers_near, programs
 
 _EMPTY: tuple[tuple[list[int]], ...] = (([],),)
 
+
+def _mostly_rising(rng: Random, slope: int) -> list[int]:
+    """Draw a short list that rises by about `slope` per place, with some random values in between."""
+    numbers = []
+    for place in range(rng.randint(0, 7)):
+        is_on_line = rng.random() < 0.7
+        numbers.append(place * slope + rng.choice((-1, 0, 0, 1)) if is_on_line else rng.randint(0, 9))
+    return numbers
+
+
 FAMILIES: tuple[CodeFamily, ...] = (
     CodeFamily(
         name="sum_compared",
@@ -727,12 +737,7 @@ FAMILIES: tuple[CodeFamily, ...] = (
             """
         ),
         params={"k": (1, 2, 3, 4, 5), "s": (0, 1, 2, 3, 4)},
-        inputs=lambda rng, p: (
-            [
-                i * p["k"] + rng.choice((-1, 0, 0, 1)) if rng.random() < 0.7 else rng.randint(0, 9)
-                for i in range(rng.randint(0, 7))
-            ],
-        ),
+        inputs=lambda rng, p: (_mostly_rising(rng, p["k"]),),
         edges=(([],), ([1],)),
     ),
     CodeFamily(

@@ -1,4 +1,4 @@
-"""Math word problems with worked solutions, every number between 1 and 99."""
+"""Math word problems with worked solutions. Every number is between 1 and 99."""
 
 from __future__ import annotations
 

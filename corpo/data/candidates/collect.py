@@ -1,4 +1,4 @@
-"""Collect the candidates of a real problem: given with it, its references, mutants, samples of a model."""
+"""Collect the candidates of a real problem: given ones, references, mutants and samples of a model."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _mutants(problem: RealProblem, config: CandidatesConfig) -> list[RawCandidat
 
 
 def _unparsed(text: str) -> str:
-    """Return a program in the layout of its mutants, so that layout does not give mutants away."""
+    """Return a program in the layout of its mutants, so that mutants cannot be recognised by their layout."""
     try:
         return ast.unparse(ast.parse(text)) + "\n"
     except PARSE_ERRORS:

@@ -16,8 +16,8 @@ _DEFINITION = re.compile(r"^(?:def |class |import |from \S+ import |@|async def 
 def extract_code(answer: str) -> str:
     """Return the program in a chat answer, cut back to the lines that are Python.
 
-    That is the longest fenced block, blocks with a definition before all others. Without a block it is the
-    text from the first definition on.
+    Fenced blocks with a definition are preferred to others, and longer blocks to shorter ones. Without a
+    block, the program is the text from the first definition on.
     """
     blocks = _fenced_blocks(answer)
     if blocks:
@@ -27,7 +27,7 @@ def extract_code(answer: str) -> str:
 
 
 def complete_code(starter: str, answer: str) -> str:
-    """Return the program that a continuation of `starter` makes, without the text after the function.
+    """Return the program that `starter` and its continuation form, without the text after the function.
 
     The function ends at the first line that is not indented. If the answer repeats the whole function in a
     block, that block is the program.

@@ -20,7 +20,7 @@ class Mutant:
     text: str
     mutation: str  # the name of the operator that made it
     line: int  # 1-based line (program) or step (worked solution) of the first difference
-    evidence: str = ""  # of a worked solution: the step put right
+    evidence: str = ""  # the corrected step of a worked solution; empty for a program
 
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -54,7 +54,7 @@ _BUILTINS = {
 }
 
 # An operator takes one node of the tree and yields edits, which change that node, or a list of statements
-# in it, in place. Each edit is applied to a tree of its own.
+# in it, in place. Each edit is applied to a separate copy of the tree.
 Edit = Callable[[], object]
 Operator = Callable[[ast.AST], Iterator[Edit]]
 
@@ -104,7 +104,7 @@ def _letter(node: ast.AST) -> Iterator[Edit]:
 
 
 def _initial(node: ast.AST) -> Iterator[Edit]:
-    """Change an assigned constant by 1; 0 becomes 1 both times."""
+    """Change an assigned constant by 1; both edits turn 0 into 1."""
     if isinstance(node, ast.Assign) and _is_int(node.value):
         child: Any = node.value
         yield partial(setattr, child, "value", child.value + 1)
@@ -169,7 +169,7 @@ def _swap(node: ast.AST, first: str, second: str) -> None:
 
 
 def _logic(node: ast.AST) -> Iterator[Edit]:
-    """Confuse `and` with `or`, or leave out a `not` or one operand of them."""
+    """Exchange `and` and `or`, leave out one of their operands, or leave out a `not`."""
     if isinstance(node, ast.BoolOp):
         other = ast.Or if isinstance(node.op, ast.And) else ast.And
         yield partial(setattr, node, "op", other())
@@ -243,7 +243,7 @@ def _forgotten(node: ast.AST) -> Iterator[Edit]:
 
 
 def _early_return(node: ast.AST) -> Iterator[Edit]:
-    """Indent the final return too deep, into the loop before it."""
+    """Repeat the final return at the end of the loop before it, so that the loop returns too early."""
     for body in _bodies(node):
         if len(body) > 1 and isinstance(body[-1], ast.Return) and isinstance(body[-2], ast.For | ast.While):
             yield partial(body[-2].body.append, copy.deepcopy(body[-1]))
@@ -276,7 +276,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 def program_mutants(source: str) -> list[Mutant]:
-    """Return every program that one edit makes of `source`, without repeats, in a fixed order.
+    """Return every program that results from one edit of `source`, without repeats, in a fixed order.
 
     Raises SyntaxError if `source` is not Python.
     """

@@ -36,9 +36,9 @@ def distinct(candidates: Sequence[Candidate], domain: Domain) -> tuple[Candidate
 def normal_form(text: str, domain: Domain) -> str:
     """Return a text that is equal for equal candidates.
 
-    Programs are equal if they differ only in layout, comments and local names: called by position, they do
-    the same. Worked solutions are equal if they differ only in white space and case. The normal form of a
-    text that is not a program is the text itself.
+    Programs are equal if they differ only in layout, comments and local names, because such programs do the
+    same if they are called by position. Worked solutions are equal if they differ only in white space and
+    case. The normal form of a text that is not a program is the text itself.
     """
     if domain is not Domain.code:
         return " ".join(text.lower().split())
@@ -99,7 +99,7 @@ def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 class _Renamer(ast.NodeTransformer):
-    """A transformer that renames variables and removes docstrings, other loose texts and `pass`."""
+    """A transformer that renames variables and removes `pass`, docstrings and other unused texts."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names

@@ -9,7 +9,7 @@ from corpo.data.bank.base import Step
 from corpo.data.candidates.mutate import Mutant
 
 STEP_MUTATIONS = ("arithmetic", "operator", "quantity", "swapped", "forgotten")
-_MAX_RESULT = 199  # the largest number that a careful writer of these problems would write
+_MAX_RESULT = 199  # mutants with larger results are left out
 _CONFUSED_WITH = {"+": "-", "-": "+", "*": "+", "//": "*"}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 _MARKS = re.compile(r"(?:####|^A:|answer(?: is|\s*:)|\\boxed(?=\{))[\s:*]*", re.I | re.M)
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 MISSING = "no answer"
-_SECONDS = 5  # time limit for reading or comparing an answer, such as a tower of powers
+_SECONDS = 5  # time limit to read or compare an answer; a tower of powers could take much longer
 
 
 def final_answer(text: str) -> str | None:

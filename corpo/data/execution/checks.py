@@ -69,9 +69,7 @@ class CallChecks:
     def describe_failure(self, index: int, result: str, expected: str) -> str:
         """Return the outcome of a failed call: `f([4, 1]) = 5, not 3` or `f([]) raises IndexError`."""
         call = f"{self.entry}({', '.join(map(repr, self.arguments[index]))})"
-        if result.startswith("="):
-            return f"{call} = {result[1:]}, not {expected[1:]}"
-        return f"{call} {_describe_error(result)}"
+        return _describe(call, f"= {result[1:]}, not {expected[1:]}", result)
 
 
 @dataclass(frozen=True)
@@ -101,9 +99,9 @@ class ScriptChecks:
 
     def describe_failure(self, index: int, result: str, expected: str) -> str:
         """Return the outcome of a failed test: `assert f(1) == 2 fails` or `... raises IndexError`."""
-        if result == "!AssertionError" or result.startswith("="):
+        if result == "!AssertionError":
             return f"{self.tests[index]} fails"
-        return f"{self.tests[index]} {_describe_error(result)}"
+        return _describe(self.tests[index], "fails", result)
 
 
 @dataclass(frozen=True)
@@ -132,9 +130,7 @@ class StdioChecks:
     def describe_failure(self, index: int, result: str, expected: str) -> str:
         """Return the outcome of a failed run: `on the input '1' it prints '2', not '3'`."""
         run = f"on the input {self.inputs[index].strip()!r} it"
-        if result.startswith("="):
-            return f"{run} prints {result[1:].strip()!r}, not {expected[1:].strip()!r}"
-        return f"{run} {_describe_error(result)}"
+        return _describe(run, f"prints {result[1:].strip()!r}, not {expected[1:].strip()!r}", result)
 
 
 @dataclass(frozen=True)
@@ -158,9 +154,14 @@ def expected_results(checks: Executable, oracle: Sequence[str] | None) -> tuple[
             assert oracle is not None
             return tuple(oracle)
         case ScriptChecks(conditions=conditions):
-            return tuple(_CONDITION_MARK + text if text else PASSED for text in conditions)
+            return tuple(map(_expected_result, conditions))
         case StdioChecks(outputs=outputs):
             return tuple("=" + text for text in outputs)
+
+
+def _expected_result(condition: str) -> str:
+    """Return a condition in the form of a result, or the result of a passed test without a condition."""
+    return _CONDITION_MARK + condition if condition else PASSED
 
 
 def _check_lengths(
@@ -184,8 +185,10 @@ _ERRORS = {
 }
 
 
-def _describe_error(result: str) -> str:
-    return _ERRORS.get(result, f"raises {result[1:]}")
+def _describe(test: str, wrong_value: str, result: str) -> str:
+    """Return a failed test with `wrong_value` if the test gave a value, otherwise with its error."""
+    outcome = wrong_value if result.startswith("=") else _ERRORS.get(result, f"raises {result[1:]}")
+    return f"{test} {outcome}"
 
 
 def _close(a: Any, b: Any) -> bool:

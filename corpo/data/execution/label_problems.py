@@ -39,14 +39,14 @@ def label_problems(
             labelled_by_id[problem.problem.id] = [
                 _check_answer(candidate, answer.value) for candidate in _all_candidates(problem)
             ]
-    kept: list[LabelledProblem] = []
+    labelled_problems: list[LabelledProblem] = []
     left_out: list[str] = []
     for problem in problems:
         labelled = labelled_by_id[problem.problem.id]
         num_references = len(problem.problem.references)
         failing = [reference for reference in labelled[:num_references] if not reference.correct]
         if not failing:
-            kept.append(_labelled_problem(problem, labelled[num_references:]))
+            labelled_problems.append(_labelled_problem(problem, labelled[num_references:]))
         elif problem.strict:
             reason = " ".join((failing[0].evidence or str(failing[0].error)).split())
             raise DataError(
@@ -55,7 +55,7 @@ def label_problems(
             )
         else:
             left_out.append(problem.problem.id)
-    return kept, left_out
+    return labelled_problems, left_out
 
 
 def _with_first_tests(problem: UnlabelledProblem, max_tests: int) -> UnlabelledProblem:

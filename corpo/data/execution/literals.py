@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 VALUE = "value"  # the name that a condition uses for the value from the sandbox
-_MAX_SIZE = 1 << 16  # items of a repeated sequence, bits of a power: conditions stay cheap
+_MAX_SIZE = 1 << 16  # limit on items of a repeated sequence and on bits of a power
 
 
 def _is_in(item: Any, container: Any) -> bool:

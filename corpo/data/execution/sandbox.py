@@ -6,8 +6,8 @@ label. Requesting a level that is not available raises SandboxError.
 
 At either level, a system-call filter (seccomp, on x86-64 and Arm) prevents a program from starting
 processes. Landlock (Linux 5.13) keeps it from files, TCP ports (from 6.7) and signals to other processes
-(from 6.12). Without Landlock, a program can do to files whatever the user who runs the sandbox can. Without
-namespaces too, it can also do so to processes.
+(from 6.12). Without Landlock, a program has the file permissions of the user who runs the sandbox. Without
+namespaces as well, it can also act on the processes of that user.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Sandbox:
                 start_new_session=True,
             )
             try:
-                runs = sum(len(program.calls) if program.mode is Mode.stream else 1 for program in batch)
+                runs = sum(map(_num_runs, batch))
                 request = b"".join(len(message).to_bytes(8, "big") + message for message in messages)
                 out, _ = process.communicate(request, timeout=runs * (self.seconds + 1) + 30)
             except subprocess.TimeoutExpired:
@@ -157,6 +157,11 @@ class Sandbox:
                 out, _ = process.communicate()
         whole, _, _ = out.decode().rpartition("\n")
         return [tuple(json.loads(line)) for line in whole.split("\n") if line]
+
+
+def _num_runs(program: Program) -> int:
+    """Return how often the worker starts a program: once per input in stream mode, otherwise once."""
+    return len(program.calls) if program.mode is Mode.stream else 1
 
 
 def _job(program: Program) -> dict[str, Any]:

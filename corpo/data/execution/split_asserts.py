@@ -30,9 +30,9 @@ _SET_UP = (
 
 
 def split_assertions(source: str, run: str = "") -> ScriptChecks:
-    """Return the tests of a script, each reported on its own, so that a failed one does not stop the others.
+    """Return the tests of a script, each reported separately, so that a failure does not stop the others.
 
-    A test is a statement that asserts or calls a function of the script. It stands on the top level, or in
+    A test is a statement that asserts or calls a function of the script. It is at the top level, or in
     the function that `run` calls, such as "check(candidate)". All other statements prepare the tests. If an
     assertion can be split, its test gives the value of the expression under test, otherwise it reports
     whether it passed.
@@ -98,7 +98,7 @@ def _reporting(number: int, test: ast.stmt | ast.expr) -> ast.Try:
 
 
 class Splitter:
-    """A splitter of the assertions of one script, which knows the names that the script redefines."""
+    """A splitter of the assertions of one script, with the names that the script redefines."""
 
     def __init__(self, script: ast.Module) -> None:
         bound: set[str] = set()
@@ -121,9 +121,9 @@ class Splitter:
     def split(self, test: ast.expr) -> tuple[ast.expr, str] | None:
         """Return an expression to evaluate in the sandbox and a condition on its `value`, or None.
 
-        Split are `EXPR == LITERAL` and the other comparisons, on either side, `EXPR`, `not EXPR`, `abs(EXPR
-        - LITERAL) < LITERAL` and `math.isclose(EXPR, LITERAL)`. An expression that itself compares is not
-        split: its value would only be True, which any program can give.
+        These forms can be split: `EXPR == LITERAL` and the other comparisons, on either side, `EXPR`,
+        `not EXPR`, `abs(EXPR - LITERAL) < LITERAL` and `math.isclose(EXPR, LITERAL)`. An expression that is
+        a comparison itself is not split: its value would only be True, which any program can give.
         """
         if self._is_constant(test):
             return ast.Constant(None), ast.unparse(test)
@@ -144,7 +144,7 @@ class Splitter:
         return True
 
     def _isolate(self, node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
-        """Return the node with its one part that is not constant replaced by `value`, and that part."""
+        """Replace the only part of a node that is not constant by `value`. Return the node and that part."""
         value = ast.Name(VALUE, ast.Load())
         match node:
             case ast.UnaryOp(op=ast.Not() | ast.USub() as sign, operand=operand):
@@ -204,7 +204,7 @@ class Splitter:
 def _is_portable(relation: ast.cmpop, left: ast.expr, right: ast.expr) -> bool:
     """Check that a relation means the same outside the sandbox, where values are copies.
 
-    Identity does so only for None, True and False.
+    Identity (`is`) means the same only for None, True and False.
     """
     return not isinstance(relation, ast.Is | ast.IsNot) or any(
         isinstance(side, ast.Constant) and side.value in (None, True, False) for side in (left, right)

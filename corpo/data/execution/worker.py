@@ -4,8 +4,8 @@
 imported.
 
 The input is a sequence of messages, each a length (8 bytes, big-endian) and JSON: first the limits, then
-one program at a time. So no program finds another program, or another program's tests, in the memory that
-it is forked with. The output is one JSON line per program: a list with one text per call, "=" and the
+one program at a time. The memory that a program is forked with therefore holds no other program and no
+other program's tests. The output is one JSON line per program: a list with one text per call, "=" and the
 result, or "!" and the reason why there is none. The meaning of a call depends on the program's mode:
 
 - function: the arguments of `entry`, an expression over what the program defines; the result is the value's
@@ -14,12 +14,12 @@ result, or "!" and the reason why there is none. The meaning of a call depends o
 - script: the source of a test in `entry`, a script that runs after the program. A test either gives a value,
   which is compared outside, or reports by itself that it passed
 
-The expected values of functions and streams never come here, nor do those of tests that give a value. No
-program can find them, and to report a value it has to know it. A test that reports by itself has its
-expected value in the program's process. It reports through a closure, with a random nonce that no global
-name leads to, from a namespace that is not the program's. A report with another nonce, out of turn or
-beyond the tests makes all results "!tampered". One attack remains possible: code that walks Python's frames
-or its memory, finds the closure and the nonce, and reports that such a test passed.
+The expected values of functions, of streams and of tests that give a value are never sent to this process,
+so no program can find them. A test that reports by itself has its expected value in the program's process.
+It runs in a namespace that is not the program's, and reports through a closure. Each report carries a
+random nonce that no global name leads to. If a report has another nonce, comes out of turn or has the
+number of no test, all results become "!tampered". One attack remains possible: a program can walk Python's
+frames or its memory, find the closure and the nonce, and report that such a test passed.
 
 A program's process has no privileges and no open file except its own pipe. It can start threads but no
 processes (seccomp). If the kernel has Landlock, it can read Python and the system's libraries, write to an
@@ -47,7 +47,7 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
 MAX_OUTPUT_BYTES = 1 << 20  # bytes of results per program
 MAX_ITEMS = 20_000  # values within one result
-MAX_PROCESSES = 16  # of one program at any time
+MAX_PROCESSES = 16  # processes of one program at the same time
 CHECK_SECONDS = 0.1  # time between two checks of the processes that a program has started
 MAX_FILE_BYTES = 1 << 20
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -98,9 +98,10 @@ def plain_kind(value: Any) -> Any:
     if kind in VIEWS:
         return set
     for base in PLAIN:
-        if issubclass(kind, base) and (
-            kind.__eq__ is base.__eq__ or (kind.__module__ == "collections" and base is dict)
-        ):  # Counter, OrderedDict
+        if not issubclass(kind, base):
+            continue
+        # Counter and OrderedDict define an equality of their own.
+        if kind.__eq__ is base.__eq__ or (kind.__module__ == "collections" and base is dict):
             return base
     raise TypeError("not a plain value")
 
@@ -176,7 +177,7 @@ def define(source: str, entry: str, scope: dict[str, Any]) -> None:
 
 def run_function(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
     """Report every call's result as soon as it is known, so that a later crash does not lose it."""
-    # Parsed before the program runs, and once per call, so that calls share no objects.
+    # The arguments are parsed before the program runs, and once per call, so that calls share no objects.
     arguments = [ast.literal_eval(call) for call in calls]
     get, exceptions = compile(entry, "<entry>", "eval"), EXCEPTIONS
     scope: dict[str, Any] = {"__name__": "candidate"}
@@ -198,7 +199,8 @@ def run_function(source: str, entry: str, calls: list[str], reporter: Reporter) 
 def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
     """Run the script's tests, which report by number. An error between two tests ends all that follow.
 
-    They run as a main program: tests behind `if __name__ == "__main__"` would be skipped otherwise, and pass.
+    They run as a main program. Otherwise, tests behind `if __name__ == "__main__"` would be skipped and
+    count as passed.
     """
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
@@ -221,9 +223,10 @@ def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) ->
 
 
 def run_stream(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
-    """Run a whole program once, from standard input to standard output, as a process of its own would.
+    """Run a whole program once, from standard input to standard output, like a separate process.
 
-    The parent has made both streams files, and reads the output. They stay open until the process ends.
+    The parent process has opened both streams as files, and reads the output. They stay open until the
+    process ends.
     """
     stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 (stays open)
     stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (stays open)
@@ -270,10 +273,10 @@ NUM_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by version of Landlock; 16 from ver
 TCP, SCOPED = 0b11, 0b11  # bind and connect; abstract sockets and signals to other processes
 
 
-def landlock_ruleset(room: str) -> int | None:
+def landlock_ruleset(writable_folder: str) -> int | None:
     """Open a Landlock ruleset with what a program may do with files, ports and signals.
 
-    `room` is the folder that it may write to. Returns None if the kernel has no Landlock.
+    `writable_folder` is the folder that it may write to. Returns None if the kernel has no Landlock.
     """
     version = LIBC.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if version < 1:
@@ -304,7 +307,7 @@ def landlock_ruleset(room: str) -> int | None:
     allowed += [
         (library, READ_DIR),
         ("/dev/null", READ_FILE | WRITE_FILE),
-        (room, rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK)),
+        (writable_folder, rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK)),
     ]
     for path, access in allowed:
         if os.path.exists(path):
@@ -325,7 +328,7 @@ LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 def forbid_processes() -> None:
     """Install a seccomp filter that allows new threads but no new processes.
 
-    It also binds root, which RLIMIT_NPROC does not. Does nothing on other architectures.
+    It also applies to root, unlike RLIMIT_NPROC. It does nothing on other architectures.
     """
     if (machine := os.uname().machine) not in ARCHITECTURES:
         return
@@ -355,13 +358,13 @@ def forbid_processes() -> None:
 def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float) -> None:
     """Give up privileges, files, and every descriptor but `keep` and the standard streams; limit resources.
 
-    The process also dies with the worker.
+    The process is also killed if the worker ends.
     """
     os.setsid()
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if rules is not None and LIBC.syscall(RESTRICT_SELF, rules, 0):
-        os._exit(1)  # no result is better than one without the confinement
+        os._exit(1)  # exit: never run a program unconfined
     forbid_processes()
     LIBC.capset(struct.pack("Ii", 0x20080522, 0), bytes(24))
     os.closerange(3, keep)

@@ -13,7 +13,7 @@ from corpo.data.pairing.splits import MONITORED_SPLITS, split_name
 from corpo.data.types import LabelledProblem, Use
 from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
-_DRAWS = 8  # pairs to look at for one that balances which side is longer
+_DRAWS = 8  # pairs drawn to find one that balances which side is longer
 _MAX_MISSES_PER_FAMILY = 200  # draws in a row without a new pair, after which the families are exhausted
 
 
@@ -97,16 +97,21 @@ def draw_pairs(problems: Sequence[LabelledProblem], kind: Kind, count: int, rng:
     rng.shuffle(streams)
     seen: set[str] = set()
     pairs: list[Pair] = []
-    tilt = 0  # how much more often the first candidate was the longer one
+    length_imbalance = 0  # how much more often the first candidate was the longer one
     misses = 0  # draws in a row without a new pair
     for stream in cycle(streams) if streams else ():
-        options = [pair for pair in islice(stream, _DRAWS if tilt else 1) if pair and pair.id not in seen]
+        options = [
+            pair for pair in islice(stream, _DRAWS if length_imbalance else 1) if pair and pair.id not in seen
+        ]
         if options:
-            pair = next((option for option in options if longer(option.a, option.b) * tilt < 0), options[0])
+            pair = next(
+                (option for option in options if longer(option.a, option.b) * length_imbalance < 0),
+                options[0],
+            )
             misses = 0
             seen.add(pair.id)
             pairs.append(pair)
-            tilt += longer(pair.a, pair.b) if kind is Kind.first_correct else 0
+            length_imbalance += longer(pair.a, pair.b) if kind is Kind.first_correct else 0
         else:
             misses += 1
         if len(pairs) == count:
@@ -153,8 +158,8 @@ def draw_pair(problem: LabelledProblem, kind: Kind, rng: Random) -> Pair | None:
 
 def without_programs(problems: Iterable[LabelledProblem], texts: set[str]) -> list[LabelledProblem]:
     """Return the problems without the candidates whose text is in `texts`."""
-    kept = []
+    remaining = []
     for problem in problems:
         candidates = tuple(candidate for candidate in problem.candidates if candidate.text not in texts)
-        kept.append(replace(problem, candidates=candidates))
-    return kept
+        remaining.append(replace(problem, candidates=candidates))
+    return remaining

@@ -1,7 +1,7 @@
 """Match candidates of real problems into pairs whose style predicts the labels as little as possible.
 
-Of a problem's possible pairs, those come first whose candidates are similar in length and words and whose
-wrong side gives a wrong answer instead of crashing. Over a split, the correct side is the longer one as
+Pairs of a problem are preferred if their candidates are similar in length and words, and if the wrong
+candidate gives a wrong answer instead of crashing. Over a split, the correct candidate is the longer one as
 often as the shorter one. `corpo.evaluate.shortcut_floors` measures how much style still predicts.
 """
 
@@ -17,7 +17,7 @@ from corpo.task import Candidate, Kind, Pair, Problem
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 _MAX_CANDIDATES_PER_LABEL = 30  # bounds the number of pairs of a problem
-_TILT_COST = 0.25  # cost of a pair that adds to the imbalance of lengths, in the units of `distance`
+_IMBALANCE_COST = 0.25  # cost of a pair that adds to the imbalance of lengths, in the units of `distance`
 _CRASH_COST = 1.0  # cost of a side that crashes, hangs or is not a program
 
 Option = tuple[float, Candidate, Candidate]  # distance, A, B
@@ -59,15 +59,15 @@ def matched_pairs(
     options = [_options(problem, kind, rng) for problem in order]
     used: list[set[str]] = [set() for _ in order]
     pairs: list[Pair] = []
-    tilt = 0  # how much more often the first candidate was the longer one
+    length_imbalance = 0  # how much more often the first candidate was the longer one
     for _ in range(max_pairs_per_problem):
         for problem, problem_options, texts in zip(order, options, used, strict=True):
             if len(pairs) == count:
                 return pairs
-            best = _closest(problem_options, texts, tilt)
+            best = _closest(problem_options, texts, length_imbalance)
             if best is not None:
                 _, a, b = best
-                tilt += longer(a, b) if kind is Kind.first_correct else 0
+                length_imbalance += longer(a, b) if kind is Kind.first_correct else 0
                 texts |= {a.text, b.text}
                 statement = rng.choice(problem.statements)
                 pairs.append(
@@ -76,19 +76,19 @@ def matched_pairs(
     return pairs
 
 
-def _closest(options: Sequence[Option], used: set[str], tilt: int) -> Option | None:
+def _closest(options: Sequence[Option], used: set[str], length_imbalance: int) -> Option | None:
     """Return the first pair of unused candidates with the lowest cost, or None if there is none."""
 
     def cost(option: Option) -> float:
         gap, a, b = option
-        return gap + _TILT_COST * (longer(a, b) * tilt > 0)
+        return gap + _IMBALANCE_COST * (longer(a, b) * length_imbalance > 0)
 
     free = [(gap, a, b) for gap, a, b in options if a.text not in used and b.text not in used]
     return min(free, key=cost, default=None)
 
 
 def _options(problem: LabelledProblem, kind: Kind, rng: Random) -> list[Option]:
-    """Return every pair of a kind of a problem, in random order, so that ties are broken at random."""
+    """Return every pair of one kind from a problem, in random order, so that ties are broken at random."""
     correct = _limited(problem.by_label(True), rng)
     wrong = _limited(problem.by_label(False), rng)
     pairs: Iterable[tuple[Candidate, Candidate]]

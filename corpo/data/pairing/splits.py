@@ -5,8 +5,8 @@ from __future__ import annotations
 from corpo.task import Kind, Pair
 
 TRAIN, VALIDATION = "train", "validation"
-# Pairs of validation problems, of the kinds that training never has. They only draw learning curves:
-# nothing is chosen by them.
+# Pairs of validation problems, of the kinds that are not in the training pairs. They are used for learning
+# curves only, and not to select anything.
 MONITORED_SPLITS = {
     Kind.both_wrong: f"{VALIDATION}_{Kind.both_wrong}",
     Kind.both_correct: f"{VALIDATION}_{Kind.both_correct}",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from corpo.data.json_lines import parse_row
 from corpo.data.types import RealProblem
 from corpo.utils.errors import DataError
 
@@ -72,7 +72,7 @@ def file_rows(path: Path) -> Iterator[PlacedRow]:
     for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if line.strip():
             place = f"{path}, row {number}"
-            yield place, _parse_row(line, place)
+            yield place, parse_row(line, place)
 
 
 def _read_text(path: Path) -> str:
@@ -81,18 +81,6 @@ def _read_text(path: Path) -> str:
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
-
-
-def _parse_row(line: str, place: str) -> Row:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{place}: not JSON ({error}); a .jsonl file holds one JSON object per line"
-        ) from None
-    if not isinstance(row, dict):
-        raise DataError(f"{place}: expected a JSON object, found {type(row).__name__}")
-    return row
 
 
 def _hub_rows(config: SourceConfig) -> Iterator[PlacedRow]:

@@ -42,7 +42,15 @@ def _problem(
     answer = final_answer(solution)
     if not answer:
         return None
-    return RealProblem(str(key), Domain.math, statement, Answer(answer), (solution,), given, topic)
+    return RealProblem(
+        id=str(key),
+        domain=Domain.math,
+        statement=statement,
+        checks=Answer(answer),
+        references=(solution,),
+        given=given,
+        topic=topic,
+    )
 
 
 @register_source("math", "MIT")

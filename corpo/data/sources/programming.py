@@ -187,12 +187,8 @@ def _apps_checks(
     if function:
         # APPS wraps the values of most problems in lists of one item: all values of a problem, or none.
         is_wrapped = all(isinstance(value, list) and len(value) == 1 for value in outputs)
-        return _calls(
-            function,
-            "class Solution" in starter,
-            tuple(map(tuple, inputs)),
-            tuple(value[0] if is_wrapped else value for value in outputs),
-        )
+        values = tuple(value[0] for value in outputs) if is_wrapped else tuple(outputs)
+        return _calls(function, "class Solution" in starter, tuple(map(tuple, inputs)), values)
     return StdioChecks(tuple(map(_joined, inputs)), tuple(map(_joined, outputs)))
 
 

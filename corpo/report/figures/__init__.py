@@ -14,7 +14,7 @@ from corpo.analysis.compare import REFERENCE
 from corpo.analysis.regrade import can_be_regraded
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled
-from corpo.report.figures.evaluation import calibration, differences, regraded, scoreboard
+from corpo.report.figures.evaluation import calibration, differences, regraded_failures, scoreboard
 from corpo.report.figures.style import (
     COLOURS,
     CORRECT,
@@ -147,7 +147,7 @@ FIGURES = (
         _has_reward_unit,
     ),
     FigureSpec(
-        regraded,
+        regraded_failures,
         "Rollouts of the evaluation, graded with other numbers of reward levels, put into other groups, or "
         "given to other baselines: the share of failed rollouts that get a positive advantage, before and "
         "after training. Bars span the seeds. No policy is trained for this figure. Data: `regraded.csv`.",

@@ -1,4 +1,4 @@
-"""Figures of the evaluation: accuracy, differences to GRPO, calibration, and regraded rollouts."""
+"""Figures of the evaluation: accuracy, differences from GRPO, calibration, and regraded rollouts."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def differences(study: Study) -> Figure:
             panel.set_xlim(max(left, -1.2 * largest), min(right, 1.2 * largest))
         reference_line(panel, x=0)
         panel.set(title=f"pass@{k}", ylim=(-0.6, len(splits) - 0.4))
-        panel.set_xlabel(f"difference to {label_of(compare.REFERENCE)}\n(percentage points)")
+        panel.set_xlabel(f"difference from {label_of(compare.REFERENCE)}\n(percentage points)")
         panel.set_yticks(range(len(splits)), [split.replace("_", " ") for split in reversed(splits)])
     legend(figure, axes[0][0])
     return finish_figure(figure)
@@ -177,7 +177,7 @@ def calibration(study: Study) -> Figure:
 
 
 @figure_style()
-def regraded(study: Study) -> Figure:
+def regraded_failures(study: Study) -> Figure:
     """Draw how many failed rollouts would get a positive advantage if graded or grouped in other ways.
 
     The rollouts are those of the evaluation. Advantages are those of the group mean, except in the panel of
@@ -210,7 +210,9 @@ def _draw_regraded(axes: Axes, study: Study, table: pd.DataFrame) -> None:
     for policy, shift in zip(policies, np.linspace(-0.25, 0.25, len(policies)), strict=True):
         rows = table[table["policy"] == policy].set_index("value").loc[values]
         places, shade = np.arange(len(values)) + shift, colour(study, policy)
-        axes.vlines(places, 100 * rows["least"], 100 * rows["most"], color=shade, linewidth=1.6, alpha=0.5)
+        axes.vlines(
+            places, 100 * rows["min_share"], 100 * rows["max_share"], color=shade, linewidth=1.6, alpha=0.5
+        )
         marker = markers(study.baselines)[policy]
         axes.plot(places, 100 * rows["rewarded"], marker, markersize=4, color=shade, label=label_of(policy))
     names = [label_of(value).replace("_families", "").replace("_", " ") for value in values]

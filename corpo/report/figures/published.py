@@ -1,4 +1,4 @@
-"""The figure of the published table: its intervals, and the problems that each difference would take."""
+"""The figure of the published table: its intervals, and the problems that each difference requires."""
 
 from __future__ import annotations
 

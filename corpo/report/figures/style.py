@@ -46,9 +46,8 @@ NAMES = {
 COLOURS = {"grpo": "#d55e00", "static": "#0072b2", "corpo": "#009e73", "base": "#7f7f7f"}
 CORRECT, WRONG = "#5ab4ac", "#8c510a"  # candidates and rollouts
 REFERENCE_COLOUR = "#333333"  # lines such as zero, parity and the expected value of a random guess
-MAX_BASELINES_WITH_BANDS = (
-    6  # with more baselines, bands would hide lines and names would not fit into a panel
-)
+# With more baselines, bands would hide lines and names would not fit into a panel.
+MAX_BASELINES_WITH_BANDS = 6
 _MARKERS = {"grpo": "o", "static": "s", "corpo": "^", "base": "D"}
 _OTHER_COLOURS = (
     "#cc79a7",

@@ -117,7 +117,7 @@ def predicted_failed_positive(study: Study) -> Figure:
         for run in study.of(baseline):
             points += [point for point in predictions_of[run.name] if not math.isnan(point.measured)]
         right.plot(
-            [100 * point.varied for point in points],
+            [100 * point.if_prompts_vary for point in points],
             [100 * point.measured for point in points],
             ".",
             markersize=3,
@@ -145,9 +145,9 @@ def _draw_predictions(axes: Axes, points: Sequence[Prediction], shade: str) -> N
     steps = [point.step for point in points]
     low, high = ([100 * point.low for point in points], [100 * point.high for point in points])
     axes.fill_between(steps, low, high, color=shade, alpha=0.15, linewidth=0, label="predicted range (95%)")
-    varied = [100 * point.varied for point in points]
+    varied = [100 * point.if_prompts_vary for point in points]
     axes.plot(steps, varied, color=shade, linewidth=1.8, label="predicted, prompts differ")
-    alike = [100 * point.alike for point in points]
+    alike = [100 * point.if_prompts_equal for point in points]
     axes.plot(steps, alike, color="#7f7f7f", linewidth=1.4, linestyle="--", label="predicted, prompts alike")
     measured = [100 * point.measured for point in points]
     axes.plot(steps, measured, ".", color=REFERENCE_COLOUR, markersize=4, label="measured")

@@ -48,9 +48,8 @@ def test_solutions_of_a_code_family_agree_and_its_parameters_matter(family: Code
         assert not texts & set(sources), "two parametrisations share a program"
         texts |= set(sources)
         assert len({fill(statement, params) for statement in family.statements}) >= 3
-    assert len(behaviours) >= 0.4 * len(all_params), (
-        "parameters hardly matter"
-    )  # for integers x > 3 is x >= 4
+    # Some parameters give equal programs: x > 3 is x >= 4 for integers.
+    assert len(behaviours) >= 0.4 * len(all_params), "parameters hardly matter"
 
 
 @pytest.mark.parametrize("family", MATH_FAMILIES, ids=lambda family: family.name)

@@ -24,9 +24,10 @@ if available_isolation() is Isolation.namespaces:
 RIGHT = "def f(x):\n    return x + 1"
 CALLS = CallChecks("f", ((1,), (2,)), (2, 3))
 ASSERTS = split_assertions("assert f(1) == 2\nassert f(2) == 3")
+# These tests cannot be split, so they report by themselves.
 REPORTING = split_assertions(
     "for x in (1, 2):\n    assert f(x) == x + 1\nfor x in (3, 4):\n    assert f(x) == x + 1"
-)  # its tests cannot be split, so they report by themselves
+)
 STREAMS = StdioChecks(("1\n", "2\n"), ("2\n", "3\n"))
 SECONDS, CPU_SECONDS = 1.0, 0.3
 

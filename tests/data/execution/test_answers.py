@@ -43,7 +43,7 @@ UNEQUAL = [
 
 
 @pytest.mark.parametrize("text", FINAL)
-def test_final_answer(text: str) -> None:
+def test_final_answer_is_found_in_every_notation(text: str) -> None:
     assert final_answer(text) == FINAL[text]
 
 

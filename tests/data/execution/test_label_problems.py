@@ -24,11 +24,8 @@ CODE = RealProblem(
 LABELS = {  # program: passed, error, evidence
     "def f(x):\n    return x + x": (3, None, ""),
     "def f(x):\n    return x + 1": (1, "wrong answer", "f(2) = 3, not 4"),
-    "def f(x):\n    return x * 2 + (x > 99)": (
-        2,
-        "wrong answer",
-        "f(10000000) = 20000001, not 20000000",
-    ),  # near, but a whole number
+    # The result is near the expected value, but whole numbers have to be equal.
+    "def f(x):\n    return x * 2 + (x > 99)": (2, "wrong answer", "f(10000000) = 20000001, not 20000000"),
     "def f(x):\n    return [][x]": (0, "IndexError", "f(1) raises IndexError"),
     "def f(x):\n    while x > 1:\n        pass\n    return 2": (1, "timeout", "f(2) never ends"),
     "def f(x:": (

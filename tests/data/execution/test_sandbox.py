@@ -95,10 +95,8 @@ def test_nothing_is_left_behind(isolation: Isolation) -> None:
         f"    os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(50)  # {marker}'])\n"
         "def f(x):\n    return x"
     )
-    assert _run(source, isolation=isolation) in (
-        [("=1", "=2")],
-        [("!BlockingIOError",) * 2],
-    )  # the second where the kernel filters system calls
+    # The second result is that of a kernel that filters system calls.
+    assert _run(source, isolation=isolation) in ([("=1", "=2")], [("!BlockingIOError",) * 2])
     time.sleep(0.2)
     alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     assert not [line for line in alive.splitlines() if marker in line and "time.sleep(50)" in line]
@@ -156,7 +154,7 @@ def test_results_are_cached_and_a_cut_line_is_run_again(tmp_path: Path) -> None:
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 3
 
 
-def test_labels_and_references() -> None:
+def test_candidates_are_labelled_by_the_results_of_the_reference() -> None:
     box = Sandbox()
     reference = "def f(x):\n    return x * 2"
     (expected,) = expected_outputs([(reference, CALLS)], box, None)

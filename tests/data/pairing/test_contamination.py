@@ -8,7 +8,15 @@ from corpo.task import Domain
 
 
 def _problem(number: int, statement: str) -> LabelledProblem:
-    return LabelledProblem(f"p{number}", Domain.code, "mine", "", Use.evaluation, (statement,), ())
+    return LabelledProblem(
+        id=f"p{number}",
+        domain=Domain.code,
+        family="mine",
+        topic="",
+        use=Use.evaluation,
+        statements=(statement,),
+        candidates=(),
+    )
 
 
 def test_overlaps_are_runs_of_common_words() -> None:

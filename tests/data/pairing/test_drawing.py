@@ -76,15 +76,20 @@ def test_the_correct_candidate_is_the_longer_one_as_often_as_not(
     problems: list[LabelledProblem], splits: dict[str, list[Pair]]
 ) -> None:
     for name in ("train", "code_first_correct", "math_first_correct"):
-        pairs = [pair if pair.a.correct else pair.swapped() for pair in splits[name]]
-        assert abs(sum(longer(pair.a, pair.b) for pair in pairs)) <= 0.1 * len(pairs), name
+        tilt = 0
+        for pair in splits[name]:
+            correct, wrong = (pair.a, pair.b) if pair.a.correct else (pair.b, pair.a)
+            tilt += longer(correct, wrong)
+        assert abs(tilt) <= 0.1 * len(splits[name]), name
     unbalanced: list[Pair] = []
     for problem in problems:
         if problem.domain is Domain.math and problem.use is Use.evaluation:
             drawn = (draw_pair(problem, Kind.first_correct, Random(seed)) for seed in range(10))
             unbalanced += [pair for pair in drawn if pair]
-    tilt = sum(longer(pair.a, pair.b) for pair in unbalanced)
-    assert abs(tilt) > 0.1 * len(unbalanced), "without balancing, the length would predict the label"
+    length_imbalance = sum(longer(pair.a, pair.b) for pair in unbalanced)
+    assert abs(length_imbalance) > 0.1 * len(unbalanced), (
+        "without balancing, the length would predict the label"
+    )
 
 
 def test_splits_are_stratified_over_families(bank: Bank, splits: dict[str, list[Pair]]) -> None:

@@ -14,20 +14,24 @@ from corpo.task import Candidate, Domain, Kind
 def _problem(number: int, candidates: list[tuple[str, bool, str | None]]) -> LabelledProblem:
     """Return a problem with candidates (text, correct, error)."""
     return LabelledProblem(
-        f"p{number}",
-        Domain.code,
-        "mine",
-        "",
-        Use.evaluation,
-        ("s",),
-        tuple(Candidate(text, correct, "given", error=error) for text, correct, error in candidates),
+        id=f"p{number}",
+        domain=Domain.code,
+        family="mine",
+        topic="",
+        use=Use.evaluation,
+        statements=("s",),
+        candidates=tuple(
+            Candidate(text, correct, "given", error=error) for text, correct, error in candidates
+        ),
     )
 
 
 def _random_problem(number: int) -> LabelledProblem:
     rng = Random(number)
     texts = [" ".join(rng.choices("abcdefgh", k=rng.randint(3, 30))) + f" {number} {i}" for i in range(10)]
-    errors = [None if i % 2 == 0 else rng.choice(["wrong answer", "NameError"]) for i in range(10)]
+    errors = []
+    for _ in range(5):
+        errors += [None, rng.choice(["wrong answer", "NameError"])]
     return _problem(number, [(text, error is None, error) for text, error in zip(texts, errors, strict=True)])
 
 

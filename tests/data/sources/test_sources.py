@@ -258,8 +258,13 @@ ROWS: dict[str, tuple[str, dict[str, Any], str, str | None, str, str, str]] = {
 ROWS["numina"] = ("numina", ROWS["math"][1] | {"source": "amc"}, "", *ROWS["math"][3:])
 
 
+def _line(row: object) -> str:
+    """Return a row as a line of JSON; a text stays as it is."""
+    return (row if isinstance(row, str) else json.dumps(row)) + "\n"
+
+
 def _file(path: Path, *rows: object) -> str:
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    path.write_text("".join(map(_line, rows)))
     return str(path)
 
 
@@ -664,7 +669,7 @@ def test_humaneval_with_samples_is_read() -> None:
         assert sorted(candidate.correct for candidate in _label(problem)) == [False, False, True, True]
 
 
-def test_mbpp_is_read() -> None:
+def test_mbpp_references_pass_their_own_tests() -> None:
     problems = read_problems("mbpp", SourceConfig(loader="mbpp", path=str(FIXTURES / "mbpp.jsonl")))
     assert len(problems) == 3
     for problem in problems:

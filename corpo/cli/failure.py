@@ -1,6 +1,9 @@
-"""Explain an import that fails because the extra `pipeline` is not installed."""
+"""End the program with one line: print an error, or explain a missing package."""
 
 from __future__ import annotations
+
+import sys
+from typing import NoReturn
 
 from corpo.utils.errors import CorpoError
 
@@ -26,6 +29,12 @@ PIPELINE_MODULES = frozenset(
         "yaml",
     )
 )
+
+
+def exit_with(error: Exception) -> NoReturn:
+    """Print the error as one line and exit with code 2."""
+    print(f"corpo: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def missing_package(error: ModuleNotFoundError, command: str) -> CorpoError:

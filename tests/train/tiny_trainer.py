@@ -47,7 +47,15 @@ def tiny_trainer(
     config = TrainConfig(**{**defaults, **options})
     engine = SharedPrefixEngine(model, tokenizer, max_new_tokens=6)
     return PolicyGradientTrainer(
-        model, tokenizer, engine, OrdinalReward(), baseline, {}, render_prompt, config, seed=0
+        model,
+        tokenizer,
+        engine,
+        reward=OrdinalReward(),
+        baseline=baseline,
+        options={},
+        render=render_prompt,
+        config=config,
+        seed=0,
     )
 
 
