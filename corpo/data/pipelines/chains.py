@@ -49,8 +49,12 @@ def is_seen(chain: Chain) -> bool:
 
 def write_statement(thing: str, start: int, chain: Chain) -> str:
     """Return a statement, such as `pens: 7, 5 more, twice, 3 less, how many`."""
-    phrases = [f"{number} {kind}" if kind in ("more", "less") else kind for kind, number in chain]
+    phrases = [_phrase(kind, number) for kind, number in chain]
     return f"{thing}: {start}, {', '.join(phrases)}, how many"
+
+
+def _phrase(kind: str, number: int) -> str:
+    return f"{number} {kind}" if kind in ("more", "less") else kind
 
 
 def read_statement(statement: str) -> tuple[int, Chain]:
