@@ -15,6 +15,7 @@ from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 
 NEW = "new"  # the `model.path` of an untrained nano policy
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
+BANK, PIPELINES = PROBLEM_SETS = ("bank", "pipelines")  # of `data.problems`
 CANDIDATE_SOURCES = ("given", "references", "mutants", "sampled")
 TRACKERS = ("tensorboard", "wandb")
 
@@ -106,12 +107,38 @@ class PairingConfig:
 
 
 @dataclass
+class PipelinesConfig:
+    """The numbers of problems of `data.problems=pipelines`. *Our choice*."""
+
+    warm_start_problems: int = 5000  # code problems of the warm start, at least 1
+    math_warm_start_problems: int = 2000  # word problems of the warm start, at least 1
+    train_problems: int = 800  # code problems of training, at least 1
+    validation_problems: int = 150  # code problems of validation, at least 1
+    # evaluation problems of each part, at least 1: code with seen and with unseen combinations of operations,
+    # longer code, and math with seen and with unseen combinations
+    evaluation_problems: int = 150
+
+    def __post_init__(self) -> None:
+        counts = (
+            "warm_start_problems",
+            "math_warm_start_problems",
+            "train_problems",
+            "validation_problems",
+            "evaluation_problems",
+        )
+        _require_min("data.pipelines", self, 1, *counts)
+
+
+@dataclass
 class DataConfig:
     """The data stage: pairs from the embedded bank of problems, or from real sources."""
 
+    # the embedded problems: bank (families of problems), or pipelines (programs composed of list operations,
+    # and word problems in steps)
+    problems: str = "bank"
     code_families: int = 24  # families of code problems, at least 1; the shortest of each topic first
     math_families: int = 6  # families of math problems, at least 1; they are used for evaluation only
-    # one-edit mutants to sample per correct solution, at least 1
+    # one-edit mutants to sample per correct solution (of pipelines: per problem), at least 1
     mutants_per_solution: int = 8
     pairs_per_split: int = 150  # evaluation pairs per split, at least 1; both orders of each are evaluated
     train_pairs: int = 3000  # training pairs, at least 1; both orders of each are trained on
@@ -126,8 +153,10 @@ class DataConfig:
     # real problems instead of the embedded bank, by name; see data.sources.NAME
     sources: dict[str, SourceConfig] = field(default_factory=dict)
     pairing: PairingConfig = field(default_factory=PairingConfig)
+    pipelines: PipelinesConfig = field(default_factory=PipelinesConfig)
 
     def __post_init__(self) -> None:
+        _require_choice("data", self, "problems", PROBLEM_SETS)
         counts = (
             "code_families",
             "math_families",
@@ -180,6 +209,9 @@ class NanoConfig:
     """The size of a new nano policy. *Our choice*: what two CPU cores train in under an hour."""
 
     vocabulary: int = 1536  # tokens, at least 300, learned by byte-pair encoding from demonstrations
+    # how far a token may reach: spaces (across several words) or words (one word, or a line of code up to its
+    # first digit)
+    pieces: str = "spaces"
     width: int = 192  # width of the hidden states, a multiple of twice `heads`
     layers: int = 6  # transformer layers, at least 1
     heads: int = 6  # attention heads per layer, at least 1
@@ -190,6 +222,7 @@ class NanoConfig:
         _require_min("nano", self, 1, "layers", "heads")
         _require_min("nano", self, 1, "mlp", "context")
         _require_min("nano", self, 300, "vocabulary")
+        _require_choice("nano", self, "pieces", ("spaces", "words"))
         if self.width % (2 * self.heads):
             raise ValueError(f"nano.width={self.width}: must be a multiple of twice nano.heads={self.heads}")
 
@@ -200,6 +233,7 @@ class WarmStartConfig:
 
     steps: int = 1400  # optimizer steps, at least 1
     pairs: int = 32  # pairs per step, at least 1; each is shown in both orders
+    both_orders: bool = True  # false shows twice as many pairs, each in one order
     math_share: float = 0.4  # expected share of math pairs, 0 to 1
     prompt_weight: float = 0.3  # weight of the loss on prompt tokens, at least 0; responses have weight 1
     # the first steps, in which prompts are learned, too, at least 0; null is all steps
@@ -211,9 +245,13 @@ class WarmStartConfig:
     weight_decay: float = 0.05  # weight decay of AdamW, at least 0
     max_grad_norm: float = 1.0  # the norm to which the gradient is clipped, positive
     micro_batches: int = 4  # parts in which a batch is computed, at least 1; more parts need less memory
-    # the rationale in the think block: point (name the wrong line) or rewrite (copy each candidate up to its
-    # first wrong line and correct it)
+    # the first steps, which draw only the half of the problems with the shorter candidates, at least 0
+    short_steps: int = 0
+    # the rationale in the think block: point (name the wrong line), rewrite (copy each candidate up to its
+    # first wrong line and correct it) or trace (run each candidate on the example; needs data=pipelines)
     rationale: str = "point"
+    # weight of the loss on the words ok and bad of a trace, positive; other tokens of a response weigh 1
+    verdict_weight: float = 1.0
     evaluate_every: int = 100  # steps between evaluations and between checkpoints, at least 1
     dev_pairs: int = 48  # pairs per domain and kind for evaluation, at least 1
     seed: int = 0  # random seed of the demonstrations and their order
@@ -221,8 +259,9 @@ class WarmStartConfig:
     def __post_init__(self) -> None:
         counts = ("steps", "pairs", "warmup_steps", "micro_batches", "evaluate_every", "dev_pairs")
         _require_min("warm_start", self, 1, *counts)
-        _require_choice("warm_start", self, "rationale", ("point", "rewrite"))
-        _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm")
+        _require_choice("warm_start", self, "rationale", ("point", "rewrite", "trace"))
+        _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm", "verdict_weight")
+        _require_min("warm_start", self, 0, "short_steps")
         _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
         if self.prompt_steps is not None:
             _require_min("warm_start", self, 0, "prompt_steps")

@@ -90,7 +90,7 @@ def _refuse_unknown_flags(arguments: Sequence[str]) -> None:
 
 
 def _refuse_options(job: Job, arguments: Sequence[str]) -> None:
-    """Raise ConfigError for an option that this command would ignore, unless the right option is set, too."""
+    """Raise ConfigError for an option that has no effect, unless the option to use is set, too."""
     names = {argument.lstrip("+").partition("=")[0] for argument in arguments}
     for name, example in job.refused.items():
         if name in names and example.partition("=")[0] not in names:

@@ -133,7 +133,7 @@ def _label(
     outcomes = iter(zip(labels, jobs, strict=True))
     labelled = []
     for problem in problems:
-        candidates = tuple(_with_label(candidate, *next(outcomes)) for candidate in problem.candidates)
+        candidates = tuple(with_label(candidate, *next(outcomes)) for candidate in problem.candidates)
         labelled.append(replace(problem, candidates=candidates))
     return labelled
 
@@ -151,7 +151,8 @@ def _calls_by_id(
     return calls_by_id
 
 
-def _with_label(candidate: Candidate, label: Label, job: Job) -> Candidate:
+def with_label(candidate: Candidate, label: Label, job: Job) -> Candidate:
+    """Return a candidate with the outcome of its run."""
     return replace(
         candidate,
         correct=label.correct,

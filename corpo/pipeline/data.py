@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpo.config import Config
+from corpo.config import BANK, PIPELINES, Config
 from corpo.pipeline.models import outputs
 from corpo.pipeline.stage import Stage
 from corpo.utils.errors import DataError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from corpo.data.execution.labelling import LabelCache
     from corpo.data.execution.sandbox import Sandbox
+    from corpo.data.pipelines.build import BuiltPipelines
     from corpo.data.types import LabelledProblem, Use
     from corpo.task import Pair
 
@@ -33,8 +34,10 @@ def data_stage(config: Config) -> Stage:
     if config.data.sources:
         return _source_stage(config)
     spec = asdict(config.data)
-    for key in ("file", "sources", "pairing"):
+    unused = ("problems", "pipelines") if config.data.problems == BANK else ("code_families", "math_families")
+    for key in ("file", "sources", "pairing", *unused):
         del spec[key]
+    build = _build_from_bank if config.data.problems == BANK else _build_from_pipelines
     spec |= {key: getattr(config.data.pairing, key) for key in ("both_wrong", "both_correct")}
     return Stage(
         name="data",
@@ -42,7 +45,7 @@ def data_stage(config: Config) -> Stage:
         inputs=(),
         spec={"data": spec},
         outputs=outputs(config),
-        work=lambda folder: _build_from_bank(config, folder),
+        work=lambda folder: build(config, folder),
         minutes=lambda: 1.5,
     )
 
@@ -87,6 +90,25 @@ def _build_from_bank(config: Config, folder: Path) -> None:
     _write(folder, problems, pairs, bank_card(bank, problems, pairs))
 
 
+def _build_from_pipelines(config: Config, folder: Path) -> None:
+    from corpo.data.pipelines.splits import all_pairs
+    from corpo.data.types import Use
+    from corpo.report.data_card import pipelines_card
+
+    data = config.data
+    built = _built_pipelines(config, {Use.train, Use.validation, Use.evaluation})
+    pairs = all_pairs(
+        built.problems,
+        num_train=data.train_pairs,
+        num_validation=data.validation_pairs,
+        num_evaluation=data.pairs_per_split,
+        seed=data.seed,
+        both_wrong=data.pairing.both_wrong,
+        both_correct=data.pairing.both_correct,
+    )
+    _write(folder, built.problems, pairs, pipelines_card(built, pairs))
+
+
 def _programs(pairs: Sequence[tuple[str, Pair]]) -> set[str]:
     """Return the texts of all candidates of some pairs."""
     texts = set()
@@ -128,13 +150,23 @@ def _write(
 
 
 def labelled_problems(config: Config, uses: set[Use]) -> list[LabelledProblem]:
-    """Return the problems of the bank for these uses, with every candidate executed and labelled."""
+    """Return the embedded problems of these uses, with every candidate executed and labelled."""
+    if config.data.problems == PIPELINES:
+        return _built_pipelines(config, uses).problems
     from corpo.data.bank.selection import select
     from corpo.data.build_bank import build
 
     data = config.data
     bank = select(data.code_families, data.math_families)
     return build(bank, uses, data.seed, data.mutants_per_solution, _sandbox(config), _label_cache(config))
+
+
+def _built_pipelines(config: Config, uses: set[Use]) -> BuiltPipelines:
+    from corpo.data.pipelines.build import build
+
+    data = config.data
+    sandbox, cache = _sandbox(config), _label_cache(config)
+    return build(uses, data.pipelines, data.mutants_per_solution, data.seed, sandbox, cache)
 
 
 def _sandbox(config: Config, cpu_seconds: float = 0.3) -> Sandbox:

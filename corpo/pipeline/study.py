@@ -110,9 +110,9 @@ def require_done(stages: Sequence[Stage]) -> None:
     missing = [stage.title for stage in stages if not stage.done]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(stages)} stages are not finished, first {missing[0]!r}; run "
-            "`corpo study` with the same options first, or `corpo report --claims` "
-            "to rebuild the committed results"
+            f"{len(missing)} of {len(stages)} stages are not finished, first {missing[0]!r}; "
+            "run `corpo study` with the same options first, "
+            "or `corpo report --claims` to rebuild the committed results"
         )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpo.config import NEW, Config, WarmStartConfig
+from corpo.config import NEW, PIPELINES, Config, WarmStartConfig
 from corpo.pipeline.data import data_stage, labelled_problems, split_pairs
 from corpo.pipeline.models import (
     estimated_minutes,
@@ -75,7 +75,6 @@ def _sft_config(config: Config) -> WarmStartConfig:
 
 
 def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
-    from corpo.data.bank.selection import names, select
     from corpo.data.store import content_hash, problem_rows, write_rows
     from corpo.policy.load import load_policy
     from corpo.task import render_prompt
@@ -86,19 +85,20 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
     problems = _demonstrated_problems(config)
     rows = problem_rows(problems)
     write_rows(folder / PROBLEMS, rows)
-    bank = select(config.data.code_families, config.data.math_families)
     record = {
         "command": typed_command("warm-start"),
         **provenance(),
         "data_hash": content_hash(rows),
-        "code_families": names(bank.code),
-        "math_families": names(bank.math),
+        **_problem_set(config),
         "data": data_stage(config).key,
         **spec,
     }
     sft_config = _sft_config(config)
     make_demonstrator = partial(
-        Demonstrator, rationale=sft_config.rationale, math_share=sft_config.math_share
+        Demonstrator,
+        rationale=sft_config.rationale,
+        math_share=sft_config.math_share,
+        both_orders=sft_config.both_orders,
     )
     if starts_from_a_model(config):
         model, tokenizer = load_policy(config.model, model_path(config))
@@ -106,7 +106,7 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
     else:
         demonstrator = make_demonstrator(render_prompt)
         model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, sft_config.seed)
-    started = time.time()
+    started, cpu_started = time.time(), time.process_time()
     curve = warm_start(
         model,
         tokenizer,
@@ -118,12 +118,23 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
     )
     record |= {
         "warm_start_seconds": round(time.time() - started, 1),
+        "warm_start_cpu_seconds": round(time.process_time() - cpu_started, 1),
         "parameters": model.num_parameters(),
         "curve": curve,
     }
     model.save_pretrained(folder / POLICY)
     tokenizer.save_pretrained(folder / POLICY)
     write_json(folder / POLICY / "provenance.json", record)
+
+
+def _problem_set(config: Config) -> dict[str, Any]:
+    """Return what the provenance of a policy says about the problems that it was taught."""
+    from corpo.data.bank.selection import names, select
+
+    if config.data.problems == PIPELINES:
+        return {"problems": PIPELINES, "pipelines": asdict(config.data.pipelines)}
+    bank = select(config.data.code_families, config.data.math_families)
+    return {"code_families": names(bank.code), "math_families": names(bank.math)}
 
 
 def _demonstrated_problems(config: Config) -> list[LabelledProblem]:

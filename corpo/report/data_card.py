@@ -12,6 +12,9 @@ from corpo.data.build_bank import RANDOM_TESTS
 from corpo.data.build_sources import RealData
 from corpo.data.pairing.matching import TOKEN
 from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK, TRAIN, is_evaluation
+from corpo.data.pipelines import chains
+from corpo.data.pipelines.build import BuiltPipelines
+from corpo.data.pipelines.operations import BIGRAMS, HELD_OUT, LENGTHS, LONG, num_pipelines
 from corpo.data.store import content_hash, pair_rows
 from corpo.data.types import LabelledProblem
 from corpo.evaluate.shortcut_floors import shortcut_floors
@@ -64,6 +67,63 @@ are labelled correct. Labels come from execution alone.
 ## Families
 {_families(bank, pairs)}
 """
+
+
+def pipelines_card(built: BuiltPipelines, pairs: Sequence[tuple[str, Pair]]) -> str:
+    """Return the card of a data set of pipelines, as Markdown."""
+    programs = _candidates([problem for problem in built.problems if problem.domain is Domain.code])
+    mutants = [program for program in programs if program.origin != "reference"]
+    num_equivalent = sum(mutant.correct for mutant in mutants)
+    num_wrong = len(mutants) - num_equivalent + built.num_hidden
+    by_origin = table(("mutation", "wrong", "correct"), _origin_rows(mutants, columns=(False, True)))
+    return f"""# Data card
+
+Built from pipelines: programs composed of list operations and an optional fold, and word problems in steps.
+{len(built.problems)} problems, {len(_candidates(built.problems))} candidates. Every program was labelled by
+running it on the example of its statement and on random lists in a sandbox ({_isolation(built.problems)}).
+Every worked solution was labelled by its final answer. Content hash of the pairs:
+`{content_hash(pair_rows(pairs))}`. Licence: MIT; all problems are original work.
+
+{built.num_hidden} of {num_wrong} wrong programs pass the example of their statement. They are left out,
+because no trace on the example could find them.
+
+## Space
+{len(HELD_OUT)} of {len(BIGRAMS)} bigrams of operations and {len(chains.HELD_OUT)} of {len(chains.BIGRAMS)}
+bigrams of steps are held out: no candidate of the warm start, of training or of validation contains one.
+*Seen* problems contain none of them either. Problems differ in words, whatever their example. Programs are
+counted in one style.
+
+{_space()}
+
+## Splits
+Every pair appears in both orders; the column *pairs* ignores the order. Training and validation contain code
+pairs of seen combinations with exactly one correct candidate{_other_kinds(pairs)}. The `code` and `math`
+splits are half seen and half unseen combinations, which the family of a problem tells apart. The `code_long`
+splits have {LONG} operations, more than any training problem.
+
+{_splits(pairs, "families")}
+
+## Shortcut floors
+{_floors(pairs)}
+
+## Mutations of programs
+{num_equivalent} of {len(mutants)} mutants ({num_equivalent / max(len(mutants), 1):.1%}) pass every test and
+are labelled correct. Labels come from execution alone.
+
+{by_origin}
+
+## First failure of wrong candidates
+{_errors(_candidates(built.problems))}
+"""
+
+
+def _space() -> str:
+    """Return a table of the numbers of different problems and programs, by the number of operations."""
+    rows = []
+    for length in (*LENGTHS, LONG):
+        counts = num_pipelines(length), num_pipelines(length, seen_only=True)
+        rows.append((length, *counts, num_pipelines(length, variants=True)))
+    return table(("operations", "problems", "of these seen", "programs, at least"), rows)
 
 
 def real_card(data: RealData, licences: Mapping[str, str], overlap: int) -> str:

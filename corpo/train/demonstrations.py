@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from corpo.data.pairing.drawing import draw_pair
+from corpo.data.pipelines.chains import trace_solution
+from corpo.data.pipelines.traces import trace_program
 from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Domain, Kind, Pair, format_response
 
@@ -71,8 +73,22 @@ def _num_shared(first: Sequence[str], second: Sequence[str]) -> int:
     return min(len(first), len(second))
 
 
+def trace(pair: Pair, correct_texts: Sequence[str]) -> str:
+    """Return a rationale that runs each program on the example of the statement.
+
+    For a worked solution it works out each step. Raises DataError for pairs that are not of `data=pipelines`.
+    """
+    write = trace_program if pair.problem.domain is Domain.code else trace_solution
+    statement = pair.problem.statement
+    return f";A{write(pair.a.text, statement)};B{write(pair.b.text, statement)}"
+
+
 # The second argument of a rationale holds the correct texts of the problem.
-RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {"point": point, "rewrite": rewrite}
+RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {
+    "point": point,
+    "rewrite": rewrite,
+    "trace": trace,
+}
 
 
 def _draw_score(label: bool, rng: Random) -> int:
@@ -85,12 +101,14 @@ class Demonstrator:
     """A source of demonstrations.
 
     `render` writes the prompt of a pair, `rationale` is the name of the text in the think block, and
-    `math_share` is the expected share of math pairs.
+    `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in one order only,
+    and batches hold twice as many different pairs.
     """
 
     render: Callable[[Pair], str]
     rationale: str
     math_share: float
+    both_orders: bool = True
 
     def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
         """Return the prompt of a pair and a response with the rationale and correct scores."""
@@ -99,7 +117,7 @@ class Demonstrator:
         return Demonstration(self.render(pair), format_response(rationale, score_a, score_b))
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
-        """Return demonstrations of `pairs` pairs and their swapped twins.
+        """Return two demonstrations per pair: of the pair and of its swapped twin, or of two different pairs.
 
         The family, then the problem, then the kind of pair are each drawn uniformly.
         """
@@ -113,5 +131,6 @@ class Demonstrator:
             pair = draw_pair(problem, rng.choice(list(Kind)), rng)
             if pair is not None:
                 correct_texts = [candidate.text for candidate in problem.by_label(True)]
-                batch += [self.demonstrate(order, correct_texts, rng) for order in (pair, pair.swapped())]
+                orders = (pair, pair.swapped()) if self.both_orders else (pair,)
+                batch += [self.demonstrate(order, correct_texts, rng) for order in orders]
         return batch

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.config import WarmStartConfig
 from corpo.data.pairing.drawing import draw_pairs
+from corpo.data.pipelines.traces import BAD, OK
 from corpo.data.types import LabelledProblem
 from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
 from corpo.rollout.hf import SharedPrefixEngine
@@ -63,6 +64,8 @@ def warm_start(
     current step, if the process receives Ctrl-C or SIGTERM.
     """
     train_problems = [problem for problem in problems if not is_dev(problem)]
+    short = short_problems(train_problems) if config.short_steps else []
+    weights_V = token_weights(tokenizer, config.verdict_weight).to(model.device)
     dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
     optimizer = MasterAdamW(model, weight_decay=config.weight_decay)
     if model.device.type == "cpu":
@@ -75,8 +78,10 @@ def warm_start(
         for step in range(start, config.steps):
             # Each step has a random stream of its own, so that a resumed run draws what an uninterrupted one
             # would.
-            batch = demonstrator.batch(train_problems, config.pairs, Random(f"{config.seed}/{step}"))
-            losses = _backward(model, tokenizer, batch, _prompt_weight(config, step), config.micro_batches)
+            source = short if step < config.short_steps else train_problems
+            batch = demonstrator.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
+            prompt_weight = _prompt_weight(config, step)
+            losses = _backward(model, tokenizer, batch, prompt_weight, config.micro_batches, weights_V)
             recent.append({**losses, **_update(optimizer, config, step)})
             advance(note=f"loss {losses['response_loss']:.3f}")
             num_done = step + 1
@@ -100,6 +105,30 @@ def _resume(folder: Path, optimizer: MasterAdamW) -> tuple[int, list[dict[str, f
         return 0, []
     optimizer.load(checkpoint.tensors)
     return checkpoint.step, checkpoint.meta.get("recent", [])
+
+
+def short_problems(problems: Sequence[LabelledProblem]) -> list[LabelledProblem]:
+    """Return the half of the problems of each domain whose candidates are shortest on average."""
+    chosen: list[LabelledProblem] = []
+    for domain in Domain:
+        ordered = sorted((problem for problem in problems if problem.domain is domain), key=_mean_length)
+        chosen += ordered[: math.ceil(len(ordered) / 2)]
+    return chosen
+
+
+def _mean_length(problem: LabelledProblem) -> float:
+    """Return the mean length of a problem's candidates in characters."""
+    return sum(len(candidate.text) for candidate in problem.candidates) / len(problem.candidates)
+
+
+def token_weights(tokenizer: PreTrainedTokenizerBase, verdict_weight: float) -> Tensor:
+    """Return the weight of each token of the vocabulary (V): `verdict_weight` for the verdicts of a trace."""
+    vocabulary = tokenizer.get_vocab()
+    weights_V = torch.ones(max(vocabulary.values()) + 1)
+    for word in (f";{OK}", f";{BAD}"):
+        if word in vocabulary:
+            weights_V[vocabulary[word]] = verdict_weight
+    return weights_V
 
 
 def _prompt_weight(config: WarmStartConfig, step: int) -> float:
@@ -131,8 +160,12 @@ def _backward(
     batch: list[Demonstration],
     prompt_weight: float,
     micro_batches: int,
+    weights_V: Tensor,
 ) -> dict[str, float]:
-    """Compute the gradients of one batch in micro-batches. Return mean losses per token (nats)."""
+    """Compute the gradients of one batch in micro-batches. Return mean losses per token (nats).
+
+    `weights_V` are the weights of response tokens in the gradient. The returned losses ignore them.
+    """
     rows = _encoded_rows(tokenizer, batch)
     prompt_tokens = sum(len(prompt) - 1 for prompt, _ in rows)
     response_tokens = sum(len(response) for _, response in rows)
@@ -147,7 +180,9 @@ def _backward(
         is_response_N = is_response_BW[:, 1:][is_learned_BW]
         prompt_loss = -logprobs_N[~is_response_N].sum() / prompt_tokens
         response_loss = -logprobs_N[is_response_N].sum() / response_tokens
-        (response_loss + prompt_weight * prompt_loss).backward()
+        weighted_N = logprobs_N * weights_V[ids_BW[:, 1:][is_learned_BW]]
+        weighted_loss = -weighted_N[is_response_N].sum() / response_tokens
+        (weighted_loss + prompt_weight * prompt_loss).backward()
         totals += torch.stack([prompt_loss.detach(), response_loss.detach()]).cpu()
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
 

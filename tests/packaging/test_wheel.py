@@ -94,9 +94,8 @@ def test_the_tiny_pipeline_runs_from_an_empty_folder(wheel: Path, tmp_path: Path
     assert _run([str(commands / "python"), "-c", code], empty).startswith(str(tmp_path / "environment"))
     _run([str(commands / "corpo"), "reproduce", "experiment=tiny"], empty)
     assert {path.name for path in empty.iterdir()} == {"outputs", "results"}
-    assert {"report.md", "table.md", "figures"} <= {
-        path.name for path in (empty / "outputs/results/tiny").iterdir()
-    }
+    written = {path.name for path in (empty / "outputs/results/tiny").iterdir()}
+    assert {"report.md", "table.md", "figures"} <= written
 
 
 def test_the_public_names_work_in_an_environment_with_torch_alone(wheel: Path, tmp_path: Path) -> None:
