@@ -35,7 +35,15 @@ def test_short_problems_are_half_of_each_domain() -> None:
         for length in range(1, 6):
             candidate = Candidate("x" * length, True, "reference")
             problems.append(
-                LabelledProblem(f"{domain}{length}", domain, "", "", Use.warm_start, (), (candidate,))
+                LabelledProblem(
+                    f"{domain}{length}",
+                    domain,
+                    family="",
+                    topic="",
+                    use=Use.warm_start,
+                    statements=(),
+                    candidates=(candidate,),
+                )
             )
     lengths = [(problem.domain, len(problem.candidates[0].text)) for problem in short_problems(problems)]
     assert lengths == [

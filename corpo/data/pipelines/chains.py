@@ -49,7 +49,9 @@ def is_seen(chain: Chain) -> bool:
 
 def write_statement(thing: str, start: int, chain: Chain) -> str:
     """Return a statement, such as `pens: 7, 5 more, twice, 3 less, how many`."""
-    phrases = [f"{number} {kind}" if kind in ("more", "less") else kind for kind, number in chain]
+    phrases = []
+    for kind, number in chain:
+        phrases.append(f"{number} {kind}" if kind in ("more", "less") else kind)
     return f"{thing}: {start}, {', '.join(phrases)}, how many"
 
 
