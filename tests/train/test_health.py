@@ -63,8 +63,8 @@ def _spoil(trainer: PolicyGradientTrainer, quantity: str, monkeypatch: pytest.Mo
         trainer.compute = spoilt_compute
     elif quantity == "loss":
 
-        def spoilt_loss(*args: Any) -> Any:
-            return policy_loss(*args) * (NAN if is_step_3() else 1.0)
+        def spoilt_loss(**tensors: Any) -> Any:
+            return policy_loss(**tensors) * (NAN if is_step_3() else 1.0)
 
         monkeypatch.setattr("corpo.train.rl.policy_loss", spoilt_loss)
     elif quantity == "gradient":
