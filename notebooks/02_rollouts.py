@@ -117,7 +117,8 @@ for name, rollouts in policies.items():
         exactly_one = (in_split["score_a"] > 5) != (in_split["score_b"] > 5)
         rows.append({"split": split, "policy": label_of(name), "exactly one": exactly_one.mean()})
 order = [label_of(name) for name in policies]
-shares = pd.DataFrame(rows).pivot(index="split", columns="policy", values="exactly one")
+table = pd.DataFrame(rows, columns=["split", "policy", "exactly one"])  # without rows if nothing was parsed
+shares = table.pivot(index="split", columns="policy", values="exactly one")
 shares.reindex(index=study.splits, columns=order).style.format("{:.0%}")
 
 # %% [markdown]
