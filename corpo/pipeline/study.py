@@ -192,7 +192,8 @@ def _read_run(config: Config) -> Run:
     for record in read_jsonl(folder / "groups.jsonl"):
         rewards[record["step"]] = np.array(record["rewards"])
         lengths[record["step"]] = np.array(record["lengths"])
-    metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl"))
+    # A metric that is not defined at some step is null in the file, which pandas would keep as an object.
+    metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl")).apply(pd.to_numeric)
     rollouts = _read_rollouts(config, trained=True)
     return Run(
         config.baseline.name,

@@ -137,7 +137,7 @@ def test_every_seed_can_have_a_warm_start_of_its_own(where: list[str], results: 
     for seed in (0, 1):
         assert {f"warm start seed {seed}", f"evaluate base seed {seed}"} <= titles
     study = read_records(folder).study
-    assert not study.bases[0]["reward"].equals(study.bases[1]["reward"])
+    assert not study.bases[0].equals(study.bases[1])
     last = study.of("grpo")[1].metrics.iloc[-1]
     assert last["lr"] == pytest.approx(0.001 * 3 / 5), "its own learning rate, at step 3 of 5 of the warmup"
     assert "validation/pass@1/both_wrong" in last
