@@ -69,7 +69,7 @@ __all__ = [
     "markers",
     "predicted_failed_positive",
     "reference_line",
-    "regraded",
+    "regraded_failures",
     "save",
     "scoreboard",
     "update_size",
