@@ -106,7 +106,8 @@ def write_data_card(config: Config, folder: Path) -> None:
     """Write `data_card.md` and `data_sheet.png` with the configuration and the stages that made them."""
     stage = data_stage(config)
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(stage.folder / CARD, folder / "data_card.md")
+    card = (stage.folder / CARD).read_text(encoding="utf-8")
+    write_text(folder / "data_card.md", f"{card.rstrip()}\n\n![Plots of the data set](data_sheet.png)\n")
     shutil.copyfile(stage.folder / SHEET, folder / "data_sheet.png")
     write_text(folder / "config.yaml", config_yaml(config))
     write_json(folder / "provenance.json", stage_records(graph([stage])))
