@@ -25,8 +25,8 @@ def test_pictures_of_a_page_exist(page: Path) -> None:
 
 
 def test_every_picture_is_shown_by_a_page() -> None:
-    shown: set[Path] = set()
+    embedded: set[Path] = set()
     for page in PAGES:
-        shown |= _pictures_of(page)
+        embedded |= _pictures_of(page)
     pictures = {path.resolve() for path in RESULTS.rglob("*.png")}
-    assert pictures <= shown, sorted(str(path.relative_to(RESULTS)) for path in pictures - shown)
+    assert pictures <= embedded, sorted(str(path.relative_to(RESULTS)) for path in pictures - embedded)
