@@ -93,7 +93,7 @@ def test_the_tiny_pipeline_runs_from_an_empty_folder(wheel: Path, tmp_path: Path
     )
     assert _run([str(commands / "python"), "-c", code], empty).startswith(str(tmp_path / "environment"))
     _run([str(commands / "corpo"), "reproduce", "experiment=tiny"], empty)
-    assert {path.name for path in empty.iterdir()} == {"outputs", "results"}
+    assert {path.name for path in empty.iterdir()} == {"outputs"}
     written = {path.name for path in (empty / "outputs/results/tiny").iterdir()}
     assert {"report.md", "table.md", "figures"} <= written
 
