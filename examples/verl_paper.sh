@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# experiment=paper on several nodes, through verl: Ray, FSDP2, vLLM. How to prepare the nodes: docs/how_to/verl.md. Never run by us: no such machine.
+# The setting of experiment=paper on several nodes, through verl with Ray, FSDP2 and vLLM. We have not run it, because we
+# lack such machines. docs/how_to/verl.md explains how to prepare the nodes.
 #   DATA=outputs/data/KEY/conversations-instruct NODES=2 bash examples/verl_paper.sh [verl overrides ...]
-# One update a batch without KL: the ratio is 1, so verl's clipping does nothing and seq-mean-token-sum is the paper's loss (arXiv 2511.04439).
+# With one update per batch and no KL term the importance ratio is 1, so verl's clipping has no effect, and
+# seq-mean-token-sum is the loss of the paper (arXiv 2511.04439).
 set -euo pipefail
 : "${DATA:?the folder that corpo publish pairs wrote}" "${NODES:=1}" "${GPUS:=8}"
 exec python3 -m verl.trainer.main_ppo \
