@@ -250,6 +250,8 @@ class WarmStartConfig:
     # the rationale in the think block: point (name the wrong line), rewrite (copy each candidate up to its
     # first wrong line and correct it) or trace (run each candidate on the example; needs data=pipelines)
     rationale: str = "point"
+    # share of the values in a demonstrated trace that are wrong, 0 to 1; the trace goes on from them
+    slips: float = 0.0
     # weight of the loss on the words ok and bad of a trace, positive; other tokens of a response weigh 1
     verdict_weight: float = 1.0
     evaluate_every: int = 100  # steps between evaluations and between checkpoints, at least 1
@@ -262,10 +264,10 @@ class WarmStartConfig:
         _require_choice("warm_start", self, "rationale", ("point", "rewrite", "trace"))
         _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm", "verdict_weight")
         _require_min("warm_start", self, 0, "short_steps")
-        _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
+        _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay", "slips")
         if self.prompt_steps is not None:
             _require_min("warm_start", self, 0, "prompt_steps")
-        _require_max("warm_start", self, 1, "math_share", "decay_share")
+        _require_max("warm_start", self, 1, "math_share", "decay_share", "slips")
 
 
 @dataclass

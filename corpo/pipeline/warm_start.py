@@ -99,6 +99,7 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
         rationale=sft_config.rationale,
         math_share=sft_config.math_share,
         both_orders=sft_config.both_orders,
+        slips=sft_config.slips,
     )
     if starts_from_a_model(config):
         model, tokenizer = load_policy(config.model, model_path(config))

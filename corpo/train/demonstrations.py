@@ -8,7 +8,8 @@ from random import Random
 
 from corpo.data.pairing.drawing import draw_pair
 from corpo.data.pipelines.chains import trace_solution
-from corpo.data.pipelines.traces import trace_program
+from corpo.data.pipelines.slips import Slips
+from corpo.data.pipelines.traces import OK, trace_program
 from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Domain, Kind, Pair, format_response
 
@@ -25,24 +26,23 @@ class Demonstration:
     response: str
 
 
-def point(pair: Pair, correct_texts: Sequence[str]) -> str:
-    """Return a rationale that names the first wrong line of each candidate, such as `A fine B line 3`."""
-    unit = "line" if pair.problem.domain is Domain.code else "step"
-    return f"A {_verdict(pair.a, unit)} B {_verdict(pair.b, unit)}"
+@dataclass(frozen=True)
+class Rationale:
+    """The text of a think block, and what it concludes about A and B: whether each is correct."""
+
+    text: str
+    calls: tuple[bool, bool]
 
 
-def _verdict(candidate: Candidate, unit: str) -> str:
-    return "fine" if candidate.correct else f"{unit} {candidate.line}"
-
-
-def rewrite(pair: Pair, correct_texts: Sequence[str]) -> str:
+def rewrite(pair: Pair, correct_texts: Sequence[str]) -> Rationale:
     """Return a rationale that copies each candidate up to its first wrong line, and corrects that line.
 
     The text of a candidate is its name, its lines, and `fine` or `bad`. A pretrained model is better at
     copying and completing text than at counting lines. The corrected line gives it something to compare
     with.
     """
-    return f"{_rewritten('A', pair.a, pair, correct_texts)}\n{_rewritten('B', pair.b, pair, correct_texts)}\n"
+    parts = [_rewritten(name, own, pair, correct_texts) for name, own in (("A", pair.a), ("B", pair.b))]
+    return Rationale("".join(f"{part}\n" for part in parts), pair.labels)
 
 
 def _rewritten(name: str, candidate: Candidate, pair: Pair, correct_texts: Sequence[str]) -> str:
@@ -73,48 +73,45 @@ def _num_shared(first: Sequence[str], second: Sequence[str]) -> int:
     return min(len(first), len(second))
 
 
-def trace(pair: Pair, correct_texts: Sequence[str]) -> str:
+def trace(pair: Pair, slips: Slips | None = None) -> Rationale:
     """Return a rationale that runs each program on the example of the statement.
 
-    For a worked solution it works out each step. Raises DataError for pairs that are not of `data=pipelines`.
+    For a worked solution it works out each step. With `slips`, the traces conclude from the values that they
+    computed, right or wrong. Raises DataError for pairs that are not of `data=pipelines`.
     """
     write = trace_program if pair.problem.domain is Domain.code else trace_solution
-    statement = pair.problem.statement
-    return f";A{write(pair.a.text, statement)};B{write(pair.b.text, statement)}"
+    trace_a, trace_b = (write(own.text, pair.problem.statement, slips) for own in (pair.a, pair.b))
+    return Rationale(f";A{trace_a};B{trace_b}", (trace_a.endswith(OK), trace_b.endswith(OK)))
 
 
-# The second argument of a rationale holds the correct texts of the problem.
-RATIONALES: dict[str, Callable[[Pair, Sequence[str]], str]] = {
-    "point": point,
-    "rewrite": rewrite,
-    "trace": trace,
-}
-
-
-def _draw_score(label: bool, rng: Random) -> int:
-    """Draw a score on the side of the label."""
-    return rng.choice(CORRECT_SCORES if label else WRONG_SCORES)
+def _draw_score(call: bool, rng: Random) -> int:
+    """Draw a score on the side of a call: whether the candidate is called correct."""
+    return rng.choice(CORRECT_SCORES if call else WRONG_SCORES)
 
 
 @dataclass(frozen=True)
 class Demonstrator:
     """A source of demonstrations.
 
-    `render` writes the prompt of a pair, `rationale` is the name of the text in the think block, and
-    `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in one order only,
-    and batches hold twice as many different pairs.
+    `render` writes the prompt of a pair, `rationale` is the name of the text in the think block (`rewrite` or
+    `trace`), and `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in one
+    order only, and batches hold twice as many different pairs. `slips` is the share of wrong values in traces.
     """
 
     render: Callable[[Pair], str]
     rationale: str
     math_share: float
     both_orders: bool = True
+    slips: float = 0.0
 
     def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
-        """Return the prompt of a pair and a response with the rationale and correct scores."""
-        score_a, score_b = (_draw_score(label, rng) for label in pair.labels)
-        rationale = RATIONALES[self.rationale](pair, correct_texts)
-        return Demonstration(self.render(pair), format_response(rationale, score_a, score_b))
+        """Return the prompt of a pair and a response with the rationale and the scores that it calls for."""
+        if self.rationale == "trace":
+            rationale = trace(pair, Slips(self.slips, rng) if self.slips else None)
+        else:
+            rationale = rewrite(pair, correct_texts)
+        score_a, score_b = (_draw_score(call, rng) for call in rationale.calls)
+        return Demonstration(self.render(pair), format_response(rationale.text, score_a, score_b))
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
         """Return two demonstrations per pair: of the pair and of its swapped twin, or of two different pairs.

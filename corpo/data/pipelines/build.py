@@ -31,9 +31,9 @@ _PLAN: tuple[tuple[Use, str, tuple[int, ...]], ...] = (
     (Use.evaluation, UNSEEN, LENGTHS),
     (Use.evaluation, SEEN, LENGTHS),
     (Use.evaluation, SEEN, (LONG,)),
+    (Use.warm_start, SEEN, LENGTHS),
     (Use.validation, SEEN, LENGTHS),
     (Use.train, SEEN, LENGTHS),
-    (Use.warm_start, SEEN, LENGTHS),
 )
 _CORRECT_PROGRAMS = 3  # per problem
 _EXAMPLES = 12  # drawn per problem; the one that shows the most mutants to be wrong is kept

@@ -19,6 +19,7 @@ from corpo.data.candidates.worked_solutions import (
     work_out,
     write_solution,
 )
+from corpo.data.pipelines.slips import Slips
 from corpo.data.types import LabelledProblem, Use
 from corpo.task import Candidate, Domain
 from corpo.utils.errors import DataError
@@ -26,9 +27,20 @@ from corpo.utils.errors import DataError
 LENGTHS = (3, 4, 5)
 STARTS = range(2, 21)
 MAX_VALUE = 40  # of a right step; a wrong one may exceed it
-# The operator and the largest number of each kind of step; "twice" and "half" have the number 2.
-_OPERATORS = {"more": "+", "less": "-", "twice": "*", "half": "//"}
-_MAX_NUMBER = 5
+# The operator of each kind of step.
+_OPERATORS = {
+    "more": "+",
+    "found": "+",
+    "less": "-",
+    "lost": "-",
+    "doubled": "*",
+    "tripled": "*",
+    "halved": "//",
+    "quartered": "//",
+}
+# The numbers that a step states, or the one that its word means.
+_STATED = range(1, 6)
+_MEANT = {"doubled": 2, "tripled": 3, "halved": 2, "quartered": 4}
 KINDS = tuple(_OPERATORS)
 BIGRAMS = tuple(product(KINDS, KINDS))
 HELD_OUT = frozenset(Random("held out chains").sample(BIGRAMS, len(BIGRAMS) // 4))
@@ -48,13 +60,13 @@ def is_seen(chain: Chain) -> bool:
 
 
 def write_statement(thing: str, start: int, chain: Chain) -> str:
-    """Return a statement, such as `pens: 7, 5 more, twice, 3 less, how many`."""
+    """Return a statement, such as `pens: 7, 5 more, doubled, 3 lost, how many`."""
     phrases = [_phrase(kind, number) for kind, number in chain]
     return f"{thing}: {start}, {', '.join(phrases)}, how many"
 
 
 def _phrase(kind: str, number: int) -> str:
-    return f"{number} {kind}" if kind in ("more", "less") else kind
+    return kind if kind in _MEANT else f"{number} {kind}"
 
 
 def read_statement(statement: str) -> tuple[int, Chain]:
@@ -64,7 +76,7 @@ def read_statement(statement: str) -> tuple[int, Chain]:
     chain = []
     for phrase in phrases[:-1]:
         number, _, kind = phrase.rpartition(" ")
-        chain.append((kind, int(number) if number.isdigit() else 2))
+        chain.append((kind, int(number) if number.isdigit() else _MEANT.get(kind, 0)))
     if not separator or not start.isdigit() or any(kind not in KINDS for kind, _ in chain):
         raise DataError(f"the statement {statement!r} is not a word problem of data=pipelines")
     return int(start), tuple(chain)
@@ -72,26 +84,29 @@ def read_statement(statement: str) -> tuple[int, Chain]:
 
 def apply(kind: str, number: int, value: int) -> int:
     """Return the value after a step."""
-    match kind:
-        case "more":
+    match _OPERATORS[kind]:
+        case "+":
             return value + number
-        case "less":
+        case "-":
             return value - number
-        case "twice":
-            return value * 2
-    return value // 2
+        case "*":
+            return value * number
+    return value // number
 
 
-def trace_solution(solution: str, statement: str) -> str:
+def trace_solution(solution: str, statement: str, slips: Slips | None = None) -> str:
     """Return the trace of a worked solution: each step worked out from the statement, and the solution's.
 
-    It ends in `ok`, or at the first step that differs in `bad`, such as `;+5:12:12;*2:24:25;bad`.
+    It ends in `ok`, or at the first step that differs in `bad`, such as `;+5:12:12;*2:24:25;bad`. With
+    `slips`, some values are wrong, and the trace goes on from them.
     """
     value, chain = read_statement(statement)
     results = [line.rpartition("= ")[2] for line in solution.split("\n")[:-1]]
     steps = []
     for index, (kind, number) in enumerate(chain):
         value = apply(kind, number, value)
+        if slips is not None:
+            value = slips.number(value)
         result = results[index] if index < len(results) else "-"  # the solution stops early
         steps.append(f";{_OPERATORS[kind]}{number}:{value}:{result}")
         if result != str(value):
@@ -175,12 +190,13 @@ def num_chains(length: int) -> int:
 
 
 def _numbers(kind: str) -> Sequence[int]:
-    return range(1, _MAX_NUMBER + 1) if kind in ("more", "less") else (2,)
+    return (_MEANT[kind],) if kind in _MEANT else _STATED
 
 
 def _is_allowed(kind: str, number: int, value: int) -> bool:
     """Return whether a step keeps a value whole and between 1 and MAX_VALUE."""
-    return (kind != "half" or value % 2 == 0) and 1 <= apply(kind, number, value) <= MAX_VALUE
+    divides = _OPERATORS[kind] != "//" or value % number == 0
+    return divides and 1 <= apply(kind, number, value) <= MAX_VALUE
 
 
 def _candidates(start: int, chain: Chain, rng: Random) -> list[Candidate]:
@@ -220,7 +236,7 @@ def _route(chain: Chain, commuted: bool) -> tuple[Step, ...]:
     steps = []
     for index, (kind, number) in enumerate(chain):
         operands = [f"v{index}", str(number)]
-        if commuted and kind in ("more", "twice"):
+        if commuted and _OPERATORS[kind] in ("+", "*"):
             operands.reverse()
         expression = f"{operands[0]} {_OPERATORS[kind]} {operands[1]}"
         steps.append(Step(f"v{index + 1}", expression, _LINE_TEXT))

@@ -18,6 +18,7 @@ from itertools import zip_longest
 
 from corpo.data.pipelines.operations import LIST, Operation, fold
 from corpo.data.pipelines.programs import read_program
+from corpo.data.pipelines.slips import Slips
 from corpo.utils.errors import DataError
 
 OK, BAD = "ok", "bad"
@@ -41,13 +42,18 @@ def read_example(statement: str) -> tuple[list[int], Value]:
     return ast.literal_eval(match[1]), ast.literal_eval(match[2])
 
 
-def trace_program(program: str, statement: str) -> str:
-    """Return the trace of a program on the example of a statement."""
+def trace_program(program: str, statement: str, slips: Slips | None = None) -> str:
+    """Return the trace of a program on the example of a statement.
+
+    With `slips`, some values are wrong, and the trace goes on from them.
+    """
     pipeline = read_program(program)
     values, wanted = read_example(statement)
     steps = []
     for operation in pipeline.operations:
         values = operation(values)
+        if slips is not None:
+            values = slips.digits(values)
         steps.append(f";{_cue(operation)}:{_digits(values)}")
     result: Value = values
     if pipeline.ending != LIST:
