@@ -17,7 +17,16 @@ from corpo.data.execution.labelling import Job, LabelCache, expected_outputs, la
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pipelines.chains import chain_problems
 from corpo.data.pipelines.mutations import mutate
-from corpo.data.pipelines.operations import LENGTHS, LIST, LONG, Pipeline, draw_pipeline, is_seen
+from corpo.data.pipelines.operations import (
+    HELD_OUT_FOR_EVALUATION,
+    HELD_OUT_FOR_VALIDATION,
+    LENGTHS,
+    LIST,
+    LONG,
+    Pipeline,
+    draw_pipeline,
+    is_seen,
+)
 from corpo.data.pipelines.programs import STYLES, write_program
 from corpo.data.pipelines.traces import read_example, write_example
 from corpo.data.types import LabelledProblem, Use
@@ -32,6 +41,7 @@ _PLAN: tuple[tuple[Use, str, tuple[int, ...]], ...] = (
     (Use.evaluation, SEEN, LENGTHS),
     (Use.evaluation, SEEN, (LONG,)),
     (Use.warm_start, SEEN, LENGTHS),
+    (Use.validation, UNSEEN, LENGTHS),
     (Use.validation, SEEN, LENGTHS),
     (Use.train, SEEN, LENGTHS),
 )
@@ -101,9 +111,16 @@ class _Draw:
     reservations: _Reservations
     rng: Random
 
+    def fits(self, pipeline: Pipeline) -> bool:
+        """Return whether a pipeline has the combinations of this part."""
+        return self.accepts(pipeline) and is_seen(pipeline) is (self.part == SEEN)
+
     def accepts(self, pipeline: Pipeline) -> bool:
-        """Return whether the combinations of a candidate may occur in this part."""
-        return self.part == UNSEEN or is_seen(pipeline)
+        """Return whether a candidate of this part may have the combinations of a pipeline."""
+        if self.part == SEEN:
+            return is_seen(pipeline)
+        is_validation = self.use is Use.validation
+        return not pipeline.bigrams & (HELD_OUT_FOR_EVALUATION if is_validation else HELD_OUT_FOR_VALIDATION)
 
 
 def draw_problems(config: PipelinesConfig, mutants: int, seed: int, uses: set[Use]) -> list[LabelledProblem]:
@@ -119,7 +136,7 @@ def draw_problems(config: PipelinesConfig, mutants: int, seed: int, uses: set[Us
             wanted = len(problems) + num_problems(config, use)
             while len(problems) < wanted:
                 pipeline = draw_pipeline(rng, rng.choice(lengths))
-                if is_seen(pipeline) is not (part == SEEN) or pipeline.words in reservations.words:
+                if not draw.fits(pipeline) or pipeline.words in reservations.words:
                     continue
                 problem = _draw_problem(pipeline, draw)
                 if problem is not None:

@@ -2,7 +2,8 @@
 
 Every value is a digit, and arithmetic is modulo 10, so that a small policy reads and writes each value as one
 token. A quarter of the bigrams (an operation and the operation or fold right after it) is held out: no
-candidate of the warm start, of training or of validation contains one of them.
+candidate of the warm start or of training contains one of them. Some of these are for validation, the others
+for evaluation.
 """
 
 from __future__ import annotations
@@ -162,6 +163,8 @@ def _held_out() -> frozenset[Bigram]:
 
 BIGRAMS = _all_bigrams()
 HELD_OUT = _held_out()
+HELD_OUT_FOR_VALIDATION = frozenset(Random("validation").sample(sorted(HELD_OUT), len(HELD_OUT) // 5))
+HELD_OUT_FOR_EVALUATION = HELD_OUT - HELD_OUT_FOR_VALIDATION
 
 
 def is_seen(pipeline: Pipeline) -> bool:
