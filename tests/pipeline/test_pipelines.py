@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from corpo.analysis.tracing import tracing
+from corpo.analysis.study import MEMORY, NO_TRACE, read_records
 from corpo.cli.compose import load_config
-from corpo.pipeline.data import CARD, data_stage, evaluated_pairs, split_pairs
+from corpo.config import Config
+from corpo.pipeline.data import CARD, TAUGHT, data_stage, split_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
+from corpo.pipeline.study import has_floors, study_stages
 from corpo.pipeline.warm_start import POLICY, warm_start_stage
 from corpo.utils.files import read_json
 from tests.command import run
@@ -37,23 +40,61 @@ SMALL = (
 )
 
 
-def test_all_stages_run_with_pipelines(tmp_path: Path) -> None:
-    options = [*SMALL, f"outputs={tmp_path}/outputs", f"results={tmp_path}/results"]
-    run("evaluate", *options)
+def test_a_study_runs_with_pipelines_and_measures_skill(tmp_path: Path) -> None:
+    options = [
+        *SMALL,
+        "name=study",
+        "study.seeds=[0]",
+        "study.baselines=[grpo]",
+        f"outputs={tmp_path}/outputs",
+        f"results={tmp_path}/results",
+    ]
+    run("reproduce", *options)
     config = load_config(options)
-    folder = evaluate_stage(config, trained=True).folder
+    _check_data_and_warm_start(config)
+    rollouts = pd.read_parquet(evaluate_stage(config, trained=False).folder / ROLLOUTS)
+    evaluated = {split for split, _ in split_pairs(config) if "code" in split or "math" in split}
+    assert set(rollouts["split"]) == evaluated
+    assert rollouts["traced"].isin([0, 0.5, 1]).all()
+    assert rollouts["follows"].isin([0, 0.5, 1]).all()
+
+    without_thought = evaluate_stage(config, trained=False, with_thought=False)
+    responses = pd.read_parquet(without_thought.folder / ROLLOUTS)
+    assert len(responses) == 4 * rollouts["prompt_id"].nunique()
+    assert responses["response"].str.startswith("<think></think>").all()
+    assert (responses["traced"] == 0).all()
+
+    folder = tmp_path / "results/study"
+    study = read_records(folder).study
+    assert list(study.floors) == [MEMORY, NO_TRACE]
+    assert len(study.floors[NO_TRACE]) == len(responses)
+    skill = pd.read_csv(folder / "skill.csv")
+    assert list(skill["policy"].unique()) == [MEMORY, NO_TRACE, "base", "grpo"]
+    # With two pairs per split, the math pairs may all be of one part.
+    parts = set(skill["part"])
+    assert {"code, long", "code, seen", "code, unseen"} <= parts
+    assert parts & {"math, seen", "math, unseen"}
+    for report in ("report.md", "report.html"):
+        assert "Does the policy verify?" in (folder / report).read_text()
+    assert (folder / "figures/skill.png").exists()
+
+
+def _check_data_and_warm_start(config: Config) -> None:
     card = (data_stage(config).folder / CARD).read_text()
     assert "| 4 | 1454712 | 425742 | 11139144 |" in card
     assert "wrong programs pass the example" in card
     record = read_json(warm_start_stage(config).folder / POLICY / "provenance.json")
     assert record["problems"] == "pipelines"
     assert record["curve"][-1]["step"] == 2
-    rollouts = pd.read_parquet(folder / ROLLOUTS)
-    assert set(rollouts["split"]) == {
-        split for split, _ in split_pairs(config) if "code" in split or "math" in split
-    }
-    table = tracing(rollouts, [pair for _, pair in evaluated_pairs(config)])
-    # With two pairs per split, the math pairs may all be of one part.
-    parts = set(table["part"])
-    assert {"code, long", "code, seen", "code, unseen"} <= parts
-    assert parts & {"math, seen", "math, unseen"}
+    taught = pd.read_parquet(data_stage(config).folder / TAUGHT)
+    assert (taught["correct"] <= taught["seen"]).all()
+
+
+def test_only_studies_of_pipelines_have_floors() -> None:
+    pipelines = load_config(SMALL)
+    assert has_floors(pipelines)
+    assert not has_floors(load_config(["experiment=tiny"]))
+    own_pairs = replace(pipelines, data=replace(pipelines.data, file="pairs.jsonl"))
+    assert not has_floors(own_pairs)
+    titles = [stage.title for stage in study_stages(pipelines)]
+    assert "evaluate base without thought" in titles
