@@ -3,8 +3,8 @@
 Accuracy cannot separate them: a policy that always calls exactly one candidate correct is right about half of
 the mixed pairs, which have exactly one correct candidate. The AUC of the scores of one candidate can.
 
-Shape letters beside those of CONTRIBUTING.md: B bootstrap draws, with the estimate first; C problems; U
-different scores.
+Shape letters beside those of CONTRIBUTING.md: B draws of the bootstrap, after the estimate itself; C problems
+as clusters; U distinct scores.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ COLUMNS: Mapping[str, str] = {
 _NEEDED = {"family", "score_a", "score_b", "label_a", "label_b", "parsed"}
 _PIPELINES_FAMILY = re.compile(r"(?:code|math)_(seen|unseen)_\d+")
 
-Measures = dict[str, float | np.ndarray]  # AUC with their bootstrap draws (1 + B,), and single numbers
+Measures = dict[str, float | np.ndarray]  # AUC (B,) and single numbers, by column
 
 
 def can_be_measured(study: Study) -> bool:
@@ -279,7 +279,10 @@ def _bootstrapped_aucs(rollouts: _Rollouts) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _draw_weights(num_problems: int) -> np.ndarray:
-    """Return how often each draw of the bootstrap takes each problem, (1 + B, C); first each problem once."""
+    """Return how often each draw of the bootstrap takes each problem, (B, C).
+
+    The first row takes each problem once, so it gives the estimate itself.
+    """
     drawn = np.random.default_rng(0).multinomial(
         num_problems, np.full(num_problems, 1 / num_problems), size=DRAWS
     )
