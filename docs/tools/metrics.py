@@ -7,6 +7,7 @@ from pathlib import Path
 from corpo.evaluate.columns import ROLLOUT_COLUMNS
 from corpo.train.metrics import (
     ADVANTAGE_METRICS,
+    FAILURE_METRICS,
     SAMPLING_METRICS,
     SYMBOLS,
     UPDATE_METRICS,
@@ -38,6 +39,13 @@ A ratio with a denominator of 0 is written as `null`. All values describe the ba
 ## Rewards and advantages
 
 {_metrics(ADVANTAGE_METRICS)}
+
+## Failures by verdict
+
+The training pairs have exactly one correct candidate, so a failure calls both correct, both wrong, or the
+wrong one correct, or it gives no verdict. *With it* stands for such a response.
+
+{_metrics(FAILURE_METRICS)}
 
 ## Update
 
