@@ -15,16 +15,17 @@ from corpo.task import Pair, render_prompt
 from corpo.train.metrics import TRAINING_METRICS, WARM_START_METRICS, Metric
 from corpo.utils.files import read_jsonl
 from docs.tools import metrics as metrics_page
-from tests.train.tiny_trainer import example_pairs, tiny_trainer
+from tests.train.tiny_trainer import example_pairs, reversal_pair, tiny_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _pairs_of_every_kind() -> list[Pair]:
-    first_correct, second_correct = example_pairs(1)
+    first_correct = reversal_pair()
     both_correct = replace(first_correct, b=first_correct.a)
     both_wrong = replace(first_correct, a=first_correct.b)
-    return [first_correct, second_correct, both_correct, both_wrong]
+    unseen = replace(first_correct, problem=replace(first_correct.problem, topic="unseen"))
+    return [first_correct, first_correct.swapped(), both_correct, both_wrong, unseen, unseen.swapped()]
 
 
 def _names(metrics: tuple[Metric, ...]) -> set[str]:
