@@ -150,9 +150,12 @@ class PolicyGradientTrainer:
             progress(f"train {title}", self.config.steps, start) as advance,
         ):
             for step in range(start + 1, self.config.steps + 1):
+                # The record of the first step holds the validation of the policy before training.
+                validation = self.validate(validation_pairs) if step == 1 else {}
                 metrics, rewards_PG, lengths_PG = self._guarded_step(pairs, step, checkpoints)
-                if self._is_due(step, self.config.validate_every):
-                    metrics |= self.validate(validation_pairs)
+                if step > 1 and self._is_due(step, self.config.validate_every):
+                    validation = self.validate(validation_pairs)
+                metrics |= validation
                 records.add(step, metrics, rewards_PG, lengths_PG)
                 signal = all_reduce_max(received_signal())  # so that all ranks stop at the same step
                 if signal or self._is_due(step, self.config.checkpoint_every):

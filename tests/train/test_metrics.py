@@ -33,12 +33,14 @@ def _names(metrics: tuple[Metric, ...]) -> set[str]:
 
 
 def test_training_logs_exactly_the_listed_metrics(tmp_path: Path) -> None:
-    tiny_trainer(baseline="corpo", steps=2, validate_every=2).train(
+    tiny_trainer(baseline="corpo", steps=3, validate_every=3).train(
         example_pairs(4), _pairs_of_every_kind(), tmp_path
     )
-    without_validation, with_validation = read_jsonl(tmp_path / "metrics.jsonl")
+    first, without_validation, last = read_jsonl(tmp_path / "metrics.jsonl")
     listed = _names(TRAINING_METRICS)
-    assert set(with_validation) == listed
+    assert set(first) == set(last) == listed
+    assert first["validation/kl_from_start"] == pytest.approx(0, abs=1e-4), "the policy before training"
+    assert last["validation/kl_from_start"] > 1e-4
     assert set(without_validation) == {name for name in listed if not name.startswith("validation/")}
 
 
