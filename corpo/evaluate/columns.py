@@ -21,6 +21,17 @@ ROLLOUT_COLUMNS = (
     ("score_b", "float", "score of candidate B in the verdict, 0 to 10; NaN without a verdict"),
     ("parsed", "bool", "whether the response has a valid verdict"),
     ("correct", "bool", "whether the verdict is correct"),
+    (
+        "traced",
+        "float",
+        "share of the two traces that are right from beginning to end; NaN if pairs have no traces",
+    ),
+    (
+        "follows",
+        "float",
+        "share of the two traces whose word follows from the trace and whose score is on the side of the "
+        "word; NaN if pairs have no traces",
+    ),
     ("reward", "float", "reward of the rollout"),
     ("rollout", "int", "number of the rollout in its group, from 0"),
     ("tokens", "int", "length of the completion in tokens"),

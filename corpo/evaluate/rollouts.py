@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from corpo.data.pipelines.grading import grade_traces, right_traces
 from corpo.rollout import RolloutEngine
 from corpo.task import Fault, Pair, Reward, Verdict
 from corpo.task.grade import grade
@@ -105,12 +106,17 @@ def _table(
     rows = []
     for p, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
         columns = _pair_columns(number, split, pair)
+        wanted = right_traces(pair)
         for g, response in enumerate(responses_PG[p]):
             verdict_columns = _verdict_columns(graded.verdicts_PG[p][g], pair)
+            scores = (verdict_columns["score_a"], verdict_columns["score_b"])
+            traced, follows = grade_traces(response.text, wanted, scores)
             rows.append(
                 {
                     **columns,
                     **verdict_columns,
+                    "traced": traced,
+                    "follows": follows,
                     "reward": rewards_PG[p][g],
                     "rollout": g,
                     "tokens": response.num_tokens,
@@ -134,7 +140,7 @@ def _pair_columns(number: int, split: str, pair: Pair) -> dict[str, object]:
     }
 
 
-def _verdict_columns(verdict: Verdict | Fault, pair: Pair) -> dict[str, object]:
+def _verdict_columns(verdict: Verdict | Fault, pair: Pair) -> dict[str, float]:
     if not isinstance(verdict, Verdict):
         return {"score_a": float("nan"), "score_b": float("nan"), "parsed": False, "correct": False}
     return {

@@ -95,8 +95,9 @@ class Demonstrator:
     """A source of demonstrations.
 
     `render` writes the prompt of a pair, `rationale` is the name of the text in the think block (`rewrite` or
-    `trace`), and `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in one
-    order only, and batches hold twice as many different pairs. `slips` is the share of wrong values in traces.
+    `trace`), and `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in
+    one order only, and batches hold twice as many different pairs. `slips` is the share of wrong values in
+    traces.
     """
 
     render: Callable[[Pair], str]

@@ -23,6 +23,8 @@ from corpo.data.pipelines.operations import (
     LENGTHS,
     LIST,
     LONG,
+    SEEN,
+    UNSEEN,
     Pipeline,
     draw_pipeline,
     is_seen,
@@ -34,7 +36,6 @@ from corpo.task import Candidate, Domain
 from corpo.utils.errors import DataError
 from corpo.utils.progress import progress
 
-SEEN, UNSEEN = "seen", "unseen"
 # What is drawn, in this order: the use, whether combinations are seen or unseen, the numbers of operations.
 _PLAN: tuple[tuple[Use, str, tuple[int, ...]], ...] = (
     (Use.evaluation, UNSEEN, LENGTHS),
