@@ -556,7 +556,7 @@ class BudgetConfig:
     # sustained speed of one device in training, in TFLOP/s, positive; the default is two CPU cores in
     # bfloat16
     teraflops: float = 0.3
-    prompt_tokens: int = 192  # tokens of a long prompt, at least 1; the default fits the embedded bank
+    prompt_tokens: int = 192  # tokens of a long prompt, at least 1; the default covers embedded problems
 
     def __post_init__(self) -> None:
         _require_min("budget", self, 1, "devices", "prompt_tokens")

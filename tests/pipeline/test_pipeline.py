@@ -53,7 +53,7 @@ def test_dry_run_of_a_finished_study_lists_nothing_to_run(where: list[str], resu
     plan = run("reproduce", *where, "dry_run=true").stdout
     assert "to run" not in plan
     assert "stage 8 of 8" in plan
-    assert "code_families: 10" in plan
+    assert "problems: pipelines" in plan
 
 
 def test_killed_training_continues_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:
