@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from corpo.analysis.tracing import tracing
 from corpo.cli.compose import load_config
-from corpo.pipeline.data import CARD, data_stage, evaluated_pairs, split_pairs
+from corpo.pipeline.data import CARD, data_stage, split_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.warm_start import warm_start_stage
 from corpo.utils.errors import ConfigError
@@ -27,8 +26,9 @@ def test_the_stages_describe_pipelines(where: list[str], results: Path) -> None:
     rollouts = pd.read_parquet(evaluate_stage(config, trained=True).folder / ROLLOUTS)
     splits = {split for split, _ in split_pairs(config)}
     assert set(rollouts["split"]) == {split for split in splits if split.startswith(("code", "math"))}
-    table = tracing(rollouts, [pair for _, pair in evaluated_pairs(config)])
-    assert set(table["part"]) == {"code, seen", "code, unseen", "code, long", "math, seen", "math, unseen"}
+    parts = {family.rpartition("_")[0] for family in rollouts["family"]}
+    assert parts == {"code_seen", "code_unseen", "math_seen", "math_unseen"}
+    assert rollouts["traced"].between(0, 1).all()
 
 
 def test_a_warm_start_with_traces_of_the_bank_is_refused() -> None:
