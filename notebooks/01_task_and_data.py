@@ -39,10 +39,10 @@ from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_respon
 
 # %% [markdown]
 # ## Pipelines of list operations
-# A problem names two to five operations on a list, and shows one example. Its correct programs are written in
-# several styles. Mutants are correct programs with one edit. There are also word problems in steps. 20 problems
-# of each part are enough here; experiments use more. *Unseen* problems combine operations that no
-# training problem combines.
+# A problem names two to five operations on a list, and shows one example. Its correct programs are written
+# in several styles. Mutants are correct programs with one edit. *Unseen* problems combine operations that no
+# training problem combines. There are also word problems in steps. 20 problems of each part are enough here;
+# experiments use more.
 
 # %%
 sizes = PipelinesConfig(evaluation_problems=20)

@@ -11,7 +11,12 @@ from corpo.cli.main import main
 from corpo.cli.verify import summarise_responses
 
 PROBLEM = "above 3, plus 2, reversed: f([1, 4, 6]) == [8, 6]\n"
-RIGHT = "def f(xs):\n    xs = [x for x in xs if x > 3]\n    xs = [(x + 2) % 10 for x in xs]\n    return xs[::-1]\n"
+RIGHT = """def f(xs):
+    xs = [x for x in xs if x > 3]
+    xs = [(x + 2) % 10 for x in xs]
+    xs = xs[::-1]
+    return xs
+"""
 WRONG = RIGHT.replace("> 3", "> 4")
 
 

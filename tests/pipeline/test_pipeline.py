@@ -23,7 +23,7 @@ from tests.command import ROOT, command, run
 def test_reproduce_writes_tables_figures_and_a_report(results: Path) -> None:
     table = pd.read_csv(results / "table.csv")
     assert set(table["policy"]) == {"base", "grpo", "static", "corpo"}
-    assert len(set(table["split"])) == 8 + 3, "and three means over both orders"
+    assert len(set(table["split"])) == 10 + 3, "and three means over both orders"
     written = {path.name for path in results.iterdir()}
     assert {"table.md", "report.md", "data_card.md", "config.yaml", "provenance.json"} <= written
     report = (results / "report.md").read_text()

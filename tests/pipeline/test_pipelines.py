@@ -33,5 +33,5 @@ def test_the_stages_describe_pipelines(where: list[str], results: Path) -> None:
 
 def test_a_warm_start_with_traces_of_the_bank_is_refused() -> None:
     config = load_config(["data=smollm2", "model=nano_new"])
-    with pytest.raises(ConfigError, match="choose warm_start.rationale=rewrite"):
+    with pytest.raises(ConfigError, match=r"choose warm_start\.rationale=rewrite"):
         warm_start_stage(config)
