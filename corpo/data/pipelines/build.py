@@ -92,7 +92,7 @@ def num_problems(config: PipelinesConfig, use: Use) -> int:
 
 
 def _plan(config: PipelinesConfig) -> tuple[tuple[Use, str, tuple[int, ...]], ...]:
-    """Return what is drawn, in this order: the use, seen or unseen combinations, the numbers of operations."""
+    """Return what is drawn, in order: the use, whether combinations are seen, the numbers of operations."""
     train_lengths = tuple(config.train_operations)
     return (
         (Use.evaluation, UNSEEN, LENGTHS),
