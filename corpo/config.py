@@ -114,6 +114,8 @@ class PipelinesConfig:
     warm_start_problems: int = 5000  # code problems of the warm start, at least 1
     math_warm_start_problems: int = 2000  # word problems of the warm start, at least 1
     train_problems: int = 800  # code problems of training, at least 1
+    # numbers of operations of training and validation problems, from 2 to 4; more are harder
+    train_operations: list[int] = field(default_factory=lambda: [2, 3, 4])
     validation_problems: int = 150  # code problems of validation, at least 1
     # evaluation problems of each part, at least 1: code with seen and with unseen combinations of operations,
     # longer code, and math with seen and with unseen combinations
@@ -128,6 +130,12 @@ class PipelinesConfig:
             "evaluation_problems",
         )
         _require_min("data.pipelines", self, 1, *counts)
+        _require_distinct("data.pipelines", self, "train_operations")
+        if not set(self.train_operations) <= {2, 3, 4}:
+            raise ValueError(
+                f"data.pipelines.train_operations={list(self.train_operations)}: choose from 2, 3 and 4; "
+                "five operations are for evaluation"
+            )
 
 
 @dataclass

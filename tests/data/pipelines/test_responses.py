@@ -66,7 +66,7 @@ def test_tracing_measures_by_part() -> None:
             "score_b": scores[1],
             "parsed": True,
             "correct": True,
-            "response": format_response(trace(pair, []), *scores),
+            "response": format_response(trace(pair).text, *scores),
         }
         rows.append(row)
     rows.append({**rows[0], "response": "no traces", "score_a": 1.0, "score_b": 1.0, "correct": False})
