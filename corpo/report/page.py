@@ -20,6 +20,7 @@ from corpo.report.claims import CLAIMS_NOTE, claims_table
 from corpo.report.explorer import ROLLOUTS_PER_PROMPT
 from corpo.report.figures import caption_of
 from corpo.report.published_section import section
+from corpo.report.skill import TITLE, SkillSection
 from corpo.report.tables import FLOORS_NOTE
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
@@ -46,6 +47,7 @@ class Report:
     facts: dict[str, object]  # provenance
     warnings: Sequence[Mapping[str, Any]]  # of training (`corpo.train.health`), with the names of their runs
     tables: list[tuple[int, pd.DataFrame]]  # k and the table of `corpo.report.tables.wide_table`
+    skill: SkillSection | None = None  # None if the records have no scores
 
 
 def write_report(folder: Path, report: Report, runs: str) -> None:
@@ -67,7 +69,7 @@ def write_report(folder: Path, report: Report, runs: str) -> None:
 `differences.csv` has the differences from GRPO on each split; `aggregates.csv` has interquartile means and
 the probability that a run is better than a run of GRPO.
 
-## Figures
+{_skill(report.skill)}## Figures
 {images}
 
 ## Single runs
@@ -90,6 +92,10 @@ the probability that a run is better than a run of GRPO.
 {markdown_table(("field", "value"), list(report.facts.items()))}
 """
     write_text(folder / "report.md", text)
+
+
+def _skill(skill: SkillSection | None) -> str:
+    return f"## {TITLE}\n{skill.markdown()}\n\n" if skill is not None else ""
 
 
 def _summary(folder: Path) -> str:
@@ -133,6 +139,8 @@ def write_page(
         claims_note=_without_markup(CLAIMS_NOTE),
         floors_note=FLOORS_NOTE,
         warnings=report.warnings,
+        skill_title=TITLE,
+        skill=report.skill,
         figures=figures,
         tables=report.tables,
         rollouts_per_prompt=ROLLOUTS_PER_PROMPT,

@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 
 from corpo.analysis.claims import OUT_OF_DOMAIN
 from corpo.analysis.study import Study
+from corpo.analysis.verification import PARTS
 from corpo.baselines import BASELINES
 from corpo.report import figures
+from tests.scored_study import scored_study
 from tests.synthetic_study import synthetic_study
 
 
@@ -99,6 +101,21 @@ def test_legend_of_many_baselines_lies_beside_the_panels_and_inside_the_figure()
         right_edge = max(panel.get_window_extent().x1 for panel in figure.axes)
         assert box.x0 > right_edge
         assert box.x1 <= figure.get_window_extent().x1
+
+
+def test_skill_shows_all_policies_on_all_parts_and_needs_scores() -> None:
+    assert figures.skill not in _drawable(synthetic_study(2, 0.0))
+    study = scored_study()
+    assert figures.skill in _drawable(study)
+    figure = figures.skill(study)
+    [panel] = figure.axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == list(PARTS)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["memory", "no trace", "base", "GRPO", "static", "CoRPO"]
+    values = {line.get_label(): line.get_ydata() for line in panel.lines}
+    assert max(values["no trace"]) < min(values["CoRPO"])
+    hollow = [line.get_label() for line in panel.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == ["memory", "no trace"]
 
 
 @pytest.mark.parametrize("draw", [figures.scoreboard, figures.failed_positive, figures.differences])

@@ -44,10 +44,11 @@ _ATTEMPTS = 6  # draws per candidate; many are texts that occurred before or mut
 
 @dataclass(frozen=True)
 class BuiltPipelines:
-    """Labelled problems, and the number of wrong programs left out because they pass the example."""
+    """Labelled problems, and what was drawn to get them."""
 
     problems: list[LabelledProblem]
-    num_hidden: int
+    num_hidden: int  # wrong programs that were left out because they pass the example
+    taught: list[LabelledProblem]  # problems of the warm start and of training; no program of them was run
 
 
 @dataclass
@@ -74,10 +75,12 @@ def build(
 
     `mutants` is the number of mutants per problem. Raises DataError if a correct program fails.
     """
-    drawn = [problem for problem in draw_problems(config, mutants, seed, uses) if problem.use in uses]
-    built = _label(drawn, seed, sandbox, cache)
-    chains = [problem for problem in chain_problems(config, seed) if problem.use in uses]
-    return BuiltPipelines([*built.problems, *chains], built.num_hidden)
+    drawn = draw_problems(config, mutants, seed, uses)
+    chains = chain_problems(config, seed)
+    programs, num_hidden = _label([problem for problem in drawn if problem.use in uses], seed, sandbox, cache)
+    solutions = [problem for problem in chains if problem.use in uses]
+    taught = [problem for problem in (*drawn, *chains) if problem.use in (Use.warm_start, Use.train)]
+    return BuiltPipelines([*programs, *solutions], num_hidden, taught)
 
 
 def num_problems(config: PipelinesConfig, use: Use) -> int:
@@ -249,8 +252,11 @@ def problem_calls(problem: LabelledProblem, seed: int) -> tuple[tuple[list[int]]
 
 def _label(
     problems: list[LabelledProblem], seed: int, sandbox: Sandbox, cache: LabelCache | None
-) -> BuiltPipelines:
-    """Run all candidates, and leave out the wrong ones that give the wanted value on the example."""
+) -> tuple[list[LabelledProblem], int]:
+    """Run all candidates, and leave out the wrong ones that give the wanted value on the example.
+
+    Return the problems and the number of candidates left out.
+    """
     calls = [problem_calls(problem, seed) for problem in problems]
     references = [
         (problem.candidates[0].text, calls_of) for problem, calls_of in zip(problems, calls, strict=True)
@@ -275,4 +281,4 @@ def _label(
             else:
                 num_hidden += 1
         labelled.append(replace(problem, candidates=tuple(kept)))
-    return BuiltPipelines(labelled, num_hidden)
+    return labelled, num_hidden

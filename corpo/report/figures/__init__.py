@@ -14,7 +14,8 @@ from corpo.analysis.compare import REFERENCE
 from corpo.analysis.regrade import can_be_regraded
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled
-from corpo.report.figures.evaluation import calibration, differences, regraded_failures, scoreboard
+from corpo.analysis.verification import can_be_measured
+from corpo.report.figures.evaluation import calibration, differences, regraded_failures, scoreboard, skill
 from corpo.report.figures.style import (
     COLOURS,
     CORRECT,
@@ -72,6 +73,7 @@ __all__ = [
     "regraded_failures",
     "save",
     "scoreboard",
+    "skill",
     "update_size",
     "write_figures",
 ]
@@ -126,6 +128,13 @@ FIGURES = (
         "is the base policy. Accuracies are means over splits; the KL divergence is measured at the end of "
         "training.",
         _has_table_splits,
+    ),
+    FigureSpec(
+        skill,
+        "Probability that a correct candidate gets a higher score than a wrong one (AUC, mean of A and B): "
+        "mean over seeds, with a 95% interval over problems. The dotted line is chance. Policies with hollow "
+        "markers do not verify: a memory of templates, and the base with an empty think block.",
+        can_be_measured,
     ),
     FigureSpec(
         advantage_ratio,
