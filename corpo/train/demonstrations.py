@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from corpo.config import TRACE
 from corpo.data.pairing.drawing import draw_pair
 from corpo.data.pipelines.chains import trace_solution
 from corpo.data.pipelines.slips import Slips
@@ -107,7 +108,7 @@ class Demonstrator:
 
     def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
         """Return the prompt of a pair and a response with the rationale and the scores that it calls for."""
-        if self.rationale == "trace":
+        if self.rationale == TRACE:
             rationale = trace(pair, Slips(self.slips, rng) if self.slips else None)
         else:
             rationale = rewrite(pair, correct_texts)

@@ -66,8 +66,8 @@ the step, with three exceptions. `mismatch_kl` is measured before the first upda
 
 ## Validation
 
-Measured every `train.validate_every` steps, and at the last step. The record of step 1 holds the validation of
-the policy before training. Every validation uses the same seed.
+Measured every `train.validate_every` steps, and at the last step. The record of step 1 holds the validation
+of the policy before training. Every validation uses the same seed.
 
 {_metrics(VALIDATION_METRICS)}
 

@@ -2,7 +2,7 @@
 
 Uses are kept apart: no words of a problem and no program occur in two uses. Programs of ours that differ in
 text differ in more than names, so comparing texts is enough. A use draws before those that follow it in
-`_PLAN`, and all draw before any program is run, so a use gets the same problems whichever others are built.
+`_plan`, and all draw before any program is run, so a use gets the same problems whichever others are built.
 """
 
 from __future__ import annotations
@@ -36,16 +36,6 @@ from corpo.task import Candidate, Domain
 from corpo.utils.errors import DataError
 from corpo.utils.progress import progress
 
-# What is drawn, in this order: the use, whether combinations are seen or unseen, the numbers of operations.
-_PLAN: tuple[tuple[Use, str, tuple[int, ...]], ...] = (
-    (Use.evaluation, UNSEEN, LENGTHS),
-    (Use.evaluation, SEEN, LENGTHS),
-    (Use.evaluation, SEEN, (LONG,)),
-    (Use.warm_start, SEEN, LENGTHS),
-    (Use.validation, UNSEEN, LENGTHS),
-    (Use.validation, SEEN, LENGTHS),
-    (Use.train, SEEN, LENGTHS),
-)
 _CORRECT_PROGRAMS = 3  # per problem
 _EXAMPLES = 12  # drawn per problem; the one that shows the most mutants to be wrong is kept
 _RANDOM_TESTS = 20
@@ -54,10 +44,11 @@ _ATTEMPTS = 6  # draws per candidate; many are texts that occurred before or mut
 
 @dataclass(frozen=True)
 class BuiltPipelines:
-    """Labelled problems, and the number of wrong programs left out because they pass the example."""
+    """Labelled problems, and what was drawn to get them."""
 
     problems: list[LabelledProblem]
-    num_hidden: int
+    num_hidden: int  # wrong programs that were left out because they pass the example
+    taught: list[LabelledProblem]  # problems of the warm start and of training; no program of them was run
 
 
 @dataclass
@@ -84,10 +75,12 @@ def build(
 
     `mutants` is the number of mutants per problem. Raises DataError if a correct program fails.
     """
-    drawn = [problem for problem in draw_problems(config, mutants, seed, uses) if problem.use in uses]
-    built = _label(drawn, seed, sandbox, cache)
-    chains = [problem for problem in chain_problems(config, seed) if problem.use in uses]
-    return BuiltPipelines([*built.problems, *chains], built.num_hidden)
+    drawn = draw_problems(config, mutants, seed, uses)
+    chains = chain_problems(config, seed)
+    programs, num_hidden = _label([problem for problem in drawn if problem.use in uses], seed, sandbox, cache)
+    solutions = [problem for problem in chains if problem.use in uses]
+    taught = [problem for problem in (*drawn, *chains) if problem.use in (Use.warm_start, Use.train)]
+    return BuiltPipelines([*programs, *solutions], num_hidden, taught)
 
 
 def num_problems(config: PipelinesConfig, use: Use) -> int:
@@ -99,6 +92,20 @@ def num_problems(config: PipelinesConfig, use: Use) -> int:
         Use.warm_start: config.warm_start_problems,
     }
     return counts[use]
+
+
+def _plan(config: PipelinesConfig) -> tuple[tuple[Use, str, tuple[int, ...]], ...]:
+    """Return what is drawn, in order: the use, whether combinations are seen, the numbers of operations."""
+    train_lengths = tuple(config.train_operations)
+    return (
+        (Use.evaluation, UNSEEN, LENGTHS),
+        (Use.evaluation, SEEN, LENGTHS),
+        (Use.evaluation, SEEN, (LONG,)),
+        (Use.warm_start, SEEN, LENGTHS),
+        (Use.validation, UNSEEN, train_lengths),
+        (Use.validation, SEEN, train_lengths),
+        (Use.train, SEEN, train_lengths),
+    )
 
 
 @dataclass
@@ -128,8 +135,9 @@ def draw_problems(config: PipelinesConfig, mutants: int, seed: int, uses: set[Us
     """Return the code problems of these uses and of those before them in the plan, not labelled yet."""
     reservations = _Reservations()
     problems: list[LabelledProblem] = []
-    last = max(index for index, (use, _, _) in enumerate(_PLAN) if use in uses)
-    plan = _PLAN[: last + 1]
+    plan = _plan(config)
+    last = max(index for index, (use, _, _) in enumerate(plan) if use in uses)
+    plan = plan[: last + 1]
     with progress("drawing programs", sum(num_problems(config, use) for use, _, _ in plan)) as advance:
         for use, part, lengths in plan:
             rng = Random(f"{seed}/pipelines/{use}/{part}/{lengths}")
@@ -244,8 +252,11 @@ def problem_calls(problem: LabelledProblem, seed: int) -> tuple[tuple[list[int]]
 
 def _label(
     problems: list[LabelledProblem], seed: int, sandbox: Sandbox, cache: LabelCache | None
-) -> BuiltPipelines:
-    """Run all candidates, and leave out the wrong ones that give the wanted value on the example."""
+) -> tuple[list[LabelledProblem], int]:
+    """Run all candidates, and leave out the wrong ones that give the wanted value on the example.
+
+    Return the problems and the number of candidates left out.
+    """
     calls = [problem_calls(problem, seed) for problem in problems]
     references = [
         (problem.candidates[0].text, calls_of) for problem, calls_of in zip(problems, calls, strict=True)
@@ -270,4 +281,4 @@ def _label(
             else:
                 num_hidden += 1
         labelled.append(replace(problem, candidates=tuple(kept)))
-    return BuiltPipelines(labelled, num_hidden)
+    return labelled, num_hidden

@@ -171,7 +171,7 @@ def test_splits_have_both_parts_and_the_kinds_of_their_names(splits: dict[str, l
 
 def test_the_number_of_chains_is_exact() -> None:
     rng = Random(0)
-    drawn = {chains.draw_chain(rng, 1) for _ in range(4000)}
+    drawn = {chains.draw_chain(rng, 1) for _ in range(20_000)}
     assert len(drawn) == chains.num_chains(1)
     assert sum(map(chains.num_chains, chains.LENGTHS)) > 1_000_000
 
