@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt requirements.txt
 reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (15 to 25 minutes)
 	$(CORPO) reproduce experiment=reproduce $(ARGS)
 
-study: $(STAMP)  ## run three baselines with eight seeds each, every seed with its own warm start (five to six hours)
+study: $(STAMP)  ## run three baselines with three seeds each, all from the shipped base policy
 	$(CORPO) study experiment=study $(ARGS)
 
 report: $(STAMP)  ## rebuild every table, every figure and results/README.md from the committed records (minutes)

@@ -15,7 +15,8 @@ from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 
 NEW = "new"  # the `model.path` of an untrained nano policy
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
-BANK, PIPELINES = PROBLEM_SETS = ("bank", "pipelines")  # of `data.problems`
+PIPELINES, BANK = PROBLEM_SETS = ("pipelines", "bank")  # of `data.problems`
+TRACE, REWRITE = RATIONALES = ("trace", "rewrite")  # of `warm_start.rationale`
 CANDIDATE_SOURCES = ("given", "references", "mutants", "sampled")
 TRACKERS = ("tensorboard", "wandb")
 
@@ -83,7 +84,7 @@ class SourceConfig:
 
 @dataclass
 class PairingConfig:
-    """The choice of pairs from the candidates of real problems. The two shares apply to the bank, too."""
+    """The choice of pairs of real problems. The two shares apply to embedded problems, too."""
 
     max_pairs_per_problem: int = 4  # pairs per problem and split, at least 1; no candidate is used twice
     max_candidate_chars: int = 1500  # characters per candidate, at least 1; longer candidates are left out
@@ -113,6 +114,8 @@ class PipelinesConfig:
     warm_start_problems: int = 5000  # code problems of the warm start, at least 1
     math_warm_start_problems: int = 2000  # word problems of the warm start, at least 1
     train_problems: int = 800  # code problems of training, at least 1
+    # numbers of operations of training and validation problems, from 2 to 4; more are harder
+    train_operations: list[int] = field(default_factory=lambda: [2, 3, 4])
     validation_problems: int = 150  # code problems of validation, at least 1
     # evaluation problems of each part, at least 1: code with seen and with unseen combinations of operations,
     # longer code, and math with seen and with unseen combinations
@@ -127,28 +130,36 @@ class PipelinesConfig:
             "evaluation_problems",
         )
         _require_min("data.pipelines", self, 1, *counts)
+        _require_distinct("data.pipelines", self, "train_operations")
+        if not set(self.train_operations) <= {2, 3, 4}:
+            raise ValueError(
+                f"data.pipelines.train_operations={list(self.train_operations)}: choose from 2, 3 and 4; "
+                "five operations are for evaluation"
+            )
 
 
 @dataclass
 class DataConfig:
-    """The data stage: pairs from the embedded bank of problems, or from real sources."""
+    """The data stage: pairs of embedded problems, or from real sources."""
 
-    # the embedded problems: bank (families of problems), or pipelines (programs composed of list operations,
-    # and word problems in steps)
-    problems: str = "bank"
-    code_families: int = 24  # families of code problems, at least 1; the shortest of each topic first
-    math_families: int = 6  # families of math problems, at least 1; they are used for evaluation only
+    # the embedded problems: pipelines (programs composed of list operations, and word problems in steps), or
+    # bank (families of problems)
+    problems: str = PIPELINES
+    # families of code problems of the bank, at least 1; the shortest of each topic first
+    code_families: int = 24
+    # families of math problems of the bank, at least 1; they are used for evaluation only
+    math_families: int = 6
     # one-edit mutants to sample per correct solution (of pipelines: per problem), at least 1
     mutants_per_solution: int = 8
     pairs_per_split: int = 150  # evaluation pairs per split, at least 1; both orders of each are evaluated
     train_pairs: int = 3000  # training pairs, at least 1; both orders of each are trained on
-    # validation pairs, at least 1, from families that are neither trained nor evaluated on
+    # validation pairs, at least 1, of problems that are neither trained nor evaluated on
     validation_pairs: int = 100
     seed: int = 0  # random seed of problems, mutants and pairs
     # how the sandbox isolates programs: process or namespaces; null uses the strongest that this machine
     # supports
     isolation: str | None = None
-    # a JSONL or Parquet file with your own evaluation pairs, instead of the six splits of the bank
+    # a JSONL or Parquet file with your own evaluation pairs, instead of the evaluation splits
     file: str | None = None
     # real problems instead of the embedded bank, by name; see data.sources.NAME
     sources: dict[str, SourceConfig] = field(default_factory=dict)
@@ -208,21 +219,17 @@ class ModelConfig:
 class NanoConfig:
     """The size of a new nano policy. *Our choice*: what two CPU cores train in under an hour."""
 
-    vocabulary: int = 1536  # tokens, at least 300, learned by byte-pair encoding from demonstrations
-    # how far a token may reach: spaces (across several words) or words (one word, or a line of code up to its
-    # first digit)
-    pieces: str = "spaces"
-    width: int = 192  # width of the hidden states, a multiple of twice `heads`
-    layers: int = 6  # transformer layers, at least 1
-    heads: int = 6  # attention heads per layer, at least 1
-    mlp: int = 512  # hidden units of the gated MLP of a layer, at least 1
-    context: int = 1024  # maximum tokens of a prompt and its completion, at least 1
+    vocabulary: int = 1024  # tokens, at least 300, learned by byte-pair encoding from demonstrations
+    width: int = 128  # width of the hidden states, a multiple of twice `heads`
+    layers: int = 4  # transformer layers, at least 1
+    heads: int = 4  # attention heads per layer, at least 1
+    mlp: int = 352  # hidden units of the gated MLP of a layer, at least 1
+    context: int = 512  # maximum tokens of a prompt and its completion, at least 1
 
     def __post_init__(self) -> None:
         _require_min("nano", self, 1, "layers", "heads")
         _require_min("nano", self, 1, "mlp", "context")
         _require_min("nano", self, 300, "vocabulary")
-        _require_choice("nano", self, "pieces", ("spaces", "words"))
         if self.width % (2 * self.heads):
             raise ValueError(f"nano.width={self.width}: must be a multiple of twice nano.heads={self.heads}")
 
@@ -231,40 +238,40 @@ class NanoConfig:
 class WarmStartConfig:
     """Supervised fine-tuning on demonstrations. *Our choice*: the paper starts from a pretrained reasoner."""
 
-    steps: int = 1400  # optimizer steps, at least 1
-    pairs: int = 32  # pairs per step, at least 1; each is shown in both orders
-    both_orders: bool = True  # false shows twice as many pairs, each in one order
-    math_share: float = 0.4  # expected share of math pairs, 0 to 1
-    prompt_weight: float = 0.3  # weight of the loss on prompt tokens, at least 0; responses have weight 1
+    steps: int = 2800  # optimizer steps, at least 1
+    pairs: int = 20  # pairs per step, at least 1; each in both orders, or twice as many in one order
+    both_orders: bool = False  # show each pair in both orders
+    math_share: float = 0.35  # expected share of math pairs, 0 to 1
+    prompt_weight: float = 0.0  # weight of the loss on prompt tokens, at least 0; responses have weight 1
     # the first steps, in which prompts are learned, too, at least 0; null is all steps
     prompt_steps: int | None = None
-    lr: float = 8e-4  # peak learning rate of AdamW, positive
-    warmup_steps: int = 150  # steps of the linear warm-up, at least 1
+    lr: float = 2e-3  # peak learning rate of AdamW, positive
+    warmup_steps: int = 60  # steps of the linear warm-up, at least 1
     # share of the steps, at the end, in which the learning rate falls linearly to 0; above 0, at most 1
-    decay_share: float = 0.2
+    decay_share: float = 0.5
     weight_decay: float = 0.05  # weight decay of AdamW, at least 0
     max_grad_norm: float = 1.0  # the norm to which the gradient is clipped, positive
     micro_batches: int = 4  # parts in which a batch is computed, at least 1; more parts need less memory
     # the first steps, which draw only the half of the problems with the shorter candidates, at least 0
-    short_steps: int = 0
-    # the rationale in the think block: point (name the wrong line), rewrite (copy each candidate up to its
-    # first wrong line and correct it) or trace (run each candidate on the example; needs data=pipelines)
-    rationale: str = "point"
+    short_steps: int = 300
+    # the rationale in the think block: trace (run each candidate on the example; needs data=pipelines) or
+    # rewrite (copy each candidate up to its first wrong line and correct it)
+    rationale: str = TRACE
     # share of the values in a demonstrated trace that are wrong, 0 to 1; the trace goes on from them
-    slips: float = 0.0
+    slips: float = 0.01
     # weight of the loss on the words ok and bad of a trace, positive; other tokens of a response weigh 1
-    verdict_weight: float = 1.0
-    evaluate_every: int = 100  # steps between evaluations and between checkpoints, at least 1
-    dev_pairs: int = 48  # pairs per domain and kind for evaluation, at least 1
+    verdict_weight: float = 3.0
+    evaluate_every: int = 300  # steps between evaluations and between checkpoints, at least 1
+    dev_pairs: int = 16  # pairs per domain and kind for evaluation, at least 1
     seed: int = 0  # random seed of the demonstrations and their order
 
     def __post_init__(self) -> None:
         counts = ("steps", "pairs", "warmup_steps", "micro_batches", "evaluate_every", "dev_pairs")
         _require_min("warm_start", self, 1, *counts)
-        _require_choice("warm_start", self, "rationale", ("point", "rewrite", "trace"))
+        _require_choice("warm_start", self, "rationale", RATIONALES)
         _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm", "verdict_weight")
-        _require_min("warm_start", self, 0, "short_steps")
-        _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay", "slips")
+        _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
+        _require_min("warm_start", self, 0, "short_steps", "slips")
         if self.prompt_steps is not None:
             _require_min("warm_start", self, 0, "prompt_steps")
         _require_max("warm_start", self, 1, "math_share", "decay_share", "slips")
@@ -300,7 +307,8 @@ class BaselineConfig:
 class VllmConfig:
     """The arguments of the vLLM engine. Their names are those of vLLM."""
 
-    max_model_len: int = 1024  # maximum tokens of a prompt and its completion, at least 1
+    # maximum tokens of a prompt and its completion, at least 1; a smaller context of the model is the limit
+    max_model_len: int = 1024
     max_num_seqs: int = 256  # rollouts decoded at once, at least 1
     # share of the accelerator's memory that the engine may use, above 0, at most 1; on CPUs, of the machine's
     # memory
@@ -323,7 +331,8 @@ class RolloutConfig:
     """Sampling. There is no top-p or top-k, because they would bias the gradient."""
 
     engine: str = "transformers"  # transformers, or vllm
-    max_new_tokens: int = 24  # maximum tokens of a completion, at least 1; a longer response is cut and fails
+    # maximum tokens of a completion, at least 1; a longer response is cut and fails
+    max_new_tokens: int = 112
     temperature: float = 1.0  # sampling temperature in training and evaluation, positive
     # texts that end a rollout, in addition to the model's end-of-sequence token
     stop: list[str] = field(default_factory=list)
@@ -392,7 +401,7 @@ class LoraConfig:
 class TrainConfig:
     """One run of reinforcement learning. *Our choice*: the paper states none of these numbers."""
 
-    steps: int = 80  # batches of new rollouts, at least 1; each gives minibatches x epochs updates
+    steps: int = 60  # batches of new rollouts, at least 1; each gives minibatches x epochs updates
     prompts_per_step: int = 32  # prompts per step, even; they are both orders of half as many pairs
     group_size: int = 16  # rollouts per prompt, at least 1; most baselines need 2
     # parts of a batch with one update each, at least 1; both orders of a pair stay in the same part. Several
@@ -486,7 +495,7 @@ class CandidatesConfig:
 class EvaluateConfig:
     """The evaluation of policies: n rollouts per prompt, and pass@k from them."""
 
-    num_rollouts: int = 32  # rollouts per prompt (n), at least 1
+    num_rollouts: int = 16  # rollouts per prompt (n), at least 1
     ks: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])  # every k of pass@k, from 1 to n
     seed: int = 0  # random seed of the rollouts
     # trained policies to evaluate, as name: folder, in addition to the base; nothing is trained then
@@ -555,7 +564,7 @@ class BudgetConfig:
     # sustained speed of one device in training, in TFLOP/s, positive; the default is two CPU cores in
     # bfloat16
     teraflops: float = 0.3
-    prompt_tokens: int = 192  # tokens of a long prompt, at least 1; the default fits the embedded bank
+    prompt_tokens: int = 192  # tokens of a long prompt, at least 1; the default covers embedded problems
 
     def __post_init__(self) -> None:
         _require_min("budget", self, 1, "devices", "prompt_tokens")

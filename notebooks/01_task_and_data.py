@@ -18,7 +18,7 @@
 #
 # A policy reads a problem and two candidate programs. It reasons, and then states for each candidate a
 # confidence from 0 to 10 that the candidate is correct. Whether a candidate *is* correct is decided by
-# running it. This notebook builds a few problems of the bank and follows one of them to its reward.
+# running it. This notebook builds a few problems and follows one of them to its reward.
 
 # %%
 from random import Random
@@ -28,24 +28,25 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from corpo.data.bank.selection import select
-from corpo.data.build_bank import build
+from corpo.config import PipelinesConfig
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.drawing import draw_pairs
+from corpo.data.pipelines.build import build
+from corpo.data.pipelines.traces import trace_program
 from corpo.data.types import Use
 from corpo.report.figures import figure_style
 from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_response, render_prompt
 
 # %% [markdown]
-# ## A bank of problem families
-# A family is an idea with parameters, several correct ways to write it, and a generator of test calls.
-# Mutants are correct programs with one edit. Six code families and one of mathematics, with three mutants
-# per solution, are enough here; experiments use more.
+# ## Pipelines of list operations
+# A problem names two to five operations on a list, and shows one example. Its correct programs are written
+# in several styles. Mutants are correct programs with one edit. *Unseen* problems combine operations that no
+# training problem combines. There are also word problems in steps. 20 problems of each part are enough here;
+# experiments use more.
 
 # %%
-bank = select(code_families=6, math_families=1)
-uses = {Use.evaluation, Use.train}
-problems = build(bank, uses, seed=0, mutants_per_solution=3, sandbox=Sandbox(), cache=None)
+sizes = PipelinesConfig(evaluation_problems=20)
+problems = build({Use.evaluation}, sizes, mutants=5, seed=0, sandbox=Sandbox(), cache=None).problems
 code_problems = [problem for problem in problems if problem.domain is Domain.code]
 rows = []
 for problem in code_problems:
@@ -109,21 +110,30 @@ for name, candidate in zip("AB", (pair.a, pair.b), strict=True):
 print(render_prompt(pair))
 
 # %% [markdown]
+# The shipped policy verifies: in its think block it runs each program on the example. These are the traces
+# that it should write. Each has the operations with the list after them, the comparison with the wanted
+# value, and the word `ok` or `bad`.
+
+# %%
+for name, candidate in zip("AB", (pair.a, pair.b), strict=True):
+    print(name, trace_program(candidate.text, pair.problem.statement))
+
+# %% [markdown]
 # ## A response and its parser
 # A response has one think block and two scores. The parser accepts any string. It returns a verdict, or the
 # reason why there is none.
 
 # %%
 responses = [
-    "<think>A returns the last item, B the first</think> A: 9 B: 2",
-    "<think>both look fine</think> A: 8 B: 8",
+    "<think>;A;rev:97;check:9977--;ok;B;uniq:79;check:79;bad</think> A: 9 B: 2",
+    "<think>;A;rev:97;check:9977--;ok;B;rev:97;check:9977--;ok</think> A: 8 B: 8",
     "<think>hm",
     "A: 9 B: 1",
     "<think></think> A: 11 B: 0",
 ]
 for text in responses:
     result = parse_response(text)
-    print(f"{text!r:70s} {'not a verdict: ' + result if isinstance(result, Fault) else result}")
+    print(f"{text!r:90s} {'not a verdict: ' + result if isinstance(result, Fault) else result}")
 
 # %% [markdown]
 # ## The ordinal reward
@@ -160,6 +170,7 @@ with figure_style():
 
 # %% [markdown]
 # ## Splits
-# `results/<name>/data_card.md` describes the data of an experiment: content hash, families and mutations.
-# The evaluation splits use families that reinforcement learning never sees. Each pair comes in both orders,
-# so that a policy that favours a position gains nothing on average.
+# `results/<name>/data_card.md` describes the data of an experiment: content hash, splits and mutations.
+# Half of the pairs of each evaluation split combine operations that no training problem combines, and the
+# `code_long` splits have longer programs. Each pair comes in both orders, so that a policy that favours a
+# position gains nothing on average.

@@ -38,7 +38,6 @@ ROOT = Path(__file__).parent.parent.parent
 OPTIONS = (
     "experiment=tiny",
     "model.warm_start=true",
-    "warm_start.dev_pairs=4",
     "train.steps=20",
     "evaluate.num_rollouts=64",
 )

@@ -1,6 +1,7 @@
 """`corpo verify`: judge two candidates for a problem with a trained policy.
 
-Files that end in .py are programs, others are worked solutions. The exit code is 0 if both are judged
+Files that end in .py are programs, others are worked solutions. The shipped policy judges pipelines of list
+operations and word problems in steps only, and refuses other input. The exit code is 0 if both are judged
 correct, 1 if at least one is judged wrong, 2 for bad input and 3 if no response could be parsed.
 """
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from corpo.task import Pair
 
 ALL_CORRECT, SOME_WRONG, NO_VERDICT = 0, 1, 3  # exit codes; 2 is bad input
+TRACE_TOKEN = ";check:"  # in the vocabulary of the policies that learned to write traces, and of no other
+
+# What these policies can judge.
+_CODE_KIND = (
+    "programs made of list operations (data=pipelines), "
+    "for a problem that ends in an example such as f([7, 9]) == [9, 7]"
+)
+_MATH_KIND = "word problems in steps, such as 'pens: 7, 5 more, doubled, how many'"
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,7 @@ def _read_text(path: Path) -> str:
 def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | None:
     """Sample rollouts of the configured policy for a pair and summarise them.
 
-    Raises DataError if the pair is too long.
+    Raises DataError if the pair is too long, or if the policy writes traces and the pair has none.
     """
     from transformers.utils.logging import disable_progress_bar
 
@@ -139,8 +148,24 @@ def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | Non
             f"problem and programs are {tokens} tokens, and {config.model.path} has room for {room}; "
             "shorten them or use another policy"
         )
+    if TRACE_TOKEN in tokenizer.get_vocab():
+        _check_traceable(pair, config.model.path)
     with rollout_engine(config, model, tokenizer, path) as engine:
         return summarise_responses(engine.generate([prompt], num_rollouts, config.seed).texts_PG[0])
+
+
+def _check_traceable(pair: Pair, policy: str) -> None:
+    """Check that a pair is of the kind that a policy with traces can judge. Raises DataError if not."""
+    from corpo.task import Domain
+    from corpo.train.demonstrations import trace
+
+    try:
+        trace(pair)
+    except DataError:
+        kind = _CODE_KIND if pair.problem.domain is Domain.code else _MATH_KIND
+        raise DataError(
+            f"{policy} cannot judge this pair: it judges only {kind}; choose another policy with model="
+        ) from None
 
 
 def summarise_responses(responses: Sequence[str]) -> Judgement | None:

@@ -1,4 +1,4 @@
-"""The data stage: labelled pairs from the embedded problem bank or from other sources."""
+"""The data stage: labelled pairs of embedded problems or from other sources."""
 
 from __future__ import annotations
 

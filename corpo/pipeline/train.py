@@ -151,9 +151,9 @@ def _training_pairs(config: Config, fits: Callable[[Pair], bool]) -> tuple[list[
     """Return the pairs to train on and to validate on, without those that are too long for the model.
 
     Validation covers `train.validation_prompts` pairs with exactly one correct candidate, and half as many of
-    each monitored kind. Raises DataError if no pairs are left.
+    every other validation split. Raises DataError if no pairs are left.
     """
-    from corpo.data.pairing.splits import MONITORED_SPLITS, TRAIN, VALIDATION, is_evaluation
+    from corpo.data.pairing.splits import TRAIN, VALIDATION, VALIDATION_SPLITS, is_evaluation
 
     learnable = [(split, pair) for split, pair in split_pairs(config) if not is_evaluation(split)]
     fitting = [(split, pair) for split, pair in learnable if fits(pair)]
@@ -171,9 +171,10 @@ def _training_pairs(config: Config, fits: Callable[[Pair], bool]) -> tuple[list[
             "set data.sources.*.evaluation below 1, or give more problems"
         )
     prompts = config.train.validation_prompts
-    validation = by_split[VALIDATION][:prompts]
-    for split in MONITORED_SPLITS.values():
-        validation += by_split.get(split, [])[: max(2, prompts // 2)]
+    validation = []
+    for split in VALIDATION_SPLITS:
+        count = prompts if split == VALIDATION else max(2, prompts // 2)
+        validation += by_split.get(split, [])[:count]
     return by_split[TRAIN], validation
 
 

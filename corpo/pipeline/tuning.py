@@ -89,7 +89,7 @@ def _report(config: Config, table_of_scores: pd.DataFrame, best: Mapping[str, st
     return f"""# {config.name}
 
 {SCORE} in percent, the mean of the last {NUM_VALIDATIONS} validations: the mean over seeds and, in brackets,
-each seed. The best variant of each baseline is in bold. Every baseline has the same runs. The families of
+each seed. The best variant of each baseline is in bold. Every baseline has the same runs. The problems of
 the validation split are neither trained nor evaluated on.
 
 {table(("baseline", *names), rows)}

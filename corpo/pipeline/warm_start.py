@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpo.config import NEW, PIPELINES, Config, WarmStartConfig
+from corpo.config import NEW, PIPELINES, REWRITE, TRACE, Config, WarmStartConfig
 from corpo.pipeline.data import data_stage, labelled_problems, split_pairs
 from corpo.pipeline.models import (
     estimated_minutes,
@@ -20,6 +20,7 @@ from corpo.pipeline.models import (
 )
 from corpo.pipeline.provenance import provenance, typed_command
 from corpo.pipeline.stage import Stage
+from corpo.utils.errors import ConfigError
 from corpo.utils.files import write_json
 
 if TYPE_CHECKING:
@@ -68,7 +69,15 @@ def seed_suffix(config: Config) -> str:
 
 
 def _sft_config(config: Config) -> WarmStartConfig:
-    """Return the settings of the warm start, with the seed of the run if every seed has its own."""
+    """Return the settings of the warm start, with the seed of the run if every seed has its own.
+
+    Raises ConfigError if the problems have no traces to demonstrate.
+    """
+    if config.warm_start.rationale == TRACE and config.data.problems != PIPELINES:
+        raise ConfigError(
+            f"warm_start.rationale={TRACE}: problems of data.problems={config.data.problems} have no traces; "
+            f"choose warm_start.rationale={REWRITE} or data.problems={PIPELINES}"
+        )
     if config.study.own_warm_starts:
         return replace(config.warm_start, seed=config.seed)
     return config.warm_start

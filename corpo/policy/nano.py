@@ -16,33 +16,25 @@ PAD, EOS = "<pad>", "<eos>"
 # A digit, a tag, a word of a trace with its semicolon and colon, the beginning of a code line up to its first
 # digit, and any other word with the spaces around it.
 _WORD = rf"\d|{OPEN}|{CLOSE}|;[^\s\d;:]+:?|\n[^\d\n]*| ?[^\s\d;]+ ?| "
-_MAX_TOKEN_LENGTH = {"spaces": 20, "words": 80}
+_MAX_TOKEN_LENGTH = 80
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int, pieces: str = "spaces") -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer.
 
-    It never merges digits, so the policy sees each digit of the numbers that it compares. With `pieces` =
-    "spaces" it merges across spaces, and a line break with the indent after it, which halves the length of
-    prompts with code. With "words" it merges within a word only. A verdict word of a trace is then one token,
-    whatever follows it.
+    It never merges digits, so the policy sees each digit of the numbers that it compares. It merges within a
+    word, or within a line of code up to its first digit, so a verdict word of a trace is always one token.
     """
     tokenizer = Tokenizer(models.BPE())
-    splits = {
-        "spaces": [
-            pre_tokenizers.Split(Regex(r"\d"), behavior="isolated"),
-            pre_tokenizers.Split("\n", behavior="merged_with_next"),
-        ],
-        "words": [pre_tokenizers.Split(Regex(_WORD), behavior="isolated")],
-    }
+    words = pre_tokenizers.Split(Regex(_WORD), behavior="isolated")
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits[pieces], byte_level])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=[PAD, EOS],
-        max_token_length=_MAX_TOKEN_LENGTH[pieces],
+        max_token_length=_MAX_TOKEN_LENGTH,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

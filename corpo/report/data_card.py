@@ -48,8 +48,8 @@ Licence: MIT; the bank is original work.
 Every pair appears in both orders; the column *pairs* ignores the order. Training and validation contain code
 pairs with exactly one correct candidate{_other_kinds(pairs)}. Additional validation splits contain pairs with
 no or two correct candidates, for learning curves. The `code` and `math` splits use families that are not used
-in reinforcement learning; the `trained_families` splits use new problems of families that are used. The warm
-start of the shipped policy has seen all families, with other constants.
+in reinforcement learning; the `trained_families` splits use new problems of families that are used. A warm
+start sees all families, with other constants.
 
 {_splits(pairs, "families")}
 

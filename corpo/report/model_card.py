@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from corpo.config import Config
+from corpo.config import PIPELINES, Config
 from corpo.utils.markdown import table
 
 METRICS = {
-    "validation/pass@1": "pass@1, validation families",
+    "validation/pass@1": "pass@1, validation",
     "validation/reward": "mean reward",
     "validation/kl_from_start": "KL divergence from the base (nats per rollout)",
 }
@@ -31,7 +31,6 @@ def model_card(
         rows.append((record["step"], *(f"{record[key]:.3f}" for key in METRICS)))
     warm_start = ", warm-started to teach it the response format" if config.model.warm_start else ""
     baseline, reward, train = config.baseline, config.reward, config.train
-    source = "real problems" if config.data.sources else "the embedded problem bank"
     return f"""---
 {yaml.safe_dump(_front_matter(config), sort_keys=False)}---
 
@@ -43,7 +42,7 @@ This policy reads a problem and two candidate solutions, reasons in a think bloc
 use.
 
 - **Base:** `{config.model.path}` ({base}){warm_start}.
-- **Data:** pairs from {source} (stage {data}), {_kinds(config)}. Labels come from execution.
+- **Data:** pairs from {_problems(config)} (stage {data}), {_kinds(config)}. Labels come from execution.
 - **Method:** baseline `{baseline.name}` {baseline.options or ""}, reward `{reward.name}` with {reward.levels}
   levels, R_min_correct {reward.threshold:g}, {train.steps} steps of {train.prompts_per_step} prompts with
   {train.group_size} rollouts each, seed {config.seed}.
@@ -51,8 +50,8 @@ use.
 
 ## Metrics during training
 
-Validation pairs come from families that are used neither in training nor in the evaluation. `corpo evaluate`
-with the same options evaluates the policy on the six splits.
+Validation pairs come from problems that are used neither in training nor in the evaluation. `corpo evaluate`
+with the same options evaluates the policy on the evaluation splits.
 
 {table(("step", *METRICS.values()), rows)}
 
@@ -77,6 +76,15 @@ def _front_matter(config: Config) -> dict[str, Any]:
     if path not in ("nano_base", "new") and not path.startswith(("data/", "/", "package:")):
         fields["base_model"] = path
     return fields
+
+
+def _problems(config: Config) -> str:
+    """Describe where the problems come from."""
+    if config.data.sources:
+        return "real problems"
+    if config.data.problems == PIPELINES:
+        return "pipelines of list operations"
+    return "the embedded problem bank"
 
 
 def _kinds(config: Config) -> str:

@@ -65,10 +65,11 @@ class VllmEngine:
         self.model, self.tokenizer = model, tokenizer
         self.max_new_tokens, self.temperature = max_new_tokens, temperature
         self.config, self.stop = config, list(stop)
+        max_model_len = min(config.max_model_len, model.config.max_position_embeddings)  # vLLM refuses more
         self.llm = LLM(
             model=folder,
             dtype=str(model.dtype).removeprefix("torch."),
-            max_model_len=config.max_model_len,
+            max_model_len=max_model_len,
             max_num_seqs=config.max_num_seqs,
             gpu_memory_utilization=config.gpu_memory_utilization,
             tensor_parallel_size=config.tensor_parallel_size,
@@ -79,7 +80,7 @@ class VllmEngine:
             enable_prefix_caching=True,
             # A chunk of a prompt has to undo its random draw, which seeded generators of CPUs cannot.
             enable_chunked_prefill=torch.cuda.is_available(),
-            max_num_batched_tokens=max(config.max_model_len, 8192),
+            max_num_batched_tokens=max(max_model_len, 8192),
             logprobs_mode="processed_logprobs",  # at the sampling temperature, as importance ratios need them
             disable_log_stats=True,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from corpo.config import TRACE
 from corpo.data.pairing.drawing import draw_pair
 from corpo.data.pipelines.chains import trace_solution
 from corpo.data.pipelines.slips import Slips
@@ -94,8 +95,9 @@ class Demonstrator:
     """A source of demonstrations.
 
     `render` writes the prompt of a pair, `rationale` is the name of the text in the think block (`rewrite` or
-    `trace`), and `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in one
-    order only, and batches hold twice as many different pairs. `slips` is the share of wrong values in traces.
+    `trace`), and `math_share` is the expected share of math pairs. Unless `both_orders`, a pair is shown in
+    one order only, and batches hold twice as many different pairs. `slips` is the share of wrong values in
+    traces.
     """
 
     render: Callable[[Pair], str]
@@ -106,7 +108,7 @@ class Demonstrator:
 
     def demonstrate(self, pair: Pair, correct_texts: Sequence[str], rng: Random) -> Demonstration:
         """Return the prompt of a pair and a response with the rationale and the scores that it calls for."""
-        if self.rationale == "trace":
+        if self.rationale == TRACE:
             rationale = trace(pair, Slips(self.slips, rng) if self.slips else None)
         else:
             rationale = rewrite(pair, correct_texts)

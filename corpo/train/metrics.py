@@ -74,6 +74,26 @@ ADVANTAGE_METRICS = (
     *_signed_metrics("_failed", "failed"),
 )
 
+_VERDICTS = {
+    "both_correct": "a verdict that calls both candidates correct",
+    "both_wrong": "a verdict that calls both candidates wrong",
+    "swapped": "a verdict that calls exactly one candidate correct",
+    "unparseable": "no verdict",
+}
+
+
+def _failure_metrics() -> tuple[Metric, ...]:
+    metrics = []
+    for name, verdict in _VERDICTS.items():
+        metrics.append(Metric(f"failed_{name}", "n(failed) with it", f"failures with {verdict}", "rollouts"))
+    for name, verdict in _VERDICTS.items():
+        meaning = f"rewarded failures with {verdict}"
+        metrics.append(Metric(f"rewarded_{name}", "n(failed and A > 0) with it", meaning, "rollouts"))
+    return tuple(metrics)
+
+
+FAILURE_METRICS = _failure_metrics()
+
 UPDATE_METRICS = (
     Metric("loss", "sum of w · (loss of a token), e.g. -A log π", "loss of an update (corpo/train/loss.py)"),
     Metric(
@@ -125,11 +145,17 @@ SAMPLING_METRICS = (
 )
 
 _ONE_CORRECT = "validation pairs with exactly one correct candidate"
+_SEEN, _UNSEEN = "pairs with seen combinations of operations", "pairs with unseen combinations of operations"
 
 
 def _validation_metrics() -> tuple[Metric, ...]:
+    pass_at_1, auc = (
+        "mean over pairs of n(correct) / n(all)",
+        "P(score of a correct one > score of a wrong one)",
+    )
     metrics = [
-        Metric("validation/pass@1", "mean over pairs of n(correct) / n(all)", f"pass@1 on {_ONE_CORRECT}"),
+        Metric("validation/pass@1", pass_at_1, f"pass@1 on {_ONE_CORRECT}"),
+        Metric("validation/pass@1/unseen", pass_at_1, f"the same on {_UNSEEN}"),
         Metric("validation/reward", "mean of R", f"mean reward on {_ONE_CORRECT}", "reward"),
         Metric(
             "validation/kl_from_start",
@@ -139,8 +165,24 @@ def _validation_metrics() -> tuple[Metric, ...]:
         ),
     ]
     for kind in Kind:
-        name = f"validation/pass@1/{kind}"
-        metrics.append(Metric(name, "mean over pairs of n(correct) / n(all)", f"pass@1 on {kind} pairs"))
+        metrics.append(Metric(f"validation/pass@1/{kind}", pass_at_1, f"pass@1 on {kind} pairs"))
+    for suffix, pairs in (("", _SEEN), ("/unseen", _UNSEEN)):
+        for side in ("a", "b"):
+            meaning = f"AUC of the score of candidate {side.upper()}, {pairs}; 0.5 is chance"
+            metrics.append(Metric(f"validation/auc_{side}{suffix}", auc, meaning))
+    metrics += [
+        Metric(
+            "validation/exactly_one",
+            "n(exactly one called correct) / n(verdict)",
+            "share of verdicts on both_correct and both_wrong pairs that call exactly one candidate correct",
+        ),
+        Metric("validation/traced", "n(right traces) / n(traces)", "share of traces without any mistake"),
+        Metric(
+            "validation/follows",
+            "n(verdict follows) / n(traces)",
+            "share of traces whose verdict word and score follow from what the trace computed",
+        ),
+    ]
     return tuple(metrics)
 
 
@@ -150,7 +192,14 @@ STEP = Metric("step", "number of the step, from 1", "steps so far", "steps")
 
 # The records of `metrics.jsonl` of a training run. Validation metrics are logged every `train.validate_every`
 # steps.
-TRAINING_METRICS = (STEP, *ADVANTAGE_METRICS, *UPDATE_METRICS, *SAMPLING_METRICS, *VALIDATION_METRICS)
+TRAINING_METRICS = (
+    STEP,
+    *ADVANTAGE_METRICS,
+    *FAILURE_METRICS,
+    *UPDATE_METRICS,
+    *SAMPLING_METRICS,
+    *VALIDATION_METRICS,
+)
 
 
 def _warm_start_metrics() -> tuple[Metric, ...]:

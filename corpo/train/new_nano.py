@@ -24,6 +24,6 @@ def new_nano(
     """Return an untrained nano on the accelerator, and a tokenizer trained on demonstrations."""
     train_problems = [problem for problem in problems if not is_dev(problem)]
     demonstrations = demonstrator.batch(train_problems, TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))
-    tokenizer = train_tokenizer([d.prompt + d.response for d in demonstrations], nano.vocabulary, nano.pieces)
+    tokenizer = train_tokenizer([d.prompt + d.response for d in demonstrations], nano.vocabulary)
     torch.manual_seed(seed)
     return new_model(nano, tokenizer).to(accelerator(), getattr(torch, dtype)), tokenizer

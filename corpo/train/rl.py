@@ -26,8 +26,7 @@ policy that sampled:
   corrects the difference between engine and trainer;
 - with one update per batch, both use the log-probs of the engine.
 
-P prompts, G rollouts per prompt, T completion tokens. In the validation metrics: C kinds of pairs,
-M measurements.
+P prompts, G rollouts per prompt, T completion tokens, M measures of a rollout in a validation.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ from corpo.policy.load import accelerator
 from corpo.policy.lora import add_lora, merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.rollout import RolloutEngine, Rollouts
-from corpo.task import Kind, Pair, Reward
+from corpo.task import Pair, Reward
 from corpo.task.grade import grade
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.distributed import (
@@ -63,11 +62,13 @@ from corpo.train.distributed import (
     gather_weights_into,
     shard,
 )
+from corpo.train.failures import count_failures
 from corpo.train.health import require_finite, state_is_finite, with_step
 from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.run_log import OnStep, RunLog
+from corpo.train.validation import ROLLOUT_MEASURES, measure_rollouts, validation_metrics
 from corpo.utils import ranks
 from corpo.utils.errors import NonFiniteError, StorageError
 from corpo.utils.files import hash_of
@@ -149,9 +150,12 @@ class PolicyGradientTrainer:
             progress(f"train {title}", self.config.steps, start) as advance,
         ):
             for step in range(start + 1, self.config.steps + 1):
+                # The record of the first step holds the validation of the policy before training.
+                validation = self.validate(validation_pairs) if step == 1 else {}
                 metrics, rewards_PG, lengths_PG = self._guarded_step(pairs, step, checkpoints)
-                if self._is_due(step, self.config.validate_every):
-                    metrics |= self.validate(validation_pairs)
+                if step > 1 and self._is_due(step, self.config.validate_every):
+                    validation = self.validate(validation_pairs)
+                metrics |= validation
                 records.add(step, metrics, rewards_PG, lengths_PG)
                 signal = all_reduce_max(received_signal())  # so that all ranks stop at the same step
                 if signal or self._is_due(step, self.config.checkpoint_every):
@@ -243,6 +247,12 @@ class PolicyGradientTrainer:
         self._sync_engine()
         metrics = {
             **advantage_stats(rewards_PG, advantages_PG, self.reward.threshold),
+            **count_failures(
+                graded.verdicts_PG,
+                graded.rewards_PG,
+                advantages_PG[indices.start : indices.stop],
+                self.reward.threshold,
+            ),
             **update_metrics,
             "unparseable": _mean_over_ranks(torch.tensor(graded.unparseable)),
             "tokens_mean": _mean_over_ranks(rollouts.lengths_PG.float().mean()),
@@ -486,24 +496,20 @@ class PolicyGradientTrainer:
     def validate(self, pairs: Sequence[Pair]) -> dict[str, float]:
         """Measure the policy on held-out pairs. Return the metrics that begin with `validation/`.
 
-        `validation/pass@1`, the mean reward and the KL divergence from the start (nats per rollout) are means
-        over pairs with exactly one correct candidate. `validation/pass@1/KIND` is the mean over pairs of one
-        kind.
+        See `corpo.train.validation` for the measures.
         """
         indices = ranks.shard_range(len(pairs))
         local_pairs = [pairs[index] for index in indices]
         num_rollouts = self.config.validation_rollouts
         rollouts = self._sample(local_pairs, num_rollouts, _seed("validation", 0, 0), indices)
         graded = grade(rollouts.texts_PG, local_pairs, self.reward)
-        measurements_MP = torch.stack(
-            [
-                (graded.rewards_PG >= self.reward.threshold).float().mean(1),
-                graded.rewards_PG.mean(1),
-                self._log_ratio_to_start(rollouts) / num_rollouts,
-                torch.ones(len(local_pairs)),  # counts pairs
-            ]
-        )
-        return _validation_metrics(all_reduce_sum(_sums_by_kind(measurements_MP, local_pairs)))
+        measures_PGM = torch.zeros(len(pairs), num_rollouts, len(ROLLOUT_MEASURES), dtype=torch.float64)
+        local_measures = measure_rollouts(graded, rollouts.texts_PG, local_pairs, self.reward.threshold)
+        measures_PGM[indices.start : indices.stop] = torch.from_numpy(local_measures)
+        kl_P = torch.zeros(len(pairs))
+        kl_P[indices.start : indices.stop] = self._log_ratio_to_start(rollouts) / num_rollouts
+        # Other ranks hold zeros where this rank has values, so the sum over ranks holds all values.
+        return validation_metrics(all_reduce_sum(measures_PGM).numpy(), all_reduce_sum(kl_P).numpy(), pairs)
 
     def _log_ratio_to_start(self, rollouts: Rollouts) -> Tensor:
         """Return log pi(rollout) - log pi_start(rollout), summed over the rollouts of each prompt, (P,)."""
@@ -556,31 +562,6 @@ def _packed_widths(rollouts: Rollouts) -> list[int]:
     """Return the tokens of each prompt together with its whole group."""
     completion_tokens = rollouts.lengths_PG.sum(1).tolist()
     return [len(ids) + tokens for ids, tokens in zip(rollouts.prompt_ids, completion_tokens, strict=True)]
-
-
-def _sums_by_kind(measurements_MP: Tensor, pairs: Sequence[Pair]) -> Tensor:
-    """Sum each measurement over the pairs of each kind, (C, M)."""
-    sums = []
-    for kind in Kind:
-        is_kind = [pair.kind is kind for pair in pairs]
-        sums.append(measurements_MP[:, is_kind].sum(1))
-    return torch.stack(sums)
-
-
-def _validation_metrics(sums_CM: Tensor) -> dict[str, float]:
-    """Turn sums of pass@1, reward, log-ratio and number of pairs, by kind, into means."""
-    has_one_correct = [kind in (Kind.first_correct, Kind.second_correct) for kind in Kind]
-    total_M = sums_CM[has_one_correct].sum(0)
-    pass_at_1, reward, kl_from_start = (total_M[:3] / total_M[3]).tolist()
-    metrics = {
-        "validation/pass@1": pass_at_1,
-        "validation/reward": reward,
-        "validation/kl_from_start": kl_from_start,
-    }
-    for kind, sums_M in zip(Kind, sums_CM, strict=True):
-        if sums_M[3]:
-            metrics[f"validation/pass@1/{kind}"] = float(sums_M[0] / sums_M[3])
-    return metrics
 
 
 def _seed(purpose: str, seed: int, step: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from corpo.evaluate.columns import ROLLOUT_COLUMNS
 from corpo.train.metrics import (
     ADVANTAGE_METRICS,
+    FAILURE_METRICS,
     SAMPLING_METRICS,
     SYMBOLS,
     UPDATE_METRICS,
@@ -39,6 +40,13 @@ A ratio with a denominator of 0 is written as `null`. All values describe the ba
 
 {_metrics(ADVANTAGE_METRICS)}
 
+## Failures by verdict
+
+The training pairs have exactly one correct candidate, so a failure calls both correct, both wrong, or the
+wrong one correct, or it gives no verdict. *With it* stands for such a response.
+
+{_metrics(FAILURE_METRICS)}
+
 ## Update
 
 Means over tokens are over the groups that are run through the model: those with a non-zero advantage, or all
@@ -58,7 +66,8 @@ the step, with three exceptions. `mismatch_kl` is measured before the first upda
 
 ## Validation
 
-Measured every `train.validate_every` steps, and at the last step. Every validation uses the same seed.
+Measured every `train.validate_every` steps, and at the last step. The record of step 1 holds the validation
+of the policy before training. Every validation uses the same seed.
 
 {_metrics(VALIDATION_METRICS)}
 

@@ -49,7 +49,7 @@ BAD = {
     "a lone rollout for GRPO": (["baseline=grpo", "train.group_size=1"], "group size 1"),
     "k above n": (["evaluate.num_rollouts=8"], "pass@16 needs"),
     "odd number of prompts": (["train.prompts_per_step=5"], "must be even"),
-    "rationale": (["warm_start.rationale=guess"], "point, rewrite"),
+    "rationale": (["warm_start.rationale=guess"], "trace, rewrite"),
     "devices": (["budget.devices=0"], "at least 1"),
     "adapters": (["train.lora.rank=-1"], "at least 0"),
     "no steps": (["train.steps=0"], "at least 1"),

@@ -121,7 +121,7 @@ def test_help_imports_neither_torch_nor_hydra() -> None:
 
 def test_a_command_takes_the_options_of_hydra() -> None:
     plan = run("train", "experiment=tiny", "dry_run=true").stdout
-    assert "code_families: 10" in plan
+    assert "problems: pipelines" in plan
     assert "train corpo seed 0" in plan
 
 

@@ -10,8 +10,14 @@ import pytest
 from corpo.cli.main import main
 from corpo.cli.verify import summarise_responses
 
-RIGHT = "def f(xs):\n    return len(xs)\n"
-WRONG = "def f(xs):\n    return len(xs) + 1\n"
+PROBLEM = "above 3, plus 2, reversed: f([1, 4, 6]) == [8, 6]\n"
+RIGHT = """def f(xs):
+    xs = [x for x in xs if x > 3]
+    xs = [(x + 2) % 10 for x in xs]
+    xs = xs[::-1]
+    return xs
+"""
+WRONG = RIGHT.replace("> 3", "> 4")
 
 
 def run_main(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -27,7 +33,7 @@ def run_main(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[in
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    contents = {"problem.md": "Give the number of items of xs.", "a.py": RIGHT, "b.py": WRONG}
+    contents = {"problem.md": PROBLEM, "a.py": RIGHT, "b.py": WRONG}
     for name, text in contents.items():
         (tmp_path / name).write_text(text)
     return [tmp_path / name for name in contents]
@@ -43,7 +49,7 @@ def test_two_files_are_judged(files: list[Path], capsys: pytest.CaptureFixture[s
         assert judged["file"] == str(path)
         assert 0 <= judged["confidence"] <= 10
         assert judged["correct"] is (judged["called_correct"] > 0.5)
-    assert record["rationale"].startswith("<think>")
+    assert record["rationale"].startswith("<think>;A;"), "the trace of A"
     code_again, text, _ = run_main(capsys, "verify", *files, "--rollouts", 8)
     assert code_again == code
     for side in "ab":
@@ -90,6 +96,26 @@ def test_a_bad_file_is_refused_in_one_line(
     code, output, error = run_main(capsys, "verify", *files)
     assert (code, output, error.count("\n")) == (2, "", 1), error
     assert message in error
+
+
+def test_a_pair_that_the_policy_cannot_trace_is_refused_in_one_line(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem, _, program = files
+    contents = {problem: "Return the first item of xs.", program: "def f(xs):\n    return sorted(xs)[:1]\n"}
+    for path, content in contents.items():
+        known = path.read_text()
+        path.write_text(content)
+        code, output, error = run_main(capsys, "verify", *files)
+        assert (code, output, error.count("\n")) == (2, "", 1)
+        assert "nano_base cannot judge this pair: it judges only programs made of list operations" in error
+        path.write_text(known)
+    solutions = [path.with_suffix(".txt") for path in files[1:]]
+    for path in solutions:
+        path.write_text("v1 = 7 + 5 = 12\nanswer: 12\n")
+    code, _, error = run_main(capsys, "verify", problem, *solutions)
+    assert code == 2
+    assert "it judges only word problems in steps" in error
 
 
 def test_unlike_files_options_and_policies_are_refused(

@@ -23,7 +23,7 @@ from tests.command import ROOT, command, run
 def test_reproduce_writes_tables_figures_and_a_report(results: Path) -> None:
     table = pd.read_csv(results / "table.csv")
     assert set(table["policy"]) == {"base", "grpo", "static", "corpo"}
-    assert len(set(table["split"])) == 8 + 3, "and three means over both orders"
+    assert len(set(table["split"])) == 10 + 3, "and three means over both orders"
     written = {path.name for path in results.iterdir()}
     assert {"table.md", "report.md", "data_card.md", "config.yaml", "provenance.json"} <= written
     report = (results / "report.md").read_text()
@@ -53,7 +53,7 @@ def test_dry_run_of_a_finished_study_lists_nothing_to_run(where: list[str], resu
     plan = run("reproduce", *where, "dry_run=true").stdout
     assert "to run" not in plan
     assert "stage 8 of 8" in plan
-    assert "code_families: 10" in plan
+    assert "problems: pipelines" in plan
 
 
 def test_killed_training_continues_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from corpo.analysis.study import read_records
+from corpo.cli.compose import load_config
 from corpo.config import Config, StudyConfig
 from corpo.pipeline.tuning import best_variants
 from corpo.pipeline.variants import variants, with_options
@@ -73,9 +74,9 @@ def test_the_study_uses_the_learning_rates_that_tuning_chose() -> None:
     if not chosen.exists():
         pytest.skip("results/tune_lr is not there: the learning rates have not been tuned yet")
     tried = yaml.safe_load((EXPERIMENTS / "tune_lr.yaml").read_text())["study"]["variants"]
-    used = yaml.safe_load((EXPERIMENTS / "study.yaml").read_text())["study"]["lr"]
+    config = load_config(["experiment=study"])
     for baseline, variant in json.loads(chosen.read_text()).items():
-        assert used[baseline] == tried[variant]["train.lr"]
+        assert config.study.lr.get(baseline, config.train.lr) == tried[variant]["train.lr"]
 
 
 VARIANTS = "+study.variants={low: {train.lr: 0.0001}, high: {train.lr: 0.01, train.group_size: 4}}"

@@ -5,23 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from corpo.config import WarmStartConfig
+from corpo.config import RATIONALES, REWRITE, WarmStartConfig
 from corpo.task import Candidate, Domain, Pair, Problem, Verdict, parse_response, render_prompt
-from corpo.train.demonstrations import RATIONALES, Demonstrator, point, rewrite
+from corpo.train.demonstrations import Demonstrator, rewrite
 
 
-def test_rationales_name_or_rewrite_the_wrong_line() -> None:
+def test_a_rationale_rewrites_the_wrong_line() -> None:
     pair = Pair(
         Problem("1", Domain.code, "family", "topic", "Double x."),
         Candidate("def f(x):\n    return x * 2", True, "reference"),
         Candidate("def f(x):\n    return x + 2", False, "arithmetic", line=2, evidence="f(0) = 2, not 0"),
     )
     right = ["def f(x):\n    y = x\n    return y + x", "def f(x):\n    return x * 2"]
-    assert point(pair, right) == "A fine B line 2"
-    assert rewrite(pair.swapped(), right) == "A\n    y = x\nbad\nB\n    return x * 2\nfine\n"
+    rationale = rewrite(pair.swapped(), right)
+    assert rationale.text == "A\n    y = x\nbad\nB\n    return x * 2\nfine\n"
+    assert rationale.calls == (False, True)
     longer = replace(pair, b=replace(pair.b, text="def f(x):\n    y = x\n    return y - x", line=3))
-    assert rewrite(longer, right) == "A\n    return x * 2\nfine\nB\n    y = x\n    return y + x\nbad\n"
-    demonstration = Demonstrator(render_prompt, "rewrite", 0.0).demonstrate(pair, right, Random(0))
+    assert rewrite(longer, right).text == "A\n    return x * 2\nfine\nB\n    y = x\n    return y + x\nbad\n"
+    demonstration = Demonstrator(render_prompt, REWRITE, 0.0).demonstrate(pair, right, Random(0))
     verdict = parse_response(demonstration.response)
     assert isinstance(verdict, Verdict)
     assert verdict.is_correct(pair.labels)

@@ -15,16 +15,17 @@ from corpo.task import Pair, render_prompt
 from corpo.train.metrics import TRAINING_METRICS, WARM_START_METRICS, Metric
 from corpo.utils.files import read_jsonl
 from docs.tools import metrics as metrics_page
-from tests.train.tiny_trainer import example_pairs, tiny_trainer
+from tests.train.tiny_trainer import example_pairs, reversal_pair, tiny_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _pairs_of_every_kind() -> list[Pair]:
-    first_correct, second_correct = example_pairs(1)
+    first_correct = reversal_pair()
     both_correct = replace(first_correct, b=first_correct.a)
     both_wrong = replace(first_correct, a=first_correct.b)
-    return [first_correct, second_correct, both_correct, both_wrong]
+    unseen = replace(first_correct, problem=replace(first_correct.problem, topic="unseen"))
+    return [first_correct, first_correct.swapped(), both_correct, both_wrong, unseen, unseen.swapped()]
 
 
 def _names(metrics: tuple[Metric, ...]) -> set[str]:
@@ -32,12 +33,14 @@ def _names(metrics: tuple[Metric, ...]) -> set[str]:
 
 
 def test_training_logs_exactly_the_listed_metrics(tmp_path: Path) -> None:
-    tiny_trainer(baseline="corpo", steps=2, validate_every=2).train(
+    tiny_trainer(baseline="corpo", steps=3, validate_every=3).train(
         example_pairs(4), _pairs_of_every_kind(), tmp_path
     )
-    without_validation, with_validation = read_jsonl(tmp_path / "metrics.jsonl")
+    first, without_validation, last = read_jsonl(tmp_path / "metrics.jsonl")
     listed = _names(TRAINING_METRICS)
-    assert set(with_validation) == listed
+    assert set(first) == set(last) == listed
+    assert first["validation/kl_from_start"] == pytest.approx(0, abs=1e-4), "the policy before training"
+    assert last["validation/kl_from_start"] > 1e-4
     assert set(without_validation) == {name for name in listed if not name.startswith("validation/")}
 
 

@@ -27,6 +27,14 @@ def example_pairs(count: int) -> list[Pair]:
     return pairs
 
 
+def reversal_pair() -> Pair:
+    """Return a pair of `data=pipelines`: A reverses a list as it should, and B drops its first value."""
+    problem = Problem("reversed", Domain.code, "code_seen_1", "seen", "reversed: f([1, 2]) == [2, 1]")
+    correct = Candidate("def f(xs):\n    xs = xs[::-1]\n    return xs", True, "reference")
+    wrong = Candidate("def f(xs):\n    xs = xs[1:]\n    return xs", False, "operator", line=2)
+    return Pair(problem, correct, wrong)
+
+
 def tiny_trainer(
     dtype: torch.dtype = torch.float32, baseline: str = "grpo", **options: Any
 ) -> PolicyGradientTrainer:

@@ -11,6 +11,9 @@ MONITORED_SPLITS = {
     Kind.both_wrong: f"{VALIDATION}_{Kind.both_wrong}",
     Kind.both_correct: f"{VALIDATION}_{Kind.both_correct}",
 }
+# Pairs with combinations of operations that no training pair has, of data=pipelines only.
+UNSEEN_VALIDATION = f"{VALIDATION}_unseen"
+VALIDATION_SPLITS = (VALIDATION, *MONITORED_SPLITS.values(), UNSEEN_VALIDATION)
 # The six splits of the published table, in its order.
 TABLE_SPLITS = (
     "code_first_correct",
@@ -28,7 +31,7 @@ SMALL_SPLIT, SMALL_SPLIT_MARK = 30, "†"  # mark splits with fewer problems: th
 
 def is_evaluation(split: str) -> bool:
     """Check that a split is neither for training nor for validation."""
-    return split not in (TRAIN, VALIDATION, *MONITORED_SPLITS.values())
+    return split not in (TRAIN, *VALIDATION_SPLITS)
 
 
 def split_name(prefix: str, pair: Pair) -> str:

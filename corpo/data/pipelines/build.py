@@ -2,7 +2,7 @@
 
 Uses are kept apart: no words of a problem and no program occur in two uses. Programs of ours that differ in
 text differ in more than names, so comparing texts is enough. A use draws before those that follow it in
-`_PLAN`, and all draw before any program is run, so a use gets the same problems whichever others are built.
+`_plan`, and all draw before any program is run, so a use gets the same problems whichever others are built.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from corpo.data.pipelines.operations import (
     LENGTHS,
     LIST,
     LONG,
+    SEEN,
+    UNSEEN,
     Pipeline,
     draw_pipeline,
     is_seen,
@@ -34,17 +36,6 @@ from corpo.task import Candidate, Domain
 from corpo.utils.errors import DataError
 from corpo.utils.progress import progress
 
-SEEN, UNSEEN = "seen", "unseen"
-# What is drawn, in this order: the use, whether combinations are seen or unseen, the numbers of operations.
-_PLAN: tuple[tuple[Use, str, tuple[int, ...]], ...] = (
-    (Use.evaluation, UNSEEN, LENGTHS),
-    (Use.evaluation, SEEN, LENGTHS),
-    (Use.evaluation, SEEN, (LONG,)),
-    (Use.warm_start, SEEN, LENGTHS),
-    (Use.validation, UNSEEN, LENGTHS),
-    (Use.validation, SEEN, LENGTHS),
-    (Use.train, SEEN, LENGTHS),
-)
 _CORRECT_PROGRAMS = 3  # per problem
 _EXAMPLES = 12  # drawn per problem; the one that shows the most mutants to be wrong is kept
 _RANDOM_TESTS = 20
@@ -103,6 +94,20 @@ def num_problems(config: PipelinesConfig, use: Use) -> int:
     return counts[use]
 
 
+def _plan(config: PipelinesConfig) -> tuple[tuple[Use, str, tuple[int, ...]], ...]:
+    """Return what is drawn, in order: the use, whether combinations are seen, the numbers of operations."""
+    train_lengths = tuple(config.train_operations)
+    return (
+        (Use.evaluation, UNSEEN, LENGTHS),
+        (Use.evaluation, SEEN, LENGTHS),
+        (Use.evaluation, SEEN, (LONG,)),
+        (Use.warm_start, SEEN, LENGTHS),
+        (Use.validation, UNSEEN, train_lengths),
+        (Use.validation, SEEN, train_lengths),
+        (Use.train, SEEN, train_lengths),
+    )
+
+
 @dataclass
 class _Draw:
     """One entry of the plan with its random stream."""
@@ -130,8 +135,9 @@ def draw_problems(config: PipelinesConfig, mutants: int, seed: int, uses: set[Us
     """Return the code problems of these uses and of those before them in the plan, not labelled yet."""
     reservations = _Reservations()
     problems: list[LabelledProblem] = []
-    last = max(index for index, (use, _, _) in enumerate(_PLAN) if use in uses)
-    plan = _PLAN[: last + 1]
+    plan = _plan(config)
+    last = max(index for index, (use, _, _) in enumerate(plan) if use in uses)
+    plan = plan[: last + 1]
     with progress("drawing programs", sum(num_problems(config, use) for use, _, _ in plan)) as advance:
         for use, part, lengths in plan:
             rng = Random(f"{seed}/pipelines/{use}/{part}/{lengths}")

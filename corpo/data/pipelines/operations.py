@@ -34,6 +34,7 @@ LIST = "list"  # the ending of a pipeline without a fold
 FOLDS = ("len", "max", "last")
 LIST_SHARE = 2 / 3  # share of pipelines without a fold; a wrong trace rarely ends in the right list by luck
 
+SEEN, UNSEEN = "seen", "unseen"  # whether the bigrams of a pipeline are in training; the topic of its problem
 LENGTHS, LONG = (2, 3, 4), 5  # operations of a pipeline; LONG only in the splits that test length
 
 _WORDS = {

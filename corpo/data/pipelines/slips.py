@@ -1,7 +1,7 @@
 """Slips: values that a demonstrated trace computes wrongly.
 
-A policy that imitates traces with slips samples slips, too. It then fails a share of the prompts that it could
-solve, and reinforcement learning can teach it to work with more care. *Our choice*.
+A policy that imitates traces with slips samples slips, too. It then fails a share of the prompts that it
+could solve, and reinforcement learning can teach it to work with more care. *Our choice*.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Slips:
         """Return a number, or with probability `share` a near one that is not negative."""
         if not self._occurs():
             return value
-        return self.rng.choice([other for other in range(value - 2, value + 3) if other >= 0 and other != value])
+        return self.rng.choice(
+            [other for other in range(value - 2, value + 3) if other >= 0 and other != value]
+        )
 
     def _occurs(self) -> bool:
         return self.rng.random() < self.share

@@ -11,10 +11,22 @@ import pytest
 from corpo.config import PipelinesConfig
 from corpo.data.candidates.normal_form import normal_form
 from corpo.data.execution.sandbox import Sandbox
-from corpo.data.pairing.splits import MONITORED_SPLITS, TABLE_SPLITS, TRAIN, VALIDATION, is_evaluation
+from corpo.data.pairing.splits import (
+    TABLE_SPLITS,
+    TRAIN,
+    UNSEEN_VALIDATION,
+    VALIDATION,
+    VALIDATION_SPLITS,
+    is_evaluation,
+)
 from corpo.data.pipelines import chains
 from corpo.data.pipelines.build import BuiltPipelines, build, draw_problems, problem_calls
-from corpo.data.pipelines.operations import HELD_OUT, LONG, is_seen
+from corpo.data.pipelines.operations import (
+    HELD_OUT_FOR_EVALUATION,
+    HELD_OUT_FOR_VALIDATION,
+    LONG,
+    is_seen,
+)
 from corpo.data.pipelines.programs import read_program
 from corpo.data.pipelines.splits import all_pairs
 from corpo.data.types import LabelledProblem, Use
@@ -71,8 +83,7 @@ def test_labels_come_from_execution(built: BuiltPipelines) -> None:
 
 def test_the_trace_agrees_with_every_label(built: BuiltPipelines, splits: dict[str, list[Pair]]) -> None:
     for pair in chain.from_iterable(splits.values()):
-        trace_a, _, trace_b = trace(pair, []).removeprefix(";A").partition(";B")
-        assert (trace_a.endswith(";ok"), trace_b.endswith(";ok")) == pair.labels
+        assert trace(pair).calls == pair.labels
     warm_start = [problem for problem in built.problems if problem.use is Use.warm_start]
     batch = Demonstrator(render_prompt, "trace", 0.4, both_orders=False).batch(warm_start, 4, Random(0))
     assert len({demonstration.prompt for demonstration in batch}) == 8
@@ -89,7 +100,7 @@ def _statements_and_texts(pairs: list[Pair]) -> tuple[set[str], set[str]]:
 
 
 def test_no_text_crosses_the_splits(built: BuiltPipelines, splits: dict[str, list[Pair]]) -> None:
-    validation_splits = (VALIDATION, *MONITORED_SPLITS.values())
+    validation_splits = VALIDATION_SPLITS
     evaluation_splits = [name for name in splits if is_evaluation(name)]
     statements, texts = set(), set()
     for problem in built.problems:
@@ -123,8 +134,12 @@ def _check_combinations(problems: list[LabelledProblem]) -> None:
     for problem in problems:
         pipelines = [read_program(candidate.text) for candidate in problem.candidates]
         if problem.topic == "unseen":
-            assert problem.use is Use.evaluation
-            assert pipelines[0].bigrams & HELD_OUT
+            own, others = HELD_OUT_FOR_EVALUATION, HELD_OUT_FOR_VALIDATION
+            if problem.use is Use.validation:
+                own, others = others, own
+            assert problem.use in (Use.evaluation, Use.validation)
+            assert pipelines[0].bigrams & own
+            assert not any(pipeline.bigrams & others for pipeline in pipelines)
             continue
         assert all(is_seen(pipeline) for pipeline in pipelines)
         lengths = [len(pipeline.operations) for pipeline in pipelines]
@@ -136,9 +151,9 @@ def _check_combinations(problems: list[LabelledProblem]) -> None:
 
 def test_a_use_is_the_same_whichever_others_are_drawn() -> None:
     everything = draw_problems(SMALL, mutants=4, seed=1, uses=set(Use))
-    some = draw_problems(SMALL, mutants=4, seed=1, uses={Use.validation})
+    some = draw_problems(SMALL, mutants=4, seed=1, uses={Use.warm_start})
     assert some == everything[: len(some)]
-    assert {problem.use for problem in some} == {Use.evaluation, Use.validation}
+    assert {problem.use for problem in some} == {Use.evaluation, Use.warm_start}
 
 
 def test_splits_have_both_parts_and_the_kinds_of_their_names(splits: dict[str, list[Pair]]) -> None:
@@ -147,7 +162,7 @@ def test_splits_have_both_parts_and_the_kinds_of_their_names(splits: dict[str, l
         assert parts["seen"] == parts["unseen"] > 0, name
     for name, pairs in splits.items():
         kinds = {pair.kind for pair in pairs}
-        if name in (TRAIN, VALIDATION):
+        if name in (TRAIN, VALIDATION, UNSEEN_VALIDATION):
             assert kinds == {Kind.first_correct, Kind.second_correct}
         else:
             assert {name.endswith(kind) for kind in kinds} == {True}
@@ -156,7 +171,7 @@ def test_splits_have_both_parts_and_the_kinds_of_their_names(splits: dict[str, l
 
 def test_the_number_of_chains_is_exact() -> None:
     rng = Random(0)
-    drawn = {chains.draw_chain(rng, 1) for _ in range(4000)}
+    drawn = {chains.draw_chain(rng, 1) for _ in range(20_000)}
     assert len(drawn) == chains.num_chains(1)
     assert sum(map(chains.num_chains, chains.LENGTHS)) > 1_000_000
 

@@ -11,6 +11,7 @@ from corpo.data.candidates.normal_form import normal_form
 from corpo.data.pipelines.mutations import MUTATIONS, mutate
 from corpo.data.pipelines.operations import LIST, Pipeline, draw_pipeline
 from corpo.data.pipelines.programs import STYLES, read_program, write_program
+from corpo.data.pipelines.slips import Slips
 from corpo.data.pipelines.traces import check, read_example, trace_program, write_example
 from corpo.task import Domain
 from corpo.utils.errors import DataError
@@ -103,3 +104,21 @@ def test_mutations_change_one_operation_or_the_fold() -> None:
         assert difference < 1 or len(mutant.operations) <= 4
         assert read_program(write_program(mutant, "loop")) == mutant
     assert seen == set(MUTATIONS)
+
+
+def test_slips_change_values_and_the_trace_goes_on_from_them() -> None:
+    statement = "above 2, plus 1: f([3, 4, 9]) == [4, 5, 0]"
+    program = (
+        "def f(xs):\n    xs = [x for x in xs if x > 2]\n    xs = [(x + 1) % 10 for x in xs]\n    return xs"
+    )
+    assert trace_program(program, statement) == ";>2:349;+1:450;check:445500--;ok"
+    assert trace_program(program, statement, Slips(0, Random(0))) == trace_program(program, statement)
+    rng = Random(1)
+    for _ in range(50):
+        first, second, check_text, word = trace_program(program, statement, Slips(0.3, rng)).split(";")[1:]
+        slipped = [int(digit) for digit in first.removeprefix(">2:")]
+        assert len(slipped) == 3
+        result = [int(digit) for digit in second.removeprefix("+1:")]
+        assert f";{check_text};{word}" == check(result, [4, 5, 0])
+    assert all(Slips(1, rng).digits([value])[0] != value for value in range(10))
+    assert all(0 <= Slips(1, rng).number(1) != 1 for _ in range(20))

@@ -1,0 +1,49 @@
+"""Which verdicts the failures of a batch gave, and which of them a baseline rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from corpo.task import CUT, Fault, Verdict
+from corpo.train.distributed import all_reduce_sum
+
+# The verdicts of failures: both candidates called correct, both called wrong, the wrong one of them called
+# correct, or no verdict.
+FAILURES = ("both_correct", "both_wrong", "swapped", "unparseable")
+
+
+def failure_of(verdict: Verdict | Fault) -> str:
+    """Return which of `FAILURES` a verdict is, if it is not correct."""
+    if not isinstance(verdict, Verdict):
+        return "unparseable"
+    calls = (verdict.score_a > CUT, verdict.score_b > CUT)
+    if all(calls):
+        return "both_correct"
+    return "swapped" if any(calls) else "both_wrong"
+
+
+def count_failures(
+    verdicts_PG: Sequence[Sequence[Verdict | Fault]],
+    rewards_PG: Tensor,
+    advantages_PG: Tensor,
+    threshold: float,
+) -> dict[str, float]:
+    """Return the number of failed rollouts of each type, and of those with a positive advantage.
+
+    The arguments are those of this rank, and the counts are sums over ranks. `threshold` is R_min_correct.
+    """
+    counts = dict.fromkeys(
+        [*(f"failed_{name}" for name in FAILURES), *(f"rewarded_{name}" for name in FAILURES)], 0
+    )
+    is_failed_PG, is_rewarded_PG = (rewards_PG < threshold).tolist(), (advantages_PG > 0).tolist()
+    for p, verdicts_G in enumerate(verdicts_PG):
+        for g, verdict in enumerate(verdicts_G):
+            if is_failed_PG[p][g]:
+                name = failure_of(verdict)
+                counts[f"failed_{name}"] += 1
+                counts[f"rewarded_{name}"] += is_rewarded_PG[p][g]
+    totals = all_reduce_sum(torch.tensor(list(counts.values()), dtype=torch.float32))
+    return dict(zip(counts, totals.tolist(), strict=True))

@@ -1,0 +1,119 @@
+"""The metrics of a validation: accuracy by kind of pair, and measures that tell skill from habit.
+
+The habit is to call exactly one candidate correct whatever the programs are, because the training pairs have
+exactly one correct candidate. A policy with the skill also gives correct candidates higher scores than wrong
+ones (the area under the ROC curve, AUC, of the scores of A and of B), and writes right traces.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from corpo.data.pipelines.grading import grade_traces, right_traces
+from corpo.data.pipelines.operations import UNSEEN
+from corpo.task import CUT, Kind, Pair, Verdict
+from corpo.task.grade import Graded
+from corpo.utils.auc import auc
+
+# What is measured of each rollout. Scores are NaN without a verdict, the last two without traces.
+ROLLOUT_MEASURES = ("correct", "reward", "score_a", "score_b", "traced", "follows")
+_ONE_CORRECT = (Kind.first_correct, Kind.second_correct)
+
+
+def measure_rollouts(
+    graded: Graded, texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], threshold: float
+) -> np.ndarray:
+    """Return the `ROLLOUT_MEASURES` of each rollout, (P, G, 6). `threshold` is R_min_correct."""
+    rewards_PG = graded.rewards_PG.tolist()
+    rows_PG = []
+    for pair, texts_G, verdicts_G, rewards_G in zip(
+        pairs, texts_PG, graded.verdicts_PG, rewards_PG, strict=True
+    ):
+        wanted = right_traces(pair)
+        rows_G = []
+        for text, verdict, reward in zip(texts_G, verdicts_G, rewards_G, strict=True):
+            scores = (math.nan, math.nan)
+            if isinstance(verdict, Verdict):
+                scores = (verdict.score_a, verdict.score_b)
+            rows_G.append((reward >= threshold, reward, *scores, *grade_traces(text, wanted, scores)))
+        rows_PG.append(rows_G)
+    return np.array(rows_PG, dtype=float)
+
+
+@dataclass(frozen=True)
+class _Rollouts:
+    """All rollouts of some pairs, one row per rollout."""
+
+    measures: dict[str, np.ndarray]
+    label_a: np.ndarray
+    label_b: np.ndarray
+
+    @property
+    def pass_at_1(self) -> float:
+        return float(self.measures["correct"].mean())
+
+    def auc(self, side: str) -> float:
+        """Return how well the score of a side separates its correct from its wrong candidates."""
+        scores_N = self.measures[f"score_{side}"]
+        labels_N = self.label_a if side == "a" else self.label_b
+        is_parsed_N = ~np.isnan(scores_N)
+        return auc(scores_N[is_parsed_N], labels_N[is_parsed_N])
+
+    @property
+    def exactly_one(self) -> float:
+        """Return the share of verdicts that call exactly one candidate correct."""
+        scores_a, scores_b = self.measures["score_a"], self.measures["score_b"]
+        is_parsed_N = ~np.isnan(scores_a)
+        calls_one_N = (scores_a > CUT) != (scores_b > CUT)
+        return float(calls_one_N[is_parsed_N].mean()) if is_parsed_N.any() else math.nan
+
+
+def validation_metrics(
+    measures_PGM: np.ndarray, kl_from_start_P: np.ndarray, pairs: Sequence[Pair]
+) -> dict[str, float]:
+    """Return the metrics that begin with `validation/`. Those of kinds and parts without pairs are left out.
+
+    `measures_PGM` are the `ROLLOUT_MEASURES`, and `kl_from_start_P` is the KL divergence from the policy
+    before training in nats per rollout. A metric covers pairs of seen combinations of operations, unless its
+    name says `unseen`.
+    """
+    is_unseen_P = np.array([pair.problem.topic == UNSEEN for pair in pairs])
+    is_one_P = np.array([pair.kind in _ONE_CORRECT for pair in pairs])
+    seen = _rollouts(measures_PGM, pairs, ~is_unseen_P)
+    one_correct = _rollouts(measures_PGM, pairs, is_one_P & ~is_unseen_P)
+    metrics = {
+        "validation/pass@1": one_correct.pass_at_1,
+        "validation/reward": float(one_correct.measures["reward"].mean()),
+        "validation/kl_from_start": float(kl_from_start_P[is_one_P & ~is_unseen_P].mean()),
+    }
+    for kind in Kind:
+        is_kind_P = np.array([pair.kind is kind for pair in pairs]) & ~is_unseen_P
+        if is_kind_P.any():
+            metrics[f"validation/pass@1/{kind}"] = _rollouts(measures_PGM, pairs, is_kind_P).pass_at_1
+    for side in ("a", "b"):
+        metrics[f"validation/auc_{side}"] = seen.auc(side)
+    if is_unseen_P.any():
+        unseen = _rollouts(measures_PGM, pairs, is_unseen_P)
+        metrics["validation/pass@1/unseen"] = unseen.pass_at_1
+        for side in ("a", "b"):
+            metrics[f"validation/auc_{side}/unseen"] = unseen.auc(side)
+    if (~is_one_P).any():
+        metrics["validation/exactly_one"] = _rollouts(measures_PGM, pairs, ~is_one_P).exactly_one
+    if not np.isnan(seen.measures["traced"]).any():
+        for name in ("traced", "follows"):
+            metrics[f"validation/{name}"] = float(seen.measures[name].mean())
+    return metrics
+
+
+def _rollouts(measures_PGM: np.ndarray, pairs: Sequence[Pair], is_chosen_P: np.ndarray) -> _Rollouts:
+    """Return the rollouts of the chosen pairs."""
+    num_rollouts = measures_PGM.shape[1]
+    rows_NM = measures_PGM[is_chosen_P].reshape(-1, len(ROLLOUT_MEASURES))
+    labels_P2 = np.array([pair.labels for pair in pairs])[is_chosen_P]
+    labels_N2 = np.repeat(labels_P2, num_rollouts, axis=0)
+    measures = {name: rows_NM[:, column] for column, name in enumerate(ROLLOUT_MEASURES)}
+    return _Rollouts(measures, labels_N2[:, 0], labels_N2[:, 1])

@@ -1,0 +1,80 @@
+"""Validation metrics and failures by verdict, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from corpo.task import OrdinalReward, Pair, Verdict, format_response, parse_response
+from corpo.task.grade import grade
+from corpo.train.failures import count_failures, failure_of
+from corpo.train.validation import measure_rollouts, validation_metrics
+from tests.train.tiny_trainer import example_pairs, reversal_pair
+
+RIGHT = ";A;rev:21;check:2211--;ok;B;drop1:2;check:22-1;bad"
+WRONG_A = ";A;rev:22;check:2221;bad;B;drop1:2;check:22-1;bad"  # a slip, and a word that follows from it
+
+
+def _metrics(pairs: list[Pair], texts_PG: list[list[str]]) -> dict[str, float]:
+    graded = grade(texts_PG, pairs, OrdinalReward())
+    measures_PGM = measure_rollouts(graded, texts_PG, pairs, 0.0)
+    return validation_metrics(measures_PGM, np.arange(len(pairs), dtype=float), pairs)
+
+
+def test_validation_tells_skill_from_habit() -> None:
+    pair = reversal_pair()
+    both_wrong = replace(pair, a=pair.b)
+    unseen = replace(pair, problem=replace(pair.problem, topic="unseen"))
+    metrics = _metrics(
+        [pair, both_wrong, unseen],
+        [
+            [format_response(RIGHT, 9, 1), format_response(WRONG_A, 2, 1)],
+            [format_response(RIGHT, 9, 1), format_response(RIGHT, 3, 8)],
+            [format_response(RIGHT, 9, 1), "no verdict"],
+        ],
+    )
+    assert metrics["validation/pass@1"] == 0.5
+    assert metrics["validation/pass@1/first_correct"] == 0.5
+    assert metrics["validation/pass@1/both_wrong"] == 0
+    assert metrics["validation/pass@1/unseen"] == 0.5
+    assert metrics["validation/exactly_one"] == 1, "both verdicts on the homogeneous pair call one correct"
+    assert metrics["validation/kl_from_start"] == 0, (
+        "the first pair alone is seen and has one correct candidate"
+    )
+    # A is correct in the first pair (scores 9 and 2) and wrong in the second one (9 and 3).
+    assert metrics["validation/auc_a"] == pytest.approx((0.5 + 1 + 0 + 0) / 4)
+    assert np.isnan(metrics["validation/auc_b"]), "no seen pair has a correct B"
+    # The first pair has the traces right but for a slip; both verdicts follow. In the second pair A is the
+    # program of B, so the trace of A is wrong and that of B is right, and one score contradicts its word.
+    assert metrics["validation/traced"] == pytest.approx((1 + 0.5 + 0.5 + 0.5) / 4)
+    assert metrics["validation/follows"] == pytest.approx((1 + 1 + 1 + 0) / 4)
+
+
+def test_pairs_without_traces_have_no_trace_metrics() -> None:
+    metrics = _metrics(example_pairs(1), [["<think></think> A: 9 B: 1"], ["<think></think> A: 9 B: 1"]])
+    assert metrics["validation/pass@1"] == 0.5
+    assert not {"validation/traced", "validation/exactly_one", "validation/pass@1/unseen"} & set(metrics)
+
+
+def test_failures_are_counted_by_verdict() -> None:
+    texts = [format_response("", a, b) for a, b in ((9, 8), (2, 1), (1, 9), (9, 1))] + ["nothing"]
+    verdicts_G = [parse_response(text) for text in texts]
+    assert [failure_of(verdict) for verdict in verdicts_G if not isinstance(verdict, Verdict)] == [
+        "unparseable"
+    ]
+    rewards_PG = torch.tensor([[-0.2, -0.2, -1.0, 0.8, -1.0]])
+    advantages_PG = torch.tensor([[0.1, -0.1, 0.3, 1.0, -0.7]])
+    counts = count_failures([verdicts_G], rewards_PG, advantages_PG, threshold=0.0)
+    assert counts == {
+        "failed_both_correct": 1,
+        "failed_both_wrong": 1,
+        "failed_swapped": 1,
+        "failed_unparseable": 1,
+        "rewarded_both_correct": 1,
+        "rewarded_both_wrong": 0,
+        "rewarded_swapped": 1,
+        "rewarded_unparseable": 0,
+    }
