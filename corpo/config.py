@@ -259,9 +259,6 @@ class WarmStartConfig:
     rationale: str = TRACE
     # share of the values in a demonstrated trace that are wrong, 0 to 1; the trace goes on from them
     slips: float = 0.01
-    late_slips: float = 0.03  # the same in the last `late_steps` steps
-    # the last steps, at least 0; the skill is learned before, and these steps set how careful the policy is
-    late_steps: int = 400
     # weight of the loss on the words ok and bad of a trace, positive; other tokens of a response weigh 1
     verdict_weight: float = 3.0
     evaluate_every: int = 300  # steps between evaluations and between checkpoints, at least 1
@@ -274,10 +271,10 @@ class WarmStartConfig:
         _require_choice("warm_start", self, "rationale", RATIONALES)
         _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm", "verdict_weight")
         _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
-        _require_min("warm_start", self, 0, "short_steps", "slips", "late_slips", "late_steps")
+        _require_min("warm_start", self, 0, "short_steps", "slips")
         if self.prompt_steps is not None:
             _require_min("warm_start", self, 0, "prompt_steps")
-        _require_max("warm_start", self, 1, "math_share", "decay_share", "slips", "late_slips")
+        _require_max("warm_start", self, 1, "math_share", "decay_share", "slips")
 
 
 @dataclass

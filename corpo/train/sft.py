@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -80,10 +79,7 @@ def warm_start(
             # Each step has a random stream of its own, so that a resumed run draws what an uninterrupted one
             # would.
             source = short if step < config.short_steps else train_problems
-            is_late = step >= config.steps - config.late_steps
-            slips = config.late_slips if is_late else config.slips
-            slipping = replace(demonstrator, slips=slips)
-            batch = slipping.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
+            batch = demonstrator.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
             prompt_weight = _prompt_weight(config, step)
             losses = _backward(model, tokenizer, batch, prompt_weight, config.micro_batches, weights_V)
             recent.append({**losses, **_update(optimizer, config, step)})
