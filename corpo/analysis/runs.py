@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from corpo.analysis.splits import mean_of, rows_of
 from corpo.analysis.study import BASE, Study
 from corpo.data.pairing.splits import TABLE_SPLITS
+from corpo.train.failures import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
@@ -50,8 +50,6 @@ VALIDATION_COLUMNS: dict[str, tuple[str, str, Callable[[float], str]]] = {
     "validation_exactly_one": ("validation/exactly_one", "exactly one", _percent),
     "validation_traced": ("validation/traced", "traced", _percent),
 }
-# The verdicts that failed rollouts gave. "swapped" calls exactly one candidate correct.
-FAILURES = ("both_correct", "both_wrong", "swapped", "unparseable")
 FAILED_COLUMNS = tuple(f"failed_{verdict}" for verdict in FAILURES)
 REWARDED_COLUMNS = tuple(f"rewarded_{verdict}" for verdict in FAILURES)
 PERIODS = {"first": False, "last": True}  # the end of a column's name -> whether it is about the last steps
@@ -119,8 +117,9 @@ def runs_table(study: Study) -> pd.DataFrame:
     base = _accuracies(study, BASE)
     parts = [base.assign(seed=list(study.bases), policy=BASE)]
     for baseline in study.baselines:
-        accuracies = _accuracies(study, baseline).to_dict("series")
-        parts.append(_by_run(study, baseline, {**accuracies, **_training(study, baseline)}))
+        seeds = [run.seed for run in study.of(baseline)]
+        accuracies = _accuracies(study, baseline).assign(seed=seeds, policy=baseline)
+        parts.append(accuracies.assign(**_training(study, baseline)))
     table = pd.concat(parts).sort_values("seed", kind="stable", ignore_index=True)
     return table[["seed", "policy", *RUN_COLUMNS, *base.columns]]
 
@@ -164,7 +163,7 @@ def mean_failures(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna(subset="failures")
 
 
-def _by_run(study: Study, baseline: str, columns: Mapping[str, ArrayLike]) -> pd.DataFrame:
+def _by_run(study: Study, baseline: str, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Return a table with one row per run of a baseline; the columns have one value per seed."""
     seeds = [run.seed for run in study.of(baseline)]
     return pd.DataFrame({"seed": seeds, "policy": baseline, **columns})

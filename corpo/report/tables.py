@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from corpo.analysis.runs import EARLY, FAILED_COLUMNS, FAILURES, REWARDED_COLUMNS, mean_failures
+from corpo.analysis.runs import EARLY, FAILED_COLUMNS, REWARDED_COLUMNS, mean_failures
 from corpo.analysis.splits import PUBLISHED, TITLES, results_table
 from corpo.analysis.study import Study
 from corpo.analysis.summary import summary_table
 from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK
 from corpo.evaluate.shortcut_floors import FLOORS
+from corpo.train.failures import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 

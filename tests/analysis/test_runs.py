@@ -12,7 +12,6 @@ import pytest
 
 from corpo.analysis.runs import (
     FAILED_COLUMNS,
-    FAILURES,
     REWARDED_COLUMNS,
     failures_by_verdict,
     has_metrics,
@@ -22,6 +21,7 @@ from corpo.analysis.runs import (
     write_runs,
 )
 from corpo.analysis.study import Run, Study
+from corpo.train.failures import FAILURES
 from tests.synthetic_study import synthetic_study
 
 # Twelve steps, of which the sixth and the seventh belong neither to the first nor to the last five.

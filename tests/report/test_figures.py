@@ -209,8 +209,10 @@ def test_rewarded_failures_say_0_for_baselines_without_any() -> None:
     texts = dict(zip(names, [text.get_text().strip() for text in right.texts], strict=True))
     assert float(texts["GRPO, first 5 steps"]) > 0
     assert texts["static, first 5 steps"] == texts["CoRPO, last 5 steps"] == "0"
-    totals = [sum(bars[row].get_width() for bars in left.containers) for row in range(len(names))]
-    assert totals == pytest.approx([100] * len(names))
+    totals = np.zeros(len(names))
+    for bars in left.containers:
+        totals += [bar.get_width() for bar in bars]
+    assert list(totals) == pytest.approx([100] * len(names))
 
 
 def test_panels_of_unmeasured_skill_metrics_are_left_out() -> None:

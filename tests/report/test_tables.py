@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from corpo.analysis.runs import FAILURES
 from corpo.analysis.splits import PUBLISHED
 from corpo.report.tables import failures_table, wide_table, write_tables
+from corpo.train.failures import FAILURES
 from tests.synthetic_study import synthetic_study
 
 

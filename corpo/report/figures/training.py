@@ -17,7 +17,6 @@ from corpo.analysis.figure_data import rewards_and_advantages, share_inside
 from corpo.analysis.runs import (
     EARLY,
     FAILED_COLUMNS,
-    FAILURES,
     PERIODS,
     REWARDED_COLUMNS,
     has_metrics,
@@ -40,6 +39,7 @@ from corpo.report.figures.style import (
     reference_line,
 )
 from corpo.task import Kind
+from corpo.train.failures import FAILURES
 
 PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
 SEEN_ACCURACY = "validation/pass@1"
@@ -292,7 +292,7 @@ def rewarded_failures(study: Study) -> Figure:
         xlabel="share of all failed rollouts (%)",
         xlim=(0, max(5.0, 1.2 * largest)),
     )
-    names = [f"{label_of(row.policy)}, {row.end} {EARLY} steps" for row in means.itertuples()]
+    names = [f"{label_of(row['policy'])}, {row['end']} {EARLY} steps" for row in means.to_dict("records")]
     left.set_yticks(places, names)
     left.set_ylim(places[-1] + 0.6, -0.6)
     for panel in (left, right):
