@@ -3,7 +3,7 @@
     python -m docs.tools.flaw             draw docs/flaw.png from docs/tools/flaw.json
     python -m docs.tools.flaw --sample    sample the group again first (building the data takes minutes)
 
-The group has the index PROMPT in the first training batch of `make reproduce` with seed 0. It holds sixteen
+The group has the index PROMPT in the first training batch of `make study` with seed 0. It holds sixteen
 responses of the shipped base policy to one prompt. No update comes before that batch, so that every baseline
 sees the same group.
 """
@@ -26,7 +26,7 @@ from corpo.task import OrdinalReward, parse_response
 
 RECORD = Path(__file__).with_suffix(".json")
 PICTURE = RECORD.parent.parent / "flaw.png"
-STEP, PROMPT = 1, 17
+STEP, PROMPT = 1, 10
 THRESHOLD = OrdinalReward().threshold  # R_min_correct
 # Colours of Okabe and Ito, which colour-blind readers can tell apart; the markers differ as well.
 GREY, VERMILION, BLUE = "#8a8a8a", "#d55e00", "#0072b2"
@@ -56,13 +56,13 @@ def draw(group: dict[str, Any]) -> Figure:
     rewards = group_rewards(group)
     mean = sum(rewards) / len(rewards)
     with plt.rc_context({"font.size": 11, "font.family": "DejaVu Sans"}):
-        figure, axes = plt.subplots(figsize=(8.0, 3.5), dpi=200)
+        figure, axes = plt.subplots(figsize=(8.0, 3.8), dpi=200)
         axes.axvspan(mean, THRESHOLD, color=VERMILION, alpha=0.12, linewidth=0)
         _draw_rollouts(axes, rewards, group_advantages(rewards, "grpo"))
-        top = 7.2
+        top = 8.3
         _draw_baseline(axes, mean, top, "group mean\n(GRPO's baseline)", "right")
         _draw_baseline(axes, THRESHOLD, top, "R_min_correct\n(baseline of static and CoRPO)", "left")
-        axes.set(xlim=(-1.08, 1.08), ylim=(0, 8.8), yticks=[], xlabel="reward of a response")
+        axes.set(xlim=(-1.08, 1.08), ylim=(0, 9.9), yticks=[], xlabel="reward of a response")
         axes.set_xticks([-1, -0.8, -0.6, -0.4, -0.2, 0, 0.2, 0.4, 0.6, 0.8, 1])
         for side in ("left", "right", "top"):
             axes.spines[side].set_visible(False)
@@ -107,7 +107,7 @@ def _two_digits(value: float) -> str:
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def sample(overrides: Sequence[str] = ("experiment=reproduce",), prompt: int = PROMPT) -> dict[str, Any]:
+def sample(overrides: Sequence[str] = ("experiment=study",), prompt: int = PROMPT) -> dict[str, Any]:
     """Sample the first training batch of a run with its base policy and return the group of one prompt."""
     from corpo.cli.compose import load_config
     from corpo.data.pairing.splits import TRAIN
@@ -129,8 +129,8 @@ def sample(overrides: Sequence[str] = ("experiment=reproduce",), prompt: int = P
         rollouts = engine.generate(prompts, config.train.group_size, seed, range(len(batch)))
     pair = batch[prompt]
     return {
-        "source": "shipped base policy data/nano_base, first training batch of `make reproduce`",
-        "record": "results/nano/records/rewards.parquet",
+        "source": "shipped base policy data/nano_base, first training batch of `make study`",
+        "record": "results/study/records/rewards.parquet",
         "seed": config.seed,
         "step": STEP,
         "prompt": prompt,

@@ -18,7 +18,7 @@ from tests.command import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLAIMS = ROOT / "results/README.md"
-STUDY = "nano_study"  # the results folder whose verdicts the README shows
+STUDY = "study"  # the results folder whose verdicts the README shows
 GROUP = flaw.read_group()
 NO_ROW = {"ablation", "tune"}  # the base of the ablations, and the settings of a search with Optuna
 
@@ -69,6 +69,18 @@ def test_example_lists_the_rewards_of_the_recorded_group() -> None:
     assert _rewards_in_text() == sorted(flaw.group_rewards(GROUP))
 
 
+def _complete(shortened: str) -> str:
+    """Return the response of the group that reads like this, with any text in the place of each ellipsis."""
+    pattern = ".*".join(map(re.escape, shortened.split("…")))
+    [response] = [response for response in GROUP["responses"] if re.fullmatch(pattern, response)]
+    return str(response)
+
+
+def test_a_whole_response_is_shown() -> None:
+    [shown] = [text for text in _code_blocks("text") if text.startswith("<think>")]
+    assert shown.strip() in GROUP["responses"]
+
+
 def test_example_shows_the_advantages_of_its_rewards() -> None:
     rewards = _rewards_in_text()
     rewards_PG = torch.tensor([rewards], dtype=torch.float64)
@@ -76,8 +88,7 @@ def test_example_shows_the_advantages_of_its_rewards() -> None:
     rows = _table("| response |")
     assert len(rows) == 3
     for response, reward, *cells in rows:
-        text = response.strip("`")
-        assert text in GROUP["responses"]
+        text = _complete(response.strip("`"))
         assert OrdinalReward()(parse_response(text), labels) == float(reward)
         index = rewards.index(float(reward))
         for baseline, cell in zip(("grpo", "static", "corpo"), cells, strict=True):
