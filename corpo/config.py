@@ -116,6 +116,9 @@ class PipelinesConfig:
     train_problems: int = 800  # code problems of training, at least 1
     # numbers of operations of training and validation problems, from 2 to 4; more are harder
     train_operations: list[int] = field(default_factory=lambda: [2, 3, 4])
+    # the fewest and the most values in the example of training and validation problems, from 3 to 8; those of
+    # the warm start and of the evaluation have 3 to 5
+    train_values: list[int] = field(default_factory=lambda: [3, 5])
     validation_problems: int = 150  # code problems of validation, at least 1
     # evaluation problems of each part, at least 1: code with seen and with unseen combinations of operations,
     # longer code, and math with seen and with unseen combinations
@@ -135,6 +138,10 @@ class PipelinesConfig:
             raise ValueError(
                 f"data.pipelines.train_operations={list(self.train_operations)}: choose from 2, 3 and 4; "
                 "five operations are for evaluation"
+            )
+        if len(self.train_values) != 2 or not 3 <= self.train_values[0] <= self.train_values[1] <= 8:
+            raise ValueError(
+                f"data.pipelines.train_values={list(self.train_values)}: give the fewest and the most, 3 to 8"
             )
 
 

@@ -74,4 +74,33 @@ def _metrics(
         "update_seconds": rng.normal(1, 0.001),
         "validation/pass@1": 0.5 + rng.normal(0, 0.01),
         "validation/kl_from_start": 2.0 + seed / 100,
+        **_validation(seed, step),
+        **_failures(rewards_PG, advantages_PG),
     }
+
+
+def _validation(seed: int, step: int) -> dict[str, float]:
+    """Return measures of validation that grow or fall by step and differ by seed."""
+    progress, offset = step / 12, seed / 100
+    return {
+        "validation/pass@1/unseen": 0.4 + 0.1 * progress + offset,
+        "validation/pass@1/both_correct": 0.3 - 0.2 * progress + offset,
+        "validation/pass@1/both_wrong": 0.4 - 0.1 * progress + offset,
+        "validation/auc_a": 0.7 + 0.1 * progress + offset,
+        "validation/auc_b": 0.6 + 0.1 * progress + offset,
+        "validation/auc_a/unseen": 0.6 + 0.1 * progress + offset,
+        "validation/auc_b/unseen": 0.5 + 0.1 * progress + offset,
+        "validation/exactly_one": 0.5 + 0.3 * progress + offset,
+        "validation/traced": 0.6 + 0.2 * progress + offset,
+        "validation/follows": 0.9,
+    }
+
+
+def _failures(rewards_PG: np.ndarray, advantages_PG: np.ndarray) -> dict[str, float]:
+    """Return the failures by verdict, as if each of the rewards below 0 belonged to one verdict."""
+    counts: dict[str, float] = {"failed_unparseable": 0, "rewarded_unparseable": 0}
+    for verdict, reward in (("swapped", -1.0), ("both_wrong", -0.6), ("both_correct", -0.2)):
+        has_verdict_PG = rewards_PG == reward
+        counts[f"failed_{verdict}"] = has_verdict_PG.sum()
+        counts[f"rewarded_{verdict}"] = (has_verdict_PG & (advantages_PG > 0)).sum()
+    return counts

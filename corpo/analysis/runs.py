@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from corpo.analysis.splits import mean_of, rows_of
 from corpo.analysis.study import BASE, Study
 from corpo.data.pairing.splits import TABLE_SPLITS
+from corpo.train.failures import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
@@ -35,9 +36,31 @@ RUN_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "count_ratio_last": ("last", _ratio),
     "sum_ratio_first": ("S⁺/S⁻, first", _ratio),
     "sum_ratio_last": ("last", _ratio),
-    "validation": ("validation", _percent),
     "kl": ("KL", _ratio),
 }
+# Measurements of the first and the last validation: column -> metric, title and format. In tables of runs
+# "_first" or "_last" is added to the name of the column.
+VALIDATION_COLUMNS: dict[str, tuple[str, str, Callable[[float], str]]] = {
+    "validation": ("validation/pass@1", "pass@1", _percent),
+    "validation_unseen": ("validation/pass@1/unseen", "unseen", _percent),
+    "validation_both_correct": ("validation/pass@1/both_correct", "both correct", _percent),
+    "validation_both_wrong": ("validation/pass@1/both_wrong", "both wrong", _percent),
+    "validation_auc_a": ("validation/auc_a", "AUC of A", _ratio),
+    "validation_auc_b": ("validation/auc_b", "AUC of B", _ratio),
+    "validation_exactly_one": ("validation/exactly_one", "exactly one", _percent),
+    "validation_traced": ("validation/traced", "traced", _percent),
+}
+FAILED_COLUMNS = tuple(f"failed_{verdict}" for verdict in FAILURES)
+REWARDED_COLUMNS = tuple(f"rewarded_{verdict}" for verdict in FAILURES)
+PERIODS = {"first": False, "last": True}  # the end of a column's name -> whether it is about the last steps
+
+
+def has_metrics(study: Study, columns: Sequence[str]) -> bool:
+    """Return whether every baseline has measurements of all these metrics."""
+    for baseline in study.baselines:
+        if any(study.curve(baseline, column).empty for column in columns):
+            return False
+    return True
 
 
 def window(study: Study, baseline: str, column: str, late: bool) -> np.ndarray:
@@ -62,6 +85,26 @@ def advantage_ratio(study: Study, baseline: str, statistic: str, late: bool) -> 
     return np.divide(positive, negative, out=np.full_like(positive, np.nan), where=has_both)
 
 
+def failures_by_verdict(study: Study, baseline: str, late: bool) -> dict[str, np.ndarray]:
+    """Return how many rollouts failed in the first or last steps, and their shares by verdict, per seed (K,).
+
+    The key "failures" is the number of failed rollouts. `FAILED_COLUMNS` are the shares of them with each
+    verdict. `REWARDED_COLUMNS` are the shares of them with that verdict and a positive advantage. Rollouts
+    are counted over all these steps before they are divided. A value is NaN if it was never measured, and a
+    share is NaN if no rollout failed.
+    """
+    counts = {}
+    for column in (*FAILED_COLUMNS, *REWARDED_COLUMNS):
+        curve = study.curve(baseline, column)
+        steps = curve.iloc[-EARLY:] if late else curve.iloc[:EARLY]
+        counts[column] = _in_seed_order(study, baseline, steps.sum(min_count=1))
+    failures = np.sum([counts[column] for column in FAILED_COLUMNS], axis=0)
+    shares = {}
+    for column, values in counts.items():
+        shares[column] = np.divide(values, failures, out=np.full_like(values, np.nan), where=failures > 0)
+    return {"failures": failures, **shares}
+
+
 def _in_seed_order(study: Study, baseline: str, values: pd.Series) -> np.ndarray:
     return values.reindex([run.seed for run in study.of(baseline)]).to_numpy(dtype=float)
 
@@ -81,26 +124,71 @@ def runs_table(study: Study) -> pd.DataFrame:
     return table[["seed", "policy", *RUN_COLUMNS, *base.columns]]
 
 
+def validation_table(study: Study) -> pd.DataFrame:
+    """Return one row per run, ordered by seed, with the first and the last value of `VALIDATION_COLUMNS`."""
+    parts = []
+    for baseline in study.baselines:
+        columns = {}
+        for name, (metric, _, _) in VALIDATION_COLUMNS.items():
+            for end, late in PERIODS.items():
+                columns[f"{name}_{end}"] = _measurement(study, baseline, metric, late)
+        parts.append(_by_run(study, baseline, columns))
+    return pd.concat(parts).sort_values("seed", kind="stable", ignore_index=True)
+
+
+def failures_table(study: Study) -> pd.DataFrame:
+    """Return one row per run, ordered by seed, with `failures_by_verdict` of the first and the last steps."""
+    parts = []
+    for baseline in study.baselines:
+        columns = {}
+        for end, late in PERIODS.items():
+            for name, values_K in failures_by_verdict(study, baseline, late).items():
+                columns[f"{name}_{end}"] = values_K
+        parts.append(_by_run(study, baseline, columns))
+    return pd.concat(parts).sort_values("seed", kind="stable", ignore_index=True)
+
+
+def mean_failures(study: Study) -> pd.DataFrame:
+    """Return the means over seeds of `failures_by_verdict`, one row per baseline and end of training.
+
+    The column "end" is "first" or "last", and "rewarded" is the sum of the `REWARDED_COLUMNS`. Baselines
+    whose failures were not counted by verdict are left out.
+    """
+    rows = []
+    for baseline in study.baselines:
+        for end, late in PERIODS.items():
+            means = pd.DataFrame(failures_by_verdict(study, baseline, late)).mean()
+            rewarded = means[list(REWARDED_COLUMNS)].sum(skipna=False)
+            rows.append({"policy": baseline, "end": end, **means, "rewarded": rewarded})
+    return pd.DataFrame(rows).dropna(subset="failures")
+
+
+def _by_run(study: Study, baseline: str, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return a table with one row per run of a baseline; the columns have one value per seed."""
+    seeds = [run.seed for run in study.of(baseline)]
+    return pd.DataFrame({"seed": seeds, "policy": baseline, **columns})
+
+
 def _training(study: Study, baseline: str) -> dict[str, np.ndarray]:
     highest = study.curve(baseline, "failed_positive_fraction").max()
     columns = {
         "passed": window(study, baseline, "pass_rate", late=False),
         "failed_positive": window(study, baseline, "failed_positive_fraction", late=False),
         "failed_positive_most": _in_seed_order(study, baseline, highest),
-        "validation": _last(study, baseline, "validation/pass@1"),
-        "kl": _last(study, baseline, "validation/kl_from_start"),
+        "kl": _measurement(study, baseline, "validation/kl_from_start", late=True),
     }
-    for end, late in (("first", False), ("last", True)):
+    for end, late in PERIODS.items():
         columns[f"clip_{end}"] = window(study, baseline, "clip_active_fraction", late)
         columns[f"count_ratio_{end}"] = advantage_ratio(study, baseline, "count", late)
         columns[f"sum_ratio_{end}"] = advantage_ratio(study, baseline, "sum", late)
     return columns
 
 
-def _last(study: Study, baseline: str, column: str) -> np.ndarray:
-    """Return the last measurement of a metric per seed (K,); NaN if it was never measured."""
-    last = study.curve(baseline, column).ffill().tail(1).sum(min_count=1)
-    return _in_seed_order(study, baseline, last)
+def _measurement(study: Study, baseline: str, column: str, late: bool) -> np.ndarray:
+    """Return the first or last measurement of a metric per seed (K,); NaN if it was never measured."""
+    curve = study.curve(baseline, column)
+    steps = curve.ffill().tail(1) if late else curve.bfill().head(1)
+    return _in_seed_order(study, baseline, steps.sum(min_count=1))
 
 
 def _accuracies(study: Study, policy: str) -> pd.DataFrame:
@@ -131,14 +219,35 @@ def runs_markdown(table: pd.DataFrame) -> str:
     rows = []
     for row in table.to_dict("records"):
         cells = [row["seed"], row["policy"]]
-        for column, (_, formatted) in formats.items():
-            cells.append("–" if np.isnan(row[column]) else formatted(row[column]))
+        cells += [_cell(row[column], formatted) for column, (_, formatted) in formats.items()]
         rows.append(cells)
     return markdown_table(["seed", "policy", *(title for title, _ in formats.values())], rows)
 
 
-def write_runs(study: Study, folder: Path) -> str:
-    """Write `runs.csv` and return the same table as Markdown."""
+def validation_markdown(table: pd.DataFrame) -> str:
+    """Return the validation of single runs as Markdown, without the metrics that no run measured.
+
+    A cell such as "54 → 72" has the first and the last value.
+    """
+    measured = table.dropna(axis=1, how="all").columns
+    columns = {name: column for name, column in VALIDATION_COLUMNS.items() if f"{name}_last" in measured}
+    rows = []
+    for row in table.to_dict("records"):
+        cells = [row["seed"], row["policy"]]
+        for name, (_, _, formatted) in columns.items():
+            values = [_cell(row[f"{name}_{end}"], formatted) for end in PERIODS]
+            cells.append(" → ".join(values))
+        rows.append(cells)
+    return markdown_table(["seed", "policy", *(title for _, title, _ in columns.values())], rows)
+
+
+def _cell(value: float, formatted: Callable[[float], str]) -> str:
+    return "–" if np.isnan(value) else formatted(value)
+
+
+def write_runs(study: Study, folder: Path) -> None:
+    """Write `runs.csv`, which has the columns of all tables of this module."""
     table = runs_table(study)
+    for columns in (validation_table(study), failures_table(study)):
+        table = table.merge(columns, on=["seed", "policy"], how="left")
     write_text(folder / "runs.csv", table.round(4).to_csv(index=False))
-    return runs_markdown(table)

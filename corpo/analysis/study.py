@@ -32,7 +32,10 @@ EXAMPLES = "records/examples.parquet"
 VARIANTS, PASSED = "records/variants.json", "records/passed.parquet"  # of an ablation, with METRICS
 
 BASE = "base"  # the policy that training starts from, among the names of baselines
+# Floors, which do not verify: a memory of templates, and the base with an empty think block.
+MEMORY, NO_TRACE = "memory", "no trace"
 RUN_COLUMNS = ["policy", "seed"]
+_FLOOR_SEED = 0  # floors are not trained
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class Study:
     threshold: float  # R_min_correct
     ks: Sequence[int]
     shortcuts: pd.DataFrame  # one row per split, from `corpo.evaluate.shortcut_floors`
+    # Evaluation rollouts of policies that do not verify, by name, such as MEMORY and NO_TRACE. Only
+    # `corpo.analysis.verification` uses them. Empty if they were not measured.
+    floors: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that all baselines have the same seeds, because they are compared seed by seed.
@@ -152,7 +158,9 @@ def write_study(
     """Write a study's records into `folder`; see `StudyRecords` for the arguments."""
     (folder / STUDY).unlink(missing_ok=True)
     rewards = [_rewards_table(run) for run in study.runs]
-    _write_table(folder / ROLLOUTS, pd.concat(_rollout_tables(study), ignore_index=True))
+    rollouts = _rollout_tables(study)
+    rollouts += [_label(table, name, _FLOOR_SEED) for name, table in study.floors.items()]
+    _write_table(folder / ROLLOUTS, pd.concat(rollouts, ignore_index=True))
     _write_table(folder / REWARDS, pd.concat(rewards, ignore_index=True))
     _write_table(folder / METRICS, pd.concat(_metrics_tables(study), ignore_index=True))
     _write_table(folder / SHORTCUTS, study.shortcuts)
@@ -164,6 +172,7 @@ def write_study(
         "threshold": study.threshold,
         "ks": list(study.ks),
         "bases": list(study.bases),
+        "floors": list(study.floors),
         "runs": runs,
         "warnings": list(warnings),
     }
@@ -235,6 +244,7 @@ def read_records(folder: Path) -> StudyRecords:
         runs = [(str(run["baseline"]), int(run["seed"]), dict(run["options"])) for run in description["runs"]]
         threshold, ks = float(description["threshold"]), list(description["ks"])
         seeds = [int(seed) for seed in description["bases"]]
+        floor_names = list(description.get("floors", []))  # older records have none
         command, warnings = str(description["command"]), list(description["warnings"])
     rollouts = _read_by_run(folder / ROLLOUTS, _NEEDED)
     metrics = _read_by_run(folder / METRICS, ("step",))
@@ -258,8 +268,9 @@ def read_records(folder: Path) -> StudyRecords:
         )
         read_runs.append(run)
     bases = {seed: _lookup(rollouts, (BASE, seed), folder / ROLLOUTS) for seed in seeds}
+    floors = {name: _lookup(rollouts, (name, _FLOOR_SEED), folder / ROLLOUTS) for name in floor_names}
     with reading(folder / STUDY):
-        study = Study(bases, read_runs, threshold, ks, shortcuts)
+        study = Study(bases, read_runs, threshold, ks, shortcuts, floors)
     return StudyRecords(study, examples, warnings, command)
 
 

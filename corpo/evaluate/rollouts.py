@@ -36,14 +36,16 @@ def roll_out(
     seed: int,
     folder: Path,
     title: str,
+    prefix: str = "",
 ) -> pd.DataFrame:
     """Return one row per rollout with its split, prompt, labels, scores, reward and response.
 
     `pairs` are pairs with the names of their splits. The column `swapped` distinguishes the two orders of a
     pair. The rollouts are saved in `folder` in parts, so that an interrupted evaluation continues with the
-    next part. A prompt that `fits` rejects as too long gets empty responses, which count as failed.
+    next part. A prompt that `fits` rejects as too long gets empty responses, which count as failed. The other
+    responses begin with `prefix`, which the policy reads as the end of its prompt.
     """
-    prompts = [render(pair) for _, pair in pairs]
+    prompts = [render(pair) + prefix for _, pair in pairs]
     # Prompts of similar length are generated together, because they need little padding.
     by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     parts = {}
@@ -54,7 +56,14 @@ def roll_out(
         for path, numbers in parts.items():
             if not path.exists():
                 responses_PG = _responses(
-                    engine, prompts, numbers, fits, num_rollouts=num_rollouts, seed=seed, advance=advance
+                    engine,
+                    prompts,
+                    numbers,
+                    fits,
+                    num_rollouts=num_rollouts,
+                    seed=seed,
+                    prefix=prefix,
+                    advance=advance,
                 )
                 table = _table(numbers, [pairs[number] for number in numbers], responses_PG, reward)
                 write_atomically(path, table.to_parquet)
@@ -77,6 +86,7 @@ def _responses(
     fits: Callable[[str], bool],
     num_rollouts: int,
     seed: int,
+    prefix: str,
     advance: Advance,
 ) -> list[list[_Response]]:
     """Return the responses to the prompts with these numbers; empty ones for prompts that do not fit."""
@@ -87,7 +97,8 @@ def _responses(
         rollouts = engine.generate(texts, num_rollouts, seed, fitting_numbers, advance)
         lengths_PG = rollouts.lengths_PG.tolist()
         for number, texts_G, lengths_G in zip(fitting_numbers, rollouts.texts_PG, lengths_PG, strict=True):
-            responses[number] = [_Response(*pair) for pair in zip(texts_G, lengths_G, strict=True)]
+            pairs_G = zip(texts_G, lengths_G, strict=True)
+            responses[number] = [_Response(prefix + text, num_tokens) for text, num_tokens in pairs_G]
     advance(len(numbers) - len(fitting_numbers))
     return [responses[number] for number in numbers]
 
@@ -105,16 +116,16 @@ def _table(
     rewards_PG = graded.rewards_PG.tolist()
     rows = []
     for p, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
-        columns = _pair_columns(number, split, pair)
+        columns = pair_columns(number, split, pair)
         wanted = right_traces(pair)
         for g, response in enumerate(responses_PG[p]):
-            verdict_columns = _verdict_columns(graded.verdicts_PG[p][g], pair)
-            scores = (verdict_columns["score_a"], verdict_columns["score_b"])
+            scored = verdict_columns(graded.verdicts_PG[p][g], pair)
+            scores = (scored["score_a"], scored["score_b"])
             traced, follows = grade_traces(response.text, wanted, scores)
             rows.append(
                 {
                     **columns,
-                    **verdict_columns,
+                    **scored,
                     "traced": traced,
                     "follows": follows,
                     "reward": rewards_PG[p][g],
@@ -126,7 +137,8 @@ def _table(
     return pd.DataFrame(rows)
 
 
-def _pair_columns(number: int, split: str, pair: Pair) -> dict[str, object]:
+def pair_columns(number: int, split: str, pair: Pair) -> dict[str, object]:
+    """Return the columns of the pair with this number in the evaluation, counted from 0."""
     return {
         "split": split,
         "prompt_id": prompt_id(number),
@@ -140,7 +152,8 @@ def _pair_columns(number: int, split: str, pair: Pair) -> dict[str, object]:
     }
 
 
-def _verdict_columns(verdict: Verdict | Fault, pair: Pair) -> dict[str, float]:
+def verdict_columns(verdict: Verdict | Fault, pair: Pair) -> dict[str, float]:
+    """Return the columns of a verdict; the scores are NaN if the response could not be parsed."""
     if not isinstance(verdict, Verdict):
         return {"score_a": float("nan"), "score_b": float("nan"), "parsed": False, "correct": False}
     return {

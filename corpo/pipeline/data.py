@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 # The files of the stage.
 PAIRS, CANDIDATES = "pairs.parquet", "candidates.parquet"
 CARD, SHEET, PAGE = "card.md", "sheet.png", "pairs.html"
+TAUGHT = "taught.parquet"  # of data=pipelines only
 
 
 def data_stage(config: Config) -> Stage:
@@ -92,8 +93,10 @@ def _build_from_bank(config: Config, folder: Path) -> None:
 
 def _build_from_pipelines(config: Config, folder: Path) -> None:
     from corpo.data.pipelines.splits import all_pairs
+    from corpo.data.pipelines.taught import taught_table
     from corpo.data.types import Use
     from corpo.report.data_card import pipelines_card
+    from corpo.utils.files import write_atomically
 
     data = config.data
     built = _built_pipelines(config, {Use.train, Use.validation, Use.evaluation})
@@ -106,6 +109,8 @@ def _build_from_pipelines(config: Config, folder: Path) -> None:
         both_wrong=data.pairing.both_wrong,
         both_correct=data.pairing.both_correct,
     )
+    taught = taught_table(built.taught, data.seed)
+    write_atomically(folder / TAUGHT, lambda partial: taught.to_parquet(partial, compression="zstd"))
     _write(folder, built.problems, pairs, pipelines_card(built, pairs))
 
 

@@ -20,13 +20,18 @@ from corpo.pipeline.models import (
 from corpo.pipeline.stage import Stage
 from corpo.pipeline.train import start_policy, trained_policy
 from corpo.pipeline.warm_start import seed_suffix
+from corpo.task.response import CLOSE, OPEN
 
 ROLLOUTS = "rollouts.parquet"
+ROLLOUTS_WITHOUT_THOUGHT = 4  # per prompt
 NANO_ROLLOUTS_PER_MINUTE = 40_000  # evaluated, by a nano on two cores without AVX-512
 
 
-def evaluate_stage(config: Config, trained: bool) -> Stage:
-    """Return the stage that evaluates the policy this config trains, or the base if not `trained`."""
+def evaluate_stage(config: Config, trained: bool, with_thought: bool = True) -> Stage:
+    """Return the stage that evaluates the policy this config trains, or the base if not `trained`.
+
+    Without thought, the policy is given an empty think block and writes the scores only.
+    """
     policy = trained_policy(config) if trained else start_policy(config)
     if trained:
         title = f"evaluate {config.baseline.name} seed {config.seed}"
@@ -34,12 +39,17 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
         title = f"evaluate {_policy_name(config)}{seed_suffix(config)}"
     data_inputs, data_spec = evaluated_data(config)
     num_rollouts = config.evaluate.num_rollouts
+    prefix = ""
+    if not with_thought:
+        title += " without thought"
+        num_rollouts = ROLLOUTS_WITHOUT_THOUGHT
+        prefix = OPEN + CLOSE
     spec = {
         "model": {**policy.spec, **prompt_spec(config)},
         **data_spec,
         "reward": asdict(config.reward),
         "rollout": sampling_spec(config),
-        "evaluate": {"num_rollouts": num_rollouts, "seed": config.evaluate.seed},
+        "evaluate": {"num_rollouts": num_rollouts, "seed": config.evaluate.seed, "prefix": prefix},
     }
 
     def minutes() -> float:
@@ -54,7 +64,9 @@ def evaluate_stage(config: Config, trained: bool) -> Stage:
         inputs=(*data_inputs, *policy.inputs),
         spec=spec,
         outputs=outputs(config),
-        work=lambda folder: _evaluate_policy(config, policy.path(), title, folder),
+        work=lambda folder: _evaluate_policy(
+            config, policy.path(), title, folder, num_rollouts=num_rollouts, prefix=prefix
+        ),
         minutes=minutes,
     )
 
@@ -66,7 +78,9 @@ def _policy_name(config: Config) -> str:
     return "base"
 
 
-def _evaluate_policy(config: Config, path: str, title: str, folder: Path) -> None:
+def _evaluate_policy(
+    config: Config, path: str, title: str, folder: Path, num_rollouts: int, prefix: str
+) -> None:
     from corpo.evaluate.rollouts import roll_out
     from corpo.policy.load import load_policy
     from corpo.utils.files import write_atomically
@@ -74,7 +88,6 @@ def _evaluate_policy(config: Config, path: str, title: str, folder: Path) -> Non
     pairs = evaluated_pairs(config)
     model, tokenizer = load_policy(config.model, path)
     render, fits = prompt_renderer(config, tokenizer), fits_context(config, model, tokenizer)
-    evaluate = config.evaluate
     with rollout_engine(config, model, tokenizer, path) as engine:
         rollouts = roll_out(
             pairs,
@@ -82,10 +95,11 @@ def _evaluate_policy(config: Config, path: str, title: str, folder: Path) -> Non
             render,
             fits,
             reward=config.reward.build(),
-            num_rollouts=evaluate.num_rollouts,
-            seed=evaluate.seed,
+            num_rollouts=num_rollouts,
+            seed=config.evaluate.seed,
             folder=folder,
             title=title,
+            prefix=prefix,
         )
     write_atomically(folder / ROLLOUTS, lambda beside: rollouts.to_parquet(beside))
     for part in folder.glob("part-*.parquet"):

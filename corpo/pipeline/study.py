@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from corpo.config import Config
-from corpo.pipeline.data import CARD, data_stage, evaluated_pairs
+from corpo.config import PIPELINES, Config
+from corpo.pipeline.data import CARD, TAUGHT, data_stage, evaluated_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.provenance import typed_command
 from corpo.pipeline.stage import Stage, run_stages
@@ -56,9 +56,21 @@ def study_stages(config: Config) -> list[Stage]:
     """Return the stages whose results a study consists of, in the order in which they are reported."""
     stages = [data_stage(config)]
     stages += [evaluate_stage(base, trained=False) for base in study_bases(config)]
+    if has_floors(config):
+        stages += [_without_thought(base) for base in study_bases(config)]
     for run in study_runs(config):
         stages += [train_stage(run), evaluate_stage(run, trained=True)]
     return stages
+
+
+def has_floors(config: Config) -> bool:
+    """Return whether a study measures `Study.floors`: policies whose evaluated pairs have traces."""
+    data = config.data
+    return data.problems == PIPELINES and not data.sources and data.file is None
+
+
+def _without_thought(base: Config) -> Stage:
+    return evaluate_stage(base, trained=False, with_thought=False)
 
 
 def run_study(config: Config) -> Path:
@@ -169,16 +181,36 @@ def read_runs(config: Config) -> Study:
     from corpo.analysis.study import Study
     from corpo.evaluate.shortcut_floors import shortcut_floors
 
-    bases = {base.seed: _read_rollouts(base, trained=False) for base in study_bases(config)}
-    runs = [_read_run(run) for run in study_runs(config)]
-    floors = shortcut_floors(evaluated_pairs(config))
-    return Study(bases, runs, config.reward.threshold, list(config.evaluate.ks), floors)
+    bases = {base.seed: _read_rollouts(evaluate_stage(base, trained=False)) for base in study_bases(config)}
+    return Study(
+        bases,
+        runs=[_read_run(run) for run in study_runs(config)],
+        threshold=config.reward.threshold,
+        ks=list(config.evaluate.ks),
+        shortcuts=shortcut_floors(evaluated_pairs(config)),
+        floors=_read_floors(config) if has_floors(config) else {},
+    )
 
 
-def _read_rollouts(config: Config, trained: bool) -> pd.DataFrame:
+def _read_floors(config: Config) -> dict[str, pd.DataFrame]:
+    """Return the rollouts of policies that do not verify, by name. Several bases count as one policy."""
     import pandas as pd
 
-    return pd.read_parquet(evaluate_stage(config, trained).folder / ROLLOUTS)
+    from corpo.analysis.study import MEMORY, NO_TRACE
+    from corpo.evaluate.memory_floor import memory_rollouts
+
+    taught = pd.read_parquet(data_stage(config).folder / TAUGHT)
+    without_thought = [_read_rollouts(_without_thought(base)) for base in study_bases(config)]
+    return {
+        MEMORY: memory_rollouts(evaluated_pairs(config), taught, config.reward.build()),
+        NO_TRACE: pd.concat(without_thought, ignore_index=True),
+    }
+
+
+def _read_rollouts(stage: Stage) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(stage.folder / ROLLOUTS)
 
 
 def _read_run(config: Config) -> Run:
@@ -194,7 +226,7 @@ def _read_run(config: Config) -> Run:
         lengths[record["step"]] = np.array(record["lengths"])
     # A metric that is not defined at some step is null in the file, which pandas would keep as an object.
     metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl")).apply(pd.to_numeric)
-    rollouts = _read_rollouts(config, trained=True)
+    rollouts = _read_rollouts(evaluate_stage(config, trained=True))
     return Run(
         config.baseline.name,
         config.seed,

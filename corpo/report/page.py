@@ -20,7 +20,8 @@ from corpo.report.claims import CLAIMS_NOTE, claims_table
 from corpo.report.explorer import ROLLOUTS_PER_PROMPT
 from corpo.report.figures import caption_of
 from corpo.report.published_section import section
-from corpo.report.tables import FLOORS_NOTE
+from corpo.report.skill import TITLE, SkillSection
+from corpo.report.tables import FAILURES_NOTE, FLOORS_NOTE
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
@@ -28,8 +29,15 @@ RUNS_NOTE = f"""All values are percentages, except ratios and KL (nats per rollo
 validation prompts). `passed`, `failures rewarded` and columns named `first` cover the rollouts of the first
 {EARLY} steps; columns named `last` cover the last {EARLY} steps; `at most` is the maximum over all steps. A
 rewarded failure is a failed rollout with a positive advantage. N and S: numbers and sums of positive and
-negative advantages. The last columns are pass@1: on validation families at the end of training, and on the
-evaluation splits, averaged over both orders."""
+negative advantages. The last columns are pass@1 on the evaluation splits, averaged over both orders."""
+VALIDATION_NOTE = """Each cell has the first and the last measurement during training. The first validation
+is made after some steps. All values are measured on validation problems, not on those of the evaluation
+splits. They are percentages, except AUC. The columns up to `both wrong` are pass@1; the first two cover
+pairs with exactly one correct candidate. `unseen`: combinations of operations that training does not use;
+the other columns cover seen combinations. AUC: the probability that a correct candidate gets a higher score
+than a wrong one. `exactly one`: share of verdicts that call exactly one candidate correct, on pairs of two
+correct or two wrong candidates. `traced`: share of traces without a mistake. Metrics that were not measured
+have no column."""
 SUMMARY_NOTE = """Means over seeds; `summary.csv` has the values of each seed. ECE uses 10 equal-width bins of
 score / 10. `exactly_one`: share of verdicts that call exactly one candidate correct. `swap_consistency`:
 share of pairs with the same majority verdict in both orders."""
@@ -46,12 +54,14 @@ class Report:
     facts: dict[str, object]  # provenance
     warnings: Sequence[Mapping[str, Any]]  # of training (`corpo.train.health`), with the names of their runs
     tables: list[tuple[int, pd.DataFrame]]  # k and the table of `corpo.report.tables.wide_table`
+    failures: pd.DataFrame  # the table of `corpo.report.tables.failures_table`
+    skill: SkillSection | None = None  # None if the records have no scores
 
 
-def write_report(folder: Path, report: Report, runs: str) -> None:
+def write_report(folder: Path, report: Report, runs: str, validation: str) -> None:
     """Write `report.md` beside the tables and figures that it includes.
 
-    `runs` is the table of `corpo.analysis.runs` as Markdown.
+    `runs` and `validation` are tables of `corpo.analysis.runs` as Markdown.
     """
     table = (folder / "table.md").read_text(encoding="utf-8")
     images = "\n\n".join(f"![{name}](figures/{name}.png)\n\n*{caption_of(name)}*" for name in report.figures)
@@ -67,13 +77,18 @@ def write_report(folder: Path, report: Report, runs: str) -> None:
 `differences.csv` has the differences from GRPO on each split; `aggregates.csv` has interquartile means and
 the probability that a run is better than a run of GRPO.
 
-## Figures
+{_skill(report.skill)}## Figures
 {images}
 
-## Single runs
+{_failures(report.failures)}## Single runs
 {runs}
 
 {RUNS_NOTE}
+
+## Validation of single runs
+{validation}
+
+{VALIDATION_NOTE}
 
 ## Reanalysis of the published table
 {section()}
@@ -92,11 +107,23 @@ the probability that a run is better than a run of GRPO.
     write_text(folder / "report.md", text)
 
 
+def _skill(skill: SkillSection | None) -> str:
+    return f"## {TITLE}\n{skill.markdown()}\n\n" if skill is not None else ""
+
+
 def _summary(folder: Path) -> str:
     """Return the means of `summary.csv` as Markdown."""
     means = summary_means(pd.read_csv(folder / "summary.csv"))
     cells = means.round(3).astype(object).where(means.notna(), "–")
     return markdown_table(list(cells.columns), cells.to_numpy().tolist())
+
+
+def _failures(table: pd.DataFrame) -> str:
+    """Return the section about failures by verdict; it is empty if they were not counted."""
+    if table.empty:
+        return ""
+    cells = markdown_table(list(table.columns), table.to_numpy().tolist())
+    return f"## Failures of training by verdict\n{cells}\n\n{FAILURES_NOTE}\n\n"
 
 
 def _warnings(warnings: Sequence[Mapping[str, Any]]) -> str:
@@ -133,8 +160,12 @@ def write_page(
         claims_note=_without_markup(CLAIMS_NOTE),
         floors_note=FLOORS_NOTE,
         warnings=report.warnings,
+        skill_title=TITLE,
+        skill=report.skill,
         figures=figures,
         tables=report.tables,
+        failures=report.failures,
+        failures_note=FAILURES_NOTE,
         rollouts_per_prompt=ROLLOUTS_PER_PROMPT,
         facts={field: _without_markup(str(value)) for field, value in report.facts.items()},
         config=config,

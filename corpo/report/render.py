@@ -17,11 +17,13 @@ import pandas as pd
 from corpo.analysis.claims import Finding, findings
 from corpo.analysis.compare import write_comparisons
 from corpo.analysis.regrade import write_regraded
-from corpo.analysis.runs import write_runs
+from corpo.analysis.runs import runs_markdown, runs_table, validation_markdown, validation_table, write_runs
 from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_records, reading
+from corpo.analysis.verification import write_skill
 from corpo.report.figures import write_figures
 from corpo.report.page import Report, write_page, write_report
-from corpo.report.tables import wide_table, write_tables
+from corpo.report.skill import SkillSection, skill_section
+from corpo.report.tables import failures_table, wide_table, write_tables
 from corpo.utils.files import read_json
 
 
@@ -34,6 +36,7 @@ class Rendered:
     tables: list[tuple[int, pd.DataFrame]]  # k and the table of `wide_table`
     findings: list[Finding]
     facts: dict[str, object]
+    skill: SkillSection | None
 
 
 def render_results(folder: Path) -> Rendered:
@@ -49,8 +52,9 @@ def render_results(folder: Path) -> Rendered:
         config = path.read_text(encoding="utf-8")
     table = write_tables(study, folder)
     write_comparisons(study, folder)
-    runs = write_runs(study, folder)
+    write_runs(study, folder)
     write_regraded(study, folder)
+    write_skill(study, folder)
     ks = dict.fromkeys((min(study.ks), max(study.ks)))
     report = Report(
         figures=write_figures(study, folder / "figures"),
@@ -58,10 +62,13 @@ def render_results(folder: Path) -> Rendered:
         facts=facts_of(stages, records.command, list(dict.fromkeys(run.seed for run in study.runs))),
         warnings=records.warnings,
         tables=[(k, wide_table(table, k)) for k in ks],
+        failures=failures_table(study),
+        skill=skill_section(study),
     )
-    write_report(folder, report, runs)
+    runs, validation = runs_markdown(runs_table(study)), validation_markdown(validation_table(study))
+    write_report(folder, report, runs, validation)
     write_page(folder, report, records.examples, config, stages)
-    return Rendered(study, records.examples, report.tables, report.findings, report.facts)
+    return Rendered(study, records.examples, report.tables, report.findings, report.facts, report.skill)
 
 
 def facts_of(stages: Mapping[str, Mapping[str, Any]], command: str, seeds: list[int]) -> dict[str, object]:

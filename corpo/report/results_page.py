@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import pandas as pd
 
 from corpo.analysis.ablation import K
 from corpo.analysis.claims import AMENDED, STATEMENTS
-from corpo.analysis.study import Study
-from corpo.analysis.verification import can_be_measured, verification
 from corpo.report.ablation_page import INTERVALS_NOTE, OVERVIEW, summary
 from corpo.report.claims import CLAIMS_NOTE, claims_table
 from corpo.report.render import Rendered
+from corpo.report.skill import TITLE
 from corpo.utils.markdown import table as markdown_table
 
 RESULTS_PAGE = "README.md"
@@ -133,25 +131,6 @@ def _section(name: str, rendered: Rendered) -> str:
         f"commits {facts['commits of the stages']}, {facts['hardware']}.\n",
         f"{claims_table(rendered.findings)}\n",
     ]
-    if can_be_measured(rendered.study):
-        parts.append(_verification(rendered.study))
+    if rendered.skill is not None:
+        parts.append(f"### {TITLE}\n{rendered.skill.markdown()}\n")
     return "\n".join(parts)
-
-
-def _verification(study: Study) -> str:
-    rows = []
-    for row in verification(study).to_dict("records"):
-        measures = ("exactly_one", "accuracy", "auc_a", "auc_b", "pass@1")
-        rows.append((row["policy"], *(_three_digits(row[measure]) for measure in measures)))
-    columns = ("policy", "exactly one", "right of these", "AUC of A", "AUC of B", "pass@1, four code splits")
-    return f"""### Does the policy verify?
-{markdown_table(columns, rows)}
-
-Means over seeds, from single rollouts. *Exactly one*: the share of verdicts on pairs with exactly one correct
-candidate that call exactly one candidate correct. *AUC*: how well the score of a candidate separates correct
-from wrong candidates, on pairs whose candidates are both wrong or both correct; 0.5 is chance.
-"""
-
-
-def _three_digits(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"

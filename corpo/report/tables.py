@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
 
+from corpo.analysis.runs import EARLY, FAILED_COLUMNS, REWARDED_COLUMNS, mean_failures
 from corpo.analysis.splits import PUBLISHED, TITLES, results_table
 from corpo.analysis.study import Study
 from corpo.analysis.summary import summary_table
 from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK
 from corpo.evaluate.shortcut_floors import FLOORS
+from corpo.train.failures import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
@@ -21,6 +24,14 @@ FLOORS_NOTE = (
     "classifiers that see the lengths or the token counts only; they do not sample, so their accuracy is "
     "the same for every k. At k = 16 a random guess reaches 99%, so pass@16 has to be read together with "
     "pass@1."
+)
+
+FAILURES_NOTE = (
+    "All values but the number of failures are percentages of all failed rollouts of the same steps, means "
+    "over seeds. The first four percentages divide all failures by the verdict that they gave. The last "
+    "five are failures with a positive advantage: all of them, and by verdict. A swapped verdict calls "
+    "exactly one candidate correct, but not the right one. A response without a valid verdict is "
+    "unparseable."
 )
 
 
@@ -50,6 +61,31 @@ def wide_table(
             row["paper: GRPO / static / CoRPO"] = _published(split)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def failures_table(study: Study) -> pd.DataFrame:
+    """Return the failures of training by verdict with a row per baseline and end of training, in percent.
+
+    The table is empty if failures were not counted by verdict.
+    """
+    rows = []
+    for means in mean_failures(study).to_dict("records"):
+        row = {
+            "baseline": means["policy"],
+            "steps": f"{means['end']} {EARLY}",
+            "failures per run": f"{means['failures']:.0f}",
+        }
+        for column, verdict in zip(FAILED_COLUMNS, FAILURES, strict=True):
+            row[verdict.replace("_", " ")] = _share(means[column])
+        row["rewarded"] = _share(means["rewarded"])
+        for column in REWARDED_COLUMNS:
+            row[column.replace("_", ", ", 1).replace("_", " ")] = _share(means[column])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
 
 
 def _cell(cell: pd.Series, with_intervals: bool) -> str:

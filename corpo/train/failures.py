@@ -1,4 +1,4 @@
-"""Which verdicts the failures of a batch gave, and which of them a baseline rewards."""
+"""Count the failures of a batch by the verdict that they gave, and those that a baseline rewards."""
 
 from __future__ import annotations
 

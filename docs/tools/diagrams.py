@@ -136,7 +136,7 @@ def row(y: float, *texts: tuple[str, str]) -> list[Box]:
 
 DATA_ROW = row(
     50,
-    ("families", "templates of problems"),
+    ("problems", "pipelines of operations"),
     ("candidates", "references and mutants"),
     ("labels", "from running the tests"),
     ("pairs", "A and B, in both orders"),
@@ -159,7 +159,7 @@ LEARNING_ROW[1] = replace(LEARNING_ROW[1], colours=BLUE)
 LEARNING_ROW[3] = replace(LEARNING_ROW[3], colours=ORANGE)
 EVALUATION_ROW = row(
     402,
-    ("held-out prompts", "families not trained on"),
+    ("held-out prompts", "of problems not trained on"),
     ("rollouts", "n per prompt"),
     ("pass@k", "intervals over problems"),
     ("results/NAME/", "tables, figures, report"),
@@ -178,15 +178,15 @@ def overview() -> str:
         *training_arrows(),
         *evaluation_arrows(),
     ]
-    return page(480, "From problem families to results: what each part of corpo hands to the next", elements)
+    return page(480, "From problems to results: what each part of corpo hands to the next", elements)
 
 
 def data_arrows() -> list[str]:
     """Return the arrows of the data band, with those from the pairs to training and to evaluation."""
-    families, candidates, labels, pairs = DATA_ROW
+    problems, candidates, labels, pairs = DATA_ROW
     turn = f"M{pairs.middle:g} {pairs.bottom:g} V126 H12"
     elements = [
-        rightward(families, candidates, "mutate"),
+        rightward(problems, candidates, "mutate"),
         rightward(candidates, labels, "run"),
         rightward(labels, pairs, "draw"),
     ]
@@ -250,7 +250,7 @@ class Step:
 
 
 PAIR_PATH = (
-    Step("data/bank, data/sources", "write or read problems", "problems"),
+    Step("data/pipelines, bank, sources", "write or read problems", "problems"),
     Step("data/candidates", "add references and mutants", "candidates"),
     Step("data/execution", "run and label each candidate", "labels"),
     Step("data/pairing", "draw pairs, divide into splits", "pairs.parquet"),

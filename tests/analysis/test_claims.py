@@ -175,10 +175,7 @@ def test_runs_table_keeps_the_numbers_of_each_run_in_any_order() -> None:
         assert row["count_ratio_last"] == pytest.approx(
             late["positive_count"].sum() / late["negative_count"].sum()
         )
-        assert (row["kl"], row["validation"]) == (
-            2.0 + trained.seed / 100,
-            trained.metrics["validation/pass@1"].iloc[-1],
-        )
+        assert row["kl"] == 2.0 + trained.seed / 100
         both = trained.rollouts[trained.rollouts["split"].isin(["code_first_correct", "code_second_correct"])]
         assert row["code_exactly_one"] == pytest.approx(both["correct"].mean())
         assert np.isnan(row["sum_ratio_first"]), "sums are not in these records"

@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 
 from corpo.analysis.claims import OUT_OF_DOMAIN
 from corpo.analysis.study import Study
+from corpo.analysis.verification import PARTS
 from corpo.baselines import BASELINES
 from corpo.report import figures
+from tests.scored_study import scored_study
 from tests.synthetic_study import synthetic_study
 
 
@@ -101,6 +103,21 @@ def test_legend_of_many_baselines_lies_beside_the_panels_and_inside_the_figure()
         assert box.x1 <= figure.get_window_extent().x1
 
 
+def test_skill_shows_all_policies_on_all_parts_and_needs_scores() -> None:
+    assert figures.skill not in _drawable(synthetic_study(2, 0.0))
+    study = scored_study()
+    assert figures.skill in _drawable(study)
+    figure = figures.skill(study)
+    [panel] = figure.axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == list(PARTS)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["memory", "no trace", "base", "GRPO", "static", "CoRPO"]
+    values = {line.get_label(): line.get_ydata() for line in panel.lines}
+    assert max(values["no trace"]) < min(values["CoRPO"])
+    hollow = [line.get_label() for line in panel.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == ["memory", "no trace"]
+
+
 @pytest.mark.parametrize("draw", [figures.scoreboard, figures.failed_positive, figures.differences])
 def test_all_text_lies_inside_a_figure_of_the_common_width(draw: Callable[[Study], Figure]) -> None:
     figure = draw(synthetic_study(2, 0.0))
@@ -135,3 +152,88 @@ def test_wide_intervals_of_few_seeds_are_cut_and_all_points_stay_visible(seeds: 
     edge = max(map(abs, panel.get_xlim()))
     assert max(points) < edge
     assert (max(ends) > edge) == is_cut
+
+
+def _without_metrics(study: Study, prefixes: tuple[str, ...]) -> Study:
+    runs = []
+    for run in study.runs:
+        columns = [column for column in run.metrics if not column.startswith(prefixes)]
+        runs.append(replace(run, metrics=run.metrics[columns]))
+    return replace(study, runs=runs)
+
+
+@pytest.mark.parametrize(
+    ("draw", "metric"),
+    [
+        (figures.frontier, "validation/pass@1/unseen"),
+        (figures.frontier, "validation/pass@1/both_wrong"),
+        (figures.validation_skill, "validation/auc_b"),
+        (figures.validation_skill, "validation/exactly_one"),
+        (figures.rewarded_failures, "failed_swapped"),
+        (figures.rewarded_failures, "rewarded_unparseable"),
+    ],
+)
+def test_figures_of_skill_and_habit_require_their_metrics(
+    draw: Callable[[Study], Figure], metric: str
+) -> None:
+    study = synthetic_study(2, 0.0)
+    assert draw in _drawable(study)
+    assert draw not in _drawable(_without_metrics(study, (metric,)))
+
+
+def test_frontier_shows_means_over_seeds_and_single_seeds() -> None:
+    study = synthetic_study(3, 0.0)
+    unseen, *_ = figures.frontier(study).axes
+    shade = figures.colour(study, "corpo")
+    lines = [line for line in unseen.lines if line.get_color() == shade and len(line.get_xdata()) == 12]
+    mean, *seeds = lines
+    assert len(seeds) == 3
+    assert list(mean.get_xdata()) == pytest.approx(np.mean([line.get_xdata() for line in seeds], axis=0))
+    for seed, line in enumerate(seeds):
+        metrics = study.of("corpo")[seed].metrics
+        assert list(line.get_xdata()) == pytest.approx(100 * metrics["validation/pass@1"])
+        assert list(line.get_ydata()) == pytest.approx(100 * metrics["validation/pass@1/unseen"])
+
+
+def test_frontier_of_many_baselines_shows_means_only() -> None:
+    study = _study_of_all_baselines()
+    unseen, *_ = figures.frontier(study).axes
+    assert sum(len(line.get_xdata()) == 12 for line in unseen.lines) == len(study.baselines)
+
+
+def test_rewarded_failures_say_0_for_baselines_without_any() -> None:
+    study = synthetic_study(2, 0.0)
+    figure = figures.rewarded_failures(study)
+    left, right = figure.axes
+    names = [label.get_text() for label in left.get_yticklabels()]
+    texts = dict(zip(names, [text.get_text().strip() for text in right.texts], strict=True))
+    assert float(texts["GRPO, first 5 steps"]) > 0
+    assert texts["static, first 5 steps"] == texts["CoRPO, last 5 steps"] == "0"
+    totals = np.zeros(len(names))
+    for bars in left.containers:
+        totals += [bar.get_width() for bar in bars]
+    assert list(totals) == pytest.approx([100] * len(names))
+
+
+def test_panels_of_unmeasured_skill_metrics_are_left_out() -> None:
+    study = synthetic_study(2, 0.0)
+    assert sum(panel.axison for panel in figures.validation_skill(study).axes) == 6
+    other = _without_metrics(study, ("validation/auc_a/", "validation/auc_b/", "validation/traced"))
+    assert len(figures.validation_skill(other).axes) == 3
+
+
+@pytest.mark.parametrize("draw", [figures.frontier, figures.rewarded_failures, figures.validation_skill])
+@pytest.mark.parametrize("has_all_baselines", [False, True])
+def test_titles_of_neighbouring_panels_do_not_overlap(
+    draw: Callable[[Study], Figure], has_all_baselines: bool
+) -> None:
+    figure = draw(_study_of_all_baselines() if has_all_baselines else synthetic_study(2, 0.0))
+    figure.draw_without_rendering()  # arranges the panels
+    boxes = []
+    for panel in figure.axes:
+        boxes += [title.get_window_extent() for title in (panel.title, panel._left_title) if title.get_text()]
+    boxes += [legend.get_window_extent() for legend in figure.legends]
+    frame = figure.get_window_extent()
+    for index, box in enumerate(boxes):
+        assert box.x1 <= frame.x1
+        assert not any(box.overlaps(other) for other in boxes[:index])

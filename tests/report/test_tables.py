@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from corpo.analysis.splits import PUBLISHED
-from corpo.report.tables import wide_table, write_tables
+from corpo.report.tables import failures_table, wide_table, write_tables
+from corpo.train.failures import FAILURES
 from tests.synthetic_study import synthetic_study
 
 
@@ -53,3 +55,17 @@ def test_markdown_has_a_section_per_k_and_explains_the_floors(folder: Path) -> N
     assert "**pass@16 (%)**" in text
     assert "| random guess | random, one correct | length | words |" in text
     assert "floors" in text
+
+
+def test_table_of_failures_has_shares_of_all_failures_in_percent() -> None:
+    study = synthetic_study(2, 0.0)
+    table = failures_table(study).set_index(["baseline", "steps"])
+    shares = []
+    for run in study.of("grpo"):
+        first = run.metrics.iloc[:5]
+        failed = sum(first[f"failed_{verdict}"].sum() for verdict in FAILURES)
+        shares.append(first["rewarded_both_correct"].sum() / failed)
+    assert table.loc[("grpo", "first 5"), "rewarded, both correct"] == f"{50 * sum(shares):.1f}"
+    assert table.loc[("corpo", "last 5"), "rewarded"] == "0.0"
+    runs = [replace(run, metrics=run.metrics.drop(columns="failed_swapped")) for run in study.runs]
+    assert failures_table(replace(study, runs=runs)).empty

@@ -44,10 +44,11 @@ _ATTEMPTS = 6  # draws per candidate; many are texts that occurred before or mut
 
 @dataclass(frozen=True)
 class BuiltPipelines:
-    """Labelled problems, and the number of wrong programs left out because they pass the example."""
+    """Labelled problems, and what was drawn to get them."""
 
     problems: list[LabelledProblem]
-    num_hidden: int
+    num_hidden: int  # wrong programs that were left out because they pass the example
+    taught: list[LabelledProblem]  # problems of the warm start and of training; no program of them was run
 
 
 @dataclass
@@ -74,10 +75,12 @@ def build(
 
     `mutants` is the number of mutants per problem. Raises DataError if a correct program fails.
     """
-    drawn = [problem for problem in draw_problems(config, mutants, seed, uses) if problem.use in uses]
-    built = _label(drawn, seed, sandbox, cache)
-    chains = [problem for problem in chain_problems(config, seed) if problem.use in uses]
-    return BuiltPipelines([*built.problems, *chains], built.num_hidden)
+    drawn = draw_problems(config, mutants, seed, uses)
+    chains = chain_problems(config, seed)
+    programs, num_hidden = _label([problem for problem in drawn if problem.use in uses], seed, sandbox, cache)
+    solutions = [problem for problem in chains if problem.use in uses]
+    taught = [problem for problem in (*drawn, *chains) if problem.use in (Use.warm_start, Use.train)]
+    return BuiltPipelines([*programs, *solutions], num_hidden, taught)
 
 
 def num_problems(config: PipelinesConfig, use: Use) -> int:
@@ -91,40 +94,53 @@ def num_problems(config: PipelinesConfig, use: Use) -> int:
     return counts[use]
 
 
-def _plan(config: PipelinesConfig) -> tuple[tuple[Use, str, tuple[int, ...]], ...]:
-    """Return what is drawn, in order: the use, whether combinations are seen, the numbers of operations."""
-    train_lengths = tuple(config.train_operations)
+@dataclass(frozen=True)
+class _Part:
+    """What is drawn together: problems of one use, with seen or with unseen combinations."""
+
+    use: Use
+    name: str  # SEEN or UNSEEN
+    lengths: tuple[int, ...]  # numbers of operations
+    values: tuple[int, int] = (3, 5)  # the fewest and the most values in the list of an example
+
+    @property
+    def stream(self) -> str:
+        """Return the name of the part's random stream."""
+        return f"pipelines/{self.use}/{self.name}/{self.lengths}"
+
+
+def _plan(config: PipelinesConfig) -> tuple[_Part, ...]:
+    """Return what is drawn, in order."""
+    lengths, (fewest, most) = tuple(config.train_operations), config.train_values
     return (
-        (Use.evaluation, UNSEEN, LENGTHS),
-        (Use.evaluation, SEEN, LENGTHS),
-        (Use.evaluation, SEEN, (LONG,)),
-        (Use.warm_start, SEEN, LENGTHS),
-        (Use.validation, UNSEEN, train_lengths),
-        (Use.validation, SEEN, train_lengths),
-        (Use.train, SEEN, train_lengths),
+        _Part(Use.evaluation, UNSEEN, LENGTHS),
+        _Part(Use.evaluation, SEEN, LENGTHS),
+        _Part(Use.evaluation, SEEN, (LONG,)),
+        _Part(Use.warm_start, SEEN, LENGTHS),
+        _Part(Use.validation, UNSEEN, lengths, (fewest, most)),
+        _Part(Use.validation, SEEN, lengths, (fewest, most)),
+        _Part(Use.train, SEEN, lengths, (fewest, most)),
     )
 
 
 @dataclass
 class _Draw:
-    """One entry of the plan with its random stream."""
+    """One part of the plan with its random stream."""
 
-    use: Use
-    part: str
-    lengths: tuple[int, ...]
+    part: _Part
     mutants: int  # per problem
     reservations: _Reservations
     rng: Random
 
     def fits(self, pipeline: Pipeline) -> bool:
         """Return whether a pipeline has the combinations of this part."""
-        return self.accepts(pipeline) and is_seen(pipeline) is (self.part == SEEN)
+        return self.accepts(pipeline) and is_seen(pipeline) is (self.part.name == SEEN)
 
     def accepts(self, pipeline: Pipeline) -> bool:
         """Return whether a candidate of this part may have the combinations of a pipeline."""
-        if self.part == SEEN:
+        if self.part.name == SEEN:
             return is_seen(pipeline)
-        is_validation = self.use is Use.validation
+        is_validation = self.part.use is Use.validation
         return not pipeline.bigrams & (HELD_OUT_FOR_EVALUATION if is_validation else HELD_OUT_FOR_VALIDATION)
 
 
@@ -133,15 +149,15 @@ def draw_problems(config: PipelinesConfig, mutants: int, seed: int, uses: set[Us
     reservations = _Reservations()
     problems: list[LabelledProblem] = []
     plan = _plan(config)
-    last = max(index for index, (use, _, _) in enumerate(plan) if use in uses)
+    last = max(index for index, part in enumerate(plan) if part.use in uses)
     plan = plan[: last + 1]
-    with progress("drawing programs", sum(num_problems(config, use) for use, _, _ in plan)) as advance:
-        for use, part, lengths in plan:
-            rng = Random(f"{seed}/pipelines/{use}/{part}/{lengths}")
-            draw = _Draw(use, part, lengths, mutants, reservations, rng)
-            wanted = len(problems) + num_problems(config, use)
+    with progress("drawing programs", sum(num_problems(config, part.use) for part in plan)) as advance:
+        for part in plan:
+            rng = Random(f"{seed}/{part.stream}")
+            draw = _Draw(part, mutants, reservations, rng)
+            wanted = len(problems) + num_problems(config, part.use)
             while len(problems) < wanted:
-                pipeline = draw_pipeline(rng, rng.choice(lengths))
+                pipeline = draw_pipeline(rng, rng.choice(part.lengths))
                 if not draw.fits(pipeline) or pipeline.words in reservations.words:
                     continue
                 problem = _draw_problem(pipeline, draw)
@@ -158,15 +174,15 @@ def _draw_problem(pipeline: Pipeline, draw: _Draw) -> LabelledProblem | None:
     if len(correct) < 2:
         return None
     mutants = _mutants(pipeline, draw, correct)
-    example = _most_telling_example(pipeline, list(mutants.values()), draw.rng)
+    example = _most_telling_example(pipeline, list(mutants.values()), draw)
     if len(mutants) < 2 or example is None:
         return None
     return LabelledProblem(
         id=pipeline.words,
         domain=Domain.code,
-        family=f"code_{draw.part}_{len(pipeline.operations)}",
-        topic=draw.part,
-        use=draw.use,
+        family=f"code_{draw.part.name}_{len(pipeline.operations)}",
+        topic=draw.part.name,
+        use=draw.part.use,
         statements=(f"{pipeline.words}: {write_example(example, pipeline(example))}",),
         candidates=(*correct.values(), *mutants),
     )
@@ -177,7 +193,7 @@ def _correct_programs(pipeline: Pipeline, draw: _Draw) -> dict[str, Candidate]:
     programs: dict[str, Candidate] = {}
     for _ in range(_ATTEMPTS * _CORRECT_PROGRAMS):
         text = write_program(pipeline.rewritten(draw.rng), draw.rng.choice(STYLES))
-        if text not in programs and draw.reservations.claim(text, draw.use):
+        if text not in programs and draw.reservations.claim(text, draw.part.use):
             programs[text] = Candidate(text, False, "reference")
         if len(programs) == _CORRECT_PROGRAMS:
             break
@@ -189,13 +205,13 @@ def _mutants(pipeline: Pipeline, draw: _Draw, correct: Container[str]) -> dict[C
     mutants: dict[Candidate, Pipeline] = {}
     texts: set[str] = set()
     for _ in range(_ATTEMPTS * draw.mutants):
-        drawn = mutate(pipeline.rewritten(draw.rng), draw.rng, max(draw.lengths))
+        drawn = mutate(pipeline.rewritten(draw.rng), draw.rng, max(draw.part.lengths))
         if drawn is None or not draw.accepts(drawn[1]):
             continue
         mutation, mutant = drawn
         style = draw.rng.choice(STYLES)
         text = write_program(mutant, style)
-        if text not in correct and text not in texts and draw.reservations.claim(text, draw.use):
+        if text not in correct and text not in texts and draw.reservations.claim(text, draw.part.use):
             line = _first_difference(text, pipeline, mutant, style)
             mutants[Candidate(text, False, mutation, line)] = mutant
             texts.add(text)
@@ -218,11 +234,11 @@ def _first_difference(text: str, pipeline: Pipeline, mutant: Pipeline, style: st
     return min(len(lines), len(correct))
 
 
-def _most_telling_example(pipeline: Pipeline, mutants: Sequence[Pipeline], rng: Random) -> list[int] | None:
+def _most_telling_example(pipeline: Pipeline, mutants: Sequence[Pipeline], draw: _Draw) -> list[int] | None:
     """Return the input on which most mutants give another value, or None if no input keeps enough values."""
     best, most_differing = None, -1
     for _ in range(_EXAMPLES):
-        values = _draw_list(rng, 3, 5)
+        values = _draw_list(draw.rng, *draw.part.values)
         wanted = pipeline(values)
         before_fold = Pipeline(pipeline.operations)(values)
         assert isinstance(before_fold, list)
@@ -249,8 +265,11 @@ def problem_calls(problem: LabelledProblem, seed: int) -> tuple[tuple[list[int]]
 
 def _label(
     problems: list[LabelledProblem], seed: int, sandbox: Sandbox, cache: LabelCache | None
-) -> BuiltPipelines:
-    """Run all candidates, and leave out the wrong ones that give the wanted value on the example."""
+) -> tuple[list[LabelledProblem], int]:
+    """Run all candidates, and leave out the wrong ones that give the wanted value on the example.
+
+    Return the problems and the number of candidates left out.
+    """
     calls = [problem_calls(problem, seed) for problem in problems]
     references = [
         (problem.candidates[0].text, calls_of) for problem, calls_of in zip(problems, calls, strict=True)
@@ -275,4 +294,4 @@ def _label(
             else:
                 num_hidden += 1
         labelled.append(replace(problem, candidates=tuple(kept)))
-    return BuiltPipelines(labelled, num_hidden)
+    return labelled, num_hidden

@@ -20,7 +20,10 @@ class Slips:
 
     def digits(self, values: Sequence[int]) -> list[int]:
         """Return a list of digits in which each is replaced by another one with probability `share`."""
-        return [(value + self.rng.randint(1, 9)) % 10 if self._occurs() else value for value in values]
+        return [self._digit(value) for value in values]
+
+    def _digit(self, value: int) -> int:
+        return (value + self.rng.randint(1, 9)) % 10 if self._occurs() else value
 
     def number(self, value: int) -> int:
         """Return a number, or with probability `share` a near one that is not negative."""

@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE
 from corpo.analysis.regrade import can_be_regraded
+from corpo.analysis.runs import FAILED_COLUMNS, REWARDED_COLUMNS, has_metrics
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled
-from corpo.report.figures.evaluation import calibration, differences, regraded_failures, scoreboard
+from corpo.analysis.verification import can_be_measured
+from corpo.report.figures.evaluation import calibration, differences, regraded_failures, scoreboard, skill
 from corpo.report.figures.style import (
     COLOURS,
     CORRECT,
@@ -33,13 +35,17 @@ from corpo.report.figures.style import (
     save,
 )
 from corpo.report.figures.training import (
+    FRONTIER,
     accuracy_by_kind,
     advantage_ratio,
     distributions,
     failed_positive,
+    frontier,
     learning_curves,
     predicted_failed_positive,
+    rewarded_failures,
     update_size,
+    validation_skill,
 )
 from corpo.task import Kind
 
@@ -62,6 +68,7 @@ __all__ = [
     "failed_positive",
     "figure_style",
     "finish_figure",
+    "frontier",
     "label_of",
     "learning_curves",
     "legend",
@@ -70,9 +77,12 @@ __all__ = [
     "predicted_failed_positive",
     "reference_line",
     "regraded_failures",
+    "rewarded_failures",
     "save",
     "scoreboard",
+    "skill",
     "update_size",
+    "validation_skill",
     "write_figures",
 ]
 
@@ -88,6 +98,18 @@ def _has_reference_and_another(study: Study) -> bool:
 def _has_validation_by_kind(study: Study) -> bool:
     metrics = [f"validation/pass@1/{kind}" for kind in Kind]
     return any(not run.metrics.columns.intersection(metrics).empty for run in study.runs)
+
+
+def _has_frontier(study: Study) -> bool:
+    return has_metrics(study, tuple(FRONTIER))
+
+
+def _has_skill_metrics(study: Study) -> bool:
+    return has_metrics(study, ("validation/auc_a", "validation/auc_b", "validation/exactly_one"))
+
+
+def _has_failures_by_verdict(study: Study) -> bool:
+    return has_metrics(study, (*FAILED_COLUMNS, *REWARDED_COLUMNS))
 
 
 def _has_reward_unit(study: Study) -> bool:
@@ -128,6 +150,13 @@ FIGURES = (
         _has_table_splits,
     ),
     FigureSpec(
+        skill,
+        "Probability that a correct candidate gets a higher score than a wrong one (AUC, mean of A and B): "
+        "mean over seeds, with a 95% interval over problems. The dotted line is chance. Policies with hollow "
+        "markers do not verify: a memory of templates, and the base with an empty think block.",
+        can_be_measured,
+    ),
+    FigureSpec(
         advantage_ratio,
         "Ratio of positive to negative advantages by training step (5-step mean), as in the CoRPO paper. "
         "Bands span the seeds. The advantages of GRPO are centred on the group mean, so its ratio of sums "
@@ -162,6 +191,33 @@ FIGURES = (
         "pass@1 on validation pairs of each kind by training step. By default, training uses the first two "
         "kinds only. The dotted line is a random guess for each candidate.",
         _has_validation_by_kind,
+    ),
+    FigureSpec(
+        frontier,
+        "Accuracy out of domain against accuracy in domain during training, so that baselines can be "
+        "compared at equal accuracy in domain. Each line leads from the first validation (hollow marker) to "
+        "the last one (full marker). Thick lines are means over seeds, thin lines single seeds. In domain: "
+        "pairs with exactly one correct candidate and seen combinations of operations. Out of domain: "
+        "unseen combinations, and pairs of two correct or two wrong candidates. All values are measured on "
+        "validation problems, which are not those of the table.",
+        _has_frontier,
+    ),
+    FigureSpec(
+        validation_skill,
+        "Measures on validation problems that tell better judgement from a habit. The AUC is the probability "
+        "that a correct candidate gets a higher score than a wrong one, for seen and unseen combinations of "
+        "operations; chance is 0.5. The habit is to call exactly one candidate correct where both are "
+        "correct or both are wrong. A trace is right if it has no mistake from beginning to end. Bands span "
+        "the seeds.",
+        _has_skill_metrics,
+    ),
+    FigureSpec(
+        rewarded_failures,
+        "Failed rollouts of training by the verdict that they gave, in the first and the last steps. Left: "
+        "all failures. Right: failures with a positive advantage, in percent of all failures of the same "
+        "steps; the number is their sum. Static and CoRPO never reward a failure, so their sum is 0. Values "
+        "are means over seeds. A swapped verdict calls exactly one candidate correct, but not the right one.",
+        _has_failures_by_verdict,
     ),
     FigureSpec(
         differences,

@@ -17,6 +17,7 @@ from corpo.analysis.figure_data import calibration_curve
 from corpo.analysis.runs import EARLY, runs_table
 from corpo.analysis.splits import accuracy, rows_of
 from corpo.analysis.study import Study
+from corpo.analysis.verification import skill_table
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.report.figures.style import (
     COLOURS,
@@ -24,6 +25,7 @@ from corpo.report.figures.style import (
     REFERENCE_COLOUR,
     WIDTH,
     colour,
+    colours,
     figure_style,
     finish_figure,
     label_of,
@@ -173,6 +175,44 @@ def calibration(study: Study) -> Figure:
         ylim=(0, 100),
     )
     legend(figure, axes, ncols=3)
+    return finish_figure(figure)
+
+
+@figure_style()
+def skill(study: Study) -> Figure:
+    """Draw how well each policy separates correct from wrong candidates, by part: AUC with 95% interval.
+
+    The AUC is the mean of those of A and of B. Markers of the floors, which do not verify, are hollow.
+    """
+    table = skill_table(study)
+    parts = list(dict.fromkeys(table["part"]))
+    policies = list(dict.fromkeys(table["policy"]))
+    names = [*study.baselines, *study.floors]  # floors come last, so that baselines keep their colours
+    few = len(policies) <= MAX_BASELINES_WITH_BANDS
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.2 if few else 5.2))
+    for policy, shift in zip(policies, np.linspace(-0.32, 0.32, len(policies)), strict=True):
+        rows = table[table["policy"] == policy].set_index("part").reindex(parts)
+        places, shade = np.arange(len(parts)) + shift, colours(names)[policy]
+        axes.vlines(places, rows["auc_low"], rows["auc_high"], color=shade, linewidth=1.8)
+        axes.plot(
+            places,
+            rows["auc"],
+            markers(names)[policy],
+            color=shade,
+            markerfacecolor="white" if policy in study.floors else shade,
+            markersize=6.5,
+            label=label_of(policy),
+        )
+    reference_line(axes, y=0.5)
+    axes.text(len(parts) - 0.52, 0.505, "chance", ha="right", va="bottom", color=REFERENCE_COLOUR, fontsize=9)
+    axes.set(ylabel="AUC of the scores", xlim=(-0.5, len(parts) - 0.5))
+    axes.set_xticks(range(len(parts)), parts)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(visible=False, axis="x")
+    for boundary in range(1, len(parts)):
+        axes.axvline(boundary - 0.5, color="#e6e6e6", linewidth=0.7)
+    axes.set_title("How well scores separate correct from wrong candidates")
+    legend(figure, axes)
     return finish_figure(figure)
 
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from corpo.analysis.figure_data import rewards_and_advantages, share_inside
-from corpo.analysis.runs import EARLY
+from corpo.analysis.runs import (
+    EARLY,
+    FAILED_COLUMNS,
+    PERIODS,
+    REWARDED_COLUMNS,
+    has_metrics,
+    mean_failures,
+)
 from corpo.analysis.study import Study
 from corpo.analysis.theory import Prediction, predictions
 from corpo.report.figures.style import (
@@ -30,8 +39,30 @@ from corpo.report.figures.style import (
     reference_line,
 )
 from corpo.task import Kind
+from corpo.train.failures import FAILURES
 
 PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
+SEEN_ACCURACY = "validation/pass@1"
+FRONTIER = {  # accuracy out of domain -> title of its panel
+    "validation/pass@1/unseen": "Unseen, one correct",
+    "validation/pass@1/both_correct": "Both correct",
+    "validation/pass@1/both_wrong": "Both wrong",
+}
+SKILL_METRICS = {  # metric -> title, unit, and whether it is shown in percent
+    "validation/auc_a": ("AUC of score A, seen", "AUC", False),
+    "validation/auc_b": ("AUC of score B, seen", "AUC", False),
+    "validation/exactly_one": ("Habit: exactly one correct", "verdicts (%)", True),
+    "validation/auc_a/unseen": ("AUC of score A, unseen", "AUC", False),
+    "validation/auc_b/unseen": ("AUC of score B, unseen", "AUC", False),
+    "validation/traced": ("Skill: right traces", "traces (%)", True),
+}
+# Colours of Okabe and Ito that no baseline of the paper has.
+VERDICT_COLOURS = {
+    "both_correct": "#e69f00",
+    "both_wrong": "#56b4e9",
+    "swapped": "#cc79a7",
+    "unparseable": "#999999",
+}
 MONITORED_KINDS = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kind.both_correct)
 
 
@@ -167,6 +198,123 @@ def learning_curves(study: Study) -> Figure:
     axes[2].set(title="Validation: pass@1", xlabel="training step", ylabel="pass@1 (%)")
     legend(figure, axes[0])
     return finish_figure(figure)
+
+
+@figure_style()
+def validation_skill(study: Study) -> Figure:
+    """Draw the measures of validation that tell better judgement from a habit, by step.
+
+    Metrics that were not measured have no panel.
+    """
+    measured = [metric for metric in SKILL_METRICS if has_metrics(study, [metric])]
+    columns = 3
+    rows = math.ceil(len(measured) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.9 + 2.4 * rows), squeeze=False, sharex=True)
+    panels = list(axes.flat)
+    for panel, metric in zip(panels, measured, strict=False):
+        title, unit, percent = SKILL_METRICS[metric]
+        _draw_curves(panel, study, metric, percent=percent)
+        panel.set(title=title, ylabel=unit, xlabel="training step")
+        panel.tick_params(labelbottom=True)
+    for panel in panels[len(measured) :]:
+        panel.set_axis_off()
+    aucs = [panel for panel, metric in zip(panels, measured, strict=False) if "auc" in metric]
+    lowest = min(panel.get_ylim()[0] for panel in aucs)
+    highest = max(panel.get_ylim()[1] for panel in aucs)
+    for panel in aucs:
+        panel.set_ylim(lowest, highest)
+    legend(figure, panels[0])
+    return finish_figure(figure)
+
+
+@figure_style()
+def frontier(study: Study) -> Figure:
+    """Draw accuracy out of domain against accuracy in domain, at the validations of every run.
+
+    Thick lines are means over seeds. Thin lines are single seeds; with many baselines they are left out.
+    """
+    figure, panels = plt.subplots(1, len(FRONTIER), figsize=(WIDTH, 4.0), sharex=True)
+    for panel, (metric, title) in zip(panels, FRONTIER.items(), strict=True):
+        for baseline in study.baselines:
+            _draw_frontier(panel, study, baseline, metric)
+        panel.set(title=title, xlabel="seen, one correct:\npass@1 (%)")
+    panels[0].set_ylabel("pass@1 (%)")
+    look: Any = {"linestyle": "", "color": REFERENCE_COLOUR, "markersize": 6}
+    panels[0].plot([], [], "o", markerfacecolor="white", label="first validation", **look)
+    panels[0].plot([], [], "o", label="last validation", **look)
+    legend(figure, panels[0])
+    return finish_figure(figure)
+
+
+def _draw_frontier(axes: Axes, study: Study, baseline: str, metric: str) -> None:
+    """Draw the lines of one baseline from a hollow marker at the first step to a full one at the last."""
+    in_domain, out_of_domain = study.curve(baseline, SEEN_ACCURACY), study.curve(baseline, metric)
+    in_domain, out_of_domain = (100 * in_domain).align(100 * out_of_domain, join="inner")
+    shade, linestyle = colour(study, baseline), line_styles(study.baselines)[baseline]
+    lines = [(in_domain.mean(axis=1), out_of_domain.mean(axis=1), 2.0, 6.0, 1.0)]
+    if in_domain.shape[1] > 1 and len(study.baselines) <= MAX_BASELINES_WITH_BANDS:
+        for seed in in_domain:
+            lines.append((in_domain[seed], out_of_domain[seed], 0.7, 3.0, 0.5))
+    for x, y, linewidth, markersize, alpha in lines:
+        look: Any = {"color": shade, "alpha": alpha}
+        axes.plot(x, y, linestyle=linestyle, linewidth=linewidth, **look)
+        axes.plot(x.iloc[:1], y.iloc[:1], "o", markerfacecolor="white", markersize=markersize, **look)
+        axes.plot(x.iloc[-1:], y.iloc[-1:], "o", markersize=markersize, **look)
+    axes.plot(
+        [],
+        [],
+        color=shade,
+        linestyle=linestyle,
+        linewidth=2.0,
+        label=label_of(baseline),
+    )
+
+
+@figure_style()
+def rewarded_failures(study: Study) -> Figure:
+    """Draw the verdicts of all failures, and of those with a positive advantage, early and late in training.
+
+    Both panels are in percent of all failures.
+    """
+    means = mean_failures(study)
+    height = 1.4 + 0.4 * len(means)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, height), sharey=True)
+    _draw_stack(left, means, FAILED_COLUMNS)
+    left.set(title="All failed rollouts", xlabel="share of all failed rollouts (%)", xlim=(0, 100))
+    _draw_stack(right, means, REWARDED_COLUMNS)
+    places = _places_in_pairs(len(means))
+    for place, rewarded in zip(places, 100 * means["rewarded"], strict=True):
+        if not math.isnan(rewarded):
+            right.text(rewarded, place, f" {rewarded:.3g}", va="center")
+    largest = float(100 * means["rewarded"].max())
+    right.set(
+        title="Failed rollouts with a positive advantage",
+        xlabel="share of all failed rollouts (%)",
+        xlim=(0, max(5.0, 1.2 * largest)),
+    )
+    names = [f"{label_of(row['policy'])}, {row['end']} {EARLY} steps" for row in means.to_dict("records")]
+    left.set_yticks(places, names)
+    left.set_ylim(places[-1] + 0.6, -0.6)
+    for panel in (left, right):
+        panel.grid(visible=False, axis="y")
+    legend(figure, left)
+    return finish_figure(figure)
+
+
+def _draw_stack(axes: Axes, means: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Draw a stacked horizontal bar in percent for every row, with a segment per verdict."""
+    places, ends = _places_in_pairs(len(means)), np.zeros(len(means))
+    for column, verdict in zip(columns, FAILURES, strict=True):
+        widths = 100 * means[column].fillna(0).to_numpy()
+        shade, label = VERDICT_COLOURS[verdict], verdict.replace("_", " ")
+        axes.barh(places, widths, left=ends, height=0.8, color=shade, label=label)
+        ends = ends + widths
+
+
+def _places_in_pairs(num_rows: int) -> np.ndarray:
+    """Return the places of rows, with a gap after each pair of rows, which belongs to one baseline."""
+    rows = np.arange(num_rows)
+    return rows + 0.4 * (rows // len(PERIODS))
 
 
 @figure_style()
