@@ -8,7 +8,7 @@ module imports nothing heavy.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
@@ -266,6 +266,11 @@ class WarmStartConfig:
     rationale: str = TRACE
     # share of the values in a demonstrated trace that are wrong, 0 to 1; the trace goes on from them
     slips: float = 0.01
+    # steps of a second phase that starts from the result with a new optimizer, at least 0. The first phase
+    # teaches the skill; the second one makes the policy less careful, so that it has something to learn
+    second_steps: int = 200
+    second_slips: float = 0.05  # share of wrong values in the second phase, 0 to 1
+    second_lr: float = 5e-4  # peak learning rate of the second phase, positive
     # weight of the loss on the words ok and bad of a trace, positive; other tokens of a response weigh 1
     verdict_weight: float = 3.0
     evaluate_every: int = 300  # steps between evaluations and between checkpoints, at least 1
@@ -276,12 +281,28 @@ class WarmStartConfig:
         counts = ("steps", "pairs", "warmup_steps", "micro_batches", "evaluate_every", "dev_pairs")
         _require_min("warm_start", self, 1, *counts)
         _require_choice("warm_start", self, "rationale", RATIONALES)
-        _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm", "verdict_weight")
+        _require_positive(
+            "warm_start", self, "lr", "second_lr", "decay_share", "max_grad_norm", "verdict_weight"
+        )
         _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
-        _require_min("warm_start", self, 0, "short_steps", "slips")
+        _require_min("warm_start", self, 0, "short_steps", "slips", "second_steps", "second_slips")
         if self.prompt_steps is not None:
             _require_min("warm_start", self, 0, "prompt_steps")
-        _require_max("warm_start", self, 1, "math_share", "decay_share", "slips")
+        _require_max("warm_start", self, 1, "math_share", "decay_share", "slips", "second_slips")
+
+    @property
+    def second_phase(self) -> WarmStartConfig:
+        """Return the settings of the second phase as those of a warm start of its own."""
+        return replace(
+            self,
+            steps=self.second_steps,
+            lr=self.second_lr,
+            slips=self.second_slips,
+            warmup_steps=max(1, self.second_steps // 10),
+            decay_share=0.8,
+            short_steps=0,
+            evaluate_every=max(1, self.second_steps // 2),
+        )
 
 
 @dataclass

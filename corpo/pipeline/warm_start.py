@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from corpo.data.types import LabelledProblem
 
 POLICY, PROBLEMS = "policy", "problems.parquet"
+SECOND = "second"  # the folder of the second phase, for its checkpoints
 NANO_MINUTES = 23  # measured for a nano from nothing on two cores without AVX-512
 
 
@@ -117,20 +118,18 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
         demonstrator = make_demonstrator(render_prompt)
         model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, sft_config.seed)
     started, cpu_started = time.time(), time.process_time()
-    curve = warm_start(
-        model,
-        tokenizer,
-        problems,
-        demonstrator,
-        config=sft_config,
-        max_new_tokens=config.rollout.max_new_tokens,
-        folder=folder,
-    )
+    teach = partial(warm_start, model, tokenizer, problems, max_new_tokens=config.rollout.max_new_tokens)
+    curve, second_curve = teach(demonstrator, sft_config, folder=folder), []
+    second = sft_config.second_phase
+    if second.steps:
+        less_careful = replace(demonstrator, slips=second.slips)
+        second_curve = teach(less_careful, second, folder=folder / SECOND, title="warm start, second phase")
     record |= {
         "warm_start_seconds": round(time.time() - started, 1),
         "warm_start_cpu_seconds": round(time.process_time() - cpu_started, 1),
         "parameters": model.num_parameters(),
         "curve": curve,
+        "second_curve": second_curve,
     }
     model.save_pretrained(folder / POLICY)
     tokenizer.save_pretrained(folder / POLICY)

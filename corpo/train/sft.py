@@ -57,8 +57,11 @@ def warm_start(
     config: WarmStartConfig,
     max_new_tokens: int,
     folder: Path,
+    title: str = "warm start",
 ) -> list[dict[str, float]]:
     """Train the model in place, resuming from the newest checkpoint in `folder`.
+
+    `title` names the run in the progress bar.
 
     Returns the learning curve, one record per `config.evaluate_every` steps. Raises Stopped, after saving the
     current step, if the process receives Ctrl-C or SIGTERM.
@@ -74,7 +77,7 @@ def warm_start(
     metrics = folder / "metrics.jsonl"
     start, recent = _resume(folder, optimizer)
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
-    with stoppable() as received_signal, progress("warm start", config.steps, start) as advance:
+    with stoppable() as received_signal, progress(title, config.steps, start) as advance:
         for step in range(start, config.steps):
             # Each step has a random stream of its own, so that a resumed run draws what an uninterrupted one
             # would.
