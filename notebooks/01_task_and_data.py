@@ -41,11 +41,11 @@ from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_respon
 # ## Pipelines of list operations
 # A problem names two to five operations on a list, and shows one example. Its correct programs are written
 # in several styles. Mutants are correct programs with one edit. *Unseen* problems combine operations that no
-# training problem combines. There are also word problems in steps. 20 problems of each part are enough here;
+# training problem combines. There are also word problems in steps. Ten problems of each part are enough here;
 # experiments use more.
 
 # %%
-sizes = PipelinesConfig(evaluation_problems=20)
+sizes = PipelinesConfig(evaluation_problems=10)
 problems = build({Use.evaluation}, sizes, mutants=5, seed=0, sandbox=Sandbox(), cache=None).problems
 code_problems = [problem for problem in problems if problem.domain is Domain.code]
 rows = []

@@ -40,7 +40,7 @@ def test_reproduce_writes_tables_figures_and_a_report(results: Path) -> None:
 def test_reproduce_again_does_nothing_until_the_config_changes(where: list[str], results: Path) -> None:
     written = (results / "report.md").stat().st_mtime_ns
     log = run("reproduce", *where).stderr
-    assert "stage 1 of 8, data: done before" in log
+    assert "stage 1 of 9, data: done before" in log
     assert not re.search(r": in /", log)
     assert (results / "report.md").stat().st_mtime_ns == written
     run("report", *where, "evaluate.ks=[1]")
@@ -52,7 +52,7 @@ def test_reproduce_again_does_nothing_until_the_config_changes(where: list[str],
 def test_dry_run_of_a_finished_study_lists_nothing_to_run(where: list[str], results: Path) -> None:
     plan = run("reproduce", *where, "dry_run=true").stdout
     assert "to run" not in plan
-    assert "stage 8 of 8" in plan
+    assert "stage 9 of 9" in plan
     assert "problems: pipelines" in plan
 
 
