@@ -281,14 +281,15 @@ class WarmStartConfig:
         counts = ("steps", "pairs", "warmup_steps", "micro_batches", "evaluate_every", "dev_pairs")
         _require_min("warm_start", self, 1, *counts)
         _require_choice("warm_start", self, "rationale", RATIONALES)
-        _require_positive(
-            "warm_start", self, "lr", "second_lr", "decay_share", "max_grad_norm", "verdict_weight"
-        )
+        _require_positive("warm_start", self, "lr", "decay_share", "max_grad_norm", "verdict_weight")
+        _require_positive("warm_start", self, "second_lr")
         _require_min("warm_start", self, 0, "math_share", "prompt_weight", "weight_decay")
-        _require_min("warm_start", self, 0, "short_steps", "slips", "second_steps", "second_slips")
+        _require_min("warm_start", self, 0, "short_steps", "slips")
+        _require_min("warm_start", self, 0, "second_steps", "second_slips")
         if self.prompt_steps is not None:
             _require_min("warm_start", self, 0, "prompt_steps")
-        _require_max("warm_start", self, 1, "math_share", "decay_share", "slips", "second_slips")
+        _require_max("warm_start", self, 1, "math_share", "decay_share")
+        _require_max("warm_start", self, 1, "slips", "second_slips")
 
     @property
     def second_phase(self) -> WarmStartConfig:

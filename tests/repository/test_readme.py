@@ -77,8 +77,8 @@ def _complete(shortened: str) -> str:
 
 
 def test_a_whole_response_is_shown() -> None:
-    [shown] = [text for text in _code_blocks("text") if text.startswith("<think>")]
-    assert shown.strip() in GROUP["responses"]
+    [response] = [text for text in _code_blocks("text") if text.startswith("<think>")]
+    assert response.strip() in GROUP["responses"]
 
 
 def test_example_shows_the_advantages_of_its_rewards() -> None:

@@ -96,7 +96,7 @@ def num_problems(config: PipelinesConfig, use: Use) -> int:
 
 @dataclass(frozen=True)
 class _Part:
-    """What is drawn together: problems of one use, with seen or with unseen combinations."""
+    """Problems that are drawn together: those of one use, with seen or with unseen combinations."""
 
     use: Use
     name: str  # SEEN or UNSEEN
@@ -111,15 +111,16 @@ class _Part:
 
 def _plan(config: PipelinesConfig) -> tuple[_Part, ...]:
     """Return what is drawn, in order."""
-    lengths, (fewest, most) = tuple(config.train_operations), config.train_values
+    lengths = tuple(config.train_operations)
+    values = (config.train_values[0], config.train_values[1])
     return (
         _Part(Use.evaluation, UNSEEN, LENGTHS),
         _Part(Use.evaluation, SEEN, LENGTHS),
         _Part(Use.evaluation, SEEN, (LONG,)),
         _Part(Use.warm_start, SEEN, LENGTHS),
-        _Part(Use.validation, UNSEEN, lengths, (fewest, most)),
-        _Part(Use.validation, SEEN, lengths, (fewest, most)),
-        _Part(Use.train, SEEN, lengths, (fewest, most)),
+        _Part(Use.validation, UNSEEN, lengths, values),
+        _Part(Use.validation, SEEN, lengths, values),
+        _Part(Use.train, SEEN, lengths, values),
     )
 
 
