@@ -33,14 +33,18 @@ study has `report.md`, its figures, `config.yaml`, `provenance.json` (commits, m
 `records/`. The same command also writes the tables as CSV and TeX files, which are not committed.
 """
 
-# The studies below are the ones that the audit was about; the text is shown beside them only.
+# The text about the earlier policy is shown if its study is there.
 _AUDITED = "nano_study"
-_AUDIT = f"""## What these results can show
+_AUDIT = f"""## The earlier policy
 
-We audited these results, and they cannot answer claim C5. The nano policy of these studies recognises the
-templates of the problems that it was taught. It does not verify programs of families that it has not seen.
+All folders but `study` that hold a study or an ablation, and `tune_lr`, are results of an earlier base policy
+with 3 million parameters. The code that made it is gone; `provenance.json` of each folder names the commits.
+They stay until they have been repeated with the present policy, which verifies candidates by tracing them.
 
-- The shipped base policy was run on 14 code families and 10 mathematics families that no training stage had
+We audited these results, and they cannot answer claim C5. The earlier policy recognises the templates of the
+problems that it was taught. It does not verify programs of families that it has not seen.
+
+- The earlier base policy was run on 14 code families and 10 mathematics families that no training stage had
   used. An AUC of 0.5 is chance. Its scores separate correct from wrong candidates with an AUC of 0.49
   (code, candidate A) and 0.52 (code, candidate B). In mathematics the AUC is 0.51 and 0.52. This
   measurement is not part of the records.
@@ -51,7 +55,7 @@ templates of the problems that it was taught. It does not verify programs of fam
   accuracy does not, and the scores of candidate B no longer separate correct from wrong candidates.
 
 Out-of-domain accuracy in these studies therefore measures a habit of answering. The verdicts on C5 stay in
-the tables, but C5 has no subject until a policy that verifies is used. The claims about advantages (C1 to
+the tables, but C5 has no subject in them. The claims about advantages (C1 to
 C4) and about updates (C6) do not depend on what the policy has learned to verify; they describe these
 training runs. The audited study is [{_AUDITED}]({_AUDITED}/report.md).
 """
@@ -66,9 +70,9 @@ def results_page(
         _INTRODUCTION,
         _folders(studies, ablations, results),
     ]
+    parts.append(_claims(studies))
     if _AUDITED in studies:
         parts.append(_AUDIT)
-    parts.append(_claims(studies))
     if ablations:
         parts.append(_ablations(ablations))
     for name, rendered in studies.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from corpo.cli.compose import load_config
 from corpo.cli.old_options import OLD_OPTION_NAMES
 from tests.command import ROOT
 from tests.test_layers import LAYERS
@@ -126,14 +127,28 @@ def test_container_installs_with_the_command_of_the_readme() -> None:
 def test_numbers_about_the_base_policy_are_those_of_its_record() -> None:
     page = _text("data/README.md")
     record = json.loads(_text("data/nano_base/provenance.json"))
-    last = record["curve"][-1]
+    first, last = record["curve"][-1], record["second_curve"][-1]
     assert f"{record['parameters'] / 1e6:.2f} million parameters" in page
-    assert f"{last['step']:,} steps: {record['warm_start_seconds'] / 60:.0f} minutes" in page
+    minutes, seconds = record["warm_start_cpu_seconds"] / 60, record["warm_start_cpu_seconds"]
+    steps = f"{first['step']:,} and {last['step']} steps"
+    assert f"{steps}: {minutes:.0f} minutes on one thread of a CPU ({seconds:,.0f} CPU seconds)" in page
     assert f"{100 * last['unparseable']:.1f}% of the responses" in page
     kinds = ("first_correct", "second_correct", "both_correct", "both_wrong")
-    for domain in ("code", "math"):
-        cells = [f"{100 * last[f'pass@1/{domain}_{kind}']:.0f}%" for kind in kinds]
-        assert f"| {domain} | {' | '.join(cells)} |" in page
+    for point, phase in ((first, ", after the first phase"), (last, "")):
+        for domain in ("code", "math"):
+            cells = [f"{100 * point[f'pass@1/{domain}_{kind}']:.0f}%" for kind in kinds]
+            assert f"| {domain}{phase} | {' | '.join(cells)} |" in page
+
+
+def test_the_default_data_were_kept_from_the_base_policy() -> None:
+    """With another number of evaluation problems the warm start would draw others, and texts could cross."""
+    record = json.loads(_text("data/nano_base/provenance.json"))
+    for overrides in ([], ["experiment=reproduce"], ["experiment=study"]):
+        data = load_config(overrides).data
+        taught = record["pipelines"]
+        for name in ("evaluation_problems", "warm_start_problems", "math_warm_start_problems"):
+            assert getattr(data.pipelines, name) == taught[name]
+        assert (data.seed, data.mutants_per_solution) == (0, 5)
 
 
 def test_no_page_names_a_path_of_a_machine() -> None:
