@@ -26,6 +26,7 @@ def test_the_stages_describe_pipelines(where: list[str], results: Path) -> None:
     record = read_json(Path(config.model.path) / "provenance.json")
     assert record["problems"] == "pipelines"
     assert record["curve"][-1]["step"] == config.warm_start.steps
+    assert record["second_curve"][-1]["step"] == config.warm_start.second_steps
     rollouts = pd.read_parquet(evaluate_stage(config, trained=True).folder / ROLLOUTS)
     splits = {split for split, _ in split_pairs(config)}
     assert set(rollouts["split"]) == {split for split in splits if split.startswith(("code", "math"))}

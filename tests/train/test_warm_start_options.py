@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from corpo.config import WarmStartConfig
 from corpo.data.types import LabelledProblem, Use
 from corpo.policy.nano import train_tokenizer
 from corpo.task import Candidate, Domain
@@ -13,7 +14,7 @@ TEXTS = [
 
 
 def test_tokens_of_words_keep_verdicts_and_digits_apart() -> None:
-    tokenizer = train_tokenizer(TEXTS, 500, "words")
+    tokenizer = train_tokenizer(TEXTS, 500)
     tokens = [tokenizer.decode(token) for token in tokenizer(TEXTS[0])["input_ids"]]
     assert "".join(tokens) == TEXTS[0]
     assert {";ok", ";bad", ";check:", ";rev:", "<think>", "\n    return ys"} <= set(tokens)
@@ -21,7 +22,7 @@ def test_tokens_of_words_keep_verdicts_and_digits_apart() -> None:
 
 
 def test_verdict_words_have_a_weight_of_their_own() -> None:
-    tokenizer = train_tokenizer(TEXTS, 500, "words")
+    tokenizer = train_tokenizer(TEXTS, 500)
     weights_V = token_weights(tokenizer, 3.0)
     ids = tokenizer(";ok;bad")["input_ids"]
     assert [float(weights_V[token]) for token in ids] == [3.0, 3.0]
@@ -50,3 +51,12 @@ def test_short_problems_are_half_of_each_domain() -> None:
         *((Domain.code, length) for length in (1, 2, 3)),
         *((Domain.math, length) for length in (1, 2, 3)),
     ]
+
+
+def test_the_second_phase_is_a_short_warm_start_with_more_slips() -> None:
+    config = WarmStartConfig()
+    second = config.second_phase
+    assert (second.steps, second.slips, second.lr) == (200, 0.05, 5e-4)
+    assert (second.warmup_steps, second.evaluate_every, second.short_steps) == (20, 100, 0)
+    assert (second.pairs, second.math_share, second.seed) == (config.pairs, config.math_share, config.seed)
+    assert WarmStartConfig(second_steps=0).second_phase.steps == 0
