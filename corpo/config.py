@@ -293,7 +293,10 @@ class WarmStartConfig:
 
     @property
     def second_phase(self) -> WarmStartConfig:
-        """Return the settings of the second phase as those of a warm start of its own."""
+        """Return the settings of the second phase as those of a warm start of its own.
+
+        Raises ValueError if there is none.
+        """
         return replace(
             self,
             steps=self.second_steps,

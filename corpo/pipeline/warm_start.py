@@ -120,8 +120,8 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
     started, cpu_started = time.time(), time.process_time()
     teach = partial(warm_start, model, tokenizer, problems, max_new_tokens=config.rollout.max_new_tokens)
     curve, second_curve = teach(demonstrator, sft_config, folder=folder), []
-    second = sft_config.second_phase
-    if second.steps:
+    if sft_config.second_steps:
+        second = sft_config.second_phase
         less_careful = replace(demonstrator, slips=second.slips)
         second_curve = teach(less_careful, second, folder=folder / SECOND, title="warm start, second phase")
     record |= {

@@ -59,4 +59,3 @@ def test_the_second_phase_is_a_short_warm_start_with_more_slips() -> None:
     assert (second.steps, second.slips, second.lr) == (200, 0.05, 5e-4)
     assert (second.warmup_steps, second.evaluate_every, second.short_steps) == (20, 100, 0)
     assert (second.pairs, second.math_share, second.seed) == (config.pairs, config.math_share, config.seed)
-    assert WarmStartConfig(second_steps=0).second_phase.steps == 0
