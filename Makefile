@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (15 to 25 minutes)
+reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (about ten minutes on two quiet cores)
 	$(CORPO) reproduce experiment=reproduce $(ARGS)
 
 study: $(STAMP)  ## run three baselines with three seeds each, all from the shipped base policy
@@ -52,7 +52,7 @@ notebooks: $(STAMP)  ## open the notebooks on the most recent study in results/
 data: $(STAMP)  ## build, execute and label the pairs, and stop there
 	$(CORPO) data $(ARGS)
 
-base: $(STAMP)  ## train the shipped base policy from random weights (half an hour)
+base: $(STAMP)  ## train the shipped base policy from random weights (41 minutes on one thread)
 	$(CORPO) warm-start $(ARGS)
 
 dry-run: $(STAMP)  ## print the composed configuration, the stages to run or skip, and an estimate of the time

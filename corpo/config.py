@@ -141,7 +141,8 @@ class PipelinesConfig:
             )
         if len(self.train_values) != 2 or not 3 <= self.train_values[0] <= self.train_values[1] <= 8:
             raise ValueError(
-                f"data.pipelines.train_values={list(self.train_values)}: give the fewest and the most, 3 to 8"
+                f"data.pipelines.train_values={list(self.train_values)}: "
+                "give two numbers from 3 to 8, the smaller one first"
             )
 
 
@@ -168,7 +169,7 @@ class DataConfig:
     isolation: str | None = None
     # a JSONL or Parquet file with your own evaluation pairs, instead of the evaluation splits
     file: str | None = None
-    # real problems instead of the embedded bank, by name; see data.sources.NAME
+    # real problems instead of the embedded ones, by name; see data.sources.NAME
     sources: dict[str, SourceConfig] = field(default_factory=dict)
     pairing: PairingConfig = field(default_factory=PairingConfig)
     pipelines: PipelinesConfig = field(default_factory=PipelinesConfig)

@@ -21,6 +21,7 @@ import pandas as pd
 from corpo.analysis.study import BASE, Study
 from corpo.data.pipelines.splits import LONG_PREFIX
 from corpo.task import CUT
+from corpo.utils.auc import auc
 from corpo.utils.files import write_text
 
 DRAWS = 500
@@ -71,10 +72,10 @@ def can_be_measured(study: Study) -> bool:
 def skill_table(study: Study) -> pd.DataFrame:
     """Return one row per part and policy: the floors, the base, and each baseline, with means over seeds.
 
-    `COLUMNS` describes the columns. Everything but pass@1, `traced`, `follows` and `unparseable` uses the
-    rollouts with a verdict. Intervals of 95% come from a bootstrap over problems with the same draws for all
-    policies. They cover new problems of the same kind, but not other seeds. A value is NaN if it is not
-    defined for the part, and a mean is over the seeds for which it is defined.
+    `COLUMNS` describes the columns. All columns except pass@1, `traced`, `follows` and `unparseable` are
+    computed from rollouts with a verdict. Intervals of 95% come from a bootstrap over problems with the same
+    draws for all policies. They cover new problems of the same kind, but not other seeds. A value is NaN if
+    it is not defined for the part, and a mean is over the seeds for which it is defined.
     """
     by_part: dict[str, list[dict[str, object]]] = {}
     for policy, tables in _tables(study).items():
@@ -287,14 +288,6 @@ def _draw_weights(num_problems: int) -> np.ndarray:
         num_problems, np.full(num_problems, 1 / num_problems), size=DRAWS
     )
     return np.concatenate([np.ones((1, num_problems)), drawn])
-
-
-def auc(scores_N: np.ndarray, labels_N: np.ndarray) -> float:
-    """Return the probability that a correct candidate scores higher than a wrong one; ties count half.
-
-    The result is NaN if all labels are alike.
-    """
-    return float(_weighted_auc(scores_N, labels_N, np.zeros(len(scores_N), dtype=int), np.ones((1, 1)))[0])
 
 
 def _weighted_auc(

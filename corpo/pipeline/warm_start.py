@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpo.config import NEW, PIPELINES, REWRITE, TRACE, Config, WarmStartConfig
+from corpo.config import BANK, NEW, PIPELINES, REWRITE, TRACE, Config, WarmStartConfig
 from corpo.pipeline.data import data_stage, labelled_problems, split_pairs
 from corpo.pipeline.models import (
     estimated_minutes,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 POLICY, PROBLEMS = "policy", "problems.parquet"
 SECOND = "second"  # the folder of the second phase, for its checkpoints
-NANO_MINUTES = 23  # measured for a nano from nothing on two cores without AVX-512
+NANO_MINUTES = 41  # CPU minutes of data/nano_base on one thread
 
 
 def warm_start_stage(config: Config) -> Stage:
@@ -46,7 +46,9 @@ def warm_start_stage(config: Config) -> Stage:
     def minutes() -> float:
         if not starts_from_a_model(config):
             return NANO_MINUTES
-        return estimated_minutes(config, 2 * sft_config.pairs * sft_config.steps, 0)
+        return estimated_minutes(
+            config, 2 * sft_config.pairs * (sft_config.steps + sft_config.second_steps), 0
+        )
 
     return Stage(
         name="warm_start",
@@ -74,10 +76,13 @@ def _sft_config(config: Config) -> WarmStartConfig:
 
     Raises ConfigError if the problems have no traces to demonstrate.
     """
-    if config.warm_start.rationale == TRACE and config.data.problems != PIPELINES:
+    data = config.data
+    if config.warm_start.rationale == TRACE and (data.problems != PIPELINES or data.sources):
+        source = "data.sources" if data.sources else f"data.problems={data.problems}"
         raise ConfigError(
-            f"warm_start.rationale={TRACE}: problems of data.problems={config.data.problems} have no traces; "
-            f"choose warm_start.rationale={REWRITE} or data.problems={PIPELINES}"
+            f"warm_start.rationale={TRACE}: problems of {source} have no traces; "
+            f"choose warm_start.rationale={REWRITE} data.problems={BANK}, "
+            f"or data.problems={PIPELINES} without sources"
         )
     if config.study.own_warm_starts:
         return replace(config.warm_start, seed=config.seed)

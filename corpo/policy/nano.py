@@ -23,7 +23,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     """Train a byte-level BPE tokenizer.
 
     It never merges digits, so the policy sees each digit of the numbers that it compares. It merges within a
-    word, or within a line of code up to its first digit, so a verdict word of a trace is always one token.
+    word, or within a line of code up to its first digit, so a verdict word of a trace can become one token.
     """
     tokenizer = Tokenizer(models.BPE())
     words = pre_tokenizers.Split(Regex(_WORD), behavior="isolated")

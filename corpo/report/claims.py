@@ -9,7 +9,7 @@ from corpo.utils.markdown import table as markdown_table
 
 CLAIMS_NOTE = (
     "The tests are fixed in `corpo/analysis/claims.py`. Intervals cover new seeds; intervals of accuracy on "
-    "evaluation splits also cover new problems of the same families. They are corrected for the number of "
+    "evaluation splits also cover new problems of the same kind. They are corrected for the number of "
     "tests of the claim. *Holds*: the estimate reaches the effect of interest, and the interval is above "
     "zero (for C1: above the effect of interest). *Does not hold*: the interval is below the effect of "
     "interest. *Undecided*: all other cases. The *detectable effect* is the smallest effect that the study "

@@ -31,18 +31,18 @@ validation prompts). `passed`, `failures rewarded` and columns named `first` cov
 rewarded failure is a failed rollout with a positive advantage. N and S: numbers and sums of positive and
 negative advantages. The last columns are pass@1 on the evaluation splits, averaged over both orders."""
 VALIDATION_NOTE = """Each cell has the first and the last measurement during training. The first validation
-is made after some steps. All values are measured on validation problems, not on those of the evaluation
-splits. They are percentages, except AUC. The columns up to `both wrong` are pass@1; the first two cover
-pairs with exactly one correct candidate. `unseen`: combinations of operations that training does not use;
-the other columns cover seen combinations. AUC: the probability that a correct candidate gets a higher score
-than a wrong one. `exactly one`: share of verdicts that call exactly one candidate correct, on pairs of two
-correct or two wrong candidates. `traced`: share of traces without a mistake. Metrics that were not measured
-have no column."""
+is that of the policy before training. All values are measured on validation problems, not on those of the
+evaluation splits. They are percentages, except AUC. The columns up to `both wrong` are pass@1; the first
+two cover pairs with exactly one correct candidate. `unseen`: combinations of operations that training does
+not use; the other columns cover seen combinations. AUC: the probability that a correct candidate gets a
+higher score than a wrong one. `exactly one`: share of verdicts that call exactly one candidate correct, on
+pairs of two correct or two wrong candidates. `traced`: share of traces without a mistake. Metrics that were
+not measured have no column."""
 SUMMARY_NOTE = """Means over seeds; `summary.csv` has the values of each seed. ECE uses 10 equal-width bins of
 score / 10. `exactly_one`: share of verdicts that call exactly one candidate correct. `swap_consistency`:
 share of pairs with the same majority verdict in both orders."""
 INTERVALS_NOTE = """Each pair is evaluated in both orders. Intervals resample problems with all their pairs.
-They cover new problems of the same families, but not other families."""
+They cover new problems of the same kind, but not other kinds of problems."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ RESULTS_PAGE = "README.md"
 
 # Folders that hold no study. The page lists those that exist.
 _OTHER_FOLDERS = {
-    "tune_lr": "[learning rates](tune_lr/report.md), chosen on the validation families",
+    "tune_lr": "[learning rates](tune_lr/report.md), chosen on validation problems",
     "mbpp": "[MBPP with mutants](mbpp/data_card.md): the data card of real problems",
     "mbpp_sampled": "[MBPP with sampled candidates](mbpp_sampled/data_card.md): another data card",
     "bench": "speed: [a step](bench/step.md), [packing](bench/packing.md), [TRL](bench/against_trl.md), "

@@ -26,6 +26,10 @@ _ABILITY = {
 _HABIT = {
     "exactly_one_homogeneous": "exactly one, homogeneous pairs",
     "accuracy_given_one": "right given exactly one",
+    "auc_a_mixed": "AUC of A, mixed pairs",
+    "auc_b_mixed": "AUC of B, mixed pairs",
+    "auc_a_homogeneous": "AUC of A, homogeneous pairs",
+    "auc_b_homogeneous": "AUC of B, homogeneous pairs",
     "effect_of_b": "effect of B's label",
     "pass@1_mixed": "pass@1, mixed pairs",
     "pass@1_both_correct": "pass@1, both correct",
@@ -45,7 +49,8 @@ _INTERVALS = (
 _FLOORS = (
     "Two floors do not verify. The policy memory gives a candidate the share of correct ones among the "
     "taught candidates with the same text and the same words of the problem, without constants. The policy "
-    "no trace is the base with an empty think block."
+    "no trace is the base with an empty think block. A policy that calls exactly one candidate correct at "
+    "random has an AUC of 0.5."
 )
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from corpo.task import CUT, Fault, Verdict
 from corpo.train.distributed import all_reduce_sum
 
-# The verdicts of failures: both candidates called correct, both called wrong, the wrong one of them called
-# correct, or no verdict.
+# The verdicts of failures: both candidates called correct, both called wrong, exactly one called correct but
+# not the right one or not rightly, or no verdict.
 FAILURES = ("both_correct", "both_wrong", "swapped", "unparseable")
 
 

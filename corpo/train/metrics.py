@@ -145,7 +145,8 @@ SAMPLING_METRICS = (
 )
 
 _ONE_CORRECT = "validation pairs with exactly one correct candidate"
-_SEEN, _UNSEEN = "pairs with seen combinations of operations", "pairs with unseen combinations of operations"
+_SEEN = "validation pairs of all kinds with seen combinations of operations"
+_UNSEEN = "validation pairs with exactly one correct candidate and unseen combinations of operations"
 
 
 def _validation_metrics() -> tuple[Metric, ...]:
@@ -155,7 +156,7 @@ def _validation_metrics() -> tuple[Metric, ...]:
     )
     metrics = [
         Metric("validation/pass@1", pass_at_1, f"pass@1 on {_ONE_CORRECT}"),
-        Metric("validation/pass@1/unseen", pass_at_1, f"the same on {_UNSEEN}"),
+        Metric("validation/pass@1/unseen", pass_at_1, f"pass@1 on {_UNSEEN}"),
         Metric("validation/reward", "mean of R", f"mean reward on {_ONE_CORRECT}", "reward"),
         Metric(
             "validation/kl_from_start",

@@ -78,8 +78,8 @@ def validation_metrics(
     """Return the metrics that begin with `validation/`. Those of kinds and parts without pairs are left out.
 
     `measures_PGM` are the `ROLLOUT_MEASURES`, and `kl_from_start_P` is the KL divergence from the policy
-    before training in nats per rollout. A metric covers pairs of seen combinations of operations, unless its
-    name says `unseen`.
+    before training in nats per rollout. Metrics whose names end in
+    `/unseen` cover pairs of unseen combinations; all others cover pairs of seen ones.
     """
     is_unseen_P = np.array([pair.problem.topic == UNSEEN for pair in pairs])
     is_one_P = np.array([pair.kind in _ONE_CORRECT for pair in pairs])

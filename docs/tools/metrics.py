@@ -42,8 +42,8 @@ A ratio with a denominator of 0 is written as `null`. All values describe the ba
 
 ## Failures by verdict
 
-The training pairs have exactly one correct candidate, so a failure calls both correct, both wrong, or the
-wrong one correct, or it gives no verdict. *With it* stands for such a response.
+By default the training pairs have exactly one correct candidate, so a failure calls both correct, both
+wrong, or the wrong one correct, or it gives no verdict. *With it* stands for such a response.
 
 {_metrics(FAILURE_METRICS)}
 

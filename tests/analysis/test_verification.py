@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from corpo.analysis.study import Run, Study, read_records, write_study
-from corpo.analysis.verification import COLUMNS, auc, can_be_measured, skill_table
+from corpo.analysis.verification import COLUMNS, can_be_measured, skill_table
+from corpo.utils.auc import auc
 
 _LABELS = {
     "first_correct": (True, False),

@@ -110,6 +110,11 @@ def test_a_pair_that_the_policy_cannot_trace_is_refused_in_one_line(
         assert (code, output, error.count("\n")) == (2, "", 1)
         assert "nano_base cannot judge this pair: it judges only programs made of list operations" in error
         path.write_text(known)
+    for statement in ("above 3: f([1 4]) == [4]", "above 3: f([12, 5]) == [5]", "above 3: f([4]) == 12"):
+        problem.write_text(statement)
+        code, output, error = run_main(capsys, "verify", *files)
+        assert (code, output, error.count("\n")) == (2, "", 1), statement
+    problem.write_text(PROBLEM)
     solutions = [path.with_suffix(".txt") for path in files[1:]]
     for path in solutions:
         path.write_text("v1 = 7 + 5 = 12\nanswer: 12\n")

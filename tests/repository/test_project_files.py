@@ -141,7 +141,7 @@ def test_numbers_about_the_base_policy_are_those_of_its_record() -> None:
 
 
 def test_the_default_data_were_kept_from_the_base_policy() -> None:
-    """With another number of evaluation problems the warm start would draw others, and texts could cross."""
+    """Check the numbers of problems. With others the warm start draws others, and texts could cross."""
     record = json.loads(_text("data/nano_base/provenance.json"))
     for overrides in ([], ["experiment=reproduce"], ["experiment=study"]):
         data = load_config(overrides).data

@@ -1,8 +1,8 @@
 """Build labelled problems about pipelines: a statement with one example, correct programs, and mutants.
 
 Uses are kept apart: no words of a problem and no program occur in two uses. Programs of ours that differ in
-text differ in more than names, so comparing texts is enough. A use draws before those that follow it in
-`_plan`, and all draw before any program is run, so a use gets the same problems whichever others are built.
+text differ in more than names, so comparing texts is enough. The parts of `_plan` are drawn in order, before
+any program is run. So a use gets the same problems whether or not later uses are built.
 """
 
 from __future__ import annotations

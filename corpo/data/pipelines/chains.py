@@ -6,6 +6,7 @@ bigrams of steps is held out, as for programs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise, product
 from random import Random
@@ -46,6 +47,9 @@ BIGRAMS = tuple(product(KINDS, KINDS))
 HELD_OUT = frozenset(Random("held out chains").sample(BIGRAMS, len(BIGRAMS) // 4))
 THINGS = ("coins", "pens", "shells", "cards")
 _LINE_TEXT = "then"
+_STATEMENT = re.compile(
+    r"\w+: [0-9]+(?:, (?:[0-9]+ (?:more|found|less|lost)|doubled|tripled|halved|quartered))+, how many"
+)
 _MUTANTS = 6  # per problem
 # What is drawn, in this order: the use, and whether combinations are seen or unseen.
 _PLAN = ((Use.evaluation, "unseen"), (Use.evaluation, "seen"), (Use.warm_start, "seen"))
@@ -71,14 +75,13 @@ def _phrase(kind: str, number: int) -> str:
 
 def read_statement(statement: str) -> tuple[int, Chain]:
     """Return the first number and the steps of a statement. Raises DataError for any other text."""
-    _, separator, rest = statement.partition(": ")
-    start, *phrases = rest.split(", ")
+    if not _STATEMENT.fullmatch(statement):
+        raise DataError(f"the statement {statement!r} is not a word problem of data=pipelines")
+    start, *phrases = statement.partition(": ")[2].split(", ")
     chain = []
     for phrase in phrases[:-1]:
         number, _, kind = phrase.rpartition(" ")
-        chain.append((kind, int(number) if number.isdigit() else _MEANT.get(kind, 0)))
-    if not separator or not start.isdigit() or any(kind not in KINDS for kind, _ in chain):
-        raise DataError(f"the statement {statement!r} is not a word problem of data=pipelines")
+        chain.append((kind, int(number) if number else _MEANT[kind]))
     return int(start), tuple(chain)
 
 

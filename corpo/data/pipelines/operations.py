@@ -14,7 +14,8 @@ from functools import cache
 from itertools import pairwise, product
 from random import Random
 
-# The arguments of each operation. `parity` keeps even numbers (0) or odd numbers (1).
+# The arguments of each operation. `parity` keeps even numbers (0) or odd numbers (1). `reverse` and
+# `distinct` have no argument; theirs is 0 and is not written.
 ARGUMENTS: dict[str, tuple[int, ...]] = {
     "above": tuple(range(1, 8)),
     "below": tuple(range(2, 9)),
@@ -27,7 +28,6 @@ ARGUMENTS: dict[str, tuple[int, ...]] = {
     "distinct": (0,),
 }
 NAMES = tuple(ARGUMENTS)
-WITHOUT_ARGUMENT = ("reverse", "distinct")  # their argument is 0 and not written
 # These can be written in two ways, such as `x > 3` and `x >= 4`.
 WITH_VARIANTS = ("above", "below", "plus", "times", "reverse")
 LIST = "list"  # the ending of a pipeline without a fold

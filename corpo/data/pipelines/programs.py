@@ -117,7 +117,7 @@ def read_program(text: str) -> Pipeline:
         ending = endings[_in_xs(lines[-1].removeprefix("return "))]
     except (KeyError, StopIteration):
         raise DataError(
-            f"not a program of data=pipelines, whose trace could be written; its text is:\n{text}"
+            f"this is not a program of data=pipelines, so its trace cannot be written: {text!r}"
         ) from None
     return Pipeline(tuple(read), ending)
 

@@ -9,7 +9,7 @@ from corpo.data.pipelines.traces import BAD, END, OK
 from corpo.task.response import CLOSE, OPEN
 
 _CODE_END = re.compile(r";check:(?:[\d-]{2})*([\d-])([\d-]);(ok|bad)")
-_MATH_END = re.compile(r";[-+*/]+\d+:(\d*):([\d-]*);(ok|bad)")
+_MATH_END = re.compile(r";[-+*/]+\d+:([\d-]*):([\d-]*);(ok|bad)")
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,8 @@ class Slips:
         """Return a number, or with probability `share` a near one that is not negative."""
         if not self._occurs():
             return value
-        return self.rng.choice(
-            [other for other in range(value - 2, value + 3) if other >= 0 and other != value]
-        )
+        near = range(max(0, value - 2), max(0, value) + 3)
+        return self.rng.choice([other for other in near if other != value])
 
     def _occurs(self) -> bool:
         return self.rng.random() < self.share

@@ -24,7 +24,8 @@ from corpo.utils.errors import DataError
 OK, BAD = "ok", "bad"
 END = "-"
 _CUES = {"plus": "+", "times": "*", "first": "take", "skip": "drop", "reverse": "rev", "distinct": "uniq"}
-_EXAMPLE = re.compile(r"f\((\[[\d, ]*\])\) == (\[[\d, ]*\]|\d)$")
+_LIST = r"\[(?:[0-9](?:, [0-9])*)?\]"
+_EXAMPLE = re.compile(rf"f\(({_LIST})\) == ({_LIST}|[0-9])$")
 
 Value = list[int] | int
 

@@ -184,7 +184,7 @@ FIGURES = (
     ),
     FigureSpec(
         learning_curves,
-        "Reward and pass@1 of the training batches (5-step means), and pass@1 on the validation families.",
+        "Reward and pass@1 of the training batches (5-step means), and pass@1 on the validation problems.",
     ),
     FigureSpec(
         accuracy_by_kind,

@@ -188,7 +188,7 @@ def _draw_predictions(axes: Axes, points: Sequence[Prediction], shade: str) -> N
 
 @figure_style()
 def learning_curves(study: Study) -> Figure:
-    """Draw the reward and pass@1 of training batches and pass@1 on validation families by step."""
+    """Draw the reward and pass@1 of training batches and pass@1 on validation problems by step."""
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.6))
     _draw_curves(axes[0], study, "reward_mean", window=5)
     axes[0].set(title="Training batch: mean reward", xlabel="training step", ylabel="reward")

@@ -32,6 +32,7 @@ from corpo.data.pipelines.splits import all_pairs
 from corpo.data.types import LabelledProblem, Use
 from corpo.task import Domain, Kind, Pair, render_prompt
 from corpo.train.demonstrations import Demonstrator, trace
+from corpo.utils.errors import DataError
 
 SMALL = PipelinesConfig(
     warm_start_problems=24,
@@ -177,6 +178,8 @@ def test_the_number_of_chains_is_exact() -> None:
 
 
 def test_chains_cross_no_use_and_hold_out_bigrams(built: BuiltPipelines) -> None:
+    ids = [problem.id for problem in built.problems if problem.domain is Domain.math]
+    assert len(set(ids)) == len(ids), "no numbers and steps occur twice, whatever is counted"
     use_by_text: dict[str, Use] = {}
     for problem in built.problems:
         if problem.domain is not Domain.math:
@@ -191,3 +194,17 @@ def test_chains_cross_no_use_and_hold_out_bigrams(built: BuiltPipelines) -> None
             is_ok = chains.trace_solution(candidate.text, problem.statements[0]).endswith(";ok")
             assert is_ok is candidate.correct
             assert use_by_text.setdefault(candidate.text, problem.use) is problem.use
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "pens: 7, 0 halved, how many",
+        "pens: ², doubled, how many",
+        "pens: 7, 5 more, total",
+        "7, 5 more, how many",
+    ],
+)
+def test_other_word_problems_are_refused(statement: str) -> None:
+    with pytest.raises(DataError, match="not a word problem"):
+        chains.read_statement(statement)
