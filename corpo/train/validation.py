@@ -3,6 +3,8 @@
 The habit is to call exactly one candidate correct whatever the programs are, because the training pairs have
 exactly one correct candidate. A policy with the skill also gives correct candidates higher scores than wrong
 ones (the area under the ROC curve, AUC, of the scores of A and of B), and writes right traces.
+
+Shape letters beside those of CONTRIBUTING.md: M measures of a rollout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Validation metrics and failures by verdict, with numbers worked out by hand."""
+"""Validation metrics and failures by verdict, with numbers worked out by hand.
+
+Shape letters beside those of CONTRIBUTING.md: M measures of a rollout.
+"""
 
 from __future__ import annotations
 
