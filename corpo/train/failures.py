@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from corpo.task import CUT, Fault, Verdict
-from corpo.train.distributed import all_reduce_sum
 
 # The verdicts of failures: both candidates called correct, both called wrong, exactly one called correct but
 # not the right one or not rightly, or no verdict.
@@ -33,7 +31,7 @@ def count_failures(
 ) -> dict[str, float]:
     """Return the number of failed rollouts of each type, and of those with a positive advantage.
 
-    The arguments are those of this rank, and the counts are sums over ranks. `threshold` is R_min_correct.
+    `threshold` is R_min_correct.
     """
     counts = dict.fromkeys(
         [*(f"failed_{name}" for name in FAILURES), *(f"rewarded_{name}" for name in FAILURES)], 0
@@ -45,5 +43,4 @@ def count_failures(
                 name = failure_of(verdict)
                 counts[f"failed_{name}"] += 1
                 counts[f"rewarded_{name}"] += is_rewarded_PG[p][g]
-    totals = all_reduce_sum(torch.tensor(list(counts.values()), dtype=torch.float32))
-    return dict(zip(counts, totals.tolist(), strict=True))
+    return {name: float(count) for name, count in counts.items()}

@@ -247,11 +247,13 @@ class PolicyGradientTrainer:
         self._sync_engine()
         metrics = {
             **advantage_stats(rewards_PG, advantages_PG, self.reward.threshold),
-            **count_failures(
-                graded.verdicts_PG,
-                graded.rewards_PG,
-                advantages_PG[indices.start : indices.stop],
-                self.reward.threshold,
+            **_sum_over_ranks(
+                count_failures(
+                    graded.verdicts_PG,
+                    graded.rewards_PG,
+                    advantages_PG[indices.start : indices.stop],
+                    self.reward.threshold,
+                )
             ),
             **update_metrics,
             "unparseable": _mean_over_ranks(torch.tensor(graded.unparseable)),
@@ -556,6 +558,11 @@ def _checkpoint_folder(folder: Path) -> Path:
 
 def _mean_over_ranks(value: Tensor) -> float:
     return float(all_reduce_sum(value) / ranks.world_size())
+
+
+def _sum_over_ranks(counts: dict[str, float]) -> dict[str, float]:
+    totals = all_reduce_sum(torch.tensor(list(counts.values())))
+    return dict(zip(counts, totals.tolist(), strict=True))
 
 
 def _packed_widths(rollouts: Rollouts) -> list[int]:
