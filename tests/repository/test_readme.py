@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
+from corpo.analysis.study import read_study
+from corpo.analysis.verification import skill_table
 from corpo.baselines import BASELINES, advantages
 from corpo.task import OrdinalReward, parse_response
 from docs.tools import flaw
@@ -156,20 +158,27 @@ def test_claims_of_the_paper_have_a_row_each() -> None:
     assert [row[0][:2] for row in _table("claim of the paper")] == [f"C{number}" for number in range(1, 7)]
 
 
-def test_accuracy_of_the_main_job_is_that_of_its_records() -> None:
-    path = ROOT / "results/nano/records/rollouts.parquet"
-    table = pd.read_parquet(path, columns=["policy", "seed", "split", "correct"])
-    in_domain = table["split"].isin(["code_first_correct", "code_second_correct"])
-    accuracy = table[in_domain & (table["seed"] == 0)].groupby("policy")["correct"].mean()
-    assert "from about 47% to about 72% with each baseline" in " ".join(README.split())
-    assert accuracy["base"] == pytest.approx(0.47, abs=0.01)
-    both_correct = table[(table["split"] == "code_both_correct") & (table["seed"] == 0)]
-    accuracy_both_correct = both_correct.groupby("policy")["correct"].mean()
-    assert "it falls from about 51% to about 1%" in " ".join(README.split())
-    assert accuracy_both_correct["base"] == pytest.approx(0.51, abs=0.01)
-    for baseline in ("grpo", "static", "corpo"):
-        assert accuracy[baseline] == pytest.approx(0.72, abs=0.015)
-        assert accuracy_both_correct[baseline] == pytest.approx(0.01, abs=0.015)
+def test_table_of_skill_is_computed_from_the_records() -> None:
+    study, _ = read_study(ROOT / "results" / STUDY)
+    skill = skill_table(study).set_index(["policy", "part"])
+    columns = (
+        "traced",
+        "pass@1_mixed",
+        "pass@1_both_correct",
+        "pass@1_both_wrong",
+        "exactly_one_homogeneous",
+    )
+    rows = _table("AUC: code, seen")
+    assert [row[0].strip("`") for row in rows] == ["base", "grpo", "static", "corpo"]
+    for name, *cells in rows:
+        parts = skill.loc[name.strip("`")]
+        aucs = [parts.loc[part, "auc"] for part in ("code, seen", "code, unseen", "code, long")]
+        aucs.append((parts.loc["math, seen", "auc"] + parts.loc["math, unseen", "auc"]) / 2)
+        shares = [
+            (parts.loc["code, seen", column] + parts.loc["code, unseen", column]) / 2 for column in columns
+        ]
+        numbers = [float(cell.strip("%")) / (100 if "%" in cell else 1) for cell in cells]
+        assert numbers == pytest.approx([*aucs, *shares], abs=0.0051)
 
 
 def test_switch_to_comparing_correct_responses_is_not_special_to_corpo() -> None:
@@ -184,8 +193,8 @@ def test_switch_to_comparing_correct_responses_is_not_special_to_corpo() -> None
     )
     is_below = means.lt(-1e-9).groupby(level=["policy", 1]).mean().unstack()
     fall = is_below[True] - is_below[False]
-    assert fall["corpo"] > 0.1
-    assert fall["grpo"] >= fall["corpo"]
+    assert fall["corpo"] > 0.05
+    assert fall["grpo"] > 0.05
 
 
 def test_scale_has_a_row_for_every_experiment() -> None:
