@@ -33,10 +33,10 @@ $(STAMP): pyproject.toml setup.py constraints.txt requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (about ten minutes on two quiet cores)
+reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (ten minutes, by our estimate)
 	$(CORPO) reproduce experiment=reproduce $(ARGS)
 
-study: $(STAMP)  ## run three baselines with three seeds each, all from the shipped base policy
+study: $(STAMP)  ## run three baselines with three seeds each, all from the shipped base policy (an hour)
 	$(CORPO) study experiment=study $(ARGS)
 
 report: $(STAMP)  ## rebuild every table, every figure and results/README.md from the committed records (minutes)
