@@ -158,9 +158,14 @@ def test_claims_of_the_paper_have_a_row_each() -> None:
     assert [row[0][:2] for row in _table("claim of the paper")] == [f"C{number}" for number in range(1, 7)]
 
 
+def _number(cell: str) -> float:
+    """Return the number in a cell of a table, which may be a percentage."""
+    return float(cell.strip("%")) / 100 if "%" in cell else float(cell)
+
+
 def test_table_of_skill_is_computed_from_the_records() -> None:
     study, _ = read_study(ROOT / "results" / STUDY)
-    skill = skill_table(study).set_index(["policy", "part"])
+    skill = skill_table(study)
     columns = (
         "traced",
         "pass@1_mixed",
@@ -171,14 +176,17 @@ def test_table_of_skill_is_computed_from_the_records() -> None:
     rows = _table("AUC: code, seen")
     assert [row[0].strip("`") for row in rows] == ["base", "grpo", "static", "corpo"]
     for name, *cells in rows:
-        parts = skill.loc[name.strip("`")]
-        aucs = [parts.loc[part, "auc"] for part in ("code, seen", "code, unseen", "code, long")]
-        aucs.append((parts.loc["math, seen", "auc"] + parts.loc["math, unseen", "auc"]) / 2)
-        shares = [
-            (parts.loc["code, seen", column] + parts.loc["code, unseen", column]) / 2 for column in columns
-        ]
-        numbers = [float(cell.strip("%")) / (100 if "%" in cell else 1) for cell in cells]
-        assert numbers == pytest.approx([*aucs, *shares], abs=0.0051)
+        of_policy = skill[skill["policy"] == name.strip("`")]
+        parts = ("code, seen", "code, unseen", "code, long")
+        wanted = [_mean(of_policy, "auc", part) for part in parts]
+        wanted.append(_mean(of_policy, "auc", "math, seen", "math, unseen"))
+        wanted += [_mean(of_policy, column, "code, seen", "code, unseen") for column in columns]
+        assert list(map(_number, cells)) == pytest.approx(wanted, abs=0.0051)
+
+
+def _mean(rows: pd.DataFrame, column: str, *parts: str) -> float:
+    """Return the mean of a column over the rows of some parts."""
+    return float(rows[rows["part"].isin(parts)][column].mean())
 
 
 def test_switch_to_comparing_correct_responses_is_not_special_to_corpo() -> None:
