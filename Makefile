@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (ten minutes, by our estimate)
+reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (13 minutes, by our estimate)
 	$(CORPO) reproduce experiment=reproduce $(ARGS)
 
 study: $(STAMP)  ## run three baselines with three seeds each, all from the shipped base policy (an hour)
