@@ -8,8 +8,8 @@ from torch import Tensor
 
 from corpo.task import CUT, Fault, Verdict
 
-# The verdicts of failures: both candidates called correct, both called wrong, exactly one called correct but
-# not the right one or not rightly, or no verdict.
+# The verdicts of failures: both candidates called correct, both called wrong, exactly one called correct
+# although another verdict is right, or no verdict.
 FAILURES = ("both_correct", "both_wrong", "swapped", "unparseable")
 
 
