@@ -1,7 +1,7 @@
 """CoRPO in TRL's GRPOTrainer. docs/how_to/trl.md explains the arguments.
 
 pip install 'corpo-rl[pipeline,trl]'
-corpo publish pairs model.style=instruct          # prints the folder of train.parquet
+corpo publish pairs data=full model.style=instruct  # prints the folder of train.parquet
 python examples/trl_corpo.py FOLDER/train.parquet
 """
 

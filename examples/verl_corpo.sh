@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # CoRPO in verl on one machine. docs/how_to/verl.md explains the installation and the options.
-#   corpo publish pairs model.style=instruct          # prints the folder of train.parquet
+#   corpo publish pairs data=full model.style=instruct  # prints the folder of train.parquet
 #   DATA=FOLDER bash examples/verl_corpo.sh [verl overrides ...]
 # examples/verl_paper.sh has the paper's setting on several nodes.
 set -euo pipefail
