@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -77,15 +80,23 @@ def warm_start(
     metrics = folder / "metrics.jsonl"
     start, recent = _resume(folder, optimizer)
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
-    with stoppable() as received_signal, progress(title, config.steps, start) as advance:
+    num_workers = torch.get_num_threads() if model.device.type == "cpu" else 1
+    with (
+        ThreadPoolExecutor(num_workers) as pool,
+        stoppable() as received_signal,
+        progress(title, config.steps, start) as advance,
+    ):
+        backward = partial(
+            _backward, model, tokenizer, weights_V=weights_V, pool=pool, num_workers=num_workers
+        )
         for step in range(start, config.steps):
             # Each step has a random stream of its own, so that a resumed run draws what an uninterrupted one
             # would.
             source = short if step < config.short_steps else train_problems
             batch = demonstrator.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
-            prompt_weight = _prompt_weight(config, step)
-            losses = _backward(model, tokenizer, batch, prompt_weight, config.micro_batches, weights_V)
-            recent.append({**losses, **_update(optimizer, config, step)})
+            with _single_threaded():
+                losses = backward(batch, _prompt_weight(config, step), config.micro_batches)
+                recent.append({**losses, **_update(optimizer, config, step)})
             advance(note=f"loss {losses['response_loss']:.3f}")
             num_done = step + 1
             if num_done % config.evaluate_every == 0 or num_done == config.steps:
@@ -157,6 +168,20 @@ def _means(records: Sequence[dict[str, float]]) -> dict[str, float]:
     return means
 
 
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Let torch compute each operation on one thread.
+
+    The order of the sums in an operation depends on the number of its threads, and so does their rounding.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)
+
+
 def _backward(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -164,30 +189,67 @@ def _backward(
     prompt_weight: float,
     micro_batches: int,
     weights_V: Tensor,
+    pool: ThreadPoolExecutor,
+    num_workers: int,
 ) -> dict[str, float]:
     """Compute the gradients of one batch in micro-batches. Return mean losses per token (nats).
 
+    The `num_workers` threads of the pool compute micro-batches at the same time. The gradients are added in
+    the order of the micro-batches, so that their rounding does not depend on the number of workers.
     `weights_V` are the weights of response tokens in the gradient. The returned losses ignore them.
     """
     rows = _encoded_rows(tokenizer, batch)
-    prompt_tokens = sum(len(prompt) - 1 for prompt, _ in rows)
-    response_tokens = sum(len(response) for _, response in rows)
-    totals = torch.zeros(2)
+    num_tokens = torch.tensor(
+        [sum(len(prompt) - 1 for prompt, _ in rows), sum(len(response) for _, response in rows)]
+    )
     size = math.ceil(len(rows) / micro_batches)
-    for start in range(0, len(rows), size):
-        padded = _right_pad(rows[start : start + size], tokenizer.pad_token_id)
-        ids_BW, is_prompt_BW, is_response_BW = (tensor.to(model.device) for tensor in padded)
-        is_learned_BW = is_response_BW[:, 1:] | (is_prompt_BW[:, 1:] & (prompt_weight > 0))
-        hidden_NE = hidden_states(model, input_ids=ids_BW[:, :-1])[is_learned_BW]
-        logprobs_N, _ = token_logprobs(hidden_NE, output_weight(model), ids_BW[:, 1:][is_learned_BW])
-        is_response_N = is_response_BW[:, 1:][is_learned_BW]
-        prompt_loss = -logprobs_N[~is_response_N].sum() / prompt_tokens
-        response_loss = -logprobs_N[is_response_N].sum() / response_tokens
-        weighted_N = logprobs_N * weights_V[ids_BW[:, 1:][is_learned_BW]]
-        weighted_loss = -weighted_N[is_response_N].sum() / response_tokens
-        (weighted_loss + prompt_weight * prompt_loss).backward()
-        totals += torch.stack([prompt_loss.detach(), response_loss.detach()]).cpu()
+    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    compute = partial(
+        _gradients,
+        model,
+        parameters,
+        pad_id=tokenizer.pad_token_id,
+        prompt_weight=prompt_weight,
+        weights_V=weights_V,
+        num_tokens=num_tokens,
+    )
+    totals = torch.zeros(2)
+    for start in range(0, len(parts), num_workers):  # so few at a time, because each has gradients of its own
+        for losses, gradients in pool.map(compute, parts[start : start + num_workers]):
+            totals += losses
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
+
+
+def _gradients(
+    model: PreTrainedModel,
+    parameters: Sequence[Tensor],
+    rows: Sequence[Row],
+    *,
+    pad_id: int,
+    prompt_weight: float,
+    weights_V: Tensor,
+    num_tokens: Tensor,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return the losses of prompts and responses, (2), and the gradients of the parameters, of a micro-batch.
+
+    `num_tokens` are the tokens of the prompts and of the responses of the whole batch, by which losses are
+    divided.
+    """
+    ids_BW, is_prompt_BW, is_response_BW = (tensor.to(model.device) for tensor in _right_pad(rows, pad_id))
+    prompt_tokens, response_tokens = num_tokens.tolist()
+    is_learned_BW = is_response_BW[:, 1:] | (is_prompt_BW[:, 1:] & (prompt_weight > 0))
+    hidden_NE = hidden_states(model, input_ids=ids_BW[:, :-1])[is_learned_BW]
+    logprobs_N, _ = token_logprobs(hidden_NE, output_weight(model), ids_BW[:, 1:][is_learned_BW])
+    is_response_N = is_response_BW[:, 1:][is_learned_BW]
+    prompt_loss = -logprobs_N[~is_response_N].sum() / prompt_tokens
+    response_loss = -logprobs_N[is_response_N].sum() / response_tokens
+    weighted_N = logprobs_N * weights_V[ids_BW[:, 1:][is_learned_BW]]
+    weighted_loss = -weighted_N[is_response_N].sum() / response_tokens
+    gradients = torch.autograd.grad(weighted_loss + prompt_weight * prompt_loss, parameters)
+    return torch.stack([prompt_loss.detach(), response_loss.detach()]).cpu(), gradients
 
 
 Row = tuple[list[int], list[int]]  # token ids of a prompt and of its response
