@@ -104,6 +104,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "train.lr nan": (["train.lr=nan"], "train.lr=nan"),
     "train.lr inf": (["train.lr=inf"], "train.lr=inf"),
     "train.max_grad_norm": (["train.max_grad_norm=0"], "train.max_grad_norm=0"),
+    "train.optimizer": (["train.optimizer=muon"], "adamw, sgd"),
     "train.warmup_steps": (["train.warmup_steps=0"], "train.warmup_steps=0"),
     "train.weight_decay": (["train.weight_decay=-1"], "train.weight_decay=-1"),
     "train.weight_decay nan": (["train.weight_decay=nan"], "train.weight_decay=nan"),
