@@ -63,7 +63,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "warm_start.math_share": (["warm_start.math_share=1.5"], "warm_start.math_share=1.5"),
     "warm_start.decay_share": (["warm_start.decay_share=0"], "warm_start.decay_share=0"),
     "warm_start.prompt_steps": (["warm_start.prompt_steps=-1"], "warm_start.prompt_steps=-1"),
-    "reward.name": (["reward.name=brier"], "choose one of ordinal"),
+    "reward.name": (["reward.name=brier"], "choose one of confidence, ordinal"),
     "reward.levels": (["reward.levels=1"], "reward.levels=1"),
     "reward.threshold above": (["reward.threshold=0.5"], "reward.threshold=0.5"),
     "reward.threshold below": (["reward.threshold=-0.9"], "every failure"),
