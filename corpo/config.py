@@ -370,6 +370,9 @@ class RolloutConfig:
     temperature: float = 1.0  # sampling temperature in training and evaluation, positive
     # texts that end a rollout, in addition to the model's end-of-sequence token
     stop: list[str] = field(default_factory=list)
+    # judge each candidate of a pair in a prompt of its own, which shows it in both places, and join the i-th
+    # responses into one, which is rewarded as a whole; needs model.style=compact
+    separate_prompts: bool = False
     max_rows: int = 1024  # rollouts that the transformers engine decodes at once, at least 1; limits memory
     vllm: VllmConfig = field(default_factory=VllmConfig)
 
@@ -640,6 +643,11 @@ class Config:
             raise ValueError(
                 "study.own_warm_starts=true: model.warm_start is false, so no seed has a warm start; "
                 "choose model=nano_new"
+            )
+        if self.rollout.separate_prompts and (self.model.style != COMPACT or self.model.chat_template):
+            raise ValueError(
+                "rollout.separate_prompts=true: only the compact prompt can be divided; "
+                "choose model.style=compact model.chat_template=false"
             )
         if not self.name.strip() or self.name in (".", "..") or set(self.name) & set("/\\\0"):
             raise ValueError(f"name={self.name!r}: must be a folder's name, without slashes")

@@ -1,6 +1,6 @@
 """The verifier task: read a problem and two candidates, reason, give a confidence that each is correct."""
 
-from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt
+from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt, separate_prompts
 from corpo.task.response import CUT, Fault, Verdict, format_response, parse_response
 from corpo.task.reward import (
     ConfidenceReward,
@@ -35,4 +35,5 @@ __all__ = [
     "parse_response",
     "register_reward",
     "render_prompt",
+    "separate_prompts",
 ]

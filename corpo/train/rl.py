@@ -462,7 +462,13 @@ class PolicyGradientTrainer:
 
     def logprobs(self, compute: LogprobFunction, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """Return log-probs of the completion tokens and entropies of their distributions, both (P, G, T)."""
-        return compute(rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, self.temperature)
+        computed = []
+        for part in rollouts.parts:
+            computed.append(
+                compute(part.prompt_ids, part.completion_ids_PGT, part.mask_PGT, self.temperature)
+            )
+        logprobs, entropies = zip(*computed, strict=True)
+        return torch.cat(logprobs, dim=-1), torch.cat(entropies, dim=-1)
 
     @torch.no_grad()
     def _reference_logprobs(self, rollouts: Rollouts) -> Tensor:
