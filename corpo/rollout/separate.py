@@ -28,10 +28,8 @@ class SeparatePromptsEngine:
 
     engine: RolloutEngine
 
-    @property
-    def max_new_tokens(self) -> int:
-        """Return the largest number of tokens of one of the two responses."""
-        return self.engine.max_new_tokens
+    def __post_init__(self) -> None:
+        self.max_new_tokens = self.engine.max_new_tokens  # of one of the two responses
 
     def sync(self) -> None:
         """Take over the trainer's weights."""
