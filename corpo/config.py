@@ -14,6 +14,7 @@ from typing import Any
 from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 
 NEW = "new"  # the `model.path` of an untrained nano policy
+ADAMW, SGD = OPTIMIZERS = ("adamw", "sgd")  # of `train.optimizer`
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
 PIPELINES, BANK = PROBLEM_SETS = ("pipelines", "bank")  # of `data.problems`
 TRACE, REWRITE = RATIONALES = ("trace", "rewrite")  # of `warm_start.rationale`
@@ -369,6 +370,9 @@ class RolloutConfig:
     temperature: float = 1.0  # sampling temperature in training and evaluation, positive
     # texts that end a rollout, in addition to the model's end-of-sequence token
     stop: list[str] = field(default_factory=list)
+    # judge each candidate of a pair in a prompt of its own, which shows it in both places, and join the i-th
+    # responses into one, which is rewarded as a whole; needs model.style=compact
+    separate_prompts: bool = False
     max_rows: int = 1024  # rollouts that the transformers engine decodes at once, at least 1; limits memory
     vllm: VllmConfig = field(default_factory=VllmConfig)
 
@@ -441,10 +445,12 @@ class TrainConfig:
     # updates per batch need train.loss.ppo_clip or train.loss.importance_ratio_cap
     minibatches: int = 1
     epochs: int = 1  # passes over a batch, at least 1; each divides it anew. 1 in the paper
-    lr: float = 1e-4  # learning rate of AdamW after the warm-up, positive
+    optimizer: str = ADAMW  # adamw, or sgd (without momentum), which needs a larger learning rate
+    lr: float = 1e-4  # learning rate after the warm-up, positive
     warmup_steps: int = 5  # steps of the linear warm-up, at least 1
-    max_grad_norm: float = 1.0  # the norm to which the gradient is clipped, positive
-    weight_decay: float = 0.0  # weight decay of AdamW, at least 0
+    # the norm to which the gradient is clipped, positive; null does not clip
+    max_grad_norm: float | None = 1.0
+    weight_decay: float = 0.0  # weight decay, at least 0
     # average the loss over groups with a non-zero advantage only (dynamic filtering)
     filter_zero_advantage_groups: bool = False
     # tokens in one forward pass of training, at least 1; larger is faster on GPUs, but slower on CPUs
@@ -474,7 +480,10 @@ class TrainConfig:
             "checkpoint_every",
         )
         _require_min("train", self, 1, *counts)
-        _require_positive("train", self, "lr", "max_grad_norm")
+        _require_choice("train", self, "optimizer", OPTIMIZERS)
+        _require_positive("train", self, "lr")
+        if self.max_grad_norm is not None:
+            _require_positive("train", self, "max_grad_norm")
         _require_min("train", self, 0, "weight_decay")
         if self.prompts_per_step % 2:
             raise ValueError(
@@ -634,6 +643,11 @@ class Config:
             raise ValueError(
                 "study.own_warm_starts=true: model.warm_start is false, so no seed has a warm start; "
                 "choose model=nano_new"
+            )
+        if self.rollout.separate_prompts and (self.model.style != COMPACT or self.model.chat_template):
+            raise ValueError(
+                "rollout.separate_prompts=true: only the compact prompt can be divided; "
+                "choose model.style=compact model.chat_template=false"
             )
         if not self.name.strip() or self.name in (".", "..") or set(self.name) & set("/\\\0"):
             raise ValueError(f"name={self.name!r}: must be a folder's name, without slashes")

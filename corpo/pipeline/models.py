@@ -67,6 +67,7 @@ def sampling_spec(config: Config) -> dict[str, object]:
         "max_new_tokens": rollout.max_new_tokens,
         "temperature": rollout.temperature,
         "stop": rollout.stop,
+        "separate_prompts": rollout.separate_prompts,
     }
 
 
@@ -76,6 +77,10 @@ def rollout_engine(
 ) -> Iterator[RolloutEngine]:
     """Yield the configured engine for a model that was loaded from `path`, and close it at the end."""
     engine = _make_engine(config, model, tokenizer, path)
+    if config.rollout.separate_prompts:
+        from corpo.rollout.separate import SeparatePromptsEngine
+
+        engine = SeparatePromptsEngine(engine)
     try:
         yield engine
     finally:

@@ -17,6 +17,9 @@ class Rollouts:
     A completion includes its end-of-sequence token. `mask_PGT` is true up to and including that token, or
     the token that completes a stop string. Log-probs are float32, at the sampling temperature, and 0
     where masked.
+
+    If each candidate has a prompt of its own (`SeparatePromptsEngine`), the second half of T holds the
+    completions of `second_prompt_ids`, right-padded, too.
     """
 
     prompt_ids: list[list[int]]
@@ -24,16 +27,43 @@ class Rollouts:
     mask_PGT: Tensor
     logprobs_PGT: Tensor
     texts_PG: list[list[str]]
+    second_prompt_ids: list[list[int]] | None = None
+
+    @property
+    def parts(self) -> list[Rollouts]:
+        """Return rollouts of one prompt each, whose completions follow each other in T."""
+        if self.second_prompt_ids is None:
+            return [self]
+        middle = self.mask_PGT.shape[-1] // 2
+        parts = []
+        for prompt_ids, half in (
+            (self.prompt_ids, slice(None, middle)),
+            (self.second_prompt_ids, slice(middle, None)),
+        ):
+            parts.append(
+                Rollouts(
+                    prompt_ids,
+                    self.completion_ids_PGT[..., half],
+                    self.mask_PGT[..., half],
+                    self.logprobs_PGT[..., half],
+                    self.texts_PG,
+                )
+            )
+        return parts
 
     def of(self, prompts: Sequence[int]) -> Rollouts:
         """Return the groups of some prompts, by index."""
         indices = list(prompts)
+        second_prompt_ids = None
+        if self.second_prompt_ids is not None:
+            second_prompt_ids = [self.second_prompt_ids[p] for p in indices]
         return Rollouts(
             [self.prompt_ids[p] for p in indices],
             self.completion_ids_PGT[indices],
             self.mask_PGT[indices],
             self.logprobs_PGT[indices],
             [self.texts_PG[p] for p in indices],
+            second_prompt_ids,
         )
 
     def to(self, device: torch.device) -> Rollouts:
@@ -44,6 +74,7 @@ class Rollouts:
             self.mask_PGT.to(device),
             self.logprobs_PGT.to(device),
             self.texts_PG,
+            self.second_prompt_ids,
         )
 
     @property

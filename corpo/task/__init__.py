@@ -1,8 +1,16 @@
 """The verifier task: read a problem and two candidates, reason, give a confidence that each is correct."""
 
-from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt
+from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt, separate_prompts
 from corpo.task.response import CUT, Fault, Verdict, format_response, parse_response
-from corpo.task.reward import OrdinalReward, Reward, build_reward, register_reward
+from corpo.task.reward import (
+    ConfidenceReward,
+    OrdinalReward,
+    Reward,
+    TextReward,
+    build_reward,
+    level_at,
+    register_reward,
+)
 from corpo.task.types import Candidate, Domain, Kind, Pair, Problem
 
 __all__ = [
@@ -10,6 +18,7 @@ __all__ = [
     "CUT",
     "INSTRUCT",
     "Candidate",
+    "ConfidenceReward",
     "Domain",
     "Fault",
     "Kind",
@@ -17,11 +26,14 @@ __all__ = [
     "Pair",
     "Problem",
     "Reward",
+    "TextReward",
     "Verdict",
     "build_reward",
     "chat_prompt",
     "format_response",
+    "level_at",
     "parse_response",
     "register_reward",
     "render_prompt",
+    "separate_prompts",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from corpo.task.types import Pair
 
 COMPACT = "compact"  # for policies warm-started in this format, such as the shipped nano
 INSTRUCT = "instruct"  # states the response format, for pretrained chat models
 
+_COMPACT_PROMPT = re.compile(r"(.*?)\n\[A\]\n(.*?)\n\[B\]\n(.*)\n(.*?)", re.DOTALL)
 _INSTRUCTIONS = (
     "You are given a problem and two candidate solutions, A and B. "
     "Decide for each, on its own, whether it is correct: one, both or neither may be. "
@@ -20,12 +23,31 @@ _INSTRUCTIONS = (
 
 def render_prompt(pair: Pair, style: str = COMPACT) -> str:
     """Return the prompt text of a pair. `style` is COMPACT or INSTRUCT; any other raises ValueError."""
-    body = f"{pair.problem.statement}\n[A]\n{pair.a.text}\n[B]\n{pair.b.text}\n"
+    body = _compact(pair.problem.statement, pair.a.text, pair.b.text)
     if style == COMPACT:
         return body
     if style == INSTRUCT:
         return _INSTRUCTIONS + body
     raise ValueError(f"prompt style {style!r}: choose {COMPACT!r} or {INSTRUCT!r}")
+
+
+def separate_prompts(prompt: str) -> tuple[str, str, str]:
+    """Return two prompts that show one candidate each, and the start of a response at their ends.
+
+    `prompt` is that of a pair in the style COMPACT, perhaps followed by the start of a response without a
+    line break. The first prompt shows candidate A in both places, the second one candidate B. So a policy
+    that knows prompts of pairs can read them. Raises ValueError for any other text.
+    """
+    match = _COMPACT_PROMPT.fullmatch(prompt)
+    if match is None:
+        raise ValueError(f"the prompt {prompt!r} does not show one candidate A and one candidate B")
+    statement, *candidates, start = match.groups()
+    prompt_a, prompt_b = (f"{_compact(statement, text, text)}{start}" for text in candidates)
+    return prompt_a, prompt_b, start
+
+
+def _compact(statement: str, text_a: str, text_b: str) -> str:
+    return f"{statement}\n[A]\n{text_a}\n[B]\n{text_b}\n"
 
 
 def chat_prompt(pair: Pair, tokenizer, style: str = INSTRUCT) -> str:  # type: ignore[no-untyped-def]

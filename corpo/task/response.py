@@ -50,6 +50,11 @@ class Verdict:
         """Return the scores of A and B."""
         return self.score_a, self.score_b
 
+    @property
+    def confidence(self) -> float:
+        """Return the mean distance of the scores from the cut, as a share of the largest, in [0, 1]."""
+        return (abs(self.score_a - CUT) + abs(self.score_b - CUT)) / SCORE_MAX
+
     def swapped(self) -> Verdict:
         """Return the verdict on the same candidates in the other order."""
         return Verdict(self.score_b, self.score_a)

@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from corpo.task.response import CUT, SCORE_MAX, Fault, Verdict
+from corpo.task.types import Pair
 
 REWARD_MIN = -1.0
 
@@ -30,6 +31,17 @@ class Reward(Protocol):
 
     def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float:
         """Return the reward of a response; `labels` say whether A and B are correct."""
+
+
+@runtime_checkable
+class TextReward(Reward, Protocol):
+    """A reward that depends on the text of a response, too, such as on its think block.
+
+    Called without a text, it returns the reward of a response with the worst text.
+    """
+
+    def of_text(self, text: str, response: Verdict | Fault, pair: Pair) -> float:
+        """Return the reward of a text; `response` is what was parsed from it."""
 
 
 MakeReward = TypeVar("MakeReward", bound=Callable[..., Reward])
@@ -127,8 +139,26 @@ class OrdinalReward:
         # Both scores of a success lie beyond the cut, so its quality is above 1/2.
         # At least one score of a failure does not, so its quality is at most 3/4.
         if response.is_correct(labels):
-            return _level(self.successes, (quality - 0.5) / 0.5)
-        return _level(self.failures, quality / 0.75)
+            return level_at(self.successes, (quality - 0.5) / 0.5)
+        return level_at(self.failures, quality / 0.75)
+
+
+@register_reward("confidence")
+@dataclass(frozen=True)
+class ConfidenceReward(OrdinalReward):
+    """A reward with the levels of OrdinalReward that orders failures by their confidence alone.
+
+    A failure is less bad if its scores are nearer to the cut, whatever they call correct. With OrdinalReward,
+    "both correct" and "both wrong" are the less bad failures of a pair with one correct candidate, and they
+    are what pairs of two correct or two wrong candidates call for. Here no verdict is better than another
+    failure. Successes have the rewards of OrdinalReward.
+    """
+
+    def __call__(self, response: Verdict | Fault, labels: tuple[bool, bool]) -> float:
+        """Return the level of a response."""
+        if isinstance(response, Fault) or response.is_correct(labels):
+            return super().__call__(response, labels)
+        return level_at(self.failures, 1 - response.confidence)
 
 
 def _support(score: float, label: bool) -> float:
@@ -136,7 +166,7 @@ def _support(score: float, label: bool) -> float:
     return (score if label else SCORE_MAX - score) / SCORE_MAX
 
 
-def _level(levels: tuple[float, ...], share: float) -> float:
+def level_at(levels: tuple[float, ...], share: float) -> float:
     """Return the level at a share in [0, 1] of the way from the lowest to the highest."""
     # Rounding keeps sums such as 0.3 + 0.45 in one level whichever candidate comes first.
     return levels[min(int(round(share * len(levels), 9)), len(levels) - 1)]

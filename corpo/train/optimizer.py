@@ -1,4 +1,4 @@
-"""AdamW on float32 copies of the weights, for a model of any dtype.
+"""AdamW and SGD on float32 copies of the weights, for a model of any dtype.
 
 bfloat16 makes matrix products faster, but an update smaller than its rounding step would vanish. The float32
 copies accumulate such updates.
@@ -6,44 +6,43 @@ copies accumulate such updates.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from corpo.config import ADAMW, TrainConfig
 from corpo.train.distributed import all_reduce_sum, local_shard
 from corpo.utils.errors import NonFiniteError
 
 
-class MasterAdamW:
-    """AdamW with gradient clipping, on float32 copies of the weights that are written back into the model.
+class MasterOptimizer(ABC):
+    """An optimizer of float32 copies of the weights, which are written back into the model.
 
     It works on one parameter at a time, so that no temporary of the model's size is allocated. `state` and
     `load` carry everything that a bit-exact resume needs, as named tensors; if weights are sharded, only this
     rank's part.
     """
 
-    def __init__(
-        self, model: nn.Module, weight_decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.95)
-    ) -> None:
+    def __init__(self, model: nn.Module, weight_decay: float = 0.0) -> None:
         """Copy the trainable weights. Weight decay applies to matrices only, not to biases and norms."""
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.betas, self.weight_decay = betas, weight_decay
+        self.weight_decay = weight_decay
         self.master = {name: local_shard(p.detach()).float().clone() for name, p in self.parameters.items()}
-        self.moments = {
-            name: (torch.zeros_like(master), torch.zeros_like(master)) for name, master in self.master.items()
-        }
-        self.steps = {name: torch.zeros((), device=master.device) for name, master in self.master.items()}
 
     @torch.no_grad()
-    def step(self, lr: float, max_grad_norm: float) -> dict[str, float]:
+    def step(self, lr: float, max_grad_norm: float | None) -> dict[str, float]:
         """Update the weights. Return the L2 norms of the gradient before clipping and of the update.
 
-        Raises NonFiniteError, before any weight changes, if the gradient is NaN or infinite. The error names
-        a weight.
+        The gradient is clipped to `max_grad_norm`; None does not clip. Raises NonFiniteError, before any
+        weight changes, if the gradient is NaN or infinite. The error names a weight.
         """
         with_grad = {name: p for name, p in self.parameters.items() if p.grad is not None}
         grad_norm = self._grad_norm(with_grad)
-        scale = torch.clamp(max_grad_norm / (grad_norm + 1e-6), max=1.0)
+        scale = torch.ones_like(grad_norm)
+        if max_grad_norm is not None:
+            scale = torch.clamp(max_grad_norm / (grad_norm + 1e-6), max=1.0)
         squared_update_norm = torch.zeros((), device=grad_norm.device)
         for name, parameter in with_grad.items():
             assert parameter.grad is not None
@@ -72,11 +71,43 @@ class MasterAdamW:
         first = bad[0] if bad else "some weight"
         raise NonFiniteError(f"the gradient's norm is {float(grad_norm):g}; the first bad weight is {first}")
 
+    @abstractmethod
     def _update(self, name: str, grad: Tensor, lr: float) -> None:
-        """Apply AdamW to the float32 copy of one parameter."""
-        master, (exp_avg, exp_avg_sq) = self.master[name], self.moments[name]
+        """Update the float32 copy of one parameter."""
+
+    def _decay_of(self, name: str) -> float:
+        """Return the weight decay of a parameter."""
+        return self.weight_decay if self.master[name].ndim > 1 else 0.0
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the weights as named tensors."""
+        return {f"master.{name}": master for name, master in self.master.items()}
+
+    @torch.no_grad()
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Restore the tensors that `state` returned, and write the weights into the model."""
+        for name, parameter in self.parameters.items():
+            self.master[name].copy_(tensors[f"master.{name}"])
+            local_shard(parameter).copy_(self.master[name])
+
+
+class MasterAdamW(MasterOptimizer):
+    """AdamW (arXiv 1711.05101). `betas` are the decay rates of the two moments."""
+
+    def __init__(
+        self, model: nn.Module, weight_decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.95)
+    ) -> None:
+        super().__init__(model, weight_decay)
+        self.betas = betas
+        self.moments = {
+            name: (torch.zeros_like(master), torch.zeros_like(master)) for name, master in self.master.items()
+        }
+        self.steps = {name: torch.zeros((), device=master.device) for name, master in self.master.items()}
+
+    def _update(self, name: str, grad: Tensor, lr: float) -> None:
+        exp_avg, exp_avg_sq = self.moments[name]
         adamw(
-            [master],
+            [self.master[name]],
             [grad],
             [exp_avg],
             [exp_avg_sq],
@@ -87,14 +118,14 @@ class MasterAdamW:
             beta1=self.betas[0],
             beta2=self.betas[1],
             lr=lr,
-            weight_decay=self.weight_decay if master.ndim > 1 else 0.0,
+            weight_decay=self._decay_of(name),
             eps=1e-8,
             maximize=False,
         )
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, moments and step counts as named tensors."""
-        tensors = {f"master.{name}": master for name, master in self.master.items()}
+        tensors = super().state()
         for name, (exp_avg, exp_avg_sq) in self.moments.items():
             tensors |= {
                 f"adamw.exp_avg.{name}": exp_avg,
@@ -106,10 +137,26 @@ class MasterAdamW:
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Restore the tensors that `state` returned, and write the weights into the model."""
-        for name, parameter in self.parameters.items():
-            exp_avg, exp_avg_sq = self.moments[name]
-            self.master[name].copy_(tensors[f"master.{name}"])
+        super().load(tensors)
+        for name, (exp_avg, exp_avg_sq) in self.moments.items():
             exp_avg.copy_(tensors[f"adamw.exp_avg.{name}"])
             exp_avg_sq.copy_(tensors[f"adamw.exp_avg_sq.{name}"])
             self.steps[name].copy_(tensors[f"adamw.step.{name}"])
-            local_shard(parameter).copy_(self.master[name])
+
+
+class MasterSGD(MasterOptimizer):
+    """Plain stochastic gradient descent: the learning rate times the gradient, without momentum.
+
+    The norm of an update is then proportional to that of its gradient. AdamW nearly fixes it.
+    """
+
+    def _update(self, name: str, grad: Tensor, lr: float) -> None:
+        master = self.master[name]
+        master.sub_(grad.add_(master, alpha=self._decay_of(name)), alpha=lr)
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> MasterOptimizer:
+    """Return the configured optimizer of a model's trainable weights."""
+    if config.optimizer == ADAMW:
+        return MasterAdamW(model, config.weight_decay)
+    return MasterSGD(model, config.weight_decay)

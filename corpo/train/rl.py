@@ -6,7 +6,7 @@ per batch, a sum over tokens, no ratio clipping and no KL term. The paper does n
 *our choice*:
 
 - the model, the group size, the number of prompts per step and the number of steps;
-- AdamW on float32 copies of the weights, with a linear warm-up to a constant learning rate;
+- AdamW or SGD on float32 copies of the weights, with a linear warm-up to a constant learning rate;
 - clipping of the gradient norm;
 - both orders of a pair in the same batch, so that always preferring the first candidate earns nothing on
   average.
@@ -66,7 +66,7 @@ from corpo.train.failures import count_failures
 from corpo.train.health import require_finite, state_is_finite, with_step
 from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
-from corpo.train.optimizer import MasterAdamW
+from corpo.train.optimizer import make_optimizer
 from corpo.train.run_log import OnStep, RunLog
 from corpo.train.validation import ROLLOUT_MEASURES, measure_rollouts, validation_metrics
 from corpo.utils import ranks
@@ -119,7 +119,7 @@ class PolicyGradientTrainer:
         if self.config.gradient_checkpointing:
             self.trained_model.gradient_checkpointing_enable({"use_reentrant": False})
             self.trained_model.train()  # transformers recomputes activations in this mode only
-        self.optimizer = MasterAdamW(self.trained_model, weight_decay=self.config.weight_decay)
+        self.optimizer = make_optimizer(self.trained_model, self.config)
         self.num_updates = 0  # since this process started
 
     # --- the run ---
@@ -462,7 +462,13 @@ class PolicyGradientTrainer:
 
     def logprobs(self, compute: LogprobFunction, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """Return log-probs of the completion tokens and entropies of their distributions, both (P, G, T)."""
-        return compute(rollouts.prompt_ids, rollouts.completion_ids_PGT, rollouts.mask_PGT, self.temperature)
+        computed = []
+        for part in rollouts.parts:
+            computed.append(
+                compute(part.prompt_ids, part.completion_ids_PGT, part.mask_PGT, self.temperature)
+            )
+        logprobs, entropies = zip(*computed, strict=True)
+        return torch.cat(logprobs, dim=-1), torch.cat(entropies, dim=-1)
 
     @torch.no_grad()
     def _reference_logprobs(self, rollouts: Rollouts) -> Tensor:

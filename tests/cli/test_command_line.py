@@ -38,7 +38,7 @@ BAD = {
     "wrong type": (["train.steps=many"], "many"),
     "threshold above a success": (["reward.threshold=0.5"], "reward.threshold=0.5"),
     "threshold below a failure": (["reward.threshold=-0.9"], "every failure"),
-    "unknown reward": (["reward.name=brier"], "choose one of ordinal"),
+    "unknown reward": (["reward.name=brier"], "choose one of confidence, ordinal"),
     "unknown reward option": (["+reward.options.x=1"], "'ordinal' does not take them"),
     "group of a variant": (
         ["study.baselines=[pass_at_k]", "+study.variants={small: {train.group_size: 2}}"],

@@ -15,6 +15,7 @@ from corpo.cli.compose import load_config
 from corpo.config import Config, StudyConfig
 from corpo.pipeline.tuning import best_variants
 from corpo.pipeline.variants import variants, with_options
+from corpo.task import ConfidenceReward, TextReward
 from corpo.utils.resources import conf_folder
 from tests.command import ROOT, run
 
@@ -47,13 +48,30 @@ def test_a_wrong_option_is_refused_with_the_name_of_its_variant(
         variants(config)
 
 
-def test_every_ablation_composes_and_has_a_comment() -> None:
-    files = sorted(EXPERIMENTS.glob("ablate_*.yaml"))
-    assert len(files) >= 8
+@pytest.mark.parametrize("prefix", ["ablate", "contrast"])
+def test_every_ablation_and_contrast_composes_and_has_a_comment(prefix: str) -> None:
+    files = sorted(EXPERIMENTS.glob(f"{prefix}_*.yaml"))
+    assert len(files) >= 4
     for path in files:
         assert path.read_text().splitlines()[1].startswith("# "), path.name
-        assert yaml.safe_load(path.read_text())["name"] == path.stem
-    assert "both_wrong: 0.5" in run("study", "experiment=ablate_kinds", "dry_run=true").stdout
+        config = load_config([f"experiment={path.stem}"])
+        assert config.name == path.stem
+        assert config.study.seeds == [0, 1, 2, 3]
+        assert (prefix == "ablate") is bool(variants(config))
+
+
+def test_contrasts_differ_from_the_study_in_what_they_are_named_after() -> None:
+    names = ("blocks", "reward", "traces", "epochs", "sgd", "hard")
+    blocks, reward, traces, epochs, sgd, hard = (
+        load_config([f"experiment=contrast_{name}"]) for name in names
+    )
+    assert blocks.rollout.separate_prompts
+    assert isinstance(reward.reward.build(), ConfidenceReward)
+    assert isinstance(traces.reward.build(), TextReward)
+    assert (epochs.train.updates_per_step, epochs.train.loss.ppo_clip) == (8, 0.2)
+    assert (sgd.train.optimizer, sgd.train.max_grad_norm) == ("sgd", None)
+    assert (hard.model.path, hard.model.warm_start, hard.study.own_warm_starts) == ("nano_base", True, False)
+    assert "both_wrong: 0.25" in run("study", "experiment=ablate_kinds", "dry_run=true").stdout
 
 
 def test_best_variant_has_the_highest_mean_and_the_first_of_equals_wins() -> None:

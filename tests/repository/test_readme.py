@@ -209,7 +209,9 @@ def test_scale_has_a_row_for_every_experiment() -> None:
     names = " ".join(row[0] for row in _table("| hardware |"))
     experiments = {path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")} - NO_ROW
     ablations = {name for name in experiments if name.startswith("ablate_")}
-    assert len(ablations) == 9
-    assert "`ablate_*` (nine)" in names
-    for name in experiments - ablations:
+    contrasts = {name for name in experiments if name.startswith("contrast_")}
+    assert (len(ablations), len(contrasts)) == (4, 6)
+    assert "`ablate_*` (four)" in names
+    assert "`contrast_*` (six)" in names
+    for name in experiments - ablations - contrasts:
         assert f"`{name}`" in names

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from corpo.task import (
     Candidate,
+    ConfidenceReward,
     Domain,
     Fault,
     Kind,
@@ -113,6 +114,47 @@ def test_ordinal_reward_has_and_uses_its_levels() -> None:
         values = {reward(verdict, (True, False)) for verdict in verdicts}
         assert values == set(reward.failures + reward.successes), "a level is never given"
     assert OrdinalReward()(Fault.no_scores, (True, False)) == -1
+
+
+@given(SCORES, SCORES, LABELS, LABELS, st.sampled_from([2, 3, 5, 10]))
+def test_failures_by_confidence_do_not_depend_on_verdict_or_labels(
+    a: float, b: float, labels: tuple[bool, bool], other_labels: tuple[bool, bool], levels: int
+) -> None:
+    reward = ConfidenceReward(levels)
+    mirrored = [Verdict(*scores) for scores in product((a, round(10 - a, 2)), (b, round(10 - b, 2)))]
+    failures = [reward(verdict, labels) for verdict in mirrored if not verdict.is_correct(labels)]
+    failures += [
+        reward(verdict, other_labels) for verdict in mirrored if not verdict.is_correct(other_labels)
+    ]
+    assert len(failures) >= 6, "each pair of labels has one success at most"
+    assert len(set(failures)) == 1
+    for verdict in mirrored:
+        if verdict.is_correct(labels):
+            assert reward(verdict, labels) == OrdinalReward(levels)(verdict, labels)
+
+
+@given(SCORES, SCORES, SCORES, LABELS)
+def test_a_less_confident_failure_never_earns_less(
+    a: float, b: float, nearer: float, labels: tuple[bool, bool]
+) -> None:
+    reward, verdict = ConfidenceReward(), Verdict(a, b)
+    if verdict.is_correct(labels):
+        return
+    calmer = Verdict(5 + (a - 5) * nearer / 10, b)
+    assert not calmer.is_correct(labels)
+    assert reward(calmer, labels) >= reward(verdict, labels)
+
+
+def test_the_default_reward_prefers_half_right_failures_and_confidence_does_not() -> None:
+    """Compare the failures of equal confidence on a training pair: both correct, both wrong, swapped."""
+    failures = [Verdict(9, 9), Verdict(1, 1), Verdict(1, 9)]
+    both_correct, both_wrong, swapped = (OrdinalReward()(verdict, (True, False)) for verdict in failures)
+    assert both_correct == both_wrong > swapped
+    assert {ConfidenceReward()(verdict, (True, False)) for verdict in failures} == {-0.8}
+    scores = (0, 1, 2, 3, 4, 6, 7, 8, 9, 10)  # those that the base policy writes
+    levels = {ConfidenceReward()(Verdict(*pair), (True, False)) for pair in product(scores, repeat=2)}
+    assert set(ConfidenceReward().failures) <= levels, "a level of failure is never given"
+    assert ConfidenceReward()(Fault.no_scores, (True, False)) == -1
 
 
 @pytest.mark.parametrize("threshold", [-1.0, -0.2, 0.21, 1.0])

@@ -24,6 +24,25 @@ def right_traces(pair: Pair) -> tuple[str, str] | None:
     return write(pair.a.text, statement), write(pair.b.text, statement)
 
 
+def right_line_share(response: str, wanted: tuple[str, str]) -> float:
+    """Return the share of the trace lines of a response that are right, in [0, 1]: the mean of A and B.
+
+    A line is right if it equals the line at its place in the right trace, from `wanted`. Lines that are
+    missing or too many count as wrong. The verdict word is not a line. The share is 0 if the response does
+    not have one trace of each candidate.
+    """
+    traces = written_traces(response)
+    if traces is None:
+        return 0.0
+    return sum(map(_right_share, [trace.text for trace in traces], wanted)) / 2
+
+
+def _right_share(trace: str, right: str) -> float:
+    lines, right_lines = trace.split(";")[1:-1], right.split(";")[1:-1]
+    num_right = sum(line == right_line for line, right_line in zip(lines, right_lines, strict=False))
+    return num_right / max(len(lines), len(right_lines))
+
+
 def grade_traces(
     response: str, wanted: tuple[str, str] | None, scores: tuple[float, float]
 ) -> tuple[float, float]:
