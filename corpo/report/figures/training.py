@@ -285,7 +285,7 @@ def rewarded_failures(study: Study) -> Figure:
     places = _places_in_pairs(len(means))
     for place, rewarded in zip(places, 100 * means["rewarded"], strict=True):
         if not math.isnan(rewarded):
-            right.text(rewarded, place, f" {rewarded:.3g}", va="center")
+            right.text(rewarded, place, f" {rewarded:.1f}", va="center")
     largest = float(100 * means["rewarded"].max())
     right.set(
         title="Failed rollouts with a positive advantage",
