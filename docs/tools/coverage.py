@@ -17,7 +17,7 @@ from corpo.utils.markdown import table
 
 WARM_STARTS, SEEDS_PER_WARM_START = 4, 2
 SHARES = (0.0, 0.25, 0.5, 0.9)  # of the variance that is between warm starts
-DRAWS = 20_000
+DRAWS = 10_000
 LEVELS = (0.95, 1 - 0.05 / 4)  # of a claim with one test, and of one with four
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
