@@ -112,7 +112,7 @@ def ratio(logarithm: float) -> str:
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why a study cannot test a claim, and the verdict that says so."""
+    """A reason why a study cannot test a claim, and the verdict that says so."""
 
     verdict: str
     reason: str

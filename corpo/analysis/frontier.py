@@ -33,10 +33,11 @@ def difference_at_equal_gain(study: Study, first: str, second: str) -> Estimate 
     if not has_metrics(study, [IN_DOMAIN_METRIC, *OUT_OF_DOMAIN_WEIGHTS]):
         return None
     differences = []
-    for one, other in zip(study.of(first), study.of(second), strict=True):
-        curve, other_curve = gain_curve(one.metrics), gain_curve(other.metrics)
-        in_domain = min(curve[0][-1], other_curve[0][-1])
-        differences.append(float(np.interp(in_domain, *curve) - np.interp(in_domain, *other_curve)))
+    for runs in zip(study.of(first), study.of(second), strict=True):
+        curves = [gain_curve(run.metrics) for run in runs]
+        in_domain = min(curve[0][-1] for curve in curves)
+        out_of_domain = [float(np.interp(in_domain, *curve)) for curve in curves]
+        differences.append(out_of_domain[0] - out_of_domain[1])
     return over_seeds(differences, study.groups)
 
 

@@ -1,4 +1,4 @@
-"""Whether a study has a subject: base policies that verify candidates out of domain.
+"""Check that a study has a subject: base policies that verify candidates out of domain.
 
 Claim C5 is about generalisation of a skill. If the policy that training starts from does not have the skill,
 accuracy out of domain measures a habit of answering, and the claim has no subject.

@@ -42,7 +42,7 @@ def _table_of_earned_levels() -> list[list[str]]:
     text = (ROOT / "docs/explanation/theory.md").read_text(encoding="utf-8")
     section = text.partition("## Which levels are earned")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if re.match(r"\| \d", line)]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return [re.split(r"\s*\|\s*", row.strip("| ")) for row in rows]
 
 
 @pytest.mark.parametrize("row", _table_of_earned_levels(), ids=lambda row: row[0])
@@ -55,10 +55,10 @@ def test_earned_levels_are_those_of_the_page(row: list[str]) -> None:
 
 
 def test_least_success_is_the_one_that_the_pages_name() -> None:
-    least = min(earned_levels(TEN)[1])
+    reward = min(earned_levels(TEN)[1])
     for page in ("theory", "concepts"):
         text = " ".join((ROOT / f"docs/explanation/{page}.md").read_text(encoding="utf-8").split())
-        assert f"least success earns {least:g}" in text or f"the advantage {least:g}" in text
+        assert f"least success earns {reward:g}" in text or f"the advantage {reward:g}" in text
 
 
 def _ten(pass_rate: float) -> theory.Levels:
