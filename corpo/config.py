@@ -120,7 +120,7 @@ class PipelinesConfig:
     # the fewest and the most values in the example of training and validation problems, from 3 to 8; those of
     # the warm start and of the evaluation have 3 to 5
     train_values: list[int] = field(default_factory=lambda: [3, 5])
-    validation_problems: int = 150  # code problems of validation, at least 1
+    validation_problems: int = 150  # code problems of validation, and as many word problems, at least 1
     # evaluation problems of each part, at least 1: code with seen and with unseen combinations of operations,
     # longer code, and math with seen and with unseen combinations
     evaluation_problems: int = 150
@@ -504,6 +504,14 @@ class TrainConfig:
             )
 
     @property
+    def updates_scale_with_gradient(self) -> bool:
+        """Return whether an update is the gradient times the learning rate.
+
+        It is not with AdamW and with gradient clipping, which decide how large an update is.
+        """
+        return self.optimizer == SGD and self.max_grad_norm is None
+
+    @property
     def updates_per_step(self) -> int:
         """Return the number of updates per batch of rollouts."""
         return self.minibatches * self.epochs
@@ -561,7 +569,9 @@ class StudyConfig:
     # names of the baselines, in the order of tables and figures
     baselines: list[str] = field(default_factory=lambda: ["grpo", "static", "corpo"])
     seeds: list[int] = field(default_factory=lambda: [0])  # training seeds; each trains every baseline
-    own_warm_starts: bool = False  # give every seed a warm start of its own, with that seed
+    # warm starts to make, at least 0; seed s starts from warm start s modulo this number, which is also the
+    # seed of the warm start. 0 makes no such warm starts: all runs start from one policy
+    warm_starts: int = 0
     lr: dict[str, float] = field(default_factory=dict)  # learning rates, by baseline, instead of train.lr
     variants: dict[str, Any] = field(default_factory=dict)  # options that a variant changes, by its name
     # train every variant and compare them by validation alone; no evaluation split is used
@@ -569,6 +579,7 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         _require_distinct("study", self, "baselines", "seeds")
+        _require_min("study", self, 0, "warm_starts")
         for name, lr in self.lr.items():
             if name not in self.baselines:
                 raise ValueError(f"study.lr.{name}: not among study.baselines={list(self.baselines)}")
@@ -639,10 +650,10 @@ class Config:
     budget: BudgetConfig = field(default_factory=BudgetConfig)
 
     def __post_init__(self) -> None:
-        if self.study.own_warm_starts and not self.model.warm_start:
+        if self.study.warm_starts and not self.model.warm_start:
             raise ValueError(
-                "study.own_warm_starts=true: model.warm_start is false, so no seed has a warm start; "
-                "choose model=nano_new"
+                f"study.warm_starts={self.study.warm_starts}: model.warm_start is false, so there are no "
+                "warm starts; choose model=nano_new"
             )
         if self.rollout.separate_prompts and (self.model.style != COMPACT or self.model.chat_template):
             raise ValueError(

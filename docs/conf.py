@@ -23,7 +23,17 @@ html_copy_source = False
 CONTENTS = {
     "How to": ("sweeps", "data", "extending", "trl", "verl", "devices", "tracking", "troubleshooting"),
     "Reference": ("commands", "options", "metrics", "baselines", "files"),
-    "Explanation": ("concepts", "verifying", "theory", "architecture", "safety", "findings", "glossary"),
+    "Explanation": (
+        "concepts",
+        "verifying",
+        "theory",
+        "statistics",
+        "reviewer",
+        "architecture",
+        "safety",
+        "findings",
+        "glossary",
+    ),
 }
 DOCS = Path(__file__).parent
 MARKDOWN_LINK = re.compile(r"(?<=\]\()(\.\.[^)\s#]+\.md)(?=\))")

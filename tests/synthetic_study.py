@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import torch
 
 from corpo.analysis.claims import OUT_OF_DOMAIN
-from corpo.analysis.study import Run, Study
+from corpo.analysis.study import MEMORY, Run, Study
 from corpo.baselines import advantages
 
 SPLITS = ("code_first_correct", "code_second_correct", *OUT_OF_DOMAIN)
+LABELS = {
+    "first_correct": (True, False),
+    "second_correct": (False, True),
+    "both_wrong": (False, False),
+    "both_correct": (True, True),
+}
+_WRONG_SIDES = ((True, False), (False, True))
 REWARDS = [-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]
 
 
+@cache  # many tests need the same one, and none changes it
 def synthetic_study(seeds: int, shift: float) -> Study:
     """Return runs of GRPO, static and CoRPO; CoRPO passes `shift` more of the rollouts on every split."""
     rng = np.random.default_rng(3)
@@ -31,16 +40,18 @@ def synthetic_study(seeds: int, shift: float) -> Study:
             gain = shift if baseline == "corpo" else 0.0
             rollouts = _rollouts(rng, prompts, difficulty_P + gain)
             runs.append(Run(baseline, seed, pd.DataFrame(rows), rewards, rollouts, rewards))
-    floors = {"split": SPLITS, "prompts": 40, "problems": 40, "length": 0.5, "words": 0.5}
+    shortcuts = {"split": SPLITS, "prompts": 40, "problems": 40, "length": 0.5, "words": 0.5}
     bases = {0: _rollouts(rng, prompts, difficulty_P)}
-    return Study(bases, runs, 0.0, [1, 16], pd.DataFrame(floors))
+    floors = {MEMORY: _rollouts(rng, prompts, np.full(len(prompts), 0.25))}
+    return Study(bases, runs, 0.0, [1, 16], pd.DataFrame(shortcuts), floors)
 
 
 def _rollouts(
     rng: np.random.Generator, prompts: list[tuple[str, int]], pass_rate_P: np.ndarray
 ) -> pd.DataFrame:
-    """Return 16 rollouts per prompt."""
+    """Return 16 rollouts per prompt. A wrong verdict has the wrong score for A or for B."""
     correct_PG = rng.random((len(prompts), 16)) < pass_rate_P[:, None]
+    wrong_sides_PG = rng.integers(len(_WRONG_SIDES), size=correct_PG.shape)
     rows = []
     for index, (split, problem) in enumerate(prompts):
         prompt = {
@@ -50,8 +61,15 @@ def _rollouts(
             "problem_id": f"{split[:4]}{problem}",
             "family": "f",
             "kind": split[5:],
+            "parsed": True,
         }
-        rows += [{**prompt, "correct": correct} for correct in correct_PG[index]]
+        labels = LABELS[split[5:]]
+        for correct, sides in zip(correct_PG[index], wrong_sides_PG[index], strict=True):
+            scores = []
+            for label, is_wrong in zip(labels, _WRONG_SIDES[sides], strict=True):
+                scores.append(9 if label is not (is_wrong and not correct) else 1)
+            verdict = {"score_a": scores[0], "score_b": scores[1], "label_a": labels[0], "label_b": labels[1]}
+            rows.append({**prompt, **verdict, "correct": correct, "reward": 0.0})
     return pd.DataFrame(rows)
 
 
@@ -63,6 +81,7 @@ def _metrics(
     return {
         "step": step,
         "failed_positive_fraction": (advantages_PG[rewards_PG < 0] > 0).mean(),
+        "pass_rate": (rewards_PG >= 0).mean(),
         "zero_advantage_fraction": 0.0,
         "tokens_mean": 10.0,
         "lr": 0.1,
@@ -86,10 +105,13 @@ def _validation(seed: int, step: int) -> dict[str, float]:
         "validation/pass@1/unseen": 0.4 + 0.1 * progress + offset,
         "validation/pass@1/both_correct": 0.3 - 0.2 * progress + offset,
         "validation/pass@1/both_wrong": 0.4 - 0.1 * progress + offset,
+        "validation/pass@1/math": 0.5 + 0.1 * progress + offset,
         "validation/auc_a": 0.7 + 0.1 * progress + offset,
         "validation/auc_b": 0.6 + 0.1 * progress + offset,
         "validation/auc_a/unseen": 0.6 + 0.1 * progress + offset,
         "validation/auc_b/unseen": 0.5 + 0.1 * progress + offset,
+        "validation/auc_a/homogeneous": 0.6 + 0.1 * progress + offset,
+        "validation/auc_b/homogeneous": 0.5 + 0.1 * progress + offset,
         "validation/exactly_one": 0.5 + 0.3 * progress + offset,
         "validation/traced": 0.6 + 0.2 * progress + offset,
         "validation/follows": 0.9,

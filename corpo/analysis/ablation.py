@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE, difference
-from corpo.analysis.runs import advantage_ratio, window
+from corpo.analysis.runs import advantage_ratio, rewarded_failures, window
 from corpo.analysis.splits import accuracy
 from corpo.analysis.study import BASE, Study
 from corpo.evaluate.intervals import FEW_SEEDS
@@ -34,14 +35,19 @@ def measured(study: Study) -> pd.DataFrame:
             if split in study.splits:
                 row[split] = float(accuracy(study, name, (split,), K).mean())
         if name != BASE:
-            row["failures rewarded"] = float(window(study, name, "failed_positive_fraction", False).mean())
+            row["failures rewarded"] = float(rewarded_failures(study, name, False).mean())
             row["clip active"] = float(window(study, name, "clip_active_fraction", False).mean())
             row["zero advantage at the end"] = float(
                 window(study, name, "zero_advantage_fraction", True).mean()
             )
-            row["last N⁺/N⁻"] = float(advantage_ratio(study, name, "count", True).mean())
+            row["last N⁺/N⁻"] = geometric_mean(advantage_ratio(study, name, "count", True))
         rows.append(row)
     return pd.DataFrame(rows).reindex(columns=_columns())
+
+
+def geometric_mean(ratios: np.ndarray) -> float:
+    """Return the mean of ratios over seeds, for which twice and half cancel; NaN if one is NaN."""
+    return float(np.exp(np.log(ratios).mean()))
 
 
 def _difference_columns(study: Study, name: str, group: str) -> dict[str, object]:

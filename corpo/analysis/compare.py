@@ -36,7 +36,10 @@ def difference(study: Study, first: str, second: str, splits: Sequence[str], k: 
             tables.append(table[table["split"].isin(splits)].set_index("prompt_id").sort_index())
         values_KN.append(np.stack([table[f"pass@{k}"].to_numpy() for table in tables]))
     return over_seeds_and_problems(
-        values_KN[0] - values_KN[1], tables[0]["split"].to_list(), tables[0]["problem_id"].to_list()
+        values_KN[0] - values_KN[1],
+        tables[0]["split"].to_list(),
+        tables[0]["problem_id"].to_list(),
+        study.groups,
     )
 
 

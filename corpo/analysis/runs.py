@@ -43,10 +43,13 @@ RUN_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
 VALIDATION_COLUMNS: dict[str, tuple[str, str, Callable[[float], str]]] = {
     "validation": ("validation/pass@1", "pass@1", _percent),
     "validation_unseen": ("validation/pass@1/unseen", "unseen", _percent),
+    "validation_math": ("validation/pass@1/math", "math", _percent),
     "validation_both_correct": ("validation/pass@1/both_correct", "both correct", _percent),
     "validation_both_wrong": ("validation/pass@1/both_wrong", "both wrong", _percent),
     "validation_auc_a": ("validation/auc_a", "AUC of A", _ratio),
     "validation_auc_b": ("validation/auc_b", "AUC of B", _ratio),
+    "validation_auc_a_homogeneous": ("validation/auc_a/homogeneous", "AUC of A, equal labels", _ratio),
+    "validation_auc_b_homogeneous": ("validation/auc_b/homogeneous", "AUC of B, equal labels", _ratio),
     "validation_exactly_one": ("validation/exactly_one", "exactly one", _percent),
     "validation_traced": ("validation/traced", "traced", _percent),
 }
@@ -83,6 +86,31 @@ def advantage_ratio(study: Study, baseline: str, statistic: str, late: bool) -> 
     negative = window(study, baseline, f"negative_{statistic}", late)
     has_both = (positive > 0) & (negative > 0)
     return np.divide(positive, negative, out=np.full_like(positive, np.nan), where=has_both)
+
+
+def rewarded_failures(study: Study, baseline: str, late: bool) -> np.ndarray:
+    """Return the share of failures with a positive advantage in the first or last steps, per seed (K,).
+
+    Rollouts are counted over all these steps before they are divided, as in all shares and ratios of a run.
+    """
+    curve, passed = study.curve(baseline, "failed_positive_fraction"), study.curve(baseline, "pass_rate")
+    failed = 1 - passed.reindex(curve.index)  # the steps have equal numbers of rollouts
+    rewarded = curve * failed
+    steps = slice(-EARLY, None) if late else slice(EARLY)
+    shares = rewarded.iloc[steps].sum(min_count=1) / failed.where(curve.notna()).iloc[steps].sum(min_count=1)
+    return _in_seed_order(study, baseline, shares)
+
+
+def ratio_curve(study: Study, baseline: str, statistic: str, steps: int) -> pd.DataFrame:
+    """Return the ratio of all positive to all negative advantages around each step as steps x seeds.
+
+    `statistic` is "count" or "sum". Both are added up over `steps` steps, centred, before they are divided.
+    """
+    sums = []
+    for sign in ("positive", "negative"):
+        curve = study.curve(baseline, f"{sign}_{statistic}")
+        sums.append(curve.rolling(steps, min_periods=1, center=True).sum())
+    return (sums[0] / sums[1]).where((sums[0] > 0) & (sums[1] > 0))
 
 
 def failures_by_verdict(study: Study, baseline: str, late: bool) -> dict[str, np.ndarray]:
@@ -173,7 +201,7 @@ def _training(study: Study, baseline: str) -> dict[str, np.ndarray]:
     highest = study.curve(baseline, "failed_positive_fraction").max()
     columns = {
         "passed": window(study, baseline, "pass_rate", late=False),
-        "failed_positive": window(study, baseline, "failed_positive_fraction", late=False),
+        "failed_positive": rewarded_failures(study, baseline, late=False),
         "failed_positive_most": _in_seed_order(study, baseline, highest),
         "kl": _measurement(study, baseline, "validation/kl_from_start", late=True),
     }

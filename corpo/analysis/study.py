@@ -60,7 +60,7 @@ class Run:
 class Study:
     """All runs of one experiment, and the policies that they start from."""
 
-    # seed -> evaluation rollouts; one entry if all runs start from one policy
+    # number of the warm start -> evaluation rollouts; one entry if all runs start from one policy
     bases: Mapping[int, pd.DataFrame]
     runs: Sequence[Run]
     threshold: float  # R_min_correct
@@ -69,6 +69,11 @@ class Study:
     # Evaluation rollouts of policies that do not verify, by name, such as MEMORY and NO_TRACE. Only
     # `corpo.analysis.verification` uses them. Empty if they were not measured.
     floors: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # Run seed s starts from warm start s modulo this number; 0 if all runs start from one policy.
+    num_warm_starts: int = 0
+    # Whether an update is the gradient times the learning rate: plain SGD without gradient clipping.
+    # Otherwise the optimizer and the clipping decide how large an update is.
+    updates_scale_with_gradient: bool = False
 
     def __post_init__(self) -> None:
         """Check that all baselines have the same seeds, because they are compared seed by seed.
@@ -92,6 +97,22 @@ class Study:
     def baselines(self) -> list[str]:
         """Names of the baselines, in the order of the runs."""
         return list(dict.fromkeys(run.baseline for run in self.runs))
+
+    @property
+    def seeds(self) -> list[int]:
+        """Return the seeds of training, in increasing order."""
+        return sorted({run.seed for run in self.runs})
+
+    @property
+    def groups(self) -> list[int]:
+        """Return a number for each seed. Seeds that start from the same one of several warm starts share it.
+
+        If all runs start from one policy, each seed has its own number: intervals do not cover other
+        policies.
+        """
+        if not self.num_warm_starts:
+            return self.seeds
+        return [seed % self.num_warm_starts for seed in self.seeds]
 
     @property
     def splits(self) -> list[str]:
@@ -173,6 +194,8 @@ def write_study(
         "ks": list(study.ks),
         "bases": list(study.bases),
         "floors": list(study.floors),
+        "num_warm_starts": study.num_warm_starts,
+        "updates_scale_with_gradient": study.updates_scale_with_gradient,
         "runs": runs,
         "warnings": list(warnings),
     }
@@ -245,6 +268,7 @@ def read_records(folder: Path) -> StudyRecords:
         threshold, ks = float(description["threshold"]), list(description["ks"])
         seeds = [int(seed) for seed in description["bases"]]
         floor_names = list(description.get("floors", []))  # older records have none
+        settings = _settings(description, len(seeds))
         command, warnings = str(description["command"]), list(description["warnings"])
     rollouts = _read_by_run(folder / ROLLOUTS, _NEEDED)
     metrics = _read_by_run(folder / METRICS, ("step",))
@@ -270,11 +294,22 @@ def read_records(folder: Path) -> StudyRecords:
     bases = {seed: _lookup(rollouts, (BASE, seed), folder / ROLLOUTS) for seed in seeds}
     floors = {name: _lookup(rollouts, (name, _FLOOR_SEED), folder / ROLLOUTS) for name in floor_names}
     with reading(folder / STUDY):
-        study = Study(bases, read_runs, threshold, ks, shortcuts, floors)
+        study = Study(bases, read_runs, threshold, ks, shortcuts, floors, **settings)
     return StudyRecords(study, examples, warnings, command)
 
 
 _NEEDED = ("split", "prompt_id", "pair_id", "problem_id", "kind", "correct", "reward")
+
+
+def _settings(description: Mapping[str, Any], num_bases: int) -> dict[str, Any]:
+    """Return the fields of a study that older records do not have.
+
+    In these, several bases were one warm start per seed, and updates were those of AdamW with clipping.
+    """
+    return {
+        "num_warm_starts": int(description.get("num_warm_starts", num_bases if num_bases > 1 else 0)),
+        "updates_scale_with_gradient": bool(description.get("updates_scale_with_gradient", False)),
+    }
 
 
 def _read_by_run(path: Path, needed: Sequence[str]) -> dict[tuple[str, int], pd.DataFrame]:
@@ -325,7 +360,13 @@ def write_variants(studies: Mapping[str, Study], folder: Path) -> None:
             passed.append(table[[*RUN_COLUMNS, *_PASSED_COLUMNS]].assign(variant=variant))
         metrics += [table.assign(variant=variant) for table in _metrics_tables(study)]
         options = {baseline: dict(study.options(baseline)) for baseline in study.baselines}
-        description[variant] = {"threshold": study.threshold, "ks": list(study.ks), "baselines": options}
+        description[variant] = {
+            "threshold": study.threshold,
+            "ks": list(study.ks),
+            "num_warm_starts": study.num_warm_starts,
+            "updates_scale_with_gradient": study.updates_scale_with_gradient,
+            "baselines": options,
+        }
     _write_table(folder / PASSED, pd.concat(passed, ignore_index=True))
     _write_table(folder / METRICS, pd.concat(metrics, ignore_index=True))
     write_json(folder / VARIANTS, description)
@@ -335,18 +376,11 @@ def read_variants(folder: Path) -> dict[str, Study]:
     """Read what `write_variants` wrote. Raises DataError if a file is missing or damaged."""
     with reading(folder / VARIANTS) as path:
         description = read_json(path)
-        settings = {}
-        for variant, values in description.items():
-            settings[str(variant)] = (
-                float(values["threshold"]),
-                list(values["ks"]),
-                dict(values["baselines"]),
-            )
     passed, metrics = _read_by_variant(folder / PASSED), _read_by_variant(folder / METRICS)
     studies = {}
     with reading(folder / VARIANTS):
         for variant, rollouts in passed.items():
-            threshold, ks, options = settings[variant]
+            values = description[variant]
             bases = {seed: table for (policy, seed), table in rollouts.items() if policy == BASE}
             runs = [
                 Run(
@@ -356,11 +390,13 @@ def read_variants(folder: Path) -> dict[str, Study]:
                     rewards={},
                     rollouts=rollouts[policy, seed],
                     lengths={},
-                    options=options[policy],
+                    options=dict(values["baselines"][policy]),
                 )
                 for (policy, seed), table in metrics[variant].items()
             ]
-            studies[variant] = Study(bases, runs, threshold, ks, pd.DataFrame())
+            threshold, ks = float(values["threshold"]), list(values["ks"])
+            settings = _settings(values, len(bases))
+            studies[variant] = Study(bases, runs, threshold, ks, pd.DataFrame(), **settings)
     return studies
 
 

@@ -15,12 +15,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import betaln, gammaln
 from scipy.stats import norm
+
+from corpo.task import Reward, Verdict
+from corpo.task.response import SCORE_MAX
 
 MAX_DENOMINATOR = 1000  # of rewards as fractions
 MAX_STEPS = 2000  # from the lowest to the highest reward, in units
@@ -95,6 +99,17 @@ def make_levels(values: Sequence[float], probabilities: Sequence[Any], threshold
     if abs(float(probabilities_L.sum()) - 1) > 1e-9:
         raise ValueError(f"probabilities sum to {float(probabilities_L.sum()):g}; they must sum to 1")
     return Levels(steps_L, probabilities_L, int(limit / unit), unit)
+
+
+def earned_levels(reward: Reward) -> tuple[list[float], list[float]]:
+    """Return the rewards of all failures, and of all successes, of responses with whole scores, ascending."""
+    earned = set()
+    scores = range(int(SCORE_MAX) + 1)
+    for label_a, label_b, score_a, score_b in product((False, True), (False, True), scores, scores):
+        earned.add(reward(Verdict(score_a, score_b), (label_a, label_b)))
+    failures = sorted(value for value in earned if value < reward.threshold)
+    successes = sorted(value for value in earned if value >= reward.threshold)
+    return failures, successes
 
 
 def spread(failures: Sequence[float], successes: Sequence[float], pass_rate: Any, threshold: float) -> Levels:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from corpo.analysis.study import BASE, Study
 from corpo.data.pipelines.splits import LONG_PREFIX
+from corpo.evaluate.intervals import Interval
 from corpo.task import CUT
 from corpo.utils.auc import auc
 from corpo.utils.files import write_text
@@ -89,6 +90,21 @@ def skill_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def auc_on(tables: Sequence[pd.DataFrame], splits: Sequence[str]) -> Interval:
+    """Return the AUC of single responses on some splits: the mean of A and B, and over policies.
+
+    `tables` has the rollouts of each policy. The 95% interval is a bootstrap over problems, with the same
+    draws for all policies. It is NaN if all candidates have the same label.
+    """
+    draws = []
+    for table in tables:
+        rollouts = _as_arrays(table[table["split"].isin(splits)])
+        aucs_a, aucs_b, _ = _bootstrapped_aucs(rollouts)
+        draws.append((aucs_a + aucs_b) / 2)
+    measures = _with_intervals({"auc": np.mean(draws, axis=0)})
+    return Interval(measures["auc"], measures["auc_low"], measures["auc_high"])
+
+
 def write_skill(study: Study, folder: Path) -> None:
     """Write `skill.csv` if the records of the study have scores."""
     if can_be_measured(study):
@@ -137,15 +153,20 @@ class _Rollouts:
 
 def _by_part(table: pd.DataFrame) -> dict[str, _Rollouts]:
     """Return the rollouts of each part, in the order of the table."""
+    rollouts = _as_arrays(table)
+    _, first_P = np.unique(rollouts.prompt_N, return_index=True)  # the first rollout of each prompt
+    part_P, parts = pd.factorize(np.array(_parts(table.iloc[first_P])))
+    part_N = part_P[rollouts.prompt_N]
+    return {str(part): rollouts.where(part_N == index) for index, part in enumerate(parts)}
+
+
+def _as_arrays(table: pd.DataFrame) -> _Rollouts:
     prompt_N, _ = pd.factorize(table["prompt_id"])
-    _, first_P = np.unique(prompt_N, return_index=True)  # the first rollout of each prompt
-    prompts = table.iloc[first_P]
-    problem_P, _ = pd.factorize(prompts["problem_id"], sort=True)
-    part_P, parts = pd.factorize(np.array(_parts(prompts)))
+    problem_N, _ = pd.factorize(table["problem_id"], sort=True)
     unknown = np.full(len(table), np.nan)
-    rollouts = _Rollouts(
+    return _Rollouts(
         prompt_N=prompt_N,
-        problem_N=problem_P[prompt_N],
+        problem_N=problem_N,
         scores_N2=table[["score_a", "score_b"]].to_numpy(dtype=float),
         labels_N2=table[["label_a", "label_b"]].to_numpy(dtype=bool),
         parsed_N=table["parsed"].to_numpy(dtype=bool),
@@ -153,7 +174,6 @@ def _by_part(table: pd.DataFrame) -> dict[str, _Rollouts]:
         traced_N=np.asarray(table.get("traced", unknown), dtype=float),  # older records have no traces
         follows_N=np.asarray(table.get("follows", unknown), dtype=float),
     )
-    return {str(part): rollouts.where((part_P == index)[prompt_N]) for index, part in enumerate(parts)}
 
 
 def _parts(prompts: pd.DataFrame) -> list[str]:

@@ -19,7 +19,7 @@ from corpo.pipeline.models import (
 )
 from corpo.pipeline.stage import Stage
 from corpo.pipeline.train import start_policy, trained_policy
-from corpo.pipeline.warm_start import seed_suffix
+from corpo.pipeline.warm_start import warm_start_suffix
 from corpo.task.response import CLOSE, OPEN
 
 ROLLOUTS = "rollouts.parquet"
@@ -36,7 +36,7 @@ def evaluate_stage(config: Config, trained: bool, with_thought: bool = True) -> 
     if trained:
         title = f"evaluate {config.baseline.name} seed {config.seed}"
     else:
-        title = f"evaluate {_policy_name(config)}{seed_suffix(config)}"
+        title = f"evaluate {_policy_name(config)}{warm_start_suffix(config)}"
     data_inputs, data_spec = evaluated_data(config)
     num_rollouts = config.evaluate.num_rollouts
     prefix = ""

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 
 def study_bases(config: Config) -> list[Config]:
-    """Return one config per policy that runs start from: one for all seeds, or one per seed."""
-    if config.study.own_warm_starts:
-        return [replace(config, seed=seed) for seed in config.study.seeds]
-    return [config]
+    """Return one config per policy that runs start from: one per warm start, or one for all seeds.
+
+    The seed of such a config is the number of the warm start.
+    """
+    num_warm_starts = config.study.warm_starts
+    if not num_warm_starts:
+        return [config]
+    numbers = sorted({seed % num_warm_starts for seed in config.study.seeds})
+    return [replace(config, seed=number) for number in numbers]
 
 
 def study_runs(config: Config) -> list[Config]:
@@ -189,6 +194,8 @@ def read_runs(config: Config) -> Study:
         ks=list(config.evaluate.ks),
         shortcuts=shortcut_floors(evaluated_pairs(config)),
         floors=_read_floors(config) if has_floors(config) else {},
+        num_warm_starts=config.study.warm_starts,
+        updates_scale_with_gradient=config.train.updates_scale_with_gradient,
     )
 
 

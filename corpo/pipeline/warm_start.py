@@ -52,7 +52,7 @@ def warm_start_stage(config: Config) -> Stage:
 
     return Stage(
         name="warm_start",
-        title="warm start" + seed_suffix(config),
+        title="warm start" + warm_start_suffix(config),
         inputs=(data_stage(config),),
         spec=spec,
         outputs=outputs(config),
@@ -66,13 +66,13 @@ def starts_from_a_model(config: Config) -> bool:
     return config.model.warm_start and config.model.path != NEW
 
 
-def seed_suffix(config: Config) -> str:
+def warm_start_suffix(config: Config) -> str:
     """Return which of several warm starts this is, for the titles of stages."""
-    return f" seed {config.seed}" if config.study.own_warm_starts else ""
+    return f" {config.seed % config.study.warm_starts}" if config.study.warm_starts else ""
 
 
 def _sft_config(config: Config) -> WarmStartConfig:
-    """Return the settings of the warm start, with the seed of the run if every seed has its own.
+    """Return the settings of the warm start, with its number as the seed if the study has several.
 
     Raises ConfigError if the problems have no traces to demonstrate.
     """
@@ -84,8 +84,8 @@ def _sft_config(config: Config) -> WarmStartConfig:
             f"choose warm_start.rationale={REWRITE} data.problems={BANK}, "
             f"or data.problems={PIPELINES} without sources"
         )
-    if config.study.own_warm_starts:
-        return replace(config.warm_start, seed=config.seed)
+    if config.study.warm_starts:
+        return replace(config.warm_start, seed=config.seed % config.study.warm_starts)
     return config.warm_start
 
 

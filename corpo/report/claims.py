@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from corpo.analysis.claims import STATEMENTS, Finding
+from corpo.analysis.subject import MIN_AUC
 from corpo.utils.markdown import table as markdown_table
 
 CLAIMS_NOTE = (
-    "The tests are fixed in `corpo/analysis/claims.py`. Intervals cover new seeds; intervals of accuracy on "
-    "evaluation splits also cover new problems of the same kind. They are corrected for the number of "
-    "tests of the claim. *Holds*: the estimate reaches the effect of interest, and the interval is above "
-    "zero (for C1: above the effect of interest). *Does not hold*: the interval is below the effect of "
-    "interest. *Undecided*: all other cases. The *detectable effect* is the smallest effect that the study "
-    "finds with a power of 80%. If less than the effect of interest can be gained, the test is undecided; "
-    "this rule was added when SmolLM2 had a pass@16 of 100%."
+    "The tests are fixed in `corpo/analysis/claims.py`. Intervals cover new seeds and, if the seeds of a "
+    "study share several warm starts, new warm starts. Intervals of accuracy on evaluation splits also cover "
+    "new problems of the same kind. They are corrected for the number of tests of the same part of the "
+    "claim. *Holds*: the estimate reaches the effect of interest, and the interval is above zero (for C1: "
+    "above the effect of interest). *Does not hold*: the interval is below the effect of interest. "
+    "*Undecided*: all other cases, also if less than the effect of interest can be gained. *No subject*: the "
+    "base policies do not verify out of domain. The lower end of the 95% interval of their AUC must reach "
+    f"{MIN_AUC:g}, and the AUC of the policies that do not verify. *Untestable*: the training fixes what the "
+    "claim is about. The *detectable effect* is the true effect at which the verdict would be *holds* with a "
+    "probability of 80%."
+)
+EXPECTED_GRADIENTS = (
+    "GRPO, static and RLOO follow the same gradient in expectation, up to a factor: a baseline changes the "
+    "variance of an update and the mean advantage, but not which responses it favours on average "
+    "({link}). CoRPO follows it approximately. So for one update per batch, a difference in C5 can only come "
+    "from the variance, from the mean advantage, or from what is not linear in the advantages: AdamW, "
+    "gradient clipping, and the feedback of many steps."
 )
 
 
@@ -29,3 +40,20 @@ def claims_table(findings: Sequence[Finding]) -> str:
         previous = finding.claim
     columns = ("quantity", "estimate", "effect of interest", "detectable effect", "verdict")
     return markdown_table(("claim", "statement", *columns), rows)
+
+
+def seeds_table(findings: Sequence[Finding], seeds: Sequence[int]) -> str:
+    """Return the value of each seed for each test as Markdown, because a few seeds can decide a mean."""
+    rows = []
+    for finding in findings:
+        if finding.by_seed:
+            rows.append((finding.claim, finding.quantity, *finding.by_seed))
+    return markdown_table(("claim", "quantity", *(f"seed {seed}" for seed in seeds)), rows)
+
+
+def reasons(findings: Sequence[Finding]) -> str:
+    """Return why a study cannot test some claims, as a list in Markdown; empty if it can test all."""
+    lines = [
+        f"- {finding.claim}, {finding.verdict}: {finding.reason}." for finding in findings if finding.reason
+    ]
+    return "\n".join(dict.fromkeys(lines))

@@ -98,9 +98,10 @@ whatever their example. Programs are counted in one style.
 
 ## Splits
 Every pair appears in both orders; the column *pairs* ignores the order. Training and validation contain code
-pairs of seen combinations with exactly one correct candidate{_other_kinds(pairs)}. The `code` and `math`
-splits are half seen and half unseen combinations, which the family of a problem tells apart. The `code_long`
-splits have {LONG} operations, more than any training problem.
+pairs of seen combinations with exactly one correct candidate{_other_kinds(pairs)}. Additional validation
+splits contain the other kinds of pairs, unseen combinations, and word problems. The `code` and `math` splits
+are half seen and half unseen combinations, which the family of a problem tells apart. The `code_long` splits
+have {LONG} operations, more than any training problem.
 
 {_splits(pairs, "families")}
 

@@ -16,7 +16,7 @@ from corpo.analysis.claims import STATEMENTS, Finding
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import PAGE
 from corpo.analysis.summary import summary_means
-from corpo.report.claims import CLAIMS_NOTE, claims_table
+from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
 from corpo.report.explorer import ROLLOUTS_PER_PROMPT
 from corpo.report.figures import caption_of
 from corpo.report.published_section import section
@@ -29,13 +29,16 @@ RUNS_NOTE = f"""All values are percentages, except ratios and KL (nats per rollo
 validation prompts). `passed`, `failures rewarded` and columns named `first` cover the rollouts of the first
 {EARLY} steps; columns named `last` cover the last {EARLY} steps; `at most` is the maximum over all steps. A
 rewarded failure is a failed rollout with a positive advantage. N and S: numbers and sums of positive and
-negative advantages. The last columns are pass@1 on the evaluation splits, averaged over both orders."""
+negative advantages. Rollouts are counted over these steps before they are divided. The last columns are
+pass@1 on the evaluation splits, averaged over both orders. If a study has several warm starts, the seed of a
+base is the number of its warm start; a run starts from the warm start with its seed modulo their number."""
 VALIDATION_NOTE = """Each cell has the first and the last measurement during training. The first validation
 is that of the policy before training. All values are measured on validation problems, not on those of the
-evaluation splits. They are percentages, except AUC. The columns up to `both wrong` are pass@1; the first
-two cover pairs with exactly one correct candidate. `unseen`: combinations of operations that training does
-not use; the other columns cover seen combinations. AUC: the probability that a correct candidate gets a
-higher score than a wrong one. `exactly one`: share of verdicts that call exactly one candidate correct, on
+evaluation splits. They are percentages, except AUC. The columns up to `both wrong` are pass@1; the
+columns `pass@1`, `unseen` and `math` cover pairs with exactly one correct candidate. `unseen`: combinations
+of operations that training does not use; the other columns cover seen combinations. AUC: the probability that
+a correct candidate gets a higher score than a wrong one. Equal labels: both candidates are correct, or both
+are wrong. `exactly one`: share of verdicts that call exactly one candidate correct, on
 pairs of two correct or two wrong candidates. `traced`: share of traces without a mistake. Metrics that were
 not measured have no column."""
 SUMMARY_NOTE = """Means over seeds; `summary.csv` has the values of each seed. ECE uses 10 equal-width bins of
@@ -51,6 +54,7 @@ class Report:
 
     figures: Sequence[str]  # names of the PNG files in the folder `figures`
     findings: list[Finding]
+    seeds: list[int]  # of training
     facts: dict[str, object]  # provenance
     warnings: Sequence[Mapping[str, Any]]  # of training (`corpo.train.health`), with the names of their runs
     tables: list[tuple[int, pd.DataFrame]]  # k and the table of `corpo.report.tables.wide_table`
@@ -73,9 +77,14 @@ def write_report(folder: Path, report: Report, runs: str, validation: str) -> No
 ## Claims
 {claims_table(report.findings)}
 
+{reasons(report.findings)}
+
 {CLAIMS_NOTE}
 `differences.csv` has the differences from GRPO on each split; `aggregates.csv` has interquartile means and
 the probability that a run is better than a run of GRPO.
+
+### Single seeds
+{seeds_table(report.findings, report.seeds)}
 
 {_skill(report.skill)}## Figures
 {images}
@@ -158,6 +167,7 @@ def write_page(
         findings=report.findings,
         statements=STATEMENTS,
         claims_note=_without_markup(CLAIMS_NOTE),
+        reasons=reasons(report.findings).replace("- ", "").splitlines(),
         floors_note=FLOORS_NOTE,
         warnings=report.warnings,
         skill_title=TITLE,

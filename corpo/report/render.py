@@ -59,6 +59,7 @@ def render_results(folder: Path) -> Rendered:
     report = Report(
         figures=write_figures(study, folder / "figures"),
         findings=findings(study),
+        seeds=study.seeds,
         facts=facts_of(stages, records.command, list(dict.fromkeys(run.seed for run in study.runs))),
         warnings=records.warnings,
         tables=[(k, wide_table(table, k)) for k in ks],

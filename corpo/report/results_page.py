@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
 
 from corpo.analysis.ablation import K
-from corpo.analysis.claims import AMENDED, STATEMENTS
+from corpo.analysis.claims import HISTORY, STATEMENTS
+from corpo.analysis.contrasts import PREDICTIONS
 from corpo.report.ablation_page import INTERVALS_NOTE, OVERVIEW, summary
-from corpo.report.claims import CLAIMS_NOTE, claims_table
+from corpo.report.claims import CLAIMS_NOTE, EXPECTED_GRADIENTS, claims_table, reasons, seeds_table
 from corpo.report.render import Rendered
 from corpo.report.skill import TITLE
 from corpo.utils.markdown import table as markdown_table
 
 RESULTS_PAGE = "README.md"
+_THEORY = "[why](../docs/explanation/theory.md#the-expected-gradient)"
 
 # Folders that hold no study. The page lists those that exist.
 _OTHER_FOLDERS = {
@@ -54,8 +57,8 @@ problems that it was taught. It does not verify programs of families that it has
   correct. The tables "Does the policy verify?" below show it: the share of such verdicts rises, their
   accuracy does not, and the scores of candidate B no longer separate correct from wrong candidates.
 
-Out-of-domain accuracy in these studies therefore measures a habit of answering. The verdicts on C5 stay in
-the tables, but C5 has no subject in them. The claims about advantages (C1 to
+Out-of-domain accuracy in these studies therefore measures a habit of answering, and C5 has no subject in
+them. The claims about advantages (C1 to
 C4) and about updates (C6) do not depend on what the policy has learned to verify; they describe these
 training runs. The audited study is [{_AUDITED}]({_AUDITED}/report.md).
 """
@@ -70,7 +73,7 @@ def results_page(
         _INTRODUCTION,
         _folders(studies, ablations, results),
     ]
-    parts.append(_claims(studies))
+    parts += [_claims(studies), _contrasts()]
     if _AUDITED in studies:
         parts.append(_AUDIT)
     if ablations:
@@ -93,6 +96,29 @@ def _folders(studies: Mapping[str, Rendered], ablations: Mapping[str, pd.DataFra
     return markdown_table(("folder", "content"), rows) + "\n"
 
 
+def _contrasts() -> str:
+    """Return what the contrasts are to show, and what each outcome would mean."""
+    rows = []
+    previous = None
+    for prediction in PREDICTIONS:
+        values = list(astuple(prediction))
+        if prediction.experiment == previous:
+            values[0] = ""
+        previous = prediction.experiment
+        rows.append(values)
+    columns = ("contrast", "question", "quantity", "effect of interest", "expected", "if reached", "if not")
+    return f"""## Predictions for the contrasts
+
+A contrast changes one thing about the study, to tell why its baselines differ or do not. Each has four seeds,
+all from the shipped base policy, and so has `baselines`, which has the settings of the study. These
+predictions are in `corpo/analysis/contrasts.py`. They were written on 2026-11-28, before any run of a
+contrast but those that chose learning rates on validation. They are not claims of the paper, and they get no
+verdicts.
+
+{markdown_table(columns, rows)}
+"""
+
+
 def _claims(studies: Mapping[str, Rendered]) -> str:
     verdicts: dict[tuple[str, str], dict[str, str]] = {}
     for name, rendered in studies.items():
@@ -108,7 +134,11 @@ def _claims(studies: Mapping[str, Rendered]) -> str:
 
 {CLAIMS_NOTE} What the published table itself can show: `notebooks/05_power.ipynb`.
 
-{AMENDED}
+**What C5 can mean.** {EXPECTED_GRADIENTS.format(link=_THEORY)}
+
+## History of the tests
+
+{HISTORY}
 
 ## Verdicts
 {markdown_table(("claim", "quantity", *studies), rows)}
@@ -135,6 +165,9 @@ def _section(name: str, rendered: Rendered) -> str:
         f"commits {facts['commits of the stages']}, {facts['hardware']}.\n",
         f"{claims_table(rendered.findings)}\n",
     ]
+    if text := reasons(rendered.findings):
+        parts.append(f"{text}\n")
+    parts.append(f"### Single seeds\n{seeds_table(rendered.findings, rendered.study.seeds)}\n")
     if rendered.skill is not None:
         parts.append(f"### {TITLE}\n{rendered.skill.markdown()}\n")
     return "\n".join(parts)

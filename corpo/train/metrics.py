@@ -147,6 +147,8 @@ SAMPLING_METRICS = (
 _ONE_CORRECT = "validation pairs with exactly one correct candidate"
 _SEEN = "validation pairs of all kinds with seen combinations of operations"
 _UNSEEN = "validation pairs with exactly one correct candidate and unseen combinations of operations"
+_MATH = "validation pairs of word problems with exactly one correct candidate"
+_HOMOGENEOUS = "validation pairs whose candidates are both correct or both wrong"
 
 
 def _validation_metrics() -> tuple[Metric, ...]:
@@ -157,6 +159,7 @@ def _validation_metrics() -> tuple[Metric, ...]:
     metrics = [
         Metric("validation/pass@1", pass_at_1, f"pass@1 on {_ONE_CORRECT}"),
         Metric("validation/pass@1/unseen", pass_at_1, f"pass@1 on {_UNSEEN}"),
+        Metric("validation/pass@1/math", pass_at_1, f"pass@1 on {_MATH}"),
         Metric("validation/reward", "mean of R", f"mean reward on {_ONE_CORRECT}", "reward"),
         Metric(
             "validation/kl_from_start",
@@ -167,7 +170,8 @@ def _validation_metrics() -> tuple[Metric, ...]:
     ]
     for kind in Kind:
         metrics.append(Metric(f"validation/pass@1/{kind}", pass_at_1, f"pass@1 on {kind} pairs"))
-    for suffix, pairs in (("", _SEEN), ("/unseen", _UNSEEN)):
+    parts = (("", _SEEN), ("/unseen", _UNSEEN), ("/math", _MATH), ("/homogeneous", _HOMOGENEOUS))
+    for suffix, pairs in parts:
         for side in ("a", "b"):
             meaning = f"AUC of the score of candidate {side.upper()}, {pairs}; 0.5 is chance"
             metrics.append(Metric(f"validation/auc_{side}{suffix}", auc, meaning))

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from corpo.data.pipelines.grading import grade_traces, right_traces
-from corpo.data.pipelines.operations import UNSEEN
-from corpo.task import CUT, Kind, Pair, Verdict
+from corpo.data.pipelines.operations import SEEN, UNSEEN
+from corpo.task import CUT, Domain, Kind, Pair, Verdict
 from corpo.task.grade import Graded
 from corpo.utils.auc import auc
 
@@ -80,35 +80,47 @@ def validation_metrics(
     """Return the metrics that begin with `validation/`. Those of kinds and parts without pairs are left out.
 
     `measures_PGM` are the `ROLLOUT_MEASURES`, and `kl_from_start_P` is the KL divergence from the policy
-    before training in nats per rollout. Metrics whose names end in
-    `/unseen` cover pairs of unseen combinations; all others cover pairs of seen ones.
+    before training in nats per rollout. Metrics whose names end in `/unseen` cover pairs of unseen
+    combinations, and those in `/math` cover word problems. All others cover the remaining pairs; of these,
+    names that end in `/homogeneous` cover pairs whose candidates are both correct or both wrong.
     """
     is_unseen_P = np.array([pair.problem.topic == UNSEEN for pair in pairs])
+    is_math_P = np.array([_is_word_problem(pair) for pair in pairs])
+    is_seen_P = ~is_unseen_P & ~is_math_P
     is_one_P = np.array([pair.kind in _ONE_CORRECT for pair in pairs])
-    seen = _rollouts(measures_PGM, pairs, ~is_unseen_P)
-    one_correct = _rollouts(measures_PGM, pairs, is_one_P & ~is_unseen_P)
+    seen = _rollouts(measures_PGM, pairs, is_seen_P)
+    one_correct = _rollouts(measures_PGM, pairs, is_one_P & is_seen_P)
     metrics = {
         "validation/pass@1": one_correct.pass_at_1,
         "validation/reward": float(one_correct.measures["reward"].mean()),
-        "validation/kl_from_start": float(kl_from_start_P[is_one_P & ~is_unseen_P].mean()),
+        "validation/kl_from_start": float(kl_from_start_P[is_one_P & is_seen_P].mean()),
     }
     for kind in Kind:
-        is_kind_P = np.array([pair.kind is kind for pair in pairs]) & ~is_unseen_P
+        is_kind_P = np.array([pair.kind is kind for pair in pairs]) & is_seen_P
         if is_kind_P.any():
             metrics[f"validation/pass@1/{kind}"] = _rollouts(measures_PGM, pairs, is_kind_P).pass_at_1
     for side in ("a", "b"):
         metrics[f"validation/auc_{side}"] = seen.auc(side)
-    if is_unseen_P.any():
-        unseen = _rollouts(measures_PGM, pairs, is_unseen_P)
-        metrics["validation/pass@1/unseen"] = unseen.pass_at_1
-        for side in ("a", "b"):
-            metrics[f"validation/auc_{side}/unseen"] = unseen.auc(side)
+    for part, is_part_P in (("unseen", is_unseen_P), ("math", is_math_P)):
+        if is_part_P.any():
+            rollouts = _rollouts(measures_PGM, pairs, is_part_P)
+            metrics[f"validation/pass@1/{part}"] = rollouts.pass_at_1
+            for side in ("a", "b"):
+                metrics[f"validation/auc_{side}/{part}"] = rollouts.auc(side)
     if (~is_one_P).any():
-        metrics["validation/exactly_one"] = _rollouts(measures_PGM, pairs, ~is_one_P).exactly_one
+        homogeneous = _rollouts(measures_PGM, pairs, ~is_one_P)
+        metrics["validation/exactly_one"] = homogeneous.exactly_one
+        for side in ("a", "b"):
+            metrics[f"validation/auc_{side}/homogeneous"] = homogeneous.auc(side)
     if not np.isnan(seen.measures["traced"]).any():
         for name in ("traced", "follows"):
             metrics[f"validation/{name}"] = float(seen.measures[name].mean())
     return metrics
+
+
+def _is_word_problem(pair: Pair) -> bool:
+    """Return whether a pair is of a word problem of data=pipelines, which training never uses."""
+    return pair.problem.domain is Domain.math and pair.problem.topic in (SEEN, UNSEEN)
 
 
 def _rollouts(measures_PGM: np.ndarray, pairs: Sequence[Pair], is_chosen_P: np.ndarray) -> _Rollouts:

@@ -132,7 +132,9 @@ def test_validation_table_has_the_first_and_the_last_measurement() -> None:
     assert row["validation_auc_b_last"] == pytest.approx(0.71)
     assert np.isnan(row["validation_traced_first"])
     header, _, *lines = validation_markdown(table).splitlines()
-    assert header.startswith("| seed | policy | pass@1 | unseen | both correct | both wrong | AUC of A |")
+    assert header.startswith(
+        "| seed | policy | pass@1 | unseen | math | both correct | both wrong | AUC of A |"
+    )
     assert "traced" not in header
     assert lines[-1].startswith("| 1 | corpo |")
     assert "| 44 → 51 | 24 → 11 | 38 → 31 | 0.74 → 0.81 | 0.64 → 0.71 | 61 → 81 |" in lines[-1]

@@ -8,16 +8,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corpo.analysis.study import METRICS, REWARDS, ROLLOUTS, Run, Study, read_records, read_study, write_study
+from corpo.analysis.study import (
+    METRICS,
+    REWARDS,
+    ROLLOUTS,
+    STUDY,
+    Run,
+    Study,
+    read_records,
+    read_study,
+    read_variants,
+    write_study,
+    write_variants,
+)
 from corpo.report.explorer import examples
 from corpo.task import Candidate, Domain, Pair, Problem
 from corpo.utils.errors import DataError
+from corpo.utils.files import read_json, write_json
 
 _ROLLOUT = {
     "split": "s",
     "prompt_id": "00000",
     "pair_id": "p",
     "problem_id": "q",
+    "family": "f",
     "kind": "both_wrong",
     "correct": True,
     "reward": 1.0,
@@ -47,6 +61,26 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     for step in rewards:
         assert np.array_equal(again.rewards[step], rewards[step])
         assert np.array_equal(again.lengths[step], lengths[step])
+
+
+def test_seeds_that_share_warm_starts_are_read_as_written(tmp_path: Path) -> None:
+    rollouts = pd.DataFrame([_ROLLOUT])
+    steps = {1: np.array([[1.0, -1.0]])}
+    runs = [Run("grpo", seed, pd.DataFrame({"step": [1]}), steps, rollouts, steps) for seed in (2, 0, 1, 4)]
+    bases = {0: rollouts, 1: rollouts}
+    study = Study(bases, runs, 0.0, [1], pd.DataFrame(), num_warm_starts=2, updates_scale_with_gradient=True)
+    write_study(study, [], [], "", tmp_path)
+    again, _ = read_study(tmp_path)
+    assert (again.seeds, again.groups) == ([0, 1, 2, 4], [0, 1, 0, 0])
+    assert again.updates_scale_with_gradient
+    description = read_json(tmp_path / STUDY)
+    del description["num_warm_starts"], description["updates_scale_with_gradient"]
+    write_json(tmp_path / STUDY, description)
+    older, _ = read_study(tmp_path)
+    assert older.num_warm_starts == 2, "older records have one base per warm start"
+    assert not older.updates_scale_with_gradient
+    write_variants({"plain": study}, tmp_path)
+    assert read_variants(tmp_path)["plain"].groups == study.groups
 
 
 def test_metrics_of_one_run_only_are_null_in_the_others(tmp_path: Path) -> None:

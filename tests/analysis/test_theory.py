@@ -6,6 +6,7 @@ U possible sums of G - 1 rewards.
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from itertools import pairwise, product
 
@@ -18,6 +19,7 @@ from corpo.analysis.theory import (
     BASELINES,
     Variation,
     dependence,
+    earned_levels,
     effective_reward,
     expected_advantage_stats,
     joint,
@@ -28,10 +30,35 @@ from corpo.analysis.theory import (
 )
 from corpo.baselines import advantage_stats, advantages
 from corpo.task import OrdinalReward
+from tests.command import ROOT
 
 TEN = OrdinalReward(10)
 VALUES, SHARES = [-1.0, -0.6, -0.2, 0.4], [Fraction(3, 10), Fraction(1, 10), Fraction(2, 5), Fraction(1, 5)]
 SKEWED = make_levels(VALUES, SHARES, 0.2)
+
+
+def _table_of_earned_levels() -> list[list[str]]:
+    """Return the cells of the table in docs/explanation/theory.md, one row per number of levels."""
+    text = (ROOT / "docs/explanation/theory.md").read_text(encoding="utf-8")
+    section = text.partition("## Which levels are earned")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if re.match(r"\| \d", line)]
+    return [re.split(r"\s*\|\s*", row.strip("| ")) for row in rows]
+
+
+@pytest.mark.parametrize("row", _table_of_earned_levels(), ids=lambda row: row[0])
+def test_earned_levels_are_those_of_the_page(row: list[str]) -> None:
+    reward = OrdinalReward(int(row[0]))
+    failures, successes = earned_levels(reward)
+    missing = sorted({*reward.failures, *reward.successes} - {*failures, *successes})
+    for cell, levels in zip(row[1:], (failures, successes, missing), strict=True):
+        assert cell == (", ".join(f"{round(level, 2):g}" for level in levels) or "none")
+
+
+def test_least_success_is_the_one_that_the_pages_name() -> None:
+    reward = min(earned_levels(TEN)[1])
+    for page in ("theory", "concepts"):
+        text = " ".join((ROOT / f"docs/explanation/{page}.md").read_text(encoding="utf-8").split())
+        assert f"least success earns {reward:g}" in text or f"the advantage {reward:g}" in text
 
 
 def _ten(pass_rate: float) -> theory.Levels:

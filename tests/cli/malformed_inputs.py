@@ -128,7 +128,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "evaluate.ks empty": (["evaluate.ks=[]"], "evaluate.ks=[]"),
     "track.trackers": (["track.trackers=[mlflow]"], "choose of tensorboard, wandb"),
     "track.wandb_mode": (["track.wandb_mode=maybe"], "offline, online"),
-    "study.own_warm_starts": (["study.own_warm_starts=true"], "choose model=nano_new"),
+    "study.warm_starts": (["study.warm_starts=2"], "choose model=nano_new"),
     "study.lr": (["+study.lr.rloo=0.1"], "not among study.baselines"),
     "study.lr negative": (["+study.lr.grpo=-1"], "study.lr.grpo=-1"),
     "study.variants": (["+study.variants={a: {train.speed: 1}}"], "study.variants.a: no option 'speed'"),

@@ -1,9 +1,11 @@
-"""Variants of an experiment: their options, choice by validation, ablations, and own warm starts."""
+"""Variants of an experiment: their options, choice by validation, ablations, and several warm starts."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +15,8 @@ import yaml
 from corpo.analysis.study import read_records
 from corpo.cli.compose import load_config
 from corpo.config import Config, StudyConfig
+from corpo.pipeline.stage import graph
+from corpo.pipeline.study import study_stages
 from corpo.pipeline.tuning import best_variants
 from corpo.pipeline.variants import variants, with_options
 from corpo.task import ConfidenceReward, TextReward
@@ -148,15 +152,18 @@ def test_claims_rebuild_an_ablation_from_its_records(ablated: Path, results: Pat
     assert "ablated/provenance.json" in run("report", "--claims", str(tmp_path), code=2).stderr
 
 
-def test_every_seed_can_have_a_warm_start_of_its_own(where: list[str], results: Path) -> None:
-    own = ["model=nano_new", "study.own_warm_starts=true", "study.seeds=[0,1]", "study.baselines=[grpo]"]
-    run("reproduce", *where[:3], *own, "+study.lr.grpo=0.001", "name=own")
-    folder = results.parent / "own"
-    titles = set(json.loads((folder / "provenance.json").read_text()))
-    for seed in (0, 1):
-        assert {f"warm start seed {seed}", f"evaluate base seed {seed}"} <= titles
+def test_seeds_can_share_several_warm_starts(where: list[str], results: Path) -> None:
+    shared = ["model=nano_new", "study.warm_starts=2", "study.seeds=[0,1,2]", "study.baselines=[grpo]"]
+    run("reproduce", *where[:3], *shared, "+study.lr.grpo=0.001", "name=shared")
+    folder = results.parent / "shared"
+    provenance = json.loads((folder / "provenance.json").read_text())
+    stages = [title for title in provenance if title.startswith(("warm start", "evaluate base"))]
+    assert stages == ["warm start 0", "evaluate base 0", "warm start 1", "evaluate base 1"]
     study = read_records(folder).study
+    assert study.groups == [0, 1, 0]
     assert not study.bases[0].equals(study.bases[1])
+    first, second, third = [run.metrics["validation/pass@1"].iloc[0] for run in study.of("grpo")]
+    assert first == third != second, "the first validation is that of the warm start"
     last = study.of("grpo")[1].metrics.iloc[-1]
     assert last["lr"] == pytest.approx(0.001 * 3 / 5), "its own learning rate, at step 3 of 5 of the warmup"
     assert "validation/pass@1/both_wrong" in last
@@ -164,6 +171,15 @@ def test_every_seed_can_have_a_warm_start_of_its_own(where: list[str], results: 
     assert last["validation/pass@1"] == pytest.approx(both_orders)
 
 
-def test_own_warm_starts_need_a_model_with_a_warm_start(where: list[str]) -> None:
-    error = run("reproduce", *where, "study.own_warm_starts=true", code=2).stderr
-    assert "model.warm_start is false" in error
+def test_warm_starts_need_a_model_with_a_warm_start(where: list[str]) -> None:
+    error = run("reproduce", *where, "study.warm_starts=2", code=2).stderr
+    assert "study.warm_starts=2: model.warm_start is false" in error
+
+
+def test_study_evaluates_a_base_once_per_warm_start() -> None:
+    config = load_config(["experiment=study", "dry_run=true"])
+    titles = [stage.title for stage in graph(study_stages(config))]
+    kinds = Counter(re.sub(r"\d+", "N", title) for title in titles)
+    assert kinds["warm start N"] == kinds["evaluate base N"] == kinds["evaluate base N without thought"] == 4
+    assert sum(count for kind, count in kinds.items() if kind.startswith("train")) == 24
+    assert len(titles) == 1 + 3 * 4 + 2 * 24

@@ -217,7 +217,7 @@ def test_rewarded_failures_say_0_for_baselines_without_any() -> None:
 
 def test_panels_of_unmeasured_skill_metrics_are_left_out() -> None:
     study = synthetic_study(2, 0.0)
-    assert sum(panel.axison for panel in figures.validation_skill(study).axes) == 6
+    assert sum(panel.axison for panel in figures.validation_skill(study).axes) == 8
     other = _without_metrics(study, ("validation/auc_a/", "validation/auc_b/", "validation/traced"))
     assert len(figures.validation_skill(other).axes) == 3
 

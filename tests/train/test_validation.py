@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from corpo.task import OrdinalReward, Pair, Verdict, format_response, parse_response
+from corpo.task import Domain, OrdinalReward, Pair, Verdict, format_response, parse_response
 from corpo.task.grade import grade
 from corpo.train.failures import count_failures, failure_of
 from corpo.train.validation import measure_rollouts, validation_metrics
@@ -31,18 +31,22 @@ def test_validation_tells_skill_from_habit() -> None:
     pair = reversal_pair()
     both_wrong = replace(pair, a=pair.b)
     unseen = replace(pair, problem=replace(pair.problem, topic="unseen"))
+    statement = "pens: 7, 5 more, doubled, 3 lost, how many"
+    word_problem = replace(pair, problem=replace(pair.problem, domain=Domain.math, statement=statement))
     metrics = _metrics(
-        [pair, both_wrong, unseen],
+        [pair, both_wrong, unseen, word_problem],
         [
             [format_response(RIGHT, 9, 1), format_response(WRONG_A, 2, 1)],
             [format_response(RIGHT, 9, 1), format_response(RIGHT, 3, 8)],
             [format_response(RIGHT, 9, 1), "no verdict"],
+            [format_response(RIGHT, 9, 1), format_response(RIGHT, 8, 2)],
         ],
     )
     assert metrics["validation/pass@1"] == 0.5
     assert metrics["validation/pass@1/first_correct"] == 0.5
     assert metrics["validation/pass@1/both_wrong"] == 0
     assert metrics["validation/pass@1/unseen"] == 0.5
+    assert metrics["validation/pass@1/math"] == 1
     assert metrics["validation/exactly_one"] == 1, "both verdicts on the homogeneous pair call one correct"
     assert metrics["validation/kl_from_start"] == 0, (
         "the first pair alone is seen and has one correct candidate"
@@ -59,6 +63,7 @@ def test_validation_tells_skill_from_habit() -> None:
 def test_pairs_without_traces_have_no_trace_metrics() -> None:
     metrics = _metrics(example_pairs(1), [["<think></think> A: 9 B: 1"], ["<think></think> A: 9 B: 1"]])
     assert metrics["validation/pass@1"] == 0.5
+    assert not {"validation/pass@1/math", "validation/auc_a/homogeneous"} & set(metrics)
     assert not {"validation/traced", "validation/exactly_one", "validation/pass@1/unseen"} & set(metrics)
 
 

@@ -13,7 +13,9 @@ MONITORED_SPLITS = {
 }
 # Pairs with combinations of operations that no training pair has, of data=pipelines only.
 UNSEEN_VALIDATION = f"{VALIDATION}_unseen"
-VALIDATION_SPLITS = (VALIDATION, *MONITORED_SPLITS.values(), UNSEEN_VALIDATION)
+# Pairs of word problems with exactly one correct solution, of data=pipelines only.
+MATH_VALIDATION = f"{VALIDATION}_math"
+VALIDATION_SPLITS = (VALIDATION, *MONITORED_SPLITS.values(), UNSEEN_VALIDATION, MATH_VALIDATION)
 # The six splits of the published table, in its order.
 TABLE_SPLITS = (
     "code_first_correct",

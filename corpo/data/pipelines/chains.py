@@ -52,7 +52,12 @@ _STATEMENT = re.compile(
 )
 _MUTANTS = 6  # per problem
 # What is drawn, in this order: the use, and whether combinations are seen or unseen.
-_PLAN = ((Use.evaluation, "unseen"), (Use.evaluation, "seen"), (Use.warm_start, "seen"))
+_PLAN = (
+    (Use.evaluation, "unseen"),
+    (Use.evaluation, "seen"),
+    (Use.warm_start, "seen"),
+    (Use.validation, "seen"),
+)
 
 Chain = tuple[tuple[str, int], ...]  # the kind and the number of each step
 
@@ -118,11 +123,15 @@ def trace_solution(solution: str, statement: str, slips: Slips | None = None) ->
 
 
 def chain_problems(config: PipelinesConfig, seed: int) -> list[LabelledProblem]:
-    """Return the word problems of the evaluation and of the warm start, with labelled worked solutions.
+    """Return the word problems of evaluation, warm start and validation, with labelled worked solutions.
 
-    No statement and no text of a candidate occurs in both uses.
+    No statement and no text of a candidate occurs in two uses.
     """
-    counts = {Use.evaluation: config.evaluation_problems, Use.warm_start: config.math_warm_start_problems}
+    counts = {
+        Use.evaluation: config.evaluation_problems,
+        Use.warm_start: config.math_warm_start_problems,
+        Use.validation: config.validation_problems,
+    }
     ids: set[str] = set()
     use_by_text: dict[str, Use] = {}
     problems: list[LabelledProblem] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from corpo.data.pairing.drawing import draw_pairs, monitored_pairs, train_pairs
-from corpo.data.pairing.splits import TRAIN, UNSEEN_VALIDATION, VALIDATION, split_name
+from corpo.data.pairing.splits import MATH_VALIDATION, TRAIN, UNSEEN_VALIDATION, VALIDATION, split_name
 from corpo.data.pipelines.operations import LONG, SEEN, UNSEEN
 from corpo.data.types import LabelledProblem, Use
 from corpo.task import Domain, Kind, Pair
@@ -53,12 +53,15 @@ def all_pairs(
     """Return the pairs of all splits. The arguments are those of `data.*` in the configuration."""
     train = [problem for problem in problems if problem.use is Use.train]
     validation = [problem for problem in problems if problem.use is Use.validation]
-    seen = [problem for problem in validation if problem.topic == SEEN]
-    unseen = [problem for problem in validation if problem.topic == UNSEEN]
+    code = [problem for problem in validation if problem.domain is Domain.code]
+    math = [problem for problem in validation if problem.domain is Domain.math]
+    seen = [problem for problem in code if problem.topic == SEEN]
+    unseen = [problem for problem in code if problem.topic == UNSEEN]
     return [
         *train_pairs(train, TRAIN, num_train, seed, both_wrong, both_correct),
         *train_pairs(seen, VALIDATION, num_validation, seed),
         *monitored_pairs(seen, num_validation, seed),
         *train_pairs(unseen, UNSEEN_VALIDATION, num_validation, seed),
+        *train_pairs(math, MATH_VALIDATION, num_validation, seed),
         *evaluation_pairs(problems, num_evaluation, seed),
     ]

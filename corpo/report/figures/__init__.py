@@ -36,6 +36,7 @@ from corpo.report.figures.style import (
 )
 from corpo.report.figures.training import (
     FRONTIER,
+    SEEN_ACCURACY,
     accuracy_by_kind,
     advantage_ratio,
     distributions,
@@ -101,7 +102,7 @@ def _has_validation_by_kind(study: Study) -> bool:
 
 
 def _has_frontier(study: Study) -> bool:
-    return has_metrics(study, tuple(FRONTIER))
+    return has_metrics(study, [metric for metric in FRONTIER if metric != f"{SEEN_ACCURACY}/math"])
 
 
 def _has_skill_metrics(study: Study) -> bool:
@@ -158,8 +159,9 @@ FIGURES = (
     ),
     FigureSpec(
         advantage_ratio,
-        "Ratio of positive to negative advantages by training step (5-step mean), as in the CoRPO paper. "
-        "Bands span the seeds. The advantages of GRPO are centred on the group mean, so its ratio of sums "
+        "Ratio of positive to negative advantages by training step, as in the CoRPO paper. Both are added up "
+        "over 5 steps before they are divided. Lines are geometric means over seeds, and bands span the "
+        "seeds. The advantages of GRPO are centred on the group mean, so its ratio of sums "
         "is always 1.",
     ),
     FigureSpec(
@@ -198,15 +200,16 @@ FIGURES = (
         "compared at equal accuracy in domain. Each line leads from the first validation (hollow marker) to "
         "the last one (full marker). Thick lines are means over seeds, thin lines single seeds. In domain: "
         "pairs with exactly one correct candidate and seen combinations of operations. Out of domain: "
-        "unseen combinations, and pairs of two correct or two wrong candidates. All values are measured on "
-        "validation problems, which are not those of the table.",
+        "unseen combinations, pairs of two correct or two wrong candidates, and mathematics, as far as they "
+        "were measured. All values are measured on validation problems, which are not those of the table.",
         _has_frontier,
     ),
     FigureSpec(
         validation_skill,
         "Measures on validation problems that tell better judgement from a habit. The AUC is the probability "
         "that a correct candidate gets a higher score than a wrong one, for seen and unseen combinations of "
-        "operations; chance is 0.5. The habit is to call exactly one candidate correct where both are "
+        "operations, and for pairs of equal labels, whose candidates are both correct or both wrong; chance "
+        "is 0.5. The habit is to call exactly one candidate correct where both are "
         "correct or both are wrong. A trace is right if it has no mistake from beginning to end. Bands span "
         "the seeds.",
         _has_skill_metrics,

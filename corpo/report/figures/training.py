@@ -21,6 +21,7 @@ from corpo.analysis.runs import (
     REWARDED_COLUMNS,
     has_metrics,
     mean_failures,
+    ratio_curve,
 )
 from corpo.analysis.study import Study
 from corpo.analysis.theory import Prediction, predictions
@@ -47,6 +48,7 @@ FRONTIER = {  # accuracy out of domain -> title of its panel
     "validation/pass@1/unseen": "Unseen, one correct",
     "validation/pass@1/both_correct": "Both correct",
     "validation/pass@1/both_wrong": "Both wrong",
+    "validation/pass@1/math": "Mathematics",
 }
 SKILL_METRICS = {  # metric -> title, unit, and whether it is shown in percent
     "validation/auc_a": ("AUC of score A, seen", "AUC", False),
@@ -55,6 +57,8 @@ SKILL_METRICS = {  # metric -> title, unit, and whether it is shown in percent
     "validation/auc_a/unseen": ("AUC of score A, unseen", "AUC", False),
     "validation/auc_b/unseen": ("AUC of score B, unseen", "AUC", False),
     "validation/traced": ("Skill: right traces", "traces (%)", True),
+    "validation/auc_a/homogeneous": ("AUC of score A, equal labels", "AUC", False),
+    "validation/auc_b/homogeneous": ("AUC of score B, equal labels", "AUC", False),
 }
 # Colours of Okabe and Ito that no baseline of the paper has.
 VERDICT_COLOURS = {
@@ -69,26 +73,23 @@ MONITORED_KINDS = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kin
 def _draw_curves(axes: Axes, study: Study, metric: str, window: int = 1, percent: bool = False) -> None:
     """Draw the mean over seeds of one metric as a line per baseline.
 
-    A centred moving average over `window` steps smooths the lines. With few baselines a band spans the seeds.
+    A centred moving average over `window` steps smooths the lines.
     """
-    styles = line_styles(study.baselines)
     for baseline in study.baselines:
         curve = study.curve(baseline, metric)
-        if curve.empty:
-            continue
         curve = curve.rolling(window, min_periods=1, center=True).mean() * (100 if percent else 1)
-        shade = colour(study, baseline)
-        axes.plot(
-            curve.index,
-            curve.mean(axis=1),
-            color=shade,
-            linestyle=styles[baseline],
-            linewidth=1.8,
-            label=label_of(baseline),
-        )
-        if curve.shape[1] > 1 and len(study.baselines) <= MAX_BASELINES_WITH_BANDS:
-            low, high = curve.min(axis=1), curve.max(axis=1)
-            axes.fill_between(curve.index, low, high, color=shade, alpha=0.15, linewidth=0)
+        _draw_curve(axes, study, baseline, curve, curve.mean(axis=1))
+
+
+def _draw_curve(axes: Axes, study: Study, baseline: str, curve: pd.DataFrame, mean: pd.Series) -> None:
+    """Draw the mean of a table of steps x seeds as a line. With few baselines a band spans the seeds."""
+    if curve.empty:
+        return
+    shade, linestyle = colour(study, baseline), line_styles(study.baselines)[baseline]
+    axes.plot(mean.index, mean, color=shade, linestyle=linestyle, linewidth=1.8, label=label_of(baseline))
+    if curve.shape[1] > 1 and len(study.baselines) <= MAX_BASELINES_WITH_BANDS:
+        low, high = curve.min(axis=1), curve.max(axis=1)
+        axes.fill_between(curve.index, low, high, color=shade, alpha=0.15, linewidth=0)
 
 
 @figure_style()
@@ -96,11 +97,13 @@ def advantage_ratio(study: Study) -> Figure:
     """Draw the ratio of positive to negative advantages by step, as the CoRPO paper does."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.7), sharex=True)
     panels = (
-        ("count_ratio", "By count: N⁺ / N⁻"),
-        ("sum_ratio", "By sum: ΣA⁺ / Σ|A⁻| (always 1 for GRPO)"),
+        ("count", "By count: N⁺ / N⁻"),
+        ("sum", "By sum: ΣA⁺ / Σ|A⁻| (always 1 for GRPO)"),
     )
-    for panel, (metric, title) in zip(axes, panels, strict=True):
-        _draw_curves(panel, study, metric, window=5)
+    for panel, (statistic, title) in zip(axes, panels, strict=True):
+        for baseline in study.baselines:
+            curve = ratio_curve(study, baseline, statistic, steps=5)
+            _draw_curve(panel, study, baseline, curve, np.exp(np.log(curve).mean(axis=1)))
         reference_line(panel, y=1)
         panel.set(title=title, xlabel="training step", yscale="log")
         panel.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
@@ -232,13 +235,21 @@ def frontier(study: Study) -> Figure:
     """Draw accuracy out of domain against accuracy in domain, at the validations of every run.
 
     Thick lines are means over seeds. Thin lines are single seeds; with many baselines they are left out.
+    Accuracies that were not measured have no panel.
     """
-    figure, panels = plt.subplots(1, len(FRONTIER), figsize=(WIDTH, 4.0), sharex=True)
-    for panel, (metric, title) in zip(panels, FRONTIER.items(), strict=True):
+    measured = [metric for metric in FRONTIER if has_metrics(study, [metric])]
+    columns = 2 if len(measured) == 4 else len(measured)
+    rows = len(measured) // columns
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 1.0 + 3.0 * rows), sharex=True, squeeze=False)
+    panels = list(axes.flat)
+    for panel, metric in zip(panels, measured, strict=True):
         for baseline in study.baselines:
             _draw_frontier(panel, study, baseline, metric)
-        panel.set(title=title, xlabel="seen, one correct:\npass@1 (%)")
-    panels[0].set_ylabel("pass@1 (%)")
+        panel.set_title(FRONTIER[metric])
+    for panel in axes[-1]:
+        panel.set_xlabel("seen, one correct:\npass@1 (%)")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("pass@1 (%)")
     look: Any = {"linestyle": "", "color": REFERENCE_COLOUR, "markersize": 6}
     panels[0].plot([], [], "o", markerfacecolor="white", label="first validation", **look)
     panels[0].plot([], [], "o", label="last validation", **look)

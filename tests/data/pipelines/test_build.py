@@ -12,6 +12,7 @@ from corpo.config import PipelinesConfig
 from corpo.data.candidates.normal_form import normal_form
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.splits import (
+    MATH_VALIDATION,
     TABLE_SPLITS,
     TRAIN,
     UNSEEN_VALIDATION,
@@ -163,7 +164,7 @@ def test_splits_have_both_parts_and_the_kinds_of_their_names(splits: dict[str, l
         assert parts["seen"] == parts["unseen"] > 0, name
     for name, pairs in splits.items():
         kinds = {pair.kind for pair in pairs}
-        if name in (TRAIN, VALIDATION, UNSEEN_VALIDATION):
+        if name in (TRAIN, VALIDATION, UNSEEN_VALIDATION, MATH_VALIDATION):
             assert kinds == {Kind.first_correct, Kind.second_correct}
         else:
             assert {name.endswith(kind) for kind in kinds} == {True}
