@@ -48,8 +48,8 @@ COLUMNS: Mapping[str, str] = {
     "pass@1_both_correct": "the same on pairs of two correct candidates",
     "pass@1_both_wrong": "the same on pairs of two wrong candidates",
     "exactly_one": "share of verdicts that call exactly one candidate correct",
-    "exactly_one_homogeneous": "the same on pairs whose candidates are both correct or both wrong, where "
-    "this is never right",
+    "exactly_one_homogeneous": "share of verdicts that call exactly one candidate correct, on pairs whose "
+    "candidates are both correct or both wrong, where this is never right",
     "accuracy_given_one": "share of right verdicts among those that call exactly one candidate correct, on "
     "pairs with exactly one correct candidate",
     "effect_of_b": "how much more often B is called correct if it is correct than if it is wrong, given the "
