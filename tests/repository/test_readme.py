@@ -189,22 +189,6 @@ def _mean(rows: pd.DataFrame, column: str, *parts: str) -> float:
     return float(rows[rows["part"].isin(parts)][column].mean())
 
 
-def test_switch_to_comparing_correct_responses_is_not_special_to_corpo() -> None:
-    assert "The switch of C3 is not special to CoRPO" in README
-    table = pd.read_parquet(ROOT / f"results/{STUDY}/records/rewards.parquet")
-    table = table[(table["step"] <= 5) | (table["step"] > table["step"].max() - 5)]
-    is_early = table["step"] <= 5
-    means = (
-        table["reward"]
-        .groupby([table["policy"], is_early, table["seed"], table["step"], table["prompt"]])
-        .mean()
-    )
-    is_below = means.lt(-1e-9).groupby(level=["policy", 1]).mean().unstack()
-    fall = is_below[True] - is_below[False]
-    assert fall["corpo"] > 0.05
-    assert fall["grpo"] > 0.05
-
-
 def test_scale_has_a_row_for_every_experiment() -> None:
     names = " ".join(row[0] for row in _table("| hardware |"))
     experiments = {path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")} - NO_ROW
