@@ -32,8 +32,9 @@ EXAMPLES = "records/examples.parquet"
 VARIANTS, PASSED = "records/variants.json", "records/passed.parquet"  # of an ablation, with METRICS
 
 BASE = "base"  # the policy that training starts from, among the names of baselines
-# Floors, which do not verify: a memory of templates, and the base with an empty think block.
-MEMORY, NO_TRACE = "memory", "no trace"
+# Floors, which do not verify: a memory of templates, the base with an empty think block, and a policy that
+# calls exactly one candidate correct at random.
+MEMORY, NO_TRACE, EXACTLY_ONE = "memory", "no trace", "exactly one"
 RUN_COLUMNS = ["policy", "seed"]
 _FLOOR_SEED = 0  # floors are not trained
 

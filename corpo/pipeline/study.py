@@ -203,14 +203,16 @@ def _read_floors(config: Config) -> dict[str, pd.DataFrame]:
     """Return the rollouts of policies that do not verify, by name. Several bases count as one policy."""
     import pandas as pd
 
-    from corpo.analysis.study import MEMORY, NO_TRACE
-    from corpo.evaluate.memory_floor import memory_rollouts
+    from corpo.analysis.study import EXACTLY_ONE, MEMORY, NO_TRACE
+    from corpo.evaluate.skill_floors import exactly_one_rollouts, memory_rollouts
 
     taught = pd.read_parquet(data_stage(config).folder / TAUGHT)
     without_thought = [_read_rollouts(_without_thought(base)) for base in study_bases(config)]
+    pairs, reward = evaluated_pairs(config), config.reward.build()
     return {
-        MEMORY: memory_rollouts(evaluated_pairs(config), taught, config.reward.build()),
+        MEMORY: memory_rollouts(pairs, taught, reward),
         NO_TRACE: pd.concat(without_thought, ignore_index=True),
+        EXACTLY_ONE: exactly_one_rollouts(pairs, reward),
     }
 
 

@@ -47,10 +47,10 @@ _INTERVALS = (
     "other seeds. All columns are in skill.csv."
 )
 _FLOORS = (
-    "Two floors do not verify. The policy memory gives a candidate the share of correct ones among the "
+    "Floors do not verify. The policy memory gives a candidate the share of correct ones among the "
     "taught candidates with the same text and the same words of the problem, without constants. The policy "
-    "no trace is the base with an empty think block. A policy that calls exactly one candidate correct at "
-    "random has an AUC of 0.5."
+    "no trace is the base with an empty think block. The policy exactly one calls one candidate correct at "
+    "random."
 )
 
 

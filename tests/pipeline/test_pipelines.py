@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from corpo.analysis.study import MEMORY, NO_TRACE, read_records
+from corpo.analysis.study import EXACTLY_ONE, MEMORY, NO_TRACE, read_records
 from corpo.cli.compose import load_config
 from corpo.pipeline.data import CARD, TAUGHT, data_stage, split_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
@@ -47,10 +47,18 @@ def test_a_study_measures_skill_beside_floors(where: list[str], results: Path) -
     assert (responses["traced"] == 0).all()
 
     study = read_records(results).study
-    assert list(study.floors) == [MEMORY, NO_TRACE]
+    assert list(study.floors) == [MEMORY, NO_TRACE, EXACTLY_ONE]
     assert len(study.floors[NO_TRACE]) == len(responses)
     skill = pd.read_csv(results / "skill.csv")
-    assert list(skill["policy"].unique()) == [MEMORY, NO_TRACE, "base", "grpo", "static", "corpo"]
+    assert list(skill["policy"].unique()) == [
+        MEMORY,
+        NO_TRACE,
+        EXACTLY_ONE,
+        "base",
+        "grpo",
+        "static",
+        "corpo",
+    ]
     assert {"code, long", "code, seen", "code, unseen"} <= set(skill["part"])
     for report in ("report.md", "report.html"):
         assert "Does the policy verify?" in (results / report).read_text()

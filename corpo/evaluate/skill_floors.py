@@ -1,6 +1,8 @@
-"""The memory floor: the verdicts of a policy that remembers templates of candidates and runs nothing.
+"""Floors of skill: the verdicts of policies that do not verify.
 
-It is computed for `data=pipelines`, whose data stage writes how often each template was taught as correct.
+One remembers templates of candidates and runs nothing. The other one calls exactly one candidate correct,
+whatever the candidates are. They are computed for `data=pipelines`, whose data stage writes how often each
+template was taught as correct. A third floor, the base policy with an empty think block, has to be sampled.
 """
 
 from __future__ import annotations
@@ -30,17 +32,34 @@ def memory_rollouts(pairs: Sequence[tuple[str, Pair]], taught: pd.DataFrame, rew
     rows = []
     for number, (split, pair) in enumerate(pairs):
         verdict = Verdict(memory.score(pair, pair.a), memory.score(pair, pair.b))
-        row = {
-            **pair_columns(number, split, pair),
-            **verdict_columns(verdict, pair),
-            "traced": float("nan"),
-            "follows": float("nan"),
-            "reward": reward(verdict, pair.labels),
-            "rollout": 0,
-            "tokens": 0,
-        }
-        rows.append(row)
+        rows.append(_row(number, split, pair, verdict, reward, rollout=0))
     return pd.DataFrame(rows)
+
+
+def exactly_one_rollouts(pairs: Sequence[tuple[str, Pair]], reward: Reward) -> pd.DataFrame:
+    """Return two rollouts per pair, with the columns of `memory_rollouts`: only A is correct, only B is.
+
+    So every number computed from them is the expectation for a policy that chooses one candidate at random.
+    """
+    rows = []
+    for number, (split, pair) in enumerate(pairs):
+        for rollout, verdict in enumerate((Verdict(SCORE_MAX, 0), Verdict(0, SCORE_MAX))):
+            rows.append(_row(number, split, pair, verdict, reward, rollout))
+    return pd.DataFrame(rows)
+
+
+def _row(
+    number: int, split: str, pair: Pair, verdict: Verdict, reward: Reward, rollout: int
+) -> dict[str, Any]:
+    return {
+        **pair_columns(number, split, pair),
+        **verdict_columns(verdict, pair),
+        "traced": float("nan"),
+        "follows": float("nan"),
+        "reward": reward(verdict, pair.labels),
+        "rollout": rollout,
+        "tokens": 0,
+    }
 
 
 class _Memory:

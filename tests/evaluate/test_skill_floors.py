@@ -1,4 +1,4 @@
-"""The memory floor scores candidates by the share of correct ones among equal templates."""
+"""The floors of skill: the memory scores candidates by the share of correct ones among equal templates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from corpo.evaluate.columns import ROLLOUT_COLUMNS
-from corpo.evaluate.memory_floor import memory_rollouts
+from corpo.evaluate.skill_floors import exactly_one_rollouts, memory_rollouts
 from corpo.task import Candidate, Domain, OrdinalReward, Pair, Problem
 
 _TAUGHT = pd.DataFrame(
@@ -56,3 +56,12 @@ def test_rollouts_have_the_columns_of_an_evaluation_without_response() -> None:
     assert rollout["parsed"]
     assert rollout["reward"] > 0
     assert pd.isna(rollout["traced"])
+
+
+def test_exactly_one_is_right_about_half_of_the_mixed_pairs_and_about_no_others() -> None:
+    mixed = _pair("even", "return x", "return 0")
+    both = Pair(mixed.problem, mixed.a, mixed.a)
+    pairs = [("code_first_correct", mixed), ("code_both_correct", both)]
+    table = exactly_one_rollouts(pairs, OrdinalReward())
+    assert table["correct"].tolist() == [True, False, False, False]
+    assert set(table.columns) == set(_rollout(mixed).index)
