@@ -28,11 +28,25 @@ class Command:
         return ":" not in self.target
 
 
-RUN, LOOK, USE = "Run experiments", "Read results", "Use and share"
+START, RUN, LOOK, USE = "See the idea", "Run experiments", "Read results", "Use and share"
 _COMMON = ("name", "dry_run")
 _TRAINING = ("seed", "baseline.name", "train.steps", "train.lr", "model.path", "rollout.engine")
 
 _ALL = (
+    Command(
+        name="demo",
+        group=START,
+        summary="sample responses and see which failures GRPO rewards, in seconds",
+        description=(
+            "Samples responses of the shipped base policy to a few problems, and shows those to one problem\n"
+            "with their rewards and their advantages under GRPO, static and CoRPO.\n"
+            "  --html FILE   also write this as a page"
+        ),
+        example="corpo demo seed=3 --html demo.html",
+        results="the terminal",
+        target="corpo.cli.demo:main",
+        options=("seed", "model.path", "train.prompts_per_step", "train.group_size"),
+    ),
     Command(
         name="reproduce",
         group=RUN,
