@@ -96,7 +96,8 @@ def terminal_view(demo: Demo, width: int) -> Group:
         f"{len(demo.responses)} responses of {demo.policy} to one prompt (seed {demo.seed}). "
         f"Of {demo.num_prompts} prompts, it is the one in which GRPO rewards most failures."
     )
-    return Group(
+    batch = f"\nAll {demo.num_prompts} prompts, {demo.num_failures} failures in all:"
+    parts = [
         Text(title, style="bold"),
         Text(f"\n{demo.pair.problem.statement}\n"),
         _programs(demo.pair),
@@ -106,9 +107,10 @@ def terminal_view(demo: Demo, width: int) -> Group:
         *number_line(demo, width),
         Text(),
         _explanation(demo),
-        Text(f"\nAll {demo.num_prompts} prompts, {demo.num_failures} failures in all:", style="bold"),
+        Text(batch, style="bold"),
         _batch(demo),
-    )
+    ]
+    return Group(*parts)
 
 
 def _programs(pair: Pair) -> Table:

@@ -22,8 +22,8 @@ from corpo.task import Candidate, Domain, Pair, Problem
 RECORD = Path(__file__).with_suffix(".json")
 PICTURE = RECORD.parent.parent / "demo.svg"
 WIDTH = 80
-# Light text on a dark ground. The red and the blue are lighter ones of Okabe and Ito: colour-blind readers can
-# tell them apart, and the signs differ as well.
+# Light text on a dark ground. The red and the blue are lighter ones of Okabe and Ito, which
+# colour-blind readers can tell apart. The signs differ as well.
 THEME = TerminalTheme(
     (24, 27, 31),
     (225, 225, 222),
