@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpo.cli.nearest import nearest
 from corpo.utils.errors import ConfigError
 
 WIDTH = 80  # columns, if the output is not a terminal or the terminal is wider
@@ -50,6 +51,8 @@ def parse(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
             if not name:
                 raise ConfigError("--html: give the file to write, such as --html demo.html")
             page = Path(name)
+        elif argument.startswith("-"):
+            raise ConfigError(f"demo {argument}: no such flag{nearest(flag, ['--html'])}; choose --html FILE")
         else:
             overrides.append(argument)
     return overrides, page

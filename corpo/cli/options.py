@@ -42,7 +42,7 @@ def sections(config: Any, prefix: str = "") -> list[Section]:
         if dataclasses.is_dataclass(value):
             parts += sections(value, f"{name}.")
             continue
-        options.append(Option(name, _as_typed(value), comments.get(field.name, "")))
+        options.append(Option(name, as_typed(value), comments.get(field.name, "")))
         for entry in get_args(types[field.name]):
             if isinstance(entry, type) and dataclasses.is_dataclass(entry):
                 parts += sections(entry(), f"{name}.NAME.")
@@ -88,7 +88,7 @@ def _comments(config: type) -> dict[str, str]:
     return texts
 
 
-def _as_typed(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """Return a value as it is written on the command line."""
     if value is None:
         return "null"
