@@ -66,9 +66,10 @@ def test_a_rewarded_failure_is_shown_with_its_slip() -> None:
     [response] = [text.strip() for text in _code_blocks("text") if text.startswith("<think>")]
     index = DEMO.responses.index(response)
     assert DEMO.signs[index] == "▲"
-    assert f"This response earns {DEMO.rewards[index]}, which is above the mean of its group, " in README
-    assert f"{DEMO.mean:.2f}: GRPO reinforces it" in README
-    [(right, written)] = re.findall(r"`odd` leaves (\d+), not (\d+),", README)
+    text = " ".join(README.split())
+    assert f"This response earns {DEMO.rewards[index]}, which is above the mean of its group, " in text
+    assert f"{DEMO.mean:.2f}: GRPO reinforces it" in text
+    [(right, written)] = re.findall(r"`odd` leaves (\d+), not (\d+),", text)
     wanted = right_traces(DEMO.pair)
     assert wanted is not None
     assert f"odd:{written};" in response
