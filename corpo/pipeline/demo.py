@@ -30,7 +30,7 @@ def sample_demo(config: Config) -> Demo:
     from corpo.task.grade import grade
 
     reward = config.reward.build()
-    pairs = _pairs(config)
+    pairs = training_pairs(config)
     path = model_path(config)
     model, tokenizer = load_policy(config.model, path)
     render = prompt_renderer(config, tokenizer)
@@ -59,7 +59,7 @@ def sample_demo(config: Config) -> Demo:
     )
 
 
-def _pairs(config: Config) -> list[Pair]:
+def training_pairs(config: Config) -> list[Pair]:
     """Return pairs like those of training, both orders of each, as many as a training step has prompts.
 
     One candidate of each is correct, and one wrong. All candidates are run in the sandbox.
