@@ -32,8 +32,8 @@ class Command:
     @property
     def flags(self) -> list[str]:
         """Return the flags among the arguments, such as `--json`."""
-        words = [word for argument, _ in self.arguments for word in argument.split()]
-        return [word for word in words if word.startswith("-")]
+        first_words = [argument.split()[0] for argument, _ in self.arguments]
+        return [word for word in first_words if word.startswith("-")]
 
 
 START, RUN, LOOK, USE = "Start here", "Run experiments", "Read results", "Use and share"

@@ -35,11 +35,11 @@ def choices(group: str) -> list[str]:
 
 def default_choices() -> dict[str, str]:
     """Return the choice of each group that applies unless the command line names another."""
-    chosen = {}
+    chosen: dict[str, str] = {}
     for entry in _read(conf_folder() / "config.yaml")["defaults"]:
         if isinstance(entry, dict):
-            chosen |= {group: choice for group, choice in entry.items() if choice}
-    return chosen
+            chosen |= entry
+    return {group: choice for group, choice in chosen.items() if choice}
 
 
 def default_values() -> dict[str, Any]:

@@ -22,7 +22,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError with the message and the flag that is spelt most like an unknown one."""
-        known = [flag for action in self._actions for flag in action.option_strings]
+        known = list(self._option_string_actions)
         unknown = re.findall(r"unrecognized arguments: (-\S+)", message)
         hint = nearest(unknown[0], known) if unknown else ""
         raise ConfigError(f"{self.prog.removeprefix('corpo ')}: {message}{hint}; see {self.prog} --help")

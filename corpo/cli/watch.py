@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     """Show the running trainings until no stage runs, or the newest training if none is running."""
     folder = Path(arguments[0] if arguments else "outputs")
     if len(arguments) > 1 or not folder.is_dir():
-        raise ConfigError(f"watch {' '.join(map(str, arguments or [folder]))}: give the folder of the stages")
+        raise ConfigError(f"watch {' '.join(arguments) or folder}: give the folder of the stages")
     console = Console()
     if not console.is_terminal or not running_stages(folder):
         console.print(view(folder))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -44,14 +44,14 @@ def closing_card(folder: Path) -> Panel:
     links = Table.grid(padding=(0, 2))
     links.add_row("look at it", _path(folder / PAGE))
     links.add_row("read it", _path(folder / "report.md"))
-    parts = [verdicts(findings(study)), Text(), numbers(study), Text(), footer, links]
+    parts: list[RenderableType] = [verdicts(findings(study)), Text(), numbers(study), Text(), footer, links]
     return Panel(Group(*parts), title=folder.name, width=WIDTH, title_align="left")
 
 
 def _path(path: Path) -> Text:
     """Return a path below the current folder if it lies there, as a link for terminals that show links."""
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return Text(str(shown), style=f"link {path.resolve().as_uri()}")
+    label = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return Text(str(label), style=f"link {path.resolve().as_uri()}")
 
 
 def verdicts(results: Sequence[Finding]) -> Table:
@@ -89,7 +89,7 @@ def numbers(study: Study) -> Table:
 
 def _rows(study: Study, policies: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield the label and the values of each number that the study has measured, means over seeds."""
-    shares = ["–" if policy == "base" else _rewarded(study, policy) for policy in policies]
+    shares = [_rewarded(study, policy) for policy in policies]
     yield f"failures rewarded, first {EARLY} steps", shares
     k = min(study.ks)
     for label, splits in (("one correct", IN_DOMAIN), ("other kinds, and math", OUT_OF_DOMAIN)):
@@ -98,5 +98,8 @@ def _rows(study: Study, policies: Sequence[str]) -> Iterator[tuple[str, list[str
             yield f"pass@{k}, {label}", values
 
 
-def _rewarded(study: Study, baseline: str) -> str:
-    return f"{window(study, baseline, 'failed_positive_fraction', late=False).mean():.1%}"
+def _rewarded(study: Study, policy: str) -> str:
+    """Return the share of failures that a baseline rewards in the first steps; the base was not trained."""
+    if policy == "base":
+        return "–"
+    return f"{window(study, policy, 'failed_positive_fraction', late=False).mean():.1%}"

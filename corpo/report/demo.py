@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -97,7 +97,7 @@ def terminal_view(demo: Demo, width: int) -> Group:
         f"Of {demo.num_prompts} prompts, it is the one in which GRPO rewards most failures."
     )
     batch = f"\nAll {demo.num_prompts} prompts, {demo.num_failures} failures in all:"
-    parts = [
+    parts: list[RenderableType] = [
         Text(title, style="bold"),
         Text(f"\n{demo.pair.problem.statement}\n"),
         _programs(demo.pair),
