@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from corpo.pipeline.provenance import provenance
 from corpo.utils import ranks
-from corpo.utils.files import hash_of, read_json, storage, write_json
+from corpo.utils.files import hash_of, read_json, shown_path, storage, write_json
 from corpo.utils.progress import CONSOLE, StageLabel, clock, stage_label
 
 log = logging.getLogger(__name__)
@@ -175,14 +175,14 @@ def _run_one(stage: Stage, label: StageLabel) -> float:
         if stage.done:  # another process finished it while this one waited
             return 0.0
         if not CONSOLE.is_terminal:  # a terminal shows a bar instead
-            log.info("%s: in %s", label.describe(), stage.folder)
+            log.info("%s: in %s", label.describe(), shown_path(stage.folder))
         resumed = (stage.folder / SPEC).exists()
         write_json(stage.folder / SPEC, {**stage.spec, "inputs": [before.key for before in stage.inputs]})
         started = time.time()
         stage.work(stage.folder)
         seconds = round(time.time() - started, 1)  # of a resumed stage: since its last start
         write_json(stage.folder / DONE, {"wall_seconds": seconds, "resumed": resumed, **provenance()})
-    log.info("%s: done in %s (%s)", label.describe(), clock(seconds), stage.folder)
+    log.info("%s: done in %s (%s)", label.describe(), clock(seconds), shown_path(stage.folder))
     return seconds
 
 

@@ -16,7 +16,7 @@ from corpo.analysis.claims import FAILS, HOLDS, IN_DOMAIN, OUT_OF_DOMAIN, Findin
 from corpo.analysis.runs import EARLY, window
 from corpo.analysis.splits import accuracy
 from corpo.analysis.study import PAGE, PROVENANCE, Study, read_study
-from corpo.utils.files import read_json
+from corpo.utils.files import read_json, shown_path
 from corpo.utils.progress import clock
 
 WIDTH = 80
@@ -49,9 +49,8 @@ def closing_card(folder: Path) -> Panel:
 
 
 def _path(path: Path) -> Text:
-    """Return a path below the current folder if it lies there, as a link for terminals that show links."""
-    label = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return Text(str(label), style=f"link {path.resolve().as_uri()}")
+    """Return a path as a link, for terminals that show links."""
+    return Text(str(shown_path(path)), style=f"link {path.resolve().as_uri()}")
 
 
 def verdicts(results: Sequence[Finding]) -> Table:
