@@ -14,7 +14,7 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce study report sweep notebooks data base dry-run smollm2 bench gpu-bench robustness \
+.PHONY: help setup demo reproduce study report sweep notebooks data base dry-run smollm2 bench gpu-bench robustness \
 	check-repro docs test lint types style clean
 
 help:  ## list the targets
@@ -32,6 +32,9 @@ $(STAMP): pyproject.toml setup.py constraints.txt requirements.txt
 	$(BIN)/python -m pip uninstall -qq --yes corpo
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+demo: $(STAMP)  ## sample responses of the base policy and see which failures GRPO rewards (20 seconds)
+	$(CORPO) demo $(ARGS)
 
 reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (13 minutes, by our estimate)
 	$(CORPO) reproduce experiment=reproduce $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from corpo.cli.commands import COMMANDS
+from corpo.cli.nearest import nearest
 from corpo.cli.options import option_names
 from corpo.config import Config
 from corpo.utils.errors import ConfigError
@@ -38,7 +39,8 @@ def completion(shell: str) -> str:
     Raises ConfigError for others.
     """
     if shell not in ("bash", "zsh"):
-        raise ConfigError(f"no completion for {shell!r}; choose bash or zsh")
+        hint = nearest(shell, ("bash", "zsh"))
+        raise ConfigError(f"no completion for {shell!r}{hint}; choose bash or zsh")
     folder = conf_folder()
     words = []
     for path in sorted(folder.rglob("*.yaml")):

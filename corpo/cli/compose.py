@@ -20,6 +20,8 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from corpo.cli import conf_files
+from corpo.cli.nearest import nearest
 from corpo.cli.options import option_names
 from corpo.config import Config
 from corpo.utils import ranks
@@ -43,10 +45,6 @@ _HYDRA_NOISE = (
 # Messages of Hydra, and how they read here.
 _PLAIN_MESSAGES = (
     (r"^Could not override '([^']+)'\.?", r"\1: no such option"),
-    (
-        r"^In '[^']*': Could not find '([^/']+)/([^']+)' Available options in '[^']*': ",
-        r"\1=\2: no such choice; choose one of ",
-    ),
     (r"^Error merging override ([^:]+): ", r"\1: "),
     (
         r"^([^:]+): (?:Error parsing override|LexerNoViableAltException).*$",
@@ -173,6 +171,10 @@ def job_overrides(arguments: Sequence[str]) -> list[list[str]]:
 def _one_line(error: BaseException) -> str:
     """Return the message in one line, without Hydra's explanations, with a hint for a misspelt name."""
     message = _full_message(error)
+    if choice := re.search(r"Could not find '(\S+)/([^/']+)'", message):
+        group, name = choice.groups()
+        known = conf_files.choices(group)
+        return f"{group}={name}: no such choice{nearest(name, known)}; choose one of {', '.join(known)}"
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(_HYDRA_NOISE))
     for pattern, replacement in _PLAIN_MESSAGES:
@@ -192,21 +194,27 @@ def _full_message(error: BaseException) -> str:
 
 
 def _suggestion(message: str) -> str:
-    """Return a hint if the message names an option that does not exist.
+    """Return a hint if the message names an option that does not exist."""
+    pattern = r"full_key: (\S+)|^(\S+): no such option|(?:Could not override|Key) '([^']+)'"
+    for match in re.findall(pattern, message):
+        if hint := suggestion("".join(match).split("[")[0]):
+            return hint
+    return ""
+
+
+def suggestion(name: str) -> str:
+    """Return a hint for an option or a group that does not exist, or "" if it exists or none is alike.
 
     The hint says how to add an option that may be added, or which existing names end alike or are spelt most
     alike.
     """
     declared = option_names(Config())
-    groups = dict.fromkeys(option.rpartition(".")[0] for option in declared if "." in option)
-    known = [*declared, *groups]
-    pattern = r"full_key: (\S+)|^(\S+): no such option|(?:Could not override|Key) '([^']+)'"
-    for match in re.findall(pattern, message):
-        name = "".join(match).split("[")[0]
-        if name.rpartition(".")[0] in declared:  # an option that holds names of the user's choice
-            return f" (with a + before it, as in +{name}=..., it is added)"
-        if name not in known and (similar := _similar_names(name, known)):
-            return f" (did you mean {' or '.join(similar)}?)"
+    parts = dict.fromkeys(option.rpartition(".")[0] for option in declared if "." in option)
+    known = [*declared, *parts, *conf_files.groups()]
+    if name.rpartition(".")[0] in declared:  # an option that holds names of the user's choice
+        return f" (with a + before it, as in +{name}=..., it is added)"
+    if name not in known and (similar := _similar_names(name, known)):
+        return f" (did you mean {' or '.join(similar)}?)"
     return ""
 
 

@@ -15,12 +15,16 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from corpo.cli.compose import MULTIRUN, is_multirun, load_jobs, validated
+from corpo.cli import conf_files
+from corpo.cli.compose import MULTIRUN, is_multirun, load_jobs, suggestion, validated
 from corpo.cli.failure import exit_with
+from corpo.cli.nearest import nearest
+from corpo.cli.options import option_names
 from corpo.config import Config
 from corpo.pipeline.plan import plan
 from corpo.utils import ranks
 from corpo.utils.errors import ConfigError, CorpoError
+from corpo.utils.progress import ConsoleHandler
 from corpo.utils.resources import conf_folder
 
 if TYPE_CHECKING:
@@ -65,6 +69,7 @@ def run_job(job: Job, arguments: Sequence[str]) -> None:
     _refuse_options(job, arguments)
     if not any(argument in _HYDRA_FLAGS for argument in arguments):
         jobs = load_jobs(arguments)
+        _tell_overridden_choices([overrides for overrides, _ in jobs])
         if is_multirun(arguments):
             if any(config.dry_run for _, config in jobs):
                 print(*(plan(config, job.stages(config)) for _, config in jobs), sep="\n\n")
@@ -80,13 +85,25 @@ def run_job(job: Job, arguments: Sequence[str]) -> None:
 
 def _refuse_unknown_flags(arguments: Sequence[str]) -> None:
     """Raise ConfigError for a flag that Hydra does not know, because options are written without dashes."""
-    for argument in arguments:
+    for position, argument in enumerate(arguments):
         flag, _, value = argument.partition("=")
-        if flag.startswith("-") and flag not in _KNOWN_FLAGS:
-            name = flag.lstrip("-")
-            raise ConfigError(
-                f"{flag}: no such flag; write options as NAME=VALUE, such as {name}={value or '...'}"
-            )
+        if not flag.startswith("-") or flag in _KNOWN_FLAGS:
+            continue
+        if not value and position + 1 < len(arguments) and "=" not in arguments[position + 1]:
+            value = arguments[position + 1]  # as in --seed 3
+        raise ConfigError(_explain_flag(flag, value))
+
+
+def _explain_flag(flag: str, value: str) -> str:
+    """Return how an option is written that was given as a flag, or which flag is spelt most alike."""
+    name = flag.lstrip("-").replace("-", "_")
+    options = option_names(Config())
+    if name in options or name in conf_files.groups():
+        return f"{flag}: options have no dashes; write {name}={value or '...'}"
+    if like_flag := nearest(flag, (*_KNOWN_FLAGS, "--help", "--help-all")):
+        return f"{flag}: no such flag{like_flag}"
+    hint = suggestion(name)
+    return f"{flag}: no such flag; write options as NAME=VALUE, such as {name}={value or '...'}{hint}"
 
 
 def _refuse_options(job: Job, arguments: Sequence[str]) -> None:
@@ -95,6 +112,16 @@ def _refuse_options(job: Job, arguments: Sequence[str]) -> None:
     for name, example in job.refused.items():
         if name in names and example.partition("=")[0] not in names:
             raise ConfigError(f"{name}: `corpo {job.command}` does not use it alone; set {example}")
+
+
+def _tell_overridden_choices(jobs: Sequence[Sequence[str]]) -> None:
+    """Print a line for each group of options whose choice on the command line an experiment overrides."""
+    sentences: dict[str, None] = {}
+    for overrides in jobs:
+        sentences |= dict.fromkeys(conf_files.overridden_choices(overrides))
+    if ranks.rank() == 0:
+        for sentence in sentences:
+            print(f"corpo: {sentence}", file=sys.stderr)
 
 
 def _hydra_main(job: Job, sweep_folder: Path | None) -> Any:
@@ -137,7 +164,7 @@ def _run_composed(
 def _configure_logging() -> None:
     """Log and print in the first process only, and keep other libraries quiet."""
     level = logging.WARNING if ranks.rank() else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s")
+    logging.basicConfig(level=level, format="%(message)s", handlers=[ConsoleHandler()])
     if ranks.rank() > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 stays open as long as the process runs
     for library in ("httpx", "datasets", "matplotlib"):

@@ -103,7 +103,11 @@ def _study(config: Config) -> None:
         return
     folder = run_study(config)
     if ranks.rank() == 0:
-        print(f"\n{(folder / 'table.md').read_text()}\nreport: {folder / 'report.md'}")
+        from rich.console import Console
+
+        from corpo.report.closing_card import WIDTH, closing_card
+
+        Console(width=WIDTH).print(closing_card(folder))
 
 
 def _report(config: Config) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -12,8 +11,11 @@ from typing import NoReturn
 
 from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS, Command
 from corpo.cli.failure import exit_with, missing_package
+from corpo.cli.nearest import nearest
 from corpo.utils.errors import CorpoError
+from corpo.utils.openmp import bound_spin
 
+bound_spin()  # before torch is loaded
 # Nothing asks a hub unless the user sets HF_HUB_OFFLINE=0.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -68,14 +70,14 @@ def _run_job(name: str, arguments: Sequence[str]) -> None:
 
 
 def _refuse_command(name: str) -> NoReturn:
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    flags = (*HELP_FLAGS, VERSION_FLAG)
     if name in RENAMED_COMMANDS:
-        hint = f"it is now `{RENAMED_COMMANDS[name]}`"
-    elif close:
-        hint = f"did you mean {close[0]}?"
+        message = f"no command {name!r}; it is now `{RENAMED_COMMANDS[name]}`"
+    elif name.startswith("-"):
+        message = f"no flag {name!r}{nearest(name, flags)}; choose {', '.join(flags)} or a command"
     else:
-        hint = f"choose one of {', '.join(COMMANDS)}"
-    exit_with(CorpoError(f"no command {name!r}; {hint}"))
+        message = f"no command {name!r}{nearest(name, COMMANDS)}; choose one of {', '.join(COMMANDS)}"
+    exit_with(CorpoError(message))
 
 
 if __name__ == "__main__":

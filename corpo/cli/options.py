@@ -6,8 +6,10 @@ import ast
 import dataclasses
 import inspect
 import io
+import sys
 import tokenize
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 
@@ -42,7 +44,7 @@ def sections(config: Any, prefix: str = "") -> list[Section]:
         if dataclasses.is_dataclass(value):
             parts += sections(value, f"{name}.")
             continue
-        options.append(Option(name, _as_typed(value), comments.get(field.name, "")))
+        options.append(Option(name, as_typed(value), comments.get(field.name, "")))
         for entry in get_args(types[field.name]):
             if isinstance(entry, type) and dataclasses.is_dataclass(entry):
                 parts += sections(entry(), f"{name}.NAME.")
@@ -62,33 +64,49 @@ def option_names(config: Any) -> list[str]:
     return [option.name for option in all_options(config)]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """A parsed module: its classes by name, and its comments by line."""
+
+    classes: dict[str, ast.ClassDef]
+    comments: dict[int, str]
+    own_lines: set[int]  # lines that hold nothing but a comment
+
+
+@cache
+def _parse(module: str) -> _Source:
+    """Parse the source of a module once, because that takes longer than everything else here."""
+    text = inspect.getsource(sys.modules[module])
+    comments, own_lines = {}, set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            comments[token.start[0]] = token.string.removeprefix("#").strip()
+            if token.line.lstrip().startswith("#"):
+                own_lines.add(token.start[0])
+    classes = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
+    return _Source(classes, comments, own_lines)
+
+
 def _comments(config: type) -> dict[str, str]:
     """Return the comment of each field in the source of a config class.
 
     The comment stands behind the field, within its parentheses, or in the lines directly above it.
     """
-    source = inspect.getsource(config)
-    comments, own_line = {}, set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            comments[token.start[0]] = token.string.removeprefix("#").strip()
-            if token.line.lstrip().startswith("#"):
-                own_line.add(token.start[0])
-    [tree] = ast.parse(source).body
-    assert isinstance(tree, ast.ClassDef)
+    source = _parse(config.__module__)
+    comments = source.comments
     texts = {}
-    for node in tree.body:
+    for node in source.classes[config.__name__].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             first, last = node.lineno, node.end_lineno or node.lineno
             if not any(number in comments for number in range(first, last + 1)):
-                while first - 1 in own_line:
+                while first - 1 in source.own_lines:
                     first -= 1
             words = [comments[number] for number in range(first, last + 1) if number in comments]
             texts[node.target.id] = " ".join(words)
     return texts
 
 
-def _as_typed(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """Return a value as it is written on the command line."""
     if value is None:
         return "null"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpo.cli.nearest import ArgumentParser, nearest
 from corpo.utils.errors import ConfigError, ModelError
 
 
@@ -21,15 +21,19 @@ def main(arguments: Sequence[str]) -> None:
     elif action == "upload":
         _upload(rest)
     else:
-        raise ConfigError(f"publish {action}: choose `publish pairs` or `publish upload FOLDER OWNER/NAME`")
+        hint = nearest(action, ("pairs", "upload"))
+        raise ConfigError(
+            f"publish {action}: no such action{hint}; choose `publish pairs` or "
+            "`publish upload FOLDER OWNER/NAME`"
+        )
 
 
 def _upload(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="corpo publish upload")
-    parser.add_argument("folder", type=Path, help="the policy/ of a training, or the hub/ of `publish pairs`")
-    parser.add_argument("repository", help="OWNER/NAME on the hub")
-    parser.add_argument("--public", action="store_true", help="make it public (default: private)")
-    parser.add_argument("--dry-run", action="store_true", help="list the files without uploading them")
+    parser = ArgumentParser(prog="corpo publish upload")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("repository", metavar="OWNER/NAME")
+    parser.add_argument("--public", action="store_true")
+    parser.add_argument("--dry-run", action="store_true")
     options = parser.parse_args(arguments)
     kind, files = repository_type(options.folder), uploaded_files(options.folder)
     names = [str(path.relative_to(options.folder)) for path in files]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpo.cli.commands import COMMANDS
+from corpo.cli.nearest import nearest
 from corpo.utils.errors import ConfigError
 
 
@@ -27,7 +29,8 @@ def main(arguments: Sequence[str]) -> None:
 
         run_job(jobs.TRACK if flag else jobs.REPORT, translate_old_options(rest))
     else:
-        raise ConfigError(f"report {flag}: no such flag; choose --claims, --merge or --track")
+        hint = nearest(flag, COMMANDS["report"].flags)
+        raise ConfigError(f"report {flag}: no such flag{hint}; choose --claims, --merge or --track")
 
 
 def _rebuild_all(arguments: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from corpo.cli.nearest import ArgumentParser
 from corpo.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -78,13 +79,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="corpo verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(prog="corpo verify")
     for name in ("problem", "a", "b"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help="such as model=smollm2_135m")
-    parser.add_argument("--policy", help="a folder that training wrote (default: the shipped base policy)")
+    parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE")
+    parser.add_argument("--policy")
     parser.add_argument("--rollouts", type=int, default=16)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)

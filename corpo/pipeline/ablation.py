@@ -12,16 +12,13 @@ from typing import Any
 from corpo.config import Config
 from corpo.pipeline.stage import Stage, graph, run_stages
 from corpo.pipeline.study import config_yaml, read_runs, results_folder, stage_records, study_stages
-from corpo.pipeline.variants import variants
+from corpo.pipeline.variants import name_variants, variants
 from corpo.utils.files import write_json, write_text
 
 
 def ablation_stages(config: Config) -> list[Stage]:
     """Return the stages of the studies of all variants."""
-    stages = []
-    for variant in variants(config).values():
-        stages += study_stages(variant)
-    return stages
+    return name_variants({name: study_stages(variant) for name, variant in variants(config).items()})
 
 
 def run_ablation(config: Config) -> Path:

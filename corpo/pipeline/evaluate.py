@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from corpo.config import Config
+from corpo.config import BANK, PIPELINES, Config
 from corpo.pipeline.data import evaluated_data, evaluated_pairs
 from corpo.pipeline.models import (
     estimated_minutes,
@@ -24,7 +24,9 @@ from corpo.task.response import CLOSE, OPEN
 
 ROLLOUTS = "rollouts.parquet"
 ROLLOUTS_WITHOUT_THOUGHT = 4  # per prompt
-NANO_ROLLOUTS_PER_MINUTE = 40_000  # evaluated, by a nano on two cores without AVX-512
+NANO_ROLLOUTS_PER_MINUTE = 13_000  # evaluated, by a nano on two quiet cores without AVX-512
+# Evaluated prompts for each of `data.pairs_per_split`: both orders of five kinds of pairs, or of seven.
+PROMPTS_PER_PAIR = {BANK: 10, PIPELINES: 14}
 
 
 def evaluate_stage(config: Config, trained: bool, with_thought: bool = True) -> Stage:
@@ -53,7 +55,8 @@ def evaluate_stage(config: Config, trained: bool, with_thought: bool = True) -> 
     }
 
     def minutes() -> float:
-        all_rollouts = 10 * config.data.pairs_per_split * num_rollouts  # ten splits, counting both orders
+        num_prompts = PROMPTS_PER_PAIR[config.data.problems] * config.data.pairs_per_split
+        all_rollouts = num_prompts * num_rollouts
         if is_nano(config):
             return all_rollouts / NANO_ROLLOUTS_PER_MINUTE
         return estimated_minutes(config, 0, all_rollouts)

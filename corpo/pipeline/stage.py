@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,13 +24,15 @@ from filelock import FileLock, Timeout
 
 from corpo.pipeline.provenance import provenance
 from corpo.utils import ranks
-from corpo.utils.files import hash_of, read_json, storage, write_json
+from corpo.utils.files import hash_of, read_json, shown_path, storage, write_json
+from corpo.utils.progress import CONSOLE, StageLabel, clock, stage_label
 
 log = logging.getLogger(__name__)
 
 # Raise the number of a stage if its code changes what it writes. Results under the old number are left alone.
 VERSIONS = {"sample": 1, "data": 7, "warm_start": 4, "train": 6, "evaluate": 5}
 DONE, SPEC, OWNER = "done.json", "spec.json", "owner.json"
+_TITLES = 4  # of stages that were done before, which a log message names
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,35 +113,77 @@ def unfinished(targets: Iterable[Stage]) -> list[Stage]:
 
 
 def run_stages(targets: Iterable[Stage]) -> None:
-    """Run what is not done of the targets and their inputs, and log each stage with its number."""
+    """Run what is not done of the targets and their inputs, and log a line for each finished stage."""
     targets = list(targets)
     stages = graph(targets)
-    needed = {stage.folder for stage in unfinished(targets)}
-    for number, stage in enumerate(stages, start=1):
-        position = f"stage {number} of {len(stages)}, {stage.title}"
-        if stage.folder in needed:
-            _run_one(stage, position)
-        elif stage.done:
-            log.info("%s: done before (%s)", position, stage.folder)
+    needed = unfinished(targets)
+    _log_finished_before([stage for stage in stages if stage.done], len(stages))
+    forecast = Forecast(needed)
+    for stage in needed:
+        label = StageLabel(stages.index(stage) + 1, len(stages), stage.title, forecast.seconds_after(stage))
+        with stage_label(label):
+            seconds = _run_one(stage, label)
+        forecast.add(stage, seconds)
 
 
-def _run_one(stage: Stage, position: str) -> None:
+def _log_finished_before(stages: Sequence[Stage], total: int) -> None:
+    if stages:
+        titles = ", ".join(stage.title for stage in stages[:_TITLES])
+        more = ", ..." if len(stages) > _TITLES else ""
+        log.info("done before: %d of %d stages (%s%s)", len(stages), total, titles, more)
+
+
+class Forecast:
+    """An estimate of the time left of a run. It learns from the stages that have finished."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        """Estimate the seconds of these stages, which run in this order."""
+        self.estimates = {stage.folder: 60 * stage.minutes() for stage in stages} if len(stages) > 1 else {}
+        self.names = {stage.folder: stage.name for stage in stages}
+        self.finished: dict[str, list[tuple[float, float]]] = {}  # seconds taken and estimated, by name
+
+    def add(self, stage: Stage, seconds: float) -> None:
+        """Record the time that a stage has taken."""
+        if stage.folder in self.estimates:
+            times = (seconds, self.estimates.pop(stage.folder))
+            self.finished.setdefault(stage.name, []).append(times)
+
+    def seconds_after(self, stage: Stage) -> float | None:
+        """Return the seconds of the stages that have not finished, without this one. None means unknown."""
+        total = 0.0
+        for folder, seconds in self.estimates.items():
+            if folder != stage.folder:
+                total += seconds * self._slowdown(self.names[folder])
+        return None if math.isnan(total) else total
+
+    def _slowdown(self, name: str) -> float:
+        """Return how much longer stages with this name took than estimated, or 1 if none has finished."""
+        times = self.finished.get(name, [])
+        estimated = sum(estimate for _, estimate in times)
+        return sum(taken for taken, _ in times) / estimated if estimated > 0 else 1.0
+
+
+def _run_one(stage: Stage, label: StageLabel) -> float:
+    """Do the work of a stage. Return the seconds that it took, which are 0 for all ranks but the first."""
     if ranks.rank() > 0:
         if stage.parallel and not stage.done:
             ranks.wait_for(stage.folder / SPEC)
             stage.work(stage.folder)
         ranks.wait_for(stage.folder / DONE)
-        return
-    with storage(stage.folder), stage_lock(stage.folder, position):
+        return 0.0
+    with storage(stage.folder), stage_lock(stage.folder, label.describe()):
         if stage.done:  # another process finished it while this one waited
-            return
-        log.info("%s: in %s", position, stage.folder)
+            return 0.0
+        if not CONSOLE.is_terminal:  # a terminal shows a bar instead
+            log.info("%s: in %s", label.describe(), shown_path(stage.folder))
         resumed = (stage.folder / SPEC).exists()
         write_json(stage.folder / SPEC, {**stage.spec, "inputs": [before.key for before in stage.inputs]})
         started = time.time()
         stage.work(stage.folder)
         seconds = round(time.time() - started, 1)  # of a resumed stage: since its last start
         write_json(stage.folder / DONE, {"wall_seconds": seconds, "resumed": resumed, **provenance()})
+    log.info("%s: done in %s (%s)", label.describe(), clock(seconds), shown_path(stage.folder))
+    return seconds
 
 
 @contextmanager

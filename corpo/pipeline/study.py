@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,12 +18,15 @@ from corpo.pipeline.stage import Stage, run_stages
 from corpo.pipeline.train import trackers_of, train_stage
 from corpo.utils import ranks
 from corpo.utils.errors import DataError
-from corpo.utils.files import hash_of, read_json, read_jsonl, write_json, write_text
+from corpo.utils.files import hash_of, read_json, read_jsonl, shown_path, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from corpo.analysis.study import Run, Study
+
+
+log = logging.getLogger(__name__)
 
 
 def study_bases(config: Config) -> list[Config]:
@@ -141,6 +145,7 @@ def write_results(config: Config) -> Path:
     from corpo.report.track_study import track_study
 
     folder = results_folder(config)
+    log.info("writing tables, figures and report: %s", shown_path(folder))
     (folder / PAGE).unlink(missing_ok=True)  # written last: it marks the folder as complete
     gather(config, folder)
     rendered = render_results(folder)

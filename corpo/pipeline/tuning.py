@@ -15,7 +15,7 @@ from corpo.pipeline.provenance import typed_command
 from corpo.pipeline.stage import Stage, run_stages
 from corpo.pipeline.study import config_yaml, results_folder, stage_records, study_runs
 from corpo.pipeline.train import train_stage
-from corpo.pipeline.variants import variants
+from corpo.pipeline.variants import name_variants, variants
 from corpo.utils.files import read_jsonl, write_json, write_text
 from corpo.utils.markdown import table
 
@@ -33,7 +33,10 @@ def tuning_runs(config: Config) -> list[tuple[str, Config]]:
 
 def tuning_stages(config: Config) -> list[Stage]:
     """Return the training stages of all runs."""
-    return [train_stage(run) for _, run in tuning_runs(config)]
+    stages: dict[str, list[Stage]] = {}
+    for name, run in tuning_runs(config):
+        stages.setdefault(name, []).append(train_stage(run))
+    return name_variants(stages)
 
 
 def run_tuning(config: Config) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from corpo.config import Config
+from corpo.pipeline.stage import Stage, graph
 from corpo.utils.errors import ConfigError
 
 
@@ -22,6 +24,23 @@ def variants(config: Config) -> dict[str, Config]:
         except (ValueError, TypeError) as error:
             raise ConfigError(f"study.variants.{name}: {error}") from None
     return configs
+
+
+def name_variants(stages: Mapping[str, Sequence[Stage]]) -> list[Stage]:
+    """Return the stages of all variants, with the name of the variant in the title of each that is its own.
+
+    `stages` are by the name of the variant. A stage that several variants share keeps its title.
+    """
+    users: dict[Path, set[str]] = {}
+    for name, of_variant in stages.items():
+        for stage in graph(of_variant):
+            users.setdefault(stage.folder, set()).add(name)
+    named = []
+    for name, of_variant in stages.items():
+        for stage in of_variant:
+            is_own = len(users[stage.folder]) == 1
+            named.append(replace(stage, title=f"{name}: {stage.title}") if is_own else stage)
+    return named
 
 
 def with_options(config: Any, options: Mapping[str, Any]) -> Any:

@@ -27,7 +27,7 @@ from corpo.report.figures import (
     reference_line,
     save,
 )
-from corpo.report.page import render
+from corpo.report.html import render
 from corpo.task import Pair
 from corpo.utils.files import write_text
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from corpo.analysis.claims import STATEMENTS, Finding
@@ -19,6 +17,7 @@ from corpo.analysis.summary import summary_means
 from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
 from corpo.report.explorer import ROLLOUTS_PER_PROMPT
 from corpo.report.figures import caption_of
+from corpo.report.html import render
 from corpo.report.published_section import section
 from corpo.report.skill import TITLE, SkillSection
 from corpo.report.tables import FAILURES_NOTE, FLOORS_NOTE
@@ -186,18 +185,3 @@ def write_page(
 
 def _without_markup(text: str) -> str:
     return text.replace("*", "").replace("`", "")
-
-
-def render(template: str, examples: Sequence[Mapping[str, Any]], **values: Any) -> str:
-    """Return a page of the folder `templates`; its script shows one of `examples` at a time.
-
-    The page needs no other files and no network.
-    """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    examples_json = json.dumps(examples, allow_nan=False)
-    examples_json = examples_json.replace("<", "\\u003c")  # no text in it can end the script
-    return environment.get_template(template).render(examples_json=examples_json, **values)

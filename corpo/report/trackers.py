@@ -70,6 +70,18 @@ class Trackers:
             tracker.close()
 
 
+def where_to_look(folder: Path) -> list[str]:
+    """Return a line for each tracker that has written to a folder: how to look at the curves."""
+    lines = []
+    if (folder / "tensorboard").is_dir():
+        lines.append(f"TensorBoard: tensorboard --logdir {folder / 'tensorboard'}")
+    if any(folder.glob("wandb/offline-run-*")):
+        lines.append(f"Weights & Biases: wandb sync {folder / 'wandb' / 'offline-run-*'}")
+    elif (folder / "wandb").is_dir():
+        lines.append("Weights & Biases: the page of your project (track.project)")
+    return lines
+
+
 class TensorBoard:
     """A TensorBoard log; show it with `tensorboard --logdir FOLDER/tensorboard`."""
 

@@ -32,7 +32,7 @@ BAD = {
     "key without its group": (["lr=1e-5"], "did you mean warm_start.lr or train.lr"),
     "misspelt group": (["trian=nano"], "trian"),
     "unknown experiment": (["experiment=nope"], "nope"),
-    "flag instead of an option": (["--seed=3"], "write options as NAME=VALUE, such as seed=3"),
+    "flag instead of an option": (["--seed=3"], "options have no dashes; write seed=3"),
     "option without a value": (["train.steps"], "train.steps: not an option; write NAME=VALUE"),
     "unknown choice": (["reward=nope"], "reward=nope: no such choice; choose one of binary"),
     "wrong type": (["train.steps=many"], "many"),

@@ -14,6 +14,8 @@ import pytest
 from corpo.cli import jobs
 from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS
 from corpo.cli.completion import completion
+from corpo.cli.compose import load_config
+from corpo.cli.conf_files import choices, groups
 from corpo.cli.hydra_app import Job
 from corpo.cli.main import main
 from corpo.cli.options import option_names
@@ -38,11 +40,16 @@ def test_overview_lists_every_command_with_its_summary(capsys: pytest.CaptureFix
 def test_every_command_has_help_and_an_implementation(command, capsys: pytest.CaptureFixture[str]) -> None:
     page = _output(capsys, command.name, "--help")
     assert page == _output(capsys, "help", command.name)
-    assert command.description in page
-    assert command.example in page
-    assert set(command.options) <= set(option_names(Config()))
+    lines = page.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert command.description in " ".join(page.split())
+    assert f"Example:  {command.example}" in lines
+    assert f"Results:  {command.results}" in lines
+    assert set(command.options) <= {*option_names(Config()), *groups()}
     for option in command.options:
         assert re.search(rf"^  {re.escape(option)}=\S*\s+\w", page, re.MULTILINE), "with default and meaning"
+    for argument, meaning in command.arguments:
+        assert f"{argument} {meaning}" in " ".join(page.split())
     if command.is_hydra:
         assert isinstance(getattr(jobs, command.target), Job)
     else:
@@ -50,10 +57,25 @@ def test_every_command_has_help_and_an_implementation(command, capsys: pytest.Ca
         assert callable(getattr(importlib.import_module(module), function))
 
 
+def test_help_of_training_takes_about_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    page = _output(capsys, "train", "--help")
+    assert len([line for line in page.splitlines() if line]) <= 15
+
+
+def test_help_shows_the_defaults_that_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    config = load_config([])
+    assert f"  train.steps={config.train.steps} " in _output(capsys, "train", "--help")
+    assert f"  data.pairs_per_split={config.data.pairs_per_split} " in _output(capsys, "data", "--help-all")
+    assert "  baseline=corpo " in _output(capsys, "train", "--help")
+
+
 def test_help_all_lists_every_option_with_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     page = _output(capsys, "train", "--help-all")
     for option in option_names(Config()):
-        assert re.search(rf"^  {re.escape(option)}=.*\s+\w", page, re.MULTILINE), option
+        assert re.search(rf"^  {re.escape(option)}=\S*\s+\w", page, re.MULTILINE), option
+    for group in groups():
+        names = f"; one of {', '.join(choices(group))}"
+        assert names in " ".join(page.split()), group
 
 
 @pytest.mark.parametrize("arguments", [("data", "--help"), ("completion", "bash"), ("data", "dry_run=true")])
@@ -79,8 +101,9 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_command_is_refused_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["trian"])
+    assert stopped.value.code == 2
     error = capsys.readouterr().err
-    assert (stopped.value.code, error) == (2, "corpo: no command 'trian'; did you mean train?\n")
+    assert error.startswith("corpo: no command 'trian' (did you mean train?); choose one of demo, ")
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_COMMANDS.items())
@@ -110,8 +133,9 @@ def test_flags_of_hydra_may_stand_behind_options(capsys: pytest.CaptureFixture[s
 
 def test_help_imports_neither_torch_nor_hydra() -> None:
     code = (
-        "import sys; from corpo.cli.main import main; main(['train', '--help']); "
-        "print(sorted({'torch', 'hydra', 'transformers', 'pandas'} & set(sys.modules)))"
+        "import sys; from corpo.cli.main import main; main(['train', '--help']); main(['verify', '--help']); "
+        "main(['data', '--help-all']); main(['--version']); "
+        "print(sorted({'torch', 'hydra', 'omegaconf', 'numpy', 'transformers', 'pandas'} & set(sys.modules)))"
     )
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

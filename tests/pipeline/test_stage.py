@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from corpo.pipeline import stage as stage_module
-from corpo.pipeline.stage import Stage, graph, run_stages, unfinished
+from corpo.pipeline.stage import Forecast, Stage, graph, run_stages, unfinished
 from corpo.utils.files import read_json
+from corpo.utils.progress import progress
 
 
 def make_stage(
@@ -74,14 +76,54 @@ def test_inputs_of_a_finished_stage_are_not_needed(pipeline: dict[str, Stage], r
     assert [stage.name for stage in unfinished([pipeline["evaluate"]])] == ["data", "evaluate"]
 
 
-def test_log_numbers_the_stages(pipeline: dict[str, Stage], monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline["train"].run()
+def test_log_has_a_line_per_finished_stage_and_one_for_those_before(
+    pipeline: dict[str, Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline["warm_start"].run()
     messages: list[str] = []
     # Not by caplog: a job that ran in this process before may have changed the logging of all modules.
     monkeypatch.setattr(stage_module.log, "info", lambda message, *values: messages.append(message % values))
     pipeline["evaluate"].run()
-    assert messages[0].startswith("stage 1 of 4, data: done before")
-    assert messages[3].startswith("stage 4 of 4, evaluate: in ")
+    finished = [message for message in messages if ": in " not in message]
+    assert finished[0] == "done before: 2 of 4 stages (data, warm_start)"
+    assert finished[1].startswith("stage 3 of 4, train: done in 0:00 (")
+    assert finished[2].startswith("stage 4 of 4, evaluate: done in 0:00 (")
+    assert len(finished) == 3
+
+
+def test_bars_carry_the_number_and_the_title_of_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("corpo.utils.progress.LINE_SECONDS", 0.0)
+
+    def work(folder: Path) -> None:
+        with progress("train grpo seed 0", 10) as advance:
+            advance(5, note="pass@1 0.50")
+        with progress("merging", 10) as advance:
+            advance(5)
+
+    data = make_stage("data", tmp_path)
+    train = replace(make_stage("train", tmp_path, (data,), work=work), title="2 levels: train grpo seed 0")
+    evaluate = make_stage("evaluate", tmp_path, (train,))
+    evaluate.run()
+    first, second = [line for line in capsys.readouterr().err.splitlines() if "5/10" in line]
+    assert first.startswith("2/3 2 levels: train grpo seed 0: 5/10 in 0:00, left 0:00, run ")
+    assert first.endswith(" pass@1 0.50")
+    assert second.startswith("2/3 2 levels: train grpo seed 0: merging: 5/10")
+
+
+def test_forecast_learns_from_finished_stages(tmp_path: Path) -> None:
+    first, second = make_stage("train", tmp_path, setting=1), make_stage("train", tmp_path, setting=2)
+    evaluate = make_stage("evaluate", tmp_path)
+    forecast = Forecast([first, second, evaluate])  # each is estimated to take a minute
+    assert forecast.seconds_after(first) == 120
+    forecast.add(first, 30.0)  # half of the estimate, so that other trainings take half, too
+    assert forecast.seconds_after(evaluate) == 30
+    assert forecast.seconds_after(second) == 60, "an evaluation has not finished"
+    forecast.add(second, 90.0)
+    assert forecast.seconds_after(evaluate) == 0
+    unknown = replace(evaluate, minutes=lambda: float("nan"))
+    assert Forecast([first, unknown]).seconds_after(first) is None
 
 
 def test_wall_time_counts_the_own_work_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

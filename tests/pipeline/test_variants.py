@@ -15,9 +15,10 @@ import yaml
 from corpo.analysis.study import read_records
 from corpo.cli.compose import load_config
 from corpo.config import Config, StudyConfig
+from corpo.pipeline.ablation import ablation_stages
 from corpo.pipeline.stage import graph
 from corpo.pipeline.study import study_stages
-from corpo.pipeline.tuning import best_variants
+from corpo.pipeline.tuning import best_variants, tuning_stages
 from corpo.pipeline.variants import variants, with_options
 from corpo.task import ConfidenceReward, TextReward
 from corpo.utils.resources import conf_folder
@@ -50,6 +51,17 @@ def test_a_wrong_option_is_refused_with_the_name_of_its_variant(
     config = Config(study=StudyConfig(variants={"mine": options}))
     with pytest.raises(ValueError, match=rf"study.variants.mine: .*{message}"):
         variants(config)
+
+
+def test_titles_name_the_variant_of_stages_that_are_not_shared() -> None:
+    config = load_config(["+study.variants={low: {train.lr: 1.0e-5}, high: {train.lr: 1.0e-3}}"])
+    titles = [stage.title for stage in graph(ablation_stages(config))]
+    assert titles.count("data") == 1
+    assert titles.count("evaluate base") == 1, "both variants start from the same policy"
+    for name in ("low", "high"):
+        assert f"{name}: train grpo seed 0" in titles
+        assert f"{name}: evaluate corpo seed 0" in titles
+    assert "low: train grpo seed 0" in [stage.title for stage in tuning_stages(config)]
 
 
 @pytest.mark.parametrize("prefix", ["ablate", "contrast"])

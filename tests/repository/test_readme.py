@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,14 +11,15 @@ import torch
 from corpo.analysis.study import read_study
 from corpo.analysis.verification import skill_table
 from corpo.baselines import BASELINES, advantages
+from corpo.data.pipelines.grading import right_traces
 from corpo.task import OrdinalReward, parse_response
-from docs.tools import flaw
+from docs.tools import demo
 from tests.command import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLAIMS = ROOT / "results/README.md"
 STUDY = "study"  # the results folder whose verdicts the README shows
-GROUP = flaw.read_group()
+DEMO = demo.read_demo()
 NO_ROW = {"ablation", "tune"}  # the base of the ablations, and the settings of a search with Optuna
 
 
@@ -36,83 +34,46 @@ def _table(header: str) -> list[list[str]]:
     return [re.split(r"\s*\|\s*", line.strip("| ")) for line in lines[2:]]
 
 
-def _rewards_in_text() -> list[float]:
-    """Return the rewards of the example group, which a sentence lists with their numbers of times."""
-    sentence = " ".join(README.split()).partition("The group earned")[2].partition("so that")[0]
-    rewards = []
-    for value, times in re.findall(r"`(-?[\d.]+)`(?: \((\d+) times\))?", sentence):
-        rewards += [float(value)] * int(times or 1)
-    return rewards
-
-
 def test_readme_has_at_most_150_lines() -> None:
     assert len(README.splitlines()) <= 150
 
 
-def test_group_of_the_figure_is_in_the_records_of_every_baseline() -> None:
-    place = ["seed", "step", "prompt"]
-    table = pd.read_parquet(ROOT / GROUP["record"]).set_index(place).sort_index()
-    chosen = table.loc[tuple(GROUP[column] for column in place)].sort_values("rollout")
-    for baseline in ("grpo", "static", "corpo"):  # no update comes before the first batch
-        recorded = chosen.loc[chosen["policy"] == baseline, "reward"].tolist()
-        assert flaw.group_rewards(GROUP) == pytest.approx(recorded)
+def test_picture_is_what_the_demonstration_prints() -> None:
+    assert demo.PICTURE.read_text(encoding="utf-8") == demo.draw(DEMO), "run: python -m docs.tools.demo"
+    assert 'src="docs/demo.svg"' in README
 
 
-def test_example_shows_the_recorded_problem_and_programs() -> None:
-    [block] = [text for text in _code_blocks("text") if GROUP["statement"] in text]
-    column = next(line for line in block.splitlines() if line.startswith("[A]")).index("[B]")
-    for name, start, end in (("a", 0, column), ("b", column, None)):
-        listed = "\n".join(line[start:end].rstrip() for line in block.splitlines())
-        assert GROUP[name] in listed
-    assert GROUP["evidence"] in block
-
-
-def test_example_lists_the_rewards_of_the_recorded_group() -> None:
-    assert _rewards_in_text() == sorted(flaw.group_rewards(GROUP))
-
-
-def _complete(shortened: str) -> str:
-    """Return the response of the group that reads like this, with any text in the place of each ellipsis."""
-    pattern = ".*".join(map(re.escape, shortened.split("…")))
-    [response] = [response for response in GROUP["responses"] if re.fullmatch(pattern, response)]
-    return str(response)
-
-
-def test_a_whole_response_is_shown() -> None:
-    [response] = [text for text in _code_blocks("text") if text.startswith("<think>")]
-    assert response.strip() in GROUP["responses"]
-
-
-def test_example_shows_the_advantages_of_its_rewards() -> None:
-    rewards = _rewards_in_text()
+def test_recorded_rewards_are_those_of_the_recorded_responses() -> None:
+    reward = OrdinalReward()
+    rewards = [reward(parse_response(response), DEMO.pair.labels) for response in DEMO.responses]
+    assert rewards == DEMO.rewards
     rewards_PG = torch.tensor([rewards], dtype=torch.float64)
-    labels = (GROUP["a_correct"], GROUP["b_correct"])
-    rows = _table("| response |")
-    assert len(rows) == 3
-    for response, reward, *cells in rows:
-        text = _complete(response.strip("`"))
-        assert OrdinalReward()(parse_response(text), labels) == float(reward)
-        index = rewards.index(float(reward))
-        for baseline, cell in zip(("grpo", "static", "corpo"), cells, strict=True):
-            advantage = advantages(rewards_PG, baseline, threshold=0.0)[0, index].item()
-            assert cell.strip("*") == f"{advantage:+.2f}", f"{text} under {baseline}"
+    for baseline, recorded in DEMO.advantages.items():
+        computed = advantages(rewards_PG, baseline, threshold=reward.threshold)[0].tolist()
+        assert computed == pytest.approx(recorded, abs=1e-4)
 
 
-def test_figure_counts_the_failures_that_grpo_rewards() -> None:
-    rewards = flaw.group_rewards(GROUP)
-    signs = zip(rewards, flaw.group_advantages(rewards, "grpo"), strict=True)
-    assert sum(reward < 0 < advantage for reward, advantage in signs) == 4
-    assert "reinforces four failures" in README
-    _, labels = flaw.draw(GROUP).axes[0].get_legend_handles_labels()
-    assert "failure that GRPO rewards (4)" in labels
+def test_description_of_the_picture_has_its_numbers() -> None:
+    [description] = re.findall(r'alt="([^"]*)"', README)
+    assert DEMO.signs.count("▲") == 5
+    assert "five failures lie between" in description
+    assert f"the group mean, {DEMO.mean:.2f}, and R_min_correct, {DEMO.threshold:g}" in description
+    assert f"GRPO rewards {DEMO.num_rewarded['grpo']} of {DEMO.num_failures} failures" in description
+    assert DEMO.num_rewarded["static"] == DEMO.num_rewarded["corpo"] == 0
 
 
-def test_names_that_the_sampling_of_the_figure_imports_exist() -> None:
-    for node in ast.walk(ast.parse(Path(flaw.__file__).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            module = importlib.import_module(str(node.module))
-            for alias in node.names:
-                assert hasattr(module, alias.name), f"{node.module}.{alias.name}"
+def test_a_rewarded_failure_is_shown_with_its_slip() -> None:
+    [response] = [text.strip() for text in _code_blocks("text") if text.startswith("<think>")]
+    index = DEMO.responses.index(response)
+    assert DEMO.signs[index] == "▲"
+    text = " ".join(README.split())
+    assert f"This response earns {DEMO.rewards[index]}, which is above the mean of its group, " in text
+    assert f"{DEMO.mean:.2f}: GRPO reinforces it" in text
+    [(right, written)] = re.findall(r"`odd` leaves (\d+), not (\d+),", text)
+    wanted = right_traces(DEMO.pair)
+    assert wanted is not None
+    assert f"odd:{written};" in response
+    assert all(f"odd:{right};" in trace for trace in wanted)
 
 
 def test_table_of_baselines_names_the_three_of_the_paper() -> None:
