@@ -104,8 +104,9 @@ def test_legend_of_many_baselines_lies_beside_the_panels_and_inside_the_figure()
 
 
 def test_skill_shows_all_policies_on_all_parts_and_needs_scores() -> None:
-    assert figures.skill not in _drawable(synthetic_study(2, 0.0))
     study = scored_study()
+    without_scores = {0: study.base.drop(columns=["score_a", "score_b"])}
+    assert figures.skill not in _drawable(replace(study, bases=without_scores))
     assert figures.skill in _drawable(study)
     figure = figures.skill(study)
     [panel] = figure.axes
@@ -208,7 +209,7 @@ def test_rewarded_failures_say_0_for_baselines_without_any() -> None:
     names = [label.get_text() for label in left.get_yticklabels()]
     texts = dict(zip(names, [text.get_text().strip() for text in right.texts], strict=True))
     assert float(texts["GRPO, first 5 steps"]) > 0
-    assert texts["static, first 5 steps"] == texts["CoRPO, last 5 steps"] == "0"
+    assert texts["static, first 5 steps"] == texts["CoRPO, last 5 steps"] == "0.0"
     totals = np.zeros(len(names))
     for bars in left.containers:
         totals += [bar.get_width() for bar in bars]

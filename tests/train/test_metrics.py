@@ -11,7 +11,7 @@ import pytest
 
 from corpo.evaluate.columns import ROLLOUT_COLUMNS
 from corpo.evaluate.rollouts import roll_out
-from corpo.task import Pair, render_prompt
+from corpo.task import Domain, Pair, render_prompt
 from corpo.train.metrics import TRAINING_METRICS, WARM_START_METRICS, Metric
 from corpo.utils.files import read_jsonl
 from docs.tools import metrics as metrics_page
@@ -25,7 +25,11 @@ def _pairs_of_every_kind() -> list[Pair]:
     both_correct = replace(first_correct, b=first_correct.a)
     both_wrong = replace(first_correct, a=first_correct.b)
     unseen = replace(first_correct, problem=replace(first_correct.problem, topic="unseen"))
-    return [first_correct, first_correct.swapped(), both_correct, both_wrong, unseen, unseen.swapped()]
+    statement = "pens: 7, 5 more, doubled, 3 lost, how many"
+    chain = replace(first_correct.problem, domain=Domain.math, statement=statement)
+    word_problem = replace(first_correct, problem=chain)
+    pairs = [first_correct, first_correct.swapped(), both_correct, both_wrong, unseen, unseen.swapped()]
+    return [*pairs, word_problem, word_problem.swapped()]
 
 
 def _names(metrics: tuple[Metric, ...]) -> set[str]:
