@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from corpo.cli.options import option_names
 from corpo.config import Config
 from corpo.utils.resources import conf_folder
@@ -19,7 +17,6 @@ from corpo.utils.resources import conf_folder
 EXPERIMENT = "experiment"
 LAUNCHER = "hydra/launcher"  # how the jobs of a sweep are run
 _PACKAGE = "# @package "
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
 
 
 def groups() -> list[str]:
@@ -65,7 +62,10 @@ def settings(group: str, choice: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return yaml.load(path.read_text(encoding="utf-8"), _LOADER) or {}
+    import yaml  # an installation with torch alone lacks it, and prints the list of commands without it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
+    return yaml.load(path.read_text(encoding="utf-8"), loader) or {}
 
 
 def _prefix(path: Path) -> str:

@@ -137,7 +137,8 @@ def test_validation_table_has_the_first_and_the_last_measurement() -> None:
     )
     assert "traced" not in header
     assert lines[-1].startswith("| 1 | corpo |")
-    assert "| 44 → 51 | 24 → 11 | 38 → 31 | 0.74 → 0.81 | 0.64 → 0.71 | 61 → 81 |" in lines[-1]
+    assert "| 44 → 51 | 54 → 61 | 24 → 11 | 38 → 31 |" in lines[-1]
+    assert "| 0.74 → 0.81 | 0.64 → 0.71 | 0.64 → 0.71 | 0.54 → 0.61 | 61 → 81 |" in lines[-1]
 
 
 def test_file_of_runs_has_validation_and_failures_of_each_run(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_contrasts_differ_from_the_study_in_what_they_are_named_after() -> None:
     assert isinstance(traces.reward.build(), TextReward)
     assert (epochs.train.updates_per_step, epochs.train.loss.ppo_clip) == (8, 0.2)
     assert (sgd.train.optimizer, sgd.train.max_grad_norm) == ("sgd", None)
-    assert (hard.model.path, hard.model.warm_start, hard.study.own_warm_starts) == ("nano_base", True, False)
+    assert (hard.model.path, hard.model.warm_start, hard.study.warm_starts) == ("nano_base", True, 0)
     assert "both_wrong: 0.25" in run("study", "experiment=ablate_kinds", "dry_run=true").stdout
 
 
