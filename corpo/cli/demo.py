@@ -33,7 +33,8 @@ def main(arguments: Sequence[str]) -> None:
     console = Console()
     width = min(console.width, WIDTH) if console.is_terminal else WIDTH
     Console(width=width).print(terminal_view(demo, width))
-    print(f"\nAnother example: corpo demo seed={config.seed + 1}. The main job: corpo reproduce")
+    print(f"\nAnother example: corpo demo seed={config.seed + 1}")
+    print("The main job: corpo reproduce experiment=reproduce")
     if page is not None:
         write_page(demo, page)
         print(f"page: {page}")

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from corpo.analysis.claims import FAILS, HOLDS, IN_DOMAIN, OUT_OF_DOMAIN, Finding, findings
-from corpo.analysis.runs import EARLY, window
+from corpo.analysis.runs import EARLY, rewarded_failures
 from corpo.analysis.splits import accuracy
 from corpo.analysis.study import PAGE, PROVENANCE, Study, read_study
 from corpo.utils.files import read_json, shown_path
@@ -39,8 +39,9 @@ def closing_card(folder: Path) -> Panel:
     study, _ = read_study(folder)
     stages: dict[str, dict[str, Any]] = read_json(folder / PROVENANCE)
     seconds = sum(float(record["wall_seconds"]) for record in stages.values())
-    seeds = ", ".join(map(str, study.seeds))
-    footer = Text(f"{len(stages)} stages took {clock(seconds)}; seed{'s'[: len(study.seeds) > 1]} {seeds}")
+    seeds = "seed" if len(study.seeds) == 1 else "seeds"
+    numbers_of_seeds = ", ".join(map(str, study.seeds))
+    footer = Text(f"{len(stages)} stages took {clock(seconds)}; {seeds} {numbers_of_seeds}")
     links = Table.grid(padding=(0, 2))
     links.add_row("look at it", _path(folder / PAGE))
     links.add_row("read it", _path(folder / "report.md"))
@@ -101,4 +102,4 @@ def _rewarded(study: Study, policy: str) -> str:
     """Return the share of failures that a baseline rewards in the first steps; the base was not trained."""
     if policy == "base":
         return "–"
-    return f"{window(study, policy, 'failed_positive_fraction', late=False).mean():.1%}"
+    return f"{rewarded_failures(study, policy, late=False).mean():.1%}"

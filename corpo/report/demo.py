@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ def number_line(demo: Demo, width: int) -> list[Text]:
         by_column.setdefault(line.column(demo.rewards[index]), []).append(demo.signs[index])
     tallest = max(len(signs) for signs in by_column.values())
     rows = []
-    for row in reversed(range(-(-tallest // MARKS_PER_ROW))):
+    for row in reversed(range(math.ceil(tallest / MARKS_PER_ROW))):
         marks = {}
         for column, signs in by_column.items():
             part = "".join(signs[row * MARKS_PER_ROW : (row + 1) * MARKS_PER_ROW])

@@ -219,7 +219,8 @@ def _backward(
         for losses, gradients in pool.map(compute, parts[start : start + num_workers]):
             totals += losses
             for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
 
 
@@ -232,11 +233,11 @@ def _gradients(
     prompt_weight: float,
     weights_V: Tensor,
     num_tokens: Tensor,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """Return the losses of prompts and responses, (2), and the gradients of the parameters, of a micro-batch.
 
-    `num_tokens` are the tokens of the prompts and of the responses of the whole batch, by which losses are
-    divided.
+    The gradient is None for parameters that texts do not use, such as those for images. `num_tokens` are the
+    tokens of the prompts and of the responses of the whole batch, by which losses are divided.
     """
     ids_BW, is_prompt_BW, is_response_BW = (tensor.to(model.device) for tensor in _right_pad(rows, pad_id))
     prompt_tokens, response_tokens = num_tokens.tolist()
@@ -248,7 +249,9 @@ def _gradients(
     response_loss = -logprobs_N[is_response_N].sum() / response_tokens
     weighted_N = logprobs_N * weights_V[ids_BW[:, 1:][is_learned_BW]]
     weighted_loss = -weighted_N[is_response_N].sum() / response_tokens
-    gradients = torch.autograd.grad(weighted_loss + prompt_weight * prompt_loss, parameters)
+    gradients = torch.autograd.grad(
+        weighted_loss + prompt_weight * prompt_loss, parameters, allow_unused=True
+    )
     return torch.stack([prompt_loss.detach(), response_loss.detach()]).cpu(), gradients
 
 

@@ -43,8 +43,12 @@ def test_numbers_are_those_of_the_study() -> None:
     study = synthetic_study(2, 0.1)
     lines = printed(numbers(study))
     assert lines[0].split() == ["base", "GRPO", "static", "CoRPO"]
-    rewarded = [study.curve("grpo", "failed_positive_fraction").iloc[:5].mean().mean()]
-    assert f"{rewarded[0]:.1%}" in lines[1]
+    shares = []
+    for run in study.of("grpo"):
+        early = run.metrics.head(5)
+        failed = 1 - early["pass_rate"]
+        shares.append((early["failed_positive_fraction"] * failed).sum() / failed.sum())
+    assert f"{sum(shares) / len(shares):.1%}" in lines[1]
     assert len(lines) == 4
 
 
