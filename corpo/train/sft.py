@@ -215,8 +215,11 @@ def _backward(
         num_tokens=num_tokens,
     )
     totals = torch.zeros(2)
-    for start in range(0, len(parts), num_workers):  # so few at a time, because each has gradients of its own
-        for losses, gradients in pool.map(compute, parts[start : start + num_workers]):
+    for start in range(0, len(parts), 2 * num_workers):  # not all, because each has gradients of its own
+        few = parts[start : start + 2 * num_workers]
+        # The longest come first, so that the workers finish at nearly the same time. The rows are sorted.
+        computed = list(pool.map(compute, reversed(few)))
+        for losses, gradients in reversed(computed):
             totals += losses
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None:
