@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from corpo.policy.cores import shares_out, side_by_side
 from corpo.policy.group_cache import GroupCache, StaticGroupCache, StaticSlots
 from corpo.policy.packing import left_pad, positions, prompt_mask
 from corpo.policy.tree_attention import use_tree_attention
 from corpo.rollout.engine import Rollouts
 from corpo.rollout.graph_decoder import FIRST_WINDOW, GraphDecoder, Rows, draw
+
+CHUNKS = 4  # of the prompts of a batch on a CPU
 
 
 @dataclass
@@ -39,7 +43,6 @@ class SharedPrefixEngine:
     def close(self) -> None:
         """Do nothing, because the engine holds nothing but the model."""
 
-    @torch.no_grad()
     def generate(
         self,
         prompts: Sequence[str],
@@ -54,22 +57,37 @@ class SharedPrefixEngine:
         training = self.model.training
         self.model.eval()
         use_tree_attention(self.model)
-        batch = max(1, self.rows // group)
+        batch = self._chunk_size(len(prompts), group)
         # Prompts of similar length are sampled together, because they need little padding.
         by_length = sorted(range(len(prompts)), key=lambda p: len(prompt_ids[p]))
         shape = (len(prompts), group, self.max_new_tokens)
         ids_PGT = torch.full(shape, self._pad_id, dtype=torch.long)
         mask_PGT = torch.zeros(shape, dtype=torch.bool)
         logprobs_PGT = torch.zeros(shape)
-        for start in range(0, len(by_length), batch):
-            chunk = by_length[start : start + batch]
+        chunks = [by_length[start : start + batch] for start in range(0, len(by_length), batch)]
+
+        def sample(chunk: list[int]) -> tuple[Tensor, Tensor, Tensor]:
             uniforms_PGT = self._uniforms(seed, [numbers[p] for p in chunk], group)
-            ids, mask, logprobs = self._sample([prompt_ids[p] for p in chunk], uniforms_PGT)
+            return self._sample([prompt_ids[p] for p in chunk], uniforms_PGT)
+
+        sampled = side_by_side(sample, chunks, self.model.device, most=CHUNKS)
+        for chunk, (ids, mask, logprobs) in zip(chunks, sampled, strict=True):
             ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
             if advance:
                 advance(len(chunk))
         self.model.train(training)
         return self._to_rollouts(prompt_ids, ids_PGT, mask_PGT, logprobs_PGT)
+
+    def _chunk_size(self, num_prompts: int, group: int) -> int:
+        """Return the number of prompts that are sampled together.
+
+        On a CPU, `CHUNKS` chunks are in memory at once, one per core. Their number does not depend on that of
+        the cores, because the rounding of log-probs depends on the size of a chunk.
+        """
+        most = max(1, self.rows // group)
+        if not shares_out(self.model.device):
+            return most
+        return max(1, min(most // CHUNKS, math.ceil(num_prompts / CHUNKS)))
 
     @property
     def _pad_id(self) -> int:
@@ -85,6 +103,7 @@ class SharedPrefixEngine:
             uniforms.append(torch.rand(shape, dtype=torch.float64, generator=generator))
         return torch.stack(uniforms)
 
+    @torch.no_grad()
     def _sample(self, prompt_ids: list[list[int]], uniforms_PGT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return completion ids, the mask of real ones, and their log-probs, all (P, G, T)."""
         device = self.model.device

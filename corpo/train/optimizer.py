@@ -7,14 +7,23 @@ copies accumulate such updates.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from corpo.config import ADAMW, TrainConfig
+from corpo.policy.cores import single_threaded
 from corpo.train.distributed import all_reduce_sum, local_shard
 from corpo.utils.errors import NonFiniteError
+
+
+def add_gradients(parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    """Add gradients to those of the parameters. None stands for a parameter that the loss does not use."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is not None:
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
 
 
 class MasterOptimizer(ABC):
@@ -32,6 +41,7 @@ class MasterOptimizer(ABC):
         self.master = {name: local_shard(p.detach()).float().clone() for name, p in self.parameters.items()}
 
     @torch.no_grad()
+    @single_threaded()  # the order of the sums of a norm depends on the number of threads
     def step(self, lr: float, max_grad_norm: float | None) -> dict[str, float]:
         """Update the weights. Return the L2 norms of the gradient before clipping and of the update.
 

@@ -47,6 +47,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.baselines import advantage_stats, advantages, check_baseline
 from corpo.config import TrainConfig
+from corpo.policy.cores import shares_out, side_by_side
 from corpo.policy.load import accelerator
 from corpo.policy.lora import add_lora, merge_adapters
 from corpo.policy.packing import group_logprobs
@@ -66,7 +67,7 @@ from corpo.train.failures import count_failures
 from corpo.train.health import require_finite, state_is_finite, with_step
 from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
-from corpo.train.optimizer import make_optimizer
+from corpo.train.optimizer import add_gradients, make_optimizer
 from corpo.train.run_log import OnStep, RunLog
 from corpo.train.validation import ROLLOUT_MEASURES, measure_rollouts, validation_metrics
 from corpo.utils import ranks
@@ -78,8 +79,20 @@ from corpo.utils.signals import Stopped, stoppable
 Render = Callable[[Pair], str]
 LogprobFunction = Callable[..., tuple[Tensor, Tensor]]
 
-# The metrics of an update that are means over tokens, in the order in which `_backward` returns their sums.
+# The metrics of an update that are means over tokens, in the order in which `_loss` returns their sums.
 TOKEN_MEANS = ("entropy", "mismatch_kl", "ratio_mean", "approx_kl", "clip_fraction")
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Groups that are run through the model together, by index."""
+
+    groups: list[int]
+    scale: float  # of their gradient and of their metrics
+
+    def names(self, prompt_names: Sequence[str]) -> list[str]:
+        """Return the names of the groups' prompts, or nothing if prompts have no names."""
+        return [prompt_names[p] for p in self.groups] if prompt_names else []
 
 
 def ignore_step(metrics: dict[str, Any]) -> None:
@@ -305,7 +318,6 @@ class PolicyGradientTrainer:
                 updates.append(self.update(rollouts, local_advantages_PG, lr, prompt_names, groups))
         return {**combine_updates(updates), **recomputed_metrics}
 
-    @torch.no_grad()
     def _with_trainer_logprobs(
         self, rollouts: Rollouts, advantages_PG: Tensor, prompt_names: Sequence[str]
     ) -> tuple[Rollouts, float]:
@@ -316,14 +328,23 @@ class PolicyGradientTrainer:
         """
         logprobs_PGT, totals = rollouts.logprobs_PGT.clone(), torch.zeros(2)
         groups = self._groups_to_compute(advantages_PG, range(len(advantages_PG)))
-        for chunk, scale in self._padded_micro_batches(rollouts, groups):
-            chunk_names = [prompt_names[p] for p in chunk] if prompt_names else []
-            part = rollouts.of(chunk).to(self.trained_model.device)
+        device = self.trained_model.device
+        micro_batches = self._padded_micro_batches(rollouts, groups)
+
+        @torch.no_grad()
+        def compute(micro_batch: MicroBatch) -> Tensor:
+            part = rollouts.of(micro_batch.groups).to(device)
             trainer_logprobs_PGT, _ = self.logprobs(self.compute, part)
-            require_finite("the log-prob", trainer_logprobs_PGT, part.mask_PGT, chunk_names)
+            names = micro_batch.names(prompt_names)
+            require_finite("the log-prob", trainer_logprobs_PGT, part.mask_PGT, names)
+            return trainer_logprobs_PGT.cpu()
+
+        computed = side_by_side(compute, micro_batches, device)
+        for micro_batch, trainer_logprobs_PGT in zip(micro_batches, computed, strict=True):
+            part = rollouts.of(micro_batch.groups)
             log_ratio = (part.logprobs_PGT - trainer_logprobs_PGT).sum()
-            totals += scale * torch.stack([log_ratio, part.mask_PGT.sum()]).cpu()
-            logprobs_PGT[chunk] = trainer_logprobs_PGT.cpu()
+            totals += micro_batch.scale * torch.stack([log_ratio, part.mask_PGT.sum()])
+            logprobs_PGT[micro_batch.groups] = trainer_logprobs_PGT
         log_ratio_sum, tokens = all_reduce_sum(totals).tolist()
         mismatch_kl = log_ratio_sum / tokens if tokens else math.nan
         return replace(rollouts, logprobs_PGT=logprobs_PGT), mismatch_kl
@@ -416,19 +437,37 @@ class PolicyGradientTrainer:
         if self.config.loss.kl:
             self.reference.to(self.trained_model.device)
         totals, ratio_max = torch.zeros(2 + len(TOKEN_MEANS)), 0.0
-        for chunk, scale in self._padded_micro_batches(rollouts, groups):
-            chunk_names = [prompt_names[p] for p in chunk] if prompt_names else []
-            chunk_totals, chunk_ratio_max = self._backward(
-                rollouts.of(chunk), advantages_PG[chunk], scale * weights_PGT[chunk], chunk_names
+        parameters = [parameter for parameter in self.trained_model.parameters() if parameter.requires_grad]
+        micro_batches = self._padded_micro_batches(rollouts, groups)
+
+        def compute(micro_batch: MicroBatch) -> tuple[Tensor, float, Sequence[Tensor | None]]:
+            chunk = micro_batch.groups
+            loss, chunk_totals, chunk_ratio_max = self._loss(
+                rollouts.of(chunk),
+                advantages_PG[chunk],
+                micro_batch.scale * weights_PGT[chunk],
+                micro_batch.names(prompt_names),
             )
-            totals += scale * chunk_totals
-            ratio_max = max(ratio_max, scale * chunk_ratio_max)
+            if shares_out(loss.device):
+                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+                return chunk_totals, chunk_ratio_max, gradients
+            loss.backward()  # FSDP reduces the gradients in the backward pass
+            return chunk_totals, chunk_ratio_max, []
+
+        computed = side_by_side(compute, micro_batches, self.trained_model.device)
+        for micro_batch, (chunk_totals, chunk_ratio_max, gradients) in zip(
+            micro_batches, computed, strict=True
+        ):
+            totals += micro_batch.scale * chunk_totals
+            ratio_max = max(ratio_max, micro_batch.scale * chunk_ratio_max)
+            if gradients:
+                add_gradients(parameters, gradients)
         return totals, ratio_max
 
-    def _backward(
+    def _loss(
         self, rollouts: Rollouts, advantages_PG: Tensor, weights_PGT: Tensor, prompt_names: Sequence[str]
-    ) -> tuple[Tensor, float]:
-        """Backpropagate the loss of one micro-batch. Return the same as `_accumulate_gradients`."""
+    ) -> tuple[Tensor, Tensor, float]:
+        """Return the loss of one micro-batch, and the same as `_accumulate_gradients`."""
         device = self.trained_model.device
         rollouts = rollouts.to(device)
         logprobs_PGT, entropy_PGT = self.logprobs(self.compute, rollouts)
@@ -445,7 +484,6 @@ class PolicyGradientTrainer:
         )
         groups = f" of the groups of {', '.join(prompt_names)}" if prompt_names else ""
         require_finite(f"the loss{groups}", loss.detach())
-        loss.backward()
         log_ratio_PGT = rollouts.logprobs_PGT - logprobs_PGT.detach()
         ratio_PGT = (-log_ratio_PGT).exp()
         is_limited_PGT = is_ratio_limited(ratio_PGT, advantages_PG.to(device), self.config.loss)
@@ -458,7 +496,7 @@ class PolicyGradientTrainer:
             (ratio_PGT - 1 + log_ratio_PGT).sum(),  # the k3 estimate; 0 where masked
             (is_limited_PGT & rollouts.mask_PGT).sum(),
         ]
-        return torch.stack(sums).cpu(), float((-log_ratio_PGT).max().exp())
+        return loss, torch.stack(sums).cpu(), float((-log_ratio_PGT).max().exp())
 
     def logprobs(self, compute: LogprobFunction, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """Return log-probs of the completion tokens and entropies of their distributions, both (P, G, T)."""
@@ -475,16 +513,14 @@ class PolicyGradientTrainer:
         """Return the log-probs of the completion tokens under the policy before training, (P, G, T)."""
         return self.logprobs(partial(group_logprobs, self.reference), rollouts)[0]
 
-    def _padded_micro_batches(
-        self, rollouts: Rollouts, groups: Sequence[int]
-    ) -> list[tuple[list[int], float]]:
+    def _padded_micro_batches(self, rollouts: Rollouts, groups: Sequence[int]) -> list[MicroBatch]:
         """Return the micro-batches with the scale 1, and as many more with the scale 0 as other ranks need.
 
         FSDP needs all ranks in every forward pass. A rank with fewer micro-batches repeats a group with the
         scale 0.
         """
-        chunks = [(chunk, 1.0) for chunk in self._micro_batches(rollouts, groups)]
-        return chunks + [([0], 0.0)] * (all_reduce_max(len(chunks)) - len(chunks))
+        chunks = [MicroBatch(chunk, 1.0) for chunk in self._micro_batches(rollouts, groups)]
+        return chunks + [MicroBatch([0], 0.0)] * (all_reduce_max(len(chunks)) - len(chunks))
 
     def _micro_batches(self, rollouts: Rollouts, groups: Sequence[int]) -> Iterator[list[int]]:
         """Yield groups of similar length, by index, as many at once as fit `token_budget` when packed."""
@@ -524,8 +560,13 @@ class PolicyGradientTrainer:
         device = self.trained_model.device
         self.reference.to(device)
         log_ratio_P = rollouts.logprobs_PGT.sum((1, 2))
-        for chunk in self._micro_batches(rollouts, range(len(log_ratio_P))):
-            log_ratio_P[chunk] -= self._reference_logprobs(rollouts.of(chunk).to(device)).sum((1, 2)).cpu()
+        chunks = list(self._micro_batches(rollouts, range(len(log_ratio_P))))
+
+        def log_prob(chunk: list[int]) -> Tensor:
+            return self._reference_logprobs(rollouts.of(chunk).to(device)).sum((1, 2)).cpu()
+
+        for chunk, log_prob_P in zip(chunks, side_by_side(log_prob, chunks, device), strict=True):
+            log_ratio_P[chunk] -= log_prob_P
         if not self.config.loss.kl:
             self.reference.to("cpu")  # frees accelerator memory until the next validation
         return log_ratio_P

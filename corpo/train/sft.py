@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -26,12 +25,13 @@ from corpo.config import WarmStartConfig
 from corpo.data.pairing.drawing import draw_pairs
 from corpo.data.pipelines.traces import BAD, OK
 from corpo.data.types import LabelledProblem
+from corpo.policy.cores import side_by_side
 from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import Domain, Kind, Pair, Verdict, parse_response
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.demonstrations import Demonstration, Demonstrator
-from corpo.train.optimizer import MasterAdamW
+from corpo.train.optimizer import MasterAdamW, add_gradients
 from corpo.utils.errors import NonFiniteError
 from corpo.utils.files import append_jsonl, read_jsonl, write_jsonl
 from corpo.utils.progress import progress
@@ -80,23 +80,24 @@ def warm_start(
     metrics = folder / "metrics.jsonl"
     start, recent = _resume(folder, optimizer)
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
-    num_workers = torch.get_num_threads() if model.device.type == "cpu" else 1
+    backward = partial(_backward, model, tokenizer, weights_V=weights_V)
+
+    def draw(step: int) -> list[Demonstration]:
+        # A random stream per step, so that a resumed run draws what an uninterrupted one would.
+        source = short if step < config.short_steps else train_problems
+        return demonstrator.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
+
     with (
-        ThreadPoolExecutor(num_workers) as pool,
+        ThreadPoolExecutor(1) as ahead,
         stoppable() as received_signal,
         progress(title, config.steps, start) as advance,
     ):
-        backward = partial(
-            _backward, model, tokenizer, weights_V=weights_V, pool=pool, num_workers=num_workers
-        )
+        upcoming = ahead.submit(draw, start)
         for step in range(start, config.steps):
-            # Each step has a random stream of its own, so that a resumed run draws what an uninterrupted one
-            # would.
-            source = short if step < config.short_steps else train_problems
-            batch = demonstrator.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
-            with _single_threaded():
-                losses = backward(batch, _prompt_weight(config, step), config.micro_batches)
-                recent.append({**losses, **_update(optimizer, config, step)})
+            batch = upcoming.result()
+            upcoming = ahead.submit(draw, step + 1)  # while the gradients of this step are computed
+            losses = backward(batch, _prompt_weight(config, step), config.micro_batches)
+            recent.append({**losses, **_update(optimizer, config, step)})
             advance(note=f"loss {losses['response_loss']:.3f}")
             num_done = step + 1
             if num_done % config.evaluate_every == 0 or num_done == config.steps:
@@ -168,20 +169,6 @@ def _means(records: Sequence[dict[str, float]]) -> dict[str, float]:
     return means
 
 
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Let torch compute each operation on one thread.
-
-    The order of the sums in an operation depends on the number of its threads, and so does their rounding.
-    """
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)
-
-
 def _backward(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -189,14 +176,12 @@ def _backward(
     prompt_weight: float,
     micro_batches: int,
     weights_V: Tensor,
-    pool: ThreadPoolExecutor,
-    num_workers: int,
 ) -> dict[str, float]:
     """Compute the gradients of one batch in micro-batches. Return mean losses per token (nats).
 
-    The `num_workers` threads of the pool compute micro-batches at the same time. The gradients are added in
-    the order of the micro-batches, so that their rounding does not depend on the number of workers.
-    `weights_V` are the weights of response tokens in the gradient. The returned losses ignore them.
+    The gradients are added in the order of the micro-batches, so that their rounding does not depend on the
+    number of cores. `weights_V` are the weights of response tokens in the gradient. The returned losses
+    ignore them.
     """
     rows = _encoded_rows(tokenizer, batch)
     num_tokens = torch.tensor(
@@ -215,15 +200,9 @@ def _backward(
         num_tokens=num_tokens,
     )
     totals = torch.zeros(2)
-    for start in range(0, len(parts), 2 * num_workers):  # not all, because each has gradients of its own
-        few = parts[start : start + 2 * num_workers]
-        # The longest come first, so that the workers finish at nearly the same time. The rows are sorted.
-        computed = list(pool.map(compute, reversed(few)))
-        for losses, gradients in reversed(computed):
-            totals += losses
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                if gradient is not None:
-                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+    for losses, gradients in side_by_side(compute, parts, model.device):
+        totals += losses
+        add_gradients(parameters, gradients)
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
 
 
