@@ -37,6 +37,7 @@ BASE = "base"  # the policy that training starts from, among the names of baseli
 MEMORY, NO_TRACE, EXACTLY_ONE = "memory", "no trace", "exactly one"
 RUN_COLUMNS = ["policy", "seed"]
 _FLOOR_SEED = 0  # floors are not trained
+_MINUTE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -429,8 +430,16 @@ def study_folder() -> Path:
 
 
 def newest_study(results: Path) -> Path:
-    """Return the results folder that was written last. Raises DataError if there is no study."""
-    records = sorted(results.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)
-    if not records:
+    """Return the results folder that was written last. Raises DataError if there is no study.
+
+    A clone writes all folders in the same minute. Then the order of their times means nothing, and the folder
+    `study` is taken.
+    """
+    written = {path.parent.parent: path.stat().st_mtime for path in results.glob(f"*/{STUDY}")}
+    if not written:
         raise DataError(f"{results}: no finished study in it; run `make reproduce` first")
-    return records[-1].parent.parent
+    newest = max(written, key=written.__getitem__)
+    committed = results / "study"
+    if committed in written and written[newest] - written[committed] < _MINUTE:
+        return committed
+    return newest

@@ -29,19 +29,22 @@ def shares_out(device: torch.device) -> bool:
 
 
 def side_by_side(
-    compute: Callable[[Part], Result], parts: Sequence[Part], device: torch.device, most: int | None = None
+    compute: Callable[[Part], Result],
+    parts: Sequence[Part],
+    device: torch.device,
+    max_workers: int | None = None,
 ) -> Iterator[Result]:
     """Yield the results of the parts, in the order of the parts.
 
-    If `shares_out(device)`, each core computes a part at a time, at most `most` cores, and each operation
-    runs on one thread. Otherwise the parts are computed one after the other. The parts should be sorted from
-    short to long. `compute` runs in other threads, so it must itself switch gradients off where none are
-    wanted.
+    If `shares_out(device)`, each core computes a part at a time, at most `max_workers` of them, and each
+    operation runs on one thread. Otherwise the parts are computed one after the other. The parts should be
+    sorted from short to long. `compute` runs in other threads, so it must itself switch gradients off where
+    none are wanted.
     """
     if not shares_out(device):
         yield from map(compute, parts)
         return
-    num_workers = min(torch.get_num_threads(), most or len(parts) or 1)
+    num_workers = min(torch.get_num_threads(), max_workers or len(parts) or 1)
     wave = 2 * num_workers  # not all parts, because each result may hold gradients of its own
     with single_threaded(), ThreadPoolExecutor(num_workers) as pool:
         for start in range(0, len(parts), wave):

@@ -70,7 +70,7 @@ class SharedPrefixEngine:
             uniforms_PGT = self._uniforms(seed, [numbers[p] for p in chunk], group)
             return self._sample([prompt_ids[p] for p in chunk], uniforms_PGT)
 
-        sampled = side_by_side(sample, chunks, self.model.device, most=CHUNKS)
+        sampled = side_by_side(sample, chunks, self.model.device, max_workers=CHUNKS)
         for chunk, (ids, mask, logprobs) in zip(chunks, sampled, strict=True):
             ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
             if advance:
@@ -84,10 +84,10 @@ class SharedPrefixEngine:
         On a CPU, `CHUNKS` chunks are in memory at once, one per core. Their number does not depend on that of
         the cores, because the rounding of log-probs depends on the size of a chunk.
         """
-        most = max(1, self.rows // group)
+        prompts_in_memory = max(1, self.rows // group)
         if not shares_out(self.model.device):
-            return most
-        return max(1, min(most // CHUNKS, math.ceil(num_prompts / CHUNKS)))
+            return prompts_in_memory
+        return max(1, min(prompts_in_memory // CHUNKS, math.ceil(num_prompts / CHUNKS)))
 
     @property
     def _pad_id(self) -> int:
