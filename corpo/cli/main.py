@@ -13,9 +13,7 @@ from corpo.cli.commands import COMMANDS, RENAMED_COMMANDS, Command
 from corpo.cli.failure import exit_with, missing_package
 from corpo.cli.nearest import nearest
 from corpo.utils.errors import CorpoError
-from corpo.utils.openmp import bound_spin
 
-bound_spin()  # before torch is loaded
 # Nothing asks a hub unless the user sets HF_HUB_OFFLINE=0.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

@@ -1,12 +1,14 @@
-"""Measure training steps by how OpenMP threads wait, on an idle machine and with one busy neighbour.
+"""Measure training steps on an idle machine and with one busy neighbour, by how the cores share the work.
 
-    python -m benchmarks.speed.spin                               all settings, three rounds (20 minutes)
-    python -m benchmarks.speed.spin --settings 300000 5000        two of them
+    python -m benchmarks.speed.neighbour                 both ways, three rounds (5 minutes)
 
-Each measurement is a process of its own, which does one training step that warms up and some that count.
-A round measures every setting once, so that settings are compared under the same conditions. The busy
-neighbour is a process that does nothing but occupy a core. The last column is a hash of the weights after the
-steps, which must be the same for all settings. Writes results/bench/spin.md. Run it on a quiet machine.
+*Parts of the batch* is what `corpo` does (`corpo/policy/cores.py`): each core computes the rollouts and
+gradients of its own part. *Each operation* is torch's own way: all cores compute each operation together
+(OpenMP).
+
+Each measurement is a process of its own, which does one training step that warms up and some that count. A
+round measures both ways once, so that they are compared under the same conditions. The busy neighbour is a
+process that does nothing but occupy a core. Writes results/bench/neighbour.md. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -24,35 +26,32 @@ from typing import Any
 
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
-from corpo.utils.openmp import SPIN_COUNT
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "results/bench/spin.md"
-PASSIVE = "passive"
-SETTINGS = ("300000", PASSIVE, "1000", "2000", "3000", "5000", "10000")  # GOMP_SPINCOUNT; first its default
+PAGE = ROOT / "results/bench/neighbour.md"
+PARTS, OPERATIONS = "parts of the batch", "each operation"
 NEIGHBOURS = (0, 1)
 STEPS, PROMPTS, GROUP = 2, 16, 16
 
 
 def main() -> None:
-    """Measure all settings and write the page, or one setting in this process."""
+    """Measure both ways and write the page, or measure one way in this process."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--settings", nargs="+", default=SETTINGS)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--child", action="store_true", help="measure in this process and print JSON")
+    parser.add_argument("--child", choices=(PARTS, OPERATIONS), help="measure in this process and print JSON")
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(measure()))
+        print(json.dumps(measure(options.child)))
         return
     results: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for _ in range(options.rounds):
         for neighbours in NEIGHBOURS:
             with busy_neighbours(neighbours):
-                for setting in options.settings:
-                    result = measure_in_process(setting)
-                    print(setting, neighbours, result, flush=True)
-                    results.setdefault((setting, neighbours), []).append(result)
-    write_text(PAGE, page(results, options.settings))
+                for way in (PARTS, OPERATIONS):
+                    result = measure_in_process(way)
+                    print(way, neighbours, result, flush=True)
+                    results.setdefault((way, neighbours), []).append(result)
+    write_text(PAGE, page(results))
     print(PAGE)
 
 
@@ -68,16 +67,10 @@ def busy_neighbours(count: int) -> Iterator[None]:
             process.wait()
 
 
-def measure_in_process(setting: str) -> dict[str, Any]:
-    """Return what `measure` returns in a process whose OpenMP threads wait as the setting says."""
-    environment = dict(os.environ)
-    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"):
-        environment.pop(name, None)
-    if setting == PASSIVE:
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"
-    else:
-        environment["GOMP_SPINCOUNT"] = setting
-    command = [sys.executable, "-m", "benchmarks.speed.spin", "--child"]
+def measure_in_process(way: str) -> dict[str, Any]:
+    """Return what `measure` returns in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-m", "benchmarks.speed.neighbour", "--child", way]
     process = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
     )
@@ -85,7 +78,7 @@ def measure_in_process(setting: str) -> dict[str, Any]:
     return result
 
 
-def measure() -> dict[str, Any]:
+def measure(way: str) -> dict[str, Any]:
     """Train the shipped base policy for some steps. Return seconds per step and a hash of the weights.
 
     The seconds of sampling and of the update come apart.
@@ -97,16 +90,21 @@ def measure() -> dict[str, Any]:
     from corpo.cli.compose import load_config
     from corpo.pipeline.demo import training_pairs
     from corpo.pipeline.models import model_path, prompt_renderer, rollout_engine
+    from corpo.policy import cores
     from corpo.policy.load import load_policy
-    from corpo.train.rl import PolicyGradientTrainer
+    from corpo.rollout import hf
+    from corpo.train import rl
 
+    if way == OPERATIONS:
+        for module in (cores, hf, rl):
+            module.shares_out = _never  # type: ignore[attr-defined]
     config = load_config([f"train.prompts_per_step={PROMPTS}", f"train.group_size={GROUP}"])
     torch.manual_seed(0)
     path = model_path(config)
     model, tokenizer = load_policy(config.model, path)
     pairs = training_pairs(config)
     with rollout_engine(config, model, tokenizer, path) as engine:
-        trainer = PolicyGradientTrainer(
+        trainer = rl.PolicyGradientTrainer(
             model,
             tokenizer,
             engine,
@@ -130,27 +128,29 @@ def measure() -> dict[str, Any]:
     }
 
 
-def page(results: dict[tuple[str, int], list[dict[str, Any]]], settings: Sequence[str]) -> str:
-    """Return the page: medians over rounds, and their ratios to the default on an idle machine."""
+def _never(device: Any) -> bool:
+    return False
+
+
+def page(results: dict[tuple[str, int], list[dict[str, Any]]]) -> str:
+    """Return the page: medians over rounds, and their ratios to torch's way on an idle machine."""
     from corpo.pipeline.provenance import provenance
 
-    reference = _step_seconds(results[settings[0], 0])
+    reference = _step_seconds(results[OPERATIONS, 0])
     rows = []
-    for setting in settings:
+    for way in (OPERATIONS, PARTS):
         for neighbours in NEIGHBOURS:
-            rounds = results[setting, neighbours]
+            rounds = results[way, neighbours]
             seconds = _step_seconds(rounds)
             hashes = sorted({result["weights"] for result in rounds})
-            rows.append(
-                (setting, neighbours, f"{seconds:.2f}", f"{seconds / reference:.2f}", ", ".join(hashes))
-            )
-    header = ("GOMP_SPINCOUNT", "busy neighbours", "step, s", f"over {settings[0]}, idle", "weights")
-    facts, rounds = provenance(), results[settings[0], 0]
-    return f"""# How OpenMP threads wait
+            rows.append((way, neighbours, f"{seconds:.2f}", f"{seconds / reference:.2f}", ", ".join(hashes)))
+    header = ("the cores share", "busy neighbours", "step, s", "over each operation, idle", "weights")
+    facts, rounds = provenance(), results[PARTS, 0]
+    return f"""# Training beside a busy process
 
 Seconds of a training step of the shipped base policy with {PROMPTS} prompts x {GROUP} rollouts on
-{rounds[0]["threads"]} threads: medians of {len(rounds)} rounds. `corpo` sets GOMP_SPINCOUNT to {SPIN_COUNT}
-unless the environment says how threads wait. Command: `python -m benchmarks.speed.spin`.
+{rounds[0]["threads"]} cores: medians of {len(rounds)} rounds. `corpo` shares out the parts of a batch
+(`corpo/policy/cores.py`); torch shares out each operation. Command: `python -m benchmarks.speed.neighbour`.
 
 {table(header, rows)}
 
