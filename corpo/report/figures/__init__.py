@@ -16,7 +16,9 @@ from corpo.analysis.runs import FAILED_COLUMNS, REWARDED_COLUMNS, has_metrics
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled
 from corpo.analysis.verification import can_be_measured
+from corpo.report.figures.curves import accuracy_by_kind, learning_curves, update_size, validation_skill
 from corpo.report.figures.evaluation import calibration, differences, regraded_failures, scoreboard, skill
+from corpo.report.figures.scores import has_scores, reward_map, score_maps
 from corpo.report.figures.style import (
     COLOURS,
     CORRECT,
@@ -38,16 +40,12 @@ from corpo.report.figures.style import (
 from corpo.report.figures.training import (
     FRONTIER,
     SEEN_ACCURACY,
-    accuracy_by_kind,
     advantage_ratio,
     distributions,
     failed_positive,
     frontier,
-    learning_curves,
     predicted_failed_positive,
     rewarded_failures,
-    update_size,
-    validation_skill,
 )
 from corpo.task import Kind
 
@@ -79,9 +77,11 @@ __all__ = [
     "predicted_failed_positive",
     "reference_line",
     "regraded_failures",
+    "reward_map",
     "rewarded_failures",
     "save",
     "save_in_all_formats",
+    "score_maps",
     "scoreboard",
     "skill",
     "spec_of",
@@ -167,6 +167,28 @@ FIGURES = (
         "mean over seeds, with a 95% interval over problems. The dotted line is chance. Policies with hollow "
         "markers do not verify: a memory of templates, and the base with an empty think block.",
         can_be_measured,
+    ),
+    FigureSpec(
+        score_maps,
+        "Both scores at once",
+        "Heat maps of the score of A and the score of B, a row per policy and a column per kind of pair, "
+        "with the percentage of rollouts in each quadrant.",
+        "Scores that each policy gives to A and to B in the evaluation, for each kind of pair; darker is "
+        "more frequent, on a square-root scale. Numbers are the share of all rollouts in each quadrant. The "
+        "frame marks the correct verdict. Policies that do not verify call exactly one candidate correct "
+        "even if both are correct or both are wrong.",
+        has_scores,
+    ),
+    FigureSpec(
+        reward_map,
+        "The reward of each pair of scores",
+        "Heat maps of the reward by the score of A and the score of B, a panel per kind of pair: correct "
+        "verdicts earn R_min_correct or more, all others less.",
+        "Mean reward of the evaluation rollouts by their scores for A and B; darker is higher. White cells "
+        "have no rollouts. The frame marks the correct verdicts, which earn R_min_correct (line in the "
+        "colour bar) or more. Failures whose scores are nearer to the labels earn more than other failures, "
+        "so they can lie above the mean of their group.",
+        has_scores,
     ),
     FigureSpec(
         advantage_ratio,

@@ -235,9 +235,19 @@ def label_end(axes: Axes, name: str, x: float, y: float) -> None:
     )
 
 
+def remove_end_labels(axes: Axes) -> None:
+    """Remove the names at the ends of lines from a panel."""
+    for label in _end_labels(axes):
+        label.remove()
+
+
+def _end_labels(axes: Axes) -> list[Annotation]:
+    return [text for text in axes.texts if isinstance(text, Annotation) and text.get_gid() == _END_LABEL]
+
+
 def _spread_end_labels(axes: Axes) -> None:
     """Move the names at the ends of lines apart, as little as possible, within the height of the panel."""
-    labels = [text for text in axes.texts if isinstance(text, Annotation) and text.get_gid() == _END_LABEL]
+    labels = _end_labels(axes)
     if not labels:
         return
     places = np.array([axes.transData.transform(label.xy)[1] for label in labels])
