@@ -22,7 +22,10 @@ from corpo.report.figures.scores import has_scores, reward_map, score_maps
 from corpo.report.figures.style import (
     COLOURS,
     CORRECT,
+    FORMATS,
+    LABEL_SIZE,
     NAMES,
+    NEUTRAL_COLOURS,
     WIDTH,
     WRONG,
     colour,
@@ -53,7 +56,10 @@ __all__ = [
     "COLOURS",
     "CORRECT",
     "FIGURES",
+    "FORMATS",
+    "LABEL_SIZE",
     "NAMES",
+    "NEUTRAL_COLOURS",
     "WIDTH",
     "WRONG",
     "accuracy_by_kind",
@@ -155,7 +161,7 @@ FIGURES = (
         "of domain, and KL divergence from the base policy.",
         "Main results per baseline. Dots are means over seeds, ticks are single seeds, and the dotted line "
         "is the base policy. Accuracies are means over splits; the KL divergence is measured at the end of "
-        "training.",
+        "training. Accuracies in the grey band differ from that of GRPO by less than is of interest.",
         _has_table_splits,
     ),
     FigureSpec(
@@ -226,8 +232,11 @@ FIGURES = (
         "levels, group size, share of correct rollouts and split, and with a positive advantage by "
         "baseline.",
         "Rollouts of the evaluation, graded with other numbers of reward levels, put into other groups, or "
-        "given to other baselines: the share of failed rollouts that get a positive advantage, before and "
-        "after training. Bars span the seeds. No policy is trained for this figure. Data: `regraded.csv`.",
+        "given to other baselines. Colours are the policies that sampled the rollouts. All panels but the "
+        "last show which failures lie above the mean of their group, as GRPO computes it, so also rollouts "
+        "of policies trained with static and CoRPO have some; the last one shows which baselines would give "
+        "failures a positive advantage. Bars span the seeds. No policy is trained for this figure. Data: "
+        "`regraded.csv`.",
         can_be_regraded,
     ),
     FigureSpec(
@@ -235,7 +244,9 @@ FIGURES = (
         "Reward and accuracy during training",
         "Line charts by training step and baseline: mean reward and pass@1 of the training batch and "
         "validation pass@1, above their differences from GRPO with the same seed.",
-        "Reward and pass@1 of the training batches (5-step means), and pass@1 on the validation problems.",
+        "Above: reward and pass@1 of the training batches (5-step means), and pass@1 on the validation "
+        "problems. Below, with few baselines: the difference between each run and the run of GRPO with the "
+        "same seed. Bands span the seeds. In the grey band differences are smaller than is of interest.",
     ),
     FigureSpec(
         accuracy_by_kind,
@@ -243,7 +254,9 @@ FIGURES = (
         "Line charts of validation pass@1 by training step and baseline, a panel per kind of pair, above "
         "the differences from GRPO with the same seed.",
         "pass@1 on validation pairs of each kind by training step. By default, training uses the first two "
-        "kinds only. The dotted line is a random guess for each candidate.",
+        "kinds only. The dotted line is a random guess for each candidate. Below, with few baselines: the "
+        "difference between each run and the run of GRPO with the same seed. In the grey band differences "
+        "are smaller than is of interest.",
         _has_validation_by_kind,
     ),
     FigureSpec(
@@ -268,8 +281,9 @@ FIGURES = (
         "that a correct candidate gets a higher score than a wrong one, for seen and unseen combinations of "
         "operations, and for pairs of equal labels, whose candidates are both correct or both wrong; chance "
         "is 0.5. The habit is to call exactly one candidate correct where both are "
-        "correct or both are wrong. A trace is right if it has no mistake from beginning to end. Bands span "
-        "the seeds.",
+        "correct or both are wrong. A trace is right if it has no mistake from beginning to end. The lower "
+        "panels have the difference between each run and the run of GRPO with the same seed. Bands span the "
+        "seeds.",
         _has_skill_metrics,
     ),
     FigureSpec(
@@ -290,7 +304,8 @@ FIGURES = (
         "intervals, beside the range that is too small to be of interest.",
         "Difference in pass@k between each baseline and GRPO on the same prompts: mean, 95% interval and "
         "single seeds (ticks). With several seeds the interval is over seeds and problems. With few seeds "
-        "it may extend beyond the frame.",
+        "it may extend beyond the frame. In the grey band differences are smaller than is of interest. Many "
+        "baselines are shown as a table of numbers, which are bold if the interval excludes zero.",
         _has_reference_and_another,
     ),
     FigureSpec(
@@ -299,15 +314,18 @@ FIGURES = (
         "Histograms of rewards and of each baseline's advantages in the first and the last training steps, "
         "for failed and correct rollouts; failed rollouts with a positive advantage stand out.",
         "Rewards and advantages in the first and the last training steps, separately for failed and correct "
-        "rollouts. The dotted lines are R_min_correct and zero.",
+        "rollouts. Dark red: failed rollouts with a positive advantage; the number is their share of the "
+        "failed rollouts. The dotted lines are R_min_correct and zero.",
     ),
     FigureSpec(
         calibration,
         "Calibration of the confidence scores",
         "Line charts by stated confidence and policy: the percentage of candidates that are correct, and "
         "the percentage of candidates that received this confidence.",
-        "Share of candidates that are correct at each stated confidence. Confidence levels with fewer than "
-        "50 candidates are left out.",
+        "Left: share of candidates that are correct at each stated confidence. The numbers are the smallest "
+        "and the largest share below and above 50%; if they are close, a confidence says no more than its "
+        "side of 50%. Right: how often each confidence is stated. Confidence levels with fewer than 50 "
+        "candidates are left out.",
     ),
     FigureSpec(
         update_size,
@@ -315,7 +333,8 @@ FIGURES = (
         "Line charts by training step and baseline of gradient norm, update norm, KL divergence from the "
         "base policy and entropy, above their ratios to GRPO with the same seed.",
         "Gradient norms, norms of the weight updates, KL divergence from the base policy, and entropy by "
-        "training step.",
+        "training step. Below, with few baselines: each run divided by the run of GRPO with the same seed. "
+        "Bands span the seeds.",
     ),
 )
 

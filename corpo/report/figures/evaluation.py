@@ -233,7 +233,7 @@ def _write_difference(axes: Axes, column: int, row: int, cell: pd.Series) -> Non
         ha="center",
         va="center",
         fontsize=LABEL_SIZE,
-        color="#000000",
+        color="#111111",  # readable on all colours of the table
         fontweight="bold" if is_clear else "normal",
     )
 

@@ -52,14 +52,14 @@ NAMES = {
 }
 COLOURS = {"grpo": "#b85c00", "static": "#0077bb", "corpo": "#5e1657", "base": "#707070"}
 OTHER_COLOUR = "#ababab"  # baselines that are not in the paper
-CORRECT, WRONG = "#5ab4ac", "#a3123a"  # candidates and rollouts
-UNREWARDED = "#f2ccd6"  # failed rollouts without a positive advantage
+CORRECT, WRONG = "#45a89d", "#a3123a"  # candidates and rollouts
+UNREWARDED = "#f6d9e0"  # failed rollouts without a positive advantage
 # The verdicts of failed rollouts, which are failures of one hue that differ in lightness.
 VERDICT_COLOURS = {
-    "both_wrong": "#7a0c2c",
-    "both_correct": "#c4476b",
-    "swapped": "#ef9fb4",
-    "unparseable": "#e6e6e6",
+    "both_wrong": "#6e0a28",
+    "both_correct": "#b8395e",
+    "swapped": "#e68ba3",
+    "unparseable": "#efefef",
 }
 NEUTRAL_COLOURS = ("#333333", "#8a8a8a", "#c4c4c4")  # series that are neither baselines nor outcomes
 # A page with a dark ground shows these colours instead of those above.
@@ -67,17 +67,21 @@ DARK_COLOURS = {
     COLOURS["grpo"]: "#f0a040",
     COLOURS["static"]: "#3b8ed8",
     COLOURS["corpo"]: "#f5c6ec",
-    COLOURS["base"]: "#9a9a9a",
-    OTHER_COLOUR: "#6a6a6a",
+    COLOURS["base"]: "#949494",
+    OTHER_COLOUR: "#5c5c5c",
     CORRECT: "#7fd4c8",
     WRONG: "#f0506e",
     UNREWARDED: "#6b3441",
+    VERDICT_COLOURS["both_wrong"]: "#ffbccb",
+    VERDICT_COLOURS["both_correct"]: "#e0708b",
+    VERDICT_COLOURS["swapped"]: "#a04a60",
+    VERDICT_COLOURS["unparseable"]: "#33363b",
 }
 REFERENCE_COLOUR = "#333333"  # lines such as zero, parity and the expected value of a random guess
 GRID_COLOUR = "#e6e6e6"
 # Rewards from -1 to 1: darker is higher, and the hue changes between failures and successes.
 REWARD_MAP = LinearSegmentedColormap.from_list(
-    "reward", [(0.0, "#faeaee"), (0.4999, "#d2738d"), (0.5, "#5ab4ac"), (1.0, "#0b4f4a")]
+    "reward", [(0.0, "#faeaee"), (0.4999, "#d2738d"), (0.5, "#5fb5ab"), (1.0, "#0b4f4a")]
 )
 # Differences: positive is better. Both halves get darker from the middle.
 DIFFERENCE_MAP = LinearSegmentedColormap.from_list("difference", ["#c4476b", "#ffffff", "#3fa79c"])

@@ -327,13 +327,12 @@ def _draw_advantages(axes: Axes, advantages_N: np.ndarray, failed_N: np.ndarray)
     rewarded_N = failed_N & (advantages_N > 0)
     values_N = np.clip(advantages_N, -MAX_ADVANTAGE, MAX_ADVANTAGE)
     parts = [values_N[rewarded_N], values_N[failed_N & ~rewarded_N], values_N[~failed_N]]
-    labels = ["failed, advantage above 0", "failed, advantage of 0 or less", "correct"]
+    labels = ["failed, advantage above 0 (rewarded)", "failed, advantage of 0 or less", "correct"]
     bins = np.linspace(-MAX_ADVANTAGE, MAX_ADVANTAGE, 61)
     _draw_stacked(axes, parts, bins, [WRONG, UNREWARDED, CORRECT], labels)
     reference_line(axes, x=0)
     share = rewarded_N.sum() / max(1, failed_N.sum())
-    text = f"{share:.1%} of failures rewarded" if share else "no failure rewarded"
-    _note(axes, 0.98, text, WRONG if share else REFERENCE_COLOUR, "right")
+    _note(axes, 0.98, f"rewarded: {share:.1%}", WRONG if share else REFERENCE_COLOUR, "right")
 
 
 def _note(axes: Axes, x: float, text: str, shade: str, alignment: Literal["left", "right"]) -> None:
