@@ -163,7 +163,8 @@ def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
             fontweight="bold",
             fontsize=LABEL_SIZE,
         )
-    widest = max(SMALLEST_REACH, *(abs(end) for panel in differences for end in panel.get_xlim()))
+    ends = np.concatenate([panel.get_xlim() for panel in differences])
+    widest = max(SMALLEST_REACH, float(np.abs(ends).max()))
     for panel, group in zip(differences, (OUT_OF_DOMAIN, IN_DOMAIN), strict=True):
         panel.axvspan(-INTEREST, INTEREST, color=REFERENCE_COLOUR, alpha=0.08, linewidth=0)
         reference_line(panel, x=0)

@@ -177,12 +177,12 @@ def _draw_differences(axes: Axes, study: Study, content: CurvePanel) -> None:
         curve = smoothed(study, baseline, content.metric, content.window, content.is_percent)
         if content.is_ratio:
             ratios = curve / reference.where(reference > 0)
-            logs = np.log(ratios.where(ratios > 0))
-            reach = max(reach, _largest(logs))
+            logs = ratios.where(ratios > 0).apply(np.log)
+            reach = max(reach, _largest(logs.to_numpy()))
             draw_curve(axes, study, baseline, ratios, np.exp(logs.mean(axis=1)))
         else:
             gains = curve - reference
-            reach = max(reach, _largest(gains))
+            reach = max(reach, _largest(gains.to_numpy()))
             draw_curve(axes, study, baseline, gains, gains.mean(axis=1))
     if content.interest is not None:
         axes.axhspan(-content.interest, content.interest, color=REFERENCE_COLOUR, alpha=0.07, linewidth=0)
@@ -196,9 +196,9 @@ def _draw_differences(axes: Axes, study: Study, content: CurvePanel) -> None:
     )
 
 
-def _largest(table: pd.DataFrame) -> float:
-    """Return the largest absolute value of a table; 0 if it has no finite values."""
-    values = np.abs(table.to_numpy(dtype=float))
+def _largest(values: np.ndarray) -> float:
+    """Return the largest absolute value; 0 if there are no finite values."""
+    values = np.abs(values)
     values = values[np.isfinite(values)]
     return float(values.max()) if values.size else 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -193,14 +194,14 @@ def _difference_table(study: Study, table: pd.DataFrame) -> Figure:
     baselines = [name for name in study.baselines if name != compare.REFERENCE]
     ks = list(dict.fromkeys((min(study.ks), max(study.ks))))
     groups = _groups_of_rows(study)
-    splits = [split for rows in groups.values() for split in rows]
+    splits = list(itertools.chain.from_iterable(groups.values()))
     size = (WIDTH, 1.9 + len(ks) * (0.5 + 0.27 * len(baselines)))
     figure, axes = plt.subplots(len(ks), 1, figsize=size, sharex=True, squeeze=False)
     for panel, k in zip(axes[:, 0], ks, strict=True):
         cells = table[table["k"] == k].set_index(["baseline", "split"])
         for row, baseline in enumerate(baselines):
             for column, split in enumerate(splits):
-                _write_difference(panel, column, row, cells.loc[(baseline, split)])
+                _write_difference(panel, column, row, cells.loc[[(baseline, split)]].iloc[0])
         points = cells["points"].unstack().loc[baselines, splits].to_numpy()
         panel.imshow(
             points,

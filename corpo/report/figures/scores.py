@@ -122,7 +122,7 @@ def _divide(axes: Axes) -> None:
 
 
 def _write_in_quadrant(axes: Axes, calls: tuple[bool, bool], text: str) -> None:
-    x, y = (0.75 * SCORE_MAX if call else 0.25 * SCORE_MAX for call in calls)
+    x, y = SCORE_MAX * (0.25 + 0.5 * np.array(calls))
     axes.text(
         x,
         y,
@@ -135,7 +135,7 @@ def _write_in_quadrant(axes: Axes, calls: tuple[bool, bool], text: str) -> None:
 
 
 def _frame_correct_quadrant(axes: Axes, labels: Sequence[bool]) -> None:
-    x, y = (CUT if label else _EDGES[0] for label in labels)
+    x, y = np.where(labels, CUT, _EDGES[0])
     size = SCORE_MAX / 2 + 0.5
     axes.add_patch(
         plt.Rectangle((x, y), size, size, fill=False, edgecolor=CORRECT, linewidth=2.5, clip_on=False)

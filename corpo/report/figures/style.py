@@ -276,10 +276,13 @@ def legend(figure: Figure, panel: Axes, **options: Any) -> None:
 
 
 def reference_line(axes: Axes, *, x: float | None = None, y: float | None = None, label: str = "") -> None:
-    """Draw a thin dotted line at `x` or at `y`, with a label on it if there is one."""
+    """Draw a thin dotted line at `x`, with a legend entry, or at `y`, with a label on the line.
+
+    Without a label there is neither.
+    """
     look: Any = {"color": REFERENCE_COLOUR, "linewidth": 0.9, "linestyle": ":"}
     if x is not None:
-        axes.axvline(x, **look)
+        axes.axvline(x, **look, label=label or None)
     if y is not None:
         axes.axhline(y, **look)
         if label:
