@@ -133,7 +133,7 @@ def test_baselines_and_outcomes_have_different_hues() -> None:
             assert min(difference, 360 - difference) >= 40
 
 
-@pytest.mark.parametrize("draw", [figures.failed_positive, figures.learning_curves, figures.calibration])
+@pytest.mark.parametrize("draw", [figures.failed_positive, figures.advantage_ratio, figures.calibration])
 @pytest.mark.parametrize("has_all_baselines", [False, True])
 def test_names_at_the_ends_of_lines_do_not_overlap(
     draw: Callable[[Study], Figure], has_all_baselines: bool
