@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import linregress
 
 from corpo.pipeline.provenance import provenance
-from corpo.report.figures import figure_style
+from corpo.report.figures import NEUTRAL_COLOURS, WIDTH, figure_style, finish_figure, save
 from corpo.utils.files import read_jsonl, write_text
 from corpo.utils.markdown import table
 
@@ -138,19 +138,18 @@ def memory_while_training(
 @figure_style()
 def draw(samples: list[Sample], steps_done: list[int], steps: int) -> None:
     step, memory = memory_while_training(samples, steps_done, steps)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
-    left.plot(step, memory, color="#4c72b0", linewidth=1.4)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
+    left.plot(step, memory, color=NEUTRAL_COLOURS[0], linewidth=1.4)
     left.set(title="Memory", xlabel="step", ylabel="MiB, resident", ylim=(0, 1.2 * memory.max()))
     seconds = [current.seconds for current in samples]
-    for name, shade in (("files", "#c44e52"), ("threads", "#55a868"), ("processes", "#8c8c8c")):
+    names = ("files", "threads", "processes")
+    for name, shade, line in zip(names, NEUTRAL_COLOURS, ("-", "--", "-"), strict=True):
         values = [getattr(current, name) for current in samples]
-        right.plot(seconds, values, color=shade, label=name, linewidth=1.4)
+        right.plot(seconds, values, line, color=shade, label=name, linewidth=1.4)
     right.set(title="Open files, threads, other processes", xlabel="seconds")
     right.legend()
-    figure.tight_layout()
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "soak.png", metadata={"Software": None})
-    plt.close(figure)
+    save(finish_figure(figure), OUT / "soak.png")
 
 
 def page(samples: list[Sample], steps_done: list[int], steps: int, num_left: int) -> str:

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
+
+from corpo.report.figures import NEUTRAL_COLOURS, WIDTH, figure_style, finish_figure, save
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
 
@@ -24,7 +27,8 @@ PATH_NAMES = {
     "tree": "packed, scores in blocks (the CPU path)",
     "padded": "padded rows, SDPA",
 }
-PATH_COLOURS = {"flex": "#2166ac", "compiled": "#053061", "tree": "#999999", "padded": "#b2182b"}
+# Shades that are neither baselines nor outcomes: the packed paths are purple, and the padded one is grey.
+PATH_COLOURS = {"flex": "#8a7fc0", "compiled": "#4b3f8f", "tree": "#c9c4e4", "padded": "#8a8a8a"}
 
 
 def collect(source: Path, commit: str | None) -> None:
@@ -234,33 +238,25 @@ def _not_measured(parts: dict[str, Any]) -> str:
 _NAMING = ("model", "path", "S", "T", "P", "G", "static", "new", "heads", "dtype")
 
 
+@figure_style()
 def _figure(steps: Sequence[Row], decoding: Sequence[Row], path: Path) -> None:
     """Draw the MFU of each path by shape, one panel per model, and the time per decoded token."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     measured = [row for row in steps if "mfu" in row]
     models = list(dict.fromkeys(row["model"] for row in measured))
     num_rows = math.ceil((len(models) + 1) / 2)
-    figure, grid = plt.subplots(num_rows, 2, figsize=(9, 3.1 * num_rows), layout="constrained")
+    figure, grid = plt.subplots(num_rows, 2, figsize=(WIDTH, 3.1 * num_rows))
     axes = list(grid.flat)
     entries: dict[str, Any] = {}
     for axis, model in zip(axes, models, strict=False):
         _draw_mfu(axis, [row for row in measured if row["model"] == model])
-        axis.set_title(f"training step, {model}", fontsize="medium")
+        axis.set_title(f"Training step, {model}")
         handles, labels = axis.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)
     _draw_decoding(axes[len(models)], _static_and_eager(decoding))
     for axis in axes[len(models) + 1 :]:
         axis.set_axis_off()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", alpha=0.3)
-    figure.savefig(path, dpi=160)
-    plt.close(figure)
+    save(finish_figure(figure), path)
 
 
 def _draw_mfu(axis: Any, rows: Sequence[Row]) -> None:
@@ -272,7 +268,7 @@ def _draw_mfu(axis: Any, rows: Sequence[Row]) -> None:
         values = {(row["S"], row["T"]): 100 * row["mfu"] for row in rows if row["path"] == path}
         places = [position + (number - (len(paths) - 1) / 2) * width for position in range(len(shapes))]
         heights = [values.get(shape, 0.0) for shape in shapes]
-        axis.bar(places, heights, width, color=PATH_COLOURS[path], label=PATH_NAMES[path])
+        axis.bar(places, heights, width, color=PATH_COLOURS[path], edgecolor="white", label=PATH_NAMES[path])
     axis.set_xticks(range(len(shapes)), [f"{prompt} + {completion:,}" for prompt, completion in shapes])
     axis.set_xlabel("prompt + completion tokens")
     axis.set_ylabel("MFU (% of 989 TFLOP/s)")
@@ -280,11 +276,13 @@ def _draw_mfu(axis: Any, rows: Sequence[Row]) -> None:
 
 def _draw_decoding(axis: Any, pairs: Sequence[tuple[Row, Row]]) -> None:
     names = [f"{fast['model']}\n{fast['S']} + {fast['T']}" for fast, _ in pairs]
-    for number, (label, colour) in enumerate((("CUDA graph", "#2166ac"), ("eager", "#999999"))):
+    for number, (label, colour) in enumerate(
+        (("CUDA graph", NEUTRAL_COLOURS[0]), ("eager", NEUTRAL_COLOURS[2]))
+    ):
         heights = [pair[number]["milliseconds_per_token_step"] for pair in pairs]
         places = [position + (number - 0.5) * 0.4 for position in range(len(pairs))]
         axis.bar(places, heights, 0.4, color=colour, label=label)
     axis.set_xticks(range(len(pairs)), names)
     axis.set_ylabel("milliseconds per token")
-    axis.set_title("decoding", fontsize="medium")
-    axis.legend(frameon=False)
+    axis.set_title("Decoding")
+    axis.legend()

@@ -18,10 +18,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib
+import matplotlib.pyplot as plt
 import torch
+from matplotlib.axes import Axes
 
 from benchmarks.speed.against_trl import ROOT, SMOLLM2, UNUSED_TOKEN, readme_prompts
 from corpo.baselines import advantages
@@ -29,13 +29,12 @@ from corpo.config import ModelConfig, TrainConfig
 from corpo.pipeline.provenance import provenance
 from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpack_model
+from corpo.report.figures import NEUTRAL_COLOURS, WIDTH, figure_style, finish_figure, save
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
-
-matplotlib.use("Agg")
 
 Setting = tuple[int, int, int]  # prompt tokens, rollouts per prompt, token budget
 Results = dict[Setting, dict[str, float]]
@@ -137,47 +136,39 @@ def measure_all(path: str) -> Results:
     return results
 
 
+@figure_style()
 def draw_figure(results: Results, path: Path) -> None:
     """Draw memory by the tokens of a micro-batch, and speed by group size and by prompt length."""
-    from matplotlib import pyplot as plt
-
-    figure, (memory, by_group, by_prompt) = plt.subplots(
-        1, 3, figsize=(10, 3.2), constrained_layout=True, width_ratios=(1.4, 1, 1)
-    )
+    figure, (memory, by_group, by_prompt) = plt.subplots(1, 3, figsize=(WIDTH, 3.4), width_ratios=(1.4, 1, 1))
     _draw_memory(memory, results)
     fastest = max(_tokens_per_second(row) for row in results.values())
     _draw_speed(by_group, GROUPS, [results[setting] for setting in GROUP_SETTINGS])
     _draw_speed(by_prompt, PROMPTS, [results[setting] for setting in PROMPT_SETTINGS])
-    by_group.set_xlabel("rollouts per prompt, G")
+    by_group.set(title="Speed by group size", xlabel="rollouts per prompt, G")
     by_group.set_ylabel("packed tokens per second")
-    by_prompt.set_xlabel("prompt tokens (G = 16)")
+    by_prompt.set(title="Speed by prompt length", xlabel="prompt tokens (G = 16)")
     for axis in (by_group, by_prompt):
         axis.set_ylim(0, 1.1 * fastest)
-    for axis in (memory, by_group, by_prompt):
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", alpha=0.3)
-    figure.savefig(path, dpi=160)
+    save(finish_figure(figure), path)
 
 
-def _draw_memory(axis: Any, results: Results) -> None:
-    series = (
-        ("G = 4 to 64", "o", "#b2182b", GROUP_SETTINGS),
-        ("prompts of 128 to 2,048", "s", "#2166ac", PROMPT_SETTINGS),
-        ("token budget 1,024 to 4,096", "^", "#4d9221", BUDGET_SETTINGS),
-    )
-    for label, marker, colour, settings in series:
+def _draw_memory(axis: Axes, results: Results) -> None:
+    labels = ("G = 4 to 64", "prompts of 128 to 2,048", "token budget 1,024 to 4,096")
+    all_settings = (GROUP_SETTINGS, PROMPT_SETTINGS, BUDGET_SETTINGS)
+    looks = zip(labels, "os^", NEUTRAL_COLOURS, all_settings, strict=True)
+    for label, marker, colour, settings in looks:
         tokens = [results[setting]["micro_batch"] for setting in settings]
         gib = [results[setting]["memory"] for setting in settings]
-        axis.plot(tokens, gib, marker, color=colour, label=label, alpha=0.8)
-    axis.set_xlabel("tokens of the largest micro-batch")
-    axis.set_ylabel("peak memory of an update, GiB")
-    axis.legend(frameon=False, fontsize="small")
+        axis.plot(tokens, gib, marker, color=colour, markeredgecolor=NEUTRAL_COLOURS[0], label=label)
+    axis.set(title="Memory", xlabel="tokens of the largest micro-batch")
+    axis.set_ylabel("peak memory of an update (GiB)")
+    axis.legend()
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)
 
 
-def _draw_speed(axis: Any, sizes: Sequence[int], rows: Sequence[dict[str, float]]) -> None:
-    axis.plot(sizes, [_tokens_per_second(row) for row in rows], "o-", color="#444444")
+def _draw_speed(axis: Axes, sizes: Sequence[int], rows: Sequence[dict[str, float]]) -> None:
+    axis.plot(sizes, [_tokens_per_second(row) for row in rows], "o-", color=NEUTRAL_COLOURS[0])
     axis.set_xscale("log", base=2)
     axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axis.minorticks_off()

@@ -34,6 +34,7 @@ ROUNDING_ERROR = 1e-9  # standard errors below this value come from rounding onl
 MAX_RATIO = 1000  # larger ratios are given as ">1000"
 IN_DOMAIN = ("code_first_correct", "code_second_correct")
 OUT_OF_DOMAIN = ("code_both_wrong", "code_both_correct", "math_first_correct", "math_second_correct")
+EFFECT_OUT_OF_DOMAIN = 0.02  # the smallest effect of interest of C5
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 NO_SUBJECT, UNTESTABLE = "no subject", "untestable"
 
@@ -323,7 +324,7 @@ def _c5_out_of_domain(baseline: str, k: int) -> Comparison:
         "C5",
         f"out of domain, mean of four splits, pass@{k}: {baseline} - GRPO",
         points,
-        0.02,
+        EFFECT_OUT_OF_DOMAIN,
         ("grpo", baseline),
         partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
         max_gain=partial(_max_gain, baseline="grpo", splits=OUT_OF_DOMAIN, k=k),
@@ -337,7 +338,7 @@ def _c5_at_equal_gain(baseline: str) -> Comparison:
         "C5",
         f"out of domain at equal accuracy in domain, validation pass@1: {baseline} - GRPO",
         points,
-        0.02,
+        EFFECT_OUT_OF_DOMAIN,
         ("grpo", baseline),
         partial(difference_at_equal_gain, first=baseline, second="grpo"),
         part="at equal gain",

@@ -38,13 +38,16 @@ def share_inside(points: Sequence[Prediction]) -> float:
     return float(np.mean([point.low <= point.measured <= point.high for point in points]))
 
 
-def calibration_curve(rollouts: Sequence[pd.DataFrame]) -> tuple[list[float], list[float]]:
-    """Return the stated confidence levels and, for each level, the share of its candidates that are correct.
+def calibration_curve(rollouts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return a row per stated confidence: its share of all candidates, and how many of them are correct.
 
-    `rollouts` holds one table per seed; their candidates are counted together.
+    `rollouts` holds one table per seed; their candidates are counted together. Confidences that fewer than
+    `MIN_CANDIDATES` candidates received have no row.
     """
     confidences_of = [confidences(table) for table in rollouts]
     stated_N = np.concatenate([stated for stated, _ in confidences_of])
     correct_N = np.concatenate([correct for _, correct in confidences_of])
-    levels = [float(level) for level in np.unique(stated_N) if (stated_N == level).sum() >= MIN_CANDIDATES]
-    return levels, [float(correct_N[stated_N == level].mean()) for level in levels]
+    candidates = pd.DataFrame({"confidence": stated_N, "correct": correct_N.astype(float)})
+    levels = candidates.groupby("confidence")["correct"].agg(correct="mean", count="size").reset_index()
+    levels["share"] = levels["count"] / max(1, len(candidates))
+    return levels[levels["count"] >= MIN_CANDIDATES]

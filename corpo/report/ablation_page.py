@@ -14,12 +14,16 @@ from corpo.analysis.compare import REFERENCE
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import BASE, CONFIG, PROVENANCE, read_variants, reading
 from corpo.evaluate.intervals import FEW_SEEDS
-from corpo.report.figures import label_of, save
+from corpo.report.figures import label_of, save_in_all_formats
 from corpo.report.figures.ablation import ablation, overview
 from corpo.utils.files import read_json, write_text
 from corpo.utils.markdown import table as markdown_table
 
-OVERVIEW = "ablations.png"
+OVERVIEW = "ablations"  # the name of the figure of all ablations
+DESCRIPTION = (
+    "Line charts by variant and baseline: accuracy in and out of domain, its difference from GRPO out of "
+    "domain, and the share of failed rollouts with a positive advantage."
+)
 INTERVALS_NOTE = (
     f"95% intervals over seeds and problems, or the values of all seeds if there are fewer than {FEW_SEEDS}"
 )
@@ -37,7 +41,7 @@ def write_ablation(folder: Path) -> pd.DataFrame:
         tables.append(measured(study).assign(variant=variant))
     table = pd.concat(tables, ignore_index=True).round(4)
     write_text(folder / "measured.csv", table.to_csv(index=False))
-    save(ablation(table), folder / "figures/ablation.png")
+    save_in_all_formats(ablation(table), folder / "figures", "ablation")
     write_text(folder / "report.md", _report(folder, table))
     return table
 
@@ -57,7 +61,7 @@ def _report(folder: Path, table: pd.DataFrame) -> str:
     split_columns = ("variant", "baseline", *(split.replace("_", " ") for split in SPLITS))
     return f"""# {folder.name}
 
-![{folder.name}](figures/ablation.png)
+![{DESCRIPTION}](figures/ablation.png)
 
 pass@{K} in percent, mean over {int(table["seeds"].max())} seeds. Differences have {INTERVALS_NOTE}.
 `failures rewarded`: failed rollouts with a positive advantage in the first {EARLY} steps. `clip active`:
@@ -77,7 +81,7 @@ times are in `{PROVENANCE}`.
 
 def write_overview(ablations: Mapping[str, pd.DataFrame], results: Path) -> None:
     """Write the figure of all ablations."""
-    save(overview(ablations), results / OVERVIEW)
+    save_in_all_formats(overview(ablations), results, OVERVIEW)
 
 
 def summary(ablations: Mapping[str, pd.DataFrame]) -> str:

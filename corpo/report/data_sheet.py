@@ -20,6 +20,7 @@ from corpo.evaluate.shortcut_floors import FLOORS, shortcut_floors
 from corpo.report.explorer import evenly_spaced, pair_record
 from corpo.report.figures import (
     CORRECT,
+    NEUTRAL_COLOURS,
     WIDTH,
     WRONG,
     figure_style,
@@ -130,8 +131,8 @@ def _draw_splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     rows = np.arange(len(names))
     num_pairs = [len(pair_ids[name]) for name in names]
     num_problems = [len(problem_ids[name]) for name in names]
-    axes.barh(rows + 0.2, num_pairs, height=0.38, color="#0072b2", label="pairs (unordered)")
-    axes.barh(rows - 0.2, num_problems, height=0.38, color="#a6a6a6", label="problems")
+    axes.barh(rows + 0.2, num_pairs, height=0.38, color=NEUTRAL_COLOURS[0], label="pairs (unordered)")
+    axes.barh(rows - 0.2, num_problems, height=0.38, color=NEUTRAL_COLOURS[2], label="problems")
     axes.set_yticks(rows, [_split_label(name) for name in names])
     axes.set(title="Size of the splits", xlabel="number")
     _legend_below(axes)
@@ -140,10 +141,10 @@ def _draw_splits(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
 def _draw_floors(axes: Axes, pairs: Sequence[tuple[str, Pair]]) -> None:
     floors = shortcut_floors([(split, pair) for split, pair in pairs if is_evaluation(split)]).iloc[::-1]
     rows = np.arange(len(floors))
-    for shift, name, shade in zip((0.2, -0.2), FLOORS, ("#e69f00", "#56b4e9"), strict=True):
+    for shift, name, shade in zip((0.2, -0.2), FLOORS, NEUTRAL_COLOURS[:2], strict=True):
         axes.barh(rows + shift, 100 * floors[name].fillna(0), height=0.38, color=shade, label=name)
     reference_line(axes, x=25, label="random guess")
-    axes.axvline(50, color="#333333", linewidth=0.9, linestyle="--", label="random, one correct")
+    axes.axvline(50, color=NEUTRAL_COLOURS[0], linewidth=0.9, linestyle="--", label="random, one correct")
     axes.set_yticks(rows, [_split_label(str(name)) for name in floors["split"]])
     axes.set(title="Accuracy without understanding", xlabel="pairs judged right (%)", xlim=(0, 100))
     _legend_below(axes)

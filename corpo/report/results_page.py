@@ -151,7 +151,7 @@ def _ablations(ablations: Mapping[str, pd.DataFrame]) -> str:
 Accuracy out of domain compared with GRPO, pass@{K} in points, with {INTERVALS_NOTE}. The intervals are not
 corrected for their number.
 
-![All ablations]({OVERVIEW})
+![All ablations]({OVERVIEW}.png)
 
 {summary(ablations)}
 """

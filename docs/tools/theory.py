@@ -15,10 +15,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter
 
 from corpo.analysis.study import Run, read_study
 from corpo.analysis.theory import dependence, expected_advantage_stats, partly_drawn, predictions, spread
-from corpo.report.figures import COLOURS, NAMES, figure_style, finish_figure, predicted_failed_positive, save
+from corpo.report.figures import (
+    COLOURS,
+    LABEL_SIZE,
+    NAMES,
+    WIDTH,
+    figure_style,
+    finish_figure,
+    line_styles,
+    predicted_failed_positive,
+    reference_line,
+    save,
+)
 from corpo.task import OrdinalReward
 from corpo.utils.errors import CorpoError
 from corpo.utils.markdown import table
@@ -54,42 +66,47 @@ def curve(
 
 def draw_failed_positive(axes: Axes) -> None:
     """Draw the share of failures that GRPO rewards, for several numbers of levels and two group sizes."""
-    for count, shade in ((2, "#8c8c8c"), (4, "#56b4e9"), (6, "#e69f00"), (10, "#d55e00")):
+    for count, opacity in ((2, 0.3), (4, 0.5), (6, 0.75), (10, 1.0)):
         reward = OrdinalReward(count, threshold=0.1)
         for group_size, style in ((4, ":"), (GROUP_SIZE, "-")):
             shares = curve(reward, 0.1, "grpo", group_size, "failed_positive_fraction")
             label = f"{count} levels" if group_size == GROUP_SIZE else None
-            axes.plot(PASS_RATES, shares, style, color=shade, label=label)
-    axes.axhline(0.18, color="#333333", linewidth=0.8, linestyle="-.", label="paper")
-    title = f"failures rewarded by GRPO\n(G = {GROUP_SIZE}; dotted: G = 4)"
+            axes.plot(PASS_RATES, shares, style, color=COLOURS["grpo"], alpha=opacity, label=label)
+    reference_line(axes, y=0.18)
+    axes.text(0.98, 0.19, "CoRPO paper: 18%", ha="right", fontsize=LABEL_SIZE)
+    title = f"Failures rewarded by GRPO\n(G = {GROUP_SIZE}; dotted: G = 4)"
     axes.set(title=title, xlabel="pass rate", ylabel="share of failures", ylim=(-0.01, 0.5))
-    axes.legend(fontsize=8)
+    axes.legend()
 
 
 def draw_clip_active(axes: Axes) -> None:
     """Draw the probability that the clip of CoRPO is active, for three group sizes."""
-    for group_size, opacity in ((4, 0.4), (16, 0.7), (64, 1.0)):
+    for group_size, opacity in ((4, 0.35), (16, 0.65), (64, 1.0)):
         active = curve(TEN_LEVELS, 0.0, "corpo", group_size, "clip_active_fraction")
         axes.plot(PASS_RATES, active, color=COLOURS["corpo"], alpha=opacity, label=f"G = {group_size}")
-    axes.set(title="groups in which the clip\nof CoRPO is active", xlabel="pass rate", ylabel="probability")
-    axes.legend(fontsize=8)
+    axes.set(title="Groups in which the clip\nof CoRPO is active", xlabel="pass rate", ylabel="probability")
+    axes.legend()
 
 
 def draw_count_ratio(axes: Axes) -> None:
-    """Draw the expected ratio of counts of three baselines."""
-    for baseline, style in (("grpo", "-"), ("static", "-"), ("corpo", "--")):
+    """Draw the expected ratio of counts of three baselines, with their names beside the lines."""
+    # Above a pass rate of one half CoRPO compares as GRPO does, and below it as static does.
+    for baseline, rate, height in (("grpo", 0.22, 1.15), ("static", 0.66, 8.0), ("corpo", 0.3, 0.12)):
         ratios = curve(TEN_LEVELS, 0.0, baseline, GROUP_SIZE, "count_ratio")
+        style = line_styles([])[baseline]
         axes.plot(PASS_RATES, ratios, style, color=COLOURS[baseline], linewidth=1.8, label=NAMES[baseline])
-    axes.axhline(1.0, color="#333333", linewidth=0.8, linestyle=":")
-    title = f"expected N⁺/N⁻\n(10 levels, G = {GROUP_SIZE})"
-    axes.set(title=title, xlabel="pass rate", yscale="log", ylim=(0.02, 50))
-    axes.legend(fontsize=8)
+        axes.text(rate, height, NAMES[baseline], color=COLOURS[baseline], fontsize=LABEL_SIZE)
+    reference_line(axes, y=1)
+    title = f"Expected N⁺/N⁻\n(10 levels, G = {GROUP_SIZE})"
+    axes.set(title=title, xlabel="pass rate", ylim=(0.02, 50))
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
 
 
 @figure_style()
 def draw_curves() -> Figure:
     """Draw by pass rate: failures rewarded, groups with an active clip, and the ratio of counts."""
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.6))
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(WIDTH, 3.6))
     draw_failed_positive(left)
     draw_clip_active(middle)
     draw_count_ratio(right)

@@ -16,11 +16,16 @@ from corpo.analysis.runs import FAILED_COLUMNS, REWARDED_COLUMNS, has_metrics
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled
 from corpo.analysis.verification import can_be_measured
+from corpo.report.figures.curves import accuracy_by_kind, learning_curves, update_size, validation_skill
 from corpo.report.figures.evaluation import calibration, differences, regraded_failures, scoreboard, skill
+from corpo.report.figures.scores import has_scores, reward_map, score_maps
 from corpo.report.figures.style import (
     COLOURS,
     CORRECT,
+    FORMATS,
+    LABEL_SIZE,
     NAMES,
+    NEUTRAL_COLOURS,
     WIDTH,
     WRONG,
     colour,
@@ -33,20 +38,17 @@ from corpo.report.figures.style import (
     markers,
     reference_line,
     save,
+    save_in_all_formats,
 )
 from corpo.report.figures.training import (
     FRONTIER,
     SEEN_ACCURACY,
-    accuracy_by_kind,
     advantage_ratio,
     distributions,
     failed_positive,
     frontier,
-    learning_curves,
     predicted_failed_positive,
     rewarded_failures,
-    update_size,
-    validation_skill,
 )
 from corpo.task import Kind
 
@@ -54,7 +56,10 @@ __all__ = [
     "COLOURS",
     "CORRECT",
     "FIGURES",
+    "FORMATS",
+    "LABEL_SIZE",
     "NAMES",
+    "NEUTRAL_COLOURS",
     "WIDTH",
     "WRONG",
     "accuracy_by_kind",
@@ -78,10 +83,14 @@ __all__ = [
     "predicted_failed_positive",
     "reference_line",
     "regraded_failures",
+    "reward_map",
     "rewarded_failures",
     "save",
+    "save_in_all_formats",
+    "score_maps",
     "scoreboard",
     "skill",
+    "spec_of",
     "update_size",
     "validation_skill",
     "write_figures",
@@ -130,35 +139,68 @@ def _always(study: Study) -> bool:
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure of the report: the function that draws it, its caption, and the data that it requires."""
+    """A figure of the report: the function that draws it, its texts, and the data that it requires."""
 
     draw: Callable[[Study], Figure]
-    caption: str
+    title: str  # a heading for pages; the figure does not show it
+    description: str  # one sentence that replaces the figure for readers who cannot see it
+    caption: str  # how to read the figure
     is_drawable: Callable[[Study], bool] = _always
 
     @property
     def name(self) -> str:
-        """Return the name of the PNG file without its extension."""
+        """Return the name of the files without their extension."""
         return self.draw.__name__
 
 
 FIGURES = (
     FigureSpec(
         scoreboard,
+        "Main results",
+        "Dot plot with a row per baseline: failed rollouts with a positive advantage, accuracy in and out "
+        "of domain, and KL divergence from the base policy.",
         "Main results per baseline. Dots are means over seeds, ticks are single seeds, and the dotted line "
         "is the base policy. Accuracies are means over splits; the KL divergence is measured at the end of "
-        "training.",
+        "training. Accuracies in the grey band differ from that of GRPO by less than is of interest.",
         _has_table_splits,
     ),
     FigureSpec(
         skill,
+        "Skill: how well scores separate correct from wrong candidates",
+        "Dot plot of the AUC of each policy with its 95% interval, a panel per part of the evaluation, "
+        "compared with chance and with policies that do not verify.",
         "Probability that a correct candidate gets a higher score than a wrong one (AUC, mean of A and B): "
         "mean over seeds, with a 95% interval over problems. The dotted line is chance. Policies with hollow "
         "markers do not verify: a memory of templates, and the base with an empty think block.",
         can_be_measured,
     ),
     FigureSpec(
+        score_maps,
+        "Both scores at once",
+        "Heat maps of the score of A and the score of B, a row per policy and a column per kind of pair, "
+        "with the percentage of rollouts in each quadrant.",
+        "Scores that each policy gives to A and to B in the evaluation, for each kind of pair; darker is "
+        "more frequent, on a square-root scale. Numbers are the share of all rollouts in each quadrant. The "
+        "frame marks the correct verdict. Policies that do not verify call exactly one candidate correct "
+        "even if both are correct or both are wrong.",
+        has_scores,
+    ),
+    FigureSpec(
+        reward_map,
+        "The reward of each pair of scores",
+        "Heat maps of the reward by the score of A and the score of B, a panel per kind of pair: correct "
+        "verdicts earn R_min_correct or more, all others less.",
+        "Mean reward of the evaluation rollouts by their scores for A and B; darker is higher. White cells "
+        "have no rollouts. The frame marks the correct verdicts, which earn R_min_correct (line in the "
+        "colour bar) or more. Failures whose scores are nearer to the labels earn more than other failures, "
+        "so they can lie above the mean of their group.",
+        has_scores,
+    ),
+    FigureSpec(
         advantage_ratio,
+        "Ratio of positive to negative advantages",
+        "Line charts of the ratio of positive to negative advantages by training step and baseline, by "
+        "count and by sum, on a logarithmic scale.",
         "Ratio of positive to negative advantages by training step, as in the CoRPO paper. Both are added up "
         "over 5 steps before they are divided. Lines are geometric means over seeds, and bands span the "
         "seeds. The advantages of GRPO are centred on the group mean, so its ratio of sums "
@@ -166,12 +208,18 @@ FIGURES = (
     ),
     FigureSpec(
         failed_positive,
+        "Failures with a positive advantage",
+        "Line charts by training step and baseline: the percentage of failed rollouts with a positive "
+        "advantage, and of groups with a mean reward below R_min_correct.",
         "Left: failed rollouts that get a positive advantage. Right: groups with a mean reward below "
         "R_min_correct, which is when CoRPO clips its baseline; the other methods do not clip. 5-step "
         "means. The dotted line is the share in the paper's early batch.",
     ),
     FigureSpec(
         predicted_failed_positive,
+        "Failures above the group mean: prediction and measurement",
+        "Left a line with its 95% range and measured points by training step of a run of GRPO, right a "
+        "scatter plot of measured against predicted percentages of all batches.",
         "Failed rollouts above the group mean: prediction against measurement. The prediction uses the "
         "frequency of each reward level in the batch and the variation between prompts; it is not fitted to "
         "the groups. See docs/explanation/theory.md.",
@@ -179,23 +227,43 @@ FIGURES = (
     ),
     FigureSpec(
         regraded_failures,
+        "Failures above the group mean if graded or grouped in other ways",
+        "Dot plots of the percentage of failed evaluation rollouts above the mean of their group, by reward "
+        "levels, group size, share of correct rollouts and split, and with a positive advantage by "
+        "baseline.",
         "Rollouts of the evaluation, graded with other numbers of reward levels, put into other groups, or "
-        "given to other baselines: the share of failed rollouts that get a positive advantage, before and "
-        "after training. Bars span the seeds. No policy is trained for this figure. Data: `regraded.csv`.",
+        "given to other baselines. Colours are the policies that sampled the rollouts. All panels but the "
+        "last show which failures lie above the mean of their group, as GRPO computes it, so also rollouts "
+        "of policies trained with static and CoRPO have some; the last one shows which baselines would give "
+        "failures a positive advantage. Bars span the seeds. No policy is trained for this figure. Data: "
+        "`regraded.csv`.",
         can_be_regraded,
     ),
     FigureSpec(
         learning_curves,
-        "Reward and pass@1 of the training batches (5-step means), and pass@1 on the validation problems.",
+        "Reward and accuracy during training",
+        "Line charts by training step and baseline: mean reward and pass@1 of the training batch and "
+        "validation pass@1, above their differences from GRPO with the same seed.",
+        "Above: reward and pass@1 of the training batches (5-step means), and pass@1 on the validation "
+        "problems. Below, with few baselines: the difference between each run and the run of GRPO with the "
+        "same seed. Bands span the seeds. In the grey band differences are smaller than is of interest.",
     ),
     FigureSpec(
         accuracy_by_kind,
+        "Accuracy on each kind of pair",
+        "Line charts of validation pass@1 by training step and baseline, a panel per kind of pair, above "
+        "the differences from GRPO with the same seed.",
         "pass@1 on validation pairs of each kind by training step. By default, training uses the first two "
-        "kinds only. The dotted line is a random guess for each candidate.",
+        "kinds only. The dotted line is a random guess for each candidate. Below, with few baselines: the "
+        "difference between each run and the run of GRPO with the same seed. In the grey band differences "
+        "are smaller than is of interest.",
         _has_validation_by_kind,
     ),
     FigureSpec(
         frontier,
+        "Accuracy out of domain against accuracy in domain",
+        "Line charts that lead from the first to the last validation of each baseline, with accuracy in "
+        "domain on the x axis and accuracy out of domain on the y axis.",
         "Accuracy out of domain against accuracy in domain during training, so that baselines can be "
         "compared at equal accuracy in domain. Each line leads from the first validation (hollow marker) to "
         "the last one (full marker). Thick lines are means over seeds, thin lines single seeds. In domain: "
@@ -206,16 +274,23 @@ FIGURES = (
     ),
     FigureSpec(
         validation_skill,
+        "Skill and habit during training",
+        "Line charts of validation measures by training step and baseline: AUC of both scores, verdicts "
+        "that call exactly one candidate correct, and right traces, above their differences from GRPO.",
         "Measures on validation problems that tell better judgement from a habit. The AUC is the probability "
         "that a correct candidate gets a higher score than a wrong one, for seen and unseen combinations of "
         "operations, and for pairs of equal labels, whose candidates are both correct or both wrong; chance "
         "is 0.5. The habit is to call exactly one candidate correct where both are "
-        "correct or both are wrong. A trace is right if it has no mistake from beginning to end. Bands span "
-        "the seeds.",
+        "correct or both are wrong. A trace is right if it has no mistake from beginning to end. The lower "
+        "panels have the difference between each run and the run of GRPO with the same seed. Bands span the "
+        "seeds.",
         _has_skill_metrics,
     ),
     FigureSpec(
         rewarded_failures,
+        "Failed rollouts by verdict",
+        "Stacked bars of the verdicts of all failed rollouts, and of those with a positive advantage, in "
+        "the first and the last training steps of each baseline.",
         "Failed rollouts of training by the verdict that they gave, in the first and the last steps. Left: "
         "all failures. Right: failures with a positive advantage, in percent of all failures of the same "
         "steps; the number is their sum. Static and CoRPO never reward a failure, so their sum is 0. Values "
@@ -224,32 +299,54 @@ FIGURES = (
     ),
     FigureSpec(
         differences,
+        "Differences from GRPO by split",
+        "Differences in pass@k between each baseline and GRPO on each split of the evaluation, with 95% "
+        "intervals, beside the range that is too small to be of interest.",
         "Difference in pass@k between each baseline and GRPO on the same prompts: mean, 95% interval and "
         "single seeds (ticks). With several seeds the interval is over seeds and problems. With few seeds "
-        "it may extend beyond the frame.",
+        "it may extend beyond the frame. In the grey band differences are smaller than is of interest. Many "
+        "baselines are shown as a table of numbers, which are bold if the interval excludes zero.",
         _has_reference_and_another,
     ),
     FigureSpec(
         distributions,
+        "Rewards and advantages in the first and the last steps",
+        "Histograms of rewards and of each baseline's advantages in the first and the last training steps, "
+        "for failed and correct rollouts; failed rollouts with a positive advantage stand out.",
         "Rewards and advantages in the first and the last training steps, separately for failed and correct "
-        "rollouts. The dotted lines are R_min_correct and zero.",
+        "rollouts. Dark red: failed rollouts with a positive advantage; the number is their share of the "
+        "failed rollouts. The dotted lines are R_min_correct and zero.",
     ),
     FigureSpec(
         calibration,
-        "Share of candidates that are correct at each stated confidence. Confidence levels with fewer than "
-        "50 candidates are left out.",
+        "Calibration of the confidence scores",
+        "Line charts by stated confidence and policy: the percentage of candidates that are correct, and "
+        "the percentage of candidates that received this confidence.",
+        "Left: share of candidates that are correct at each stated confidence. The numbers are the smallest "
+        "and the largest share below and above 50%; if they are close, a confidence says no more than its "
+        "side of 50%. Right: how often each confidence is stated. Confidence levels with fewer than 50 "
+        "candidates are left out.",
     ),
     FigureSpec(
         update_size,
+        "Size of updates and distance from the base",
+        "Line charts by training step and baseline of gradient norm, update norm, KL divergence from the "
+        "base policy and entropy, above their ratios to GRPO with the same seed.",
         "Gradient norms, norms of the weight updates, KL divergence from the base policy, and entropy by "
-        "training step.",
+        "training step. Below, with few baselines: each run divided by the run of GRPO with the same seed. "
+        "Bands span the seeds.",
     ),
 )
 
 
+def spec_of(name: str) -> FigureSpec:
+    """Return the texts of a figure and the function that draws it."""
+    return next(figure for figure in FIGURES if figure.name == name)
+
+
 def caption_of(name: str) -> str:
     """Return the caption of a figure."""
-    return next(figure.caption for figure in FIGURES if figure.name == name)
+    return spec_of(name).caption
 
 
 def drawable_figures(study: Study) -> list[FigureSpec]:
@@ -258,8 +355,8 @@ def drawable_figures(study: Study) -> list[FigureSpec]:
 
 
 def write_figures(study: Study, folder: Path) -> list[str]:
-    """Write every drawable figure as PNG into a folder and return the names of the figures."""
+    """Write every drawable figure as PNG, SVG and PDF into a folder and return the names of the figures."""
     figures = drawable_figures(study)
     for figure in figures:
-        save(figure.draw(study), folder / f"{figure.name}.png")
+        save_in_all_formats(figure.draw(study), folder, figure.name)
     return [figure.name for figure in figures]

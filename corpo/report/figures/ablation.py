@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from corpo.analysis.ablation import GROUPS, K
+from corpo.analysis.claims import EFFECT_OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import BASE
 from corpo.report.figures.style import (
     COLOURS,
+    LABEL_SIZE,
+    REFERENCE_COLOUR,
     WIDTH,
     colours,
     figure_style,
     finish_figure,
+    label_end,
     label_of,
-    legend,
     line_styles,
     markers,
     reference_line,
 )
 
 IN_DOMAIN, OUT_OF_DOMAIN = GROUPS
+INTEREST = 100 * EFFECT_OUT_OF_DOMAIN  # percentage points
+SMALLEST_REACH = 5.0  # percentage points to both sides, so that noise does not look large
+LABEL_OFFSET = 0.2  # names begin to the right of the marks of the last variant
 MAX_LABEL_CHARS = 6  # longer names of variants are rotated
 
 
@@ -50,7 +59,14 @@ def ablation(table: pd.DataFrame) -> Figure:
     for panel, group in ((in_domain, IN_DOMAIN), (out_of_domain, OUT_OF_DOMAIN)):
         positions = np.arange(len(variants))
         panel.plot(positions, base[group], "_", color=COLOURS[BASE], markersize=16, label=label_of(BASE))
-        panel.set(title=f"{group.capitalize()}, pass@{K} (%)", ylim=(0, 100))
+        label_end(panel, BASE, len(variants) - 1 + LABEL_OFFSET, float(base[group].iloc[-1]))
+        low, high = panel.get_ylim()
+        middle = (low + high) / 2
+        reach = max(SMALLEST_REACH, high - middle)
+        panel.set(title=f"{group.capitalize()}, pass@{K} (%)", ylim=(middle - reach, middle + reach))
+    gap.axhspan(-INTEREST, INTEREST, color=REFERENCE_COLOUR, alpha=0.08, linewidth=0)
+    reach = max(SMALLEST_REACH, *(abs(end) for end in gap.get_ylim()))
+    gap.set_ylim(-reach, reach)
     reference_line(gap, y=0)
     gap.set(title=f"{OUT_OF_DOMAIN.capitalize()} minus GRPO,\npass@{K} (percentage points)")
     rewarded.set(title=f"Failed rollouts with a positive advantage,\nfirst {EARLY} steps (%)")
@@ -58,7 +74,6 @@ def ablation(table: pd.DataFrame) -> Figure:
     for panel in panels.ravel():
         panel.set_xticks(range(len(variants)), variants, rotation=rotation)
         panel.set_xlim(-0.5, len(variants) - 0.5)
-    legend(figure, in_domain)
     return finish_figure(figure)
 
 
@@ -80,6 +95,7 @@ def _draw_line(
         markersize=4,
         linewidth=1,
     )
+    label_end(panel, baseline, len(values) - 1 + LABEL_OFFSET, float(values.iloc[-1]))
 
 
 def _draw_differences(
@@ -92,7 +108,9 @@ def _draw_differences(
     for position, seeds in zip(positions, _by_seed(rows, OUT_OF_DOMAIN), strict=True):
         panel.plot([position] * len(seeds), seeds, "_", color=shade, markersize=6, alpha=0.7)
     marker = markers(baselines)[baseline]
-    panel.plot(positions, rows[f"{OUT_OF_DOMAIN}: difference"], marker, color=shade, markersize=4)
+    means = rows[f"{OUT_OF_DOMAIN}: difference"]
+    panel.plot(positions, means, marker, color=shade, markersize=4, label=label_of(baseline))
+    label_end(panel, baseline, len(means) - 1 + LABEL_OFFSET, float(means.iloc[-1]))
 
 
 def _by_seed(rows: pd.DataFrame, group: str) -> list[list[float]]:
@@ -103,71 +121,132 @@ def _by_seed(rows: pd.DataFrame, group: str) -> list[list[float]]:
 
 @figure_style()
 def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw every variant of every ablation in one row.
+    """Draw every variant of every ablation in a row of its own.
 
     The panels show the failed rollouts to which GRPO gives a positive advantage, and the differences of the
-    other baselines from GRPO, out of domain and in domain.
+    other baselines from GRPO, out of domain and in domain. The variant that several ablations have in common
+    is drawn once, as the first row and as a line through all rows.
     """
-    table = pd.concat([rows.assign(ablation=name) for name, rows in ablations.items()])
-    labels = list(dict.fromkeys(zip(table["ablation"], table["variant"], strict=True)))
-    position_of = {label: position for position, label in enumerate(labels)}
-    others = [name for name in dict.fromkeys(table["baseline"]) if name not in (BASE, REFERENCE)]
-    size = (WIDTH, 1.4 + 0.24 * len(labels))
-    figure, panels = plt.subplots(1, 3, figsize=size, sharey=True, width_ratios=(1, 1.6, 1.6))
-    rewarded, out_of_domain, in_domain = panels
-    in_domain.sharex(out_of_domain)
-    reference = table[table["baseline"] == REFERENCE]
-    positions = _positions(reference, position_of)
-    rewarded.plot(
-        100 * reference["failures rewarded"], positions, "o", color=COLOURS[REFERENCE], markersize=5
+    rows, default = _rows_of_overview(ablations)
+    places = [row.place for row in rows]
+    baselines: dict[str, None] = {}
+    for row in rows:
+        baselines |= dict.fromkeys(row.table["baseline"])
+    others = [name for name in baselines if name not in (BASE, REFERENCE)]
+    figure, panels = plt.subplots(
+        1, 3, figsize=(WIDTH, 1.6 + 0.25 * (places[-1] + 1)), sharey=True, width_ratios=(1, 1.5, 1.5)
     )
-    for baseline, shift in zip(others, _shifts(len(others), 0.16), strict=True):
-        rows = table[table["baseline"] == baseline]
-        positions = _positions(rows, position_of) + shift
-        _draw_overview(out_of_domain, others, baseline, positions, rows, OUT_OF_DOMAIN)
-        _draw_overview(in_domain, others, baseline, positions, rows, IN_DOMAIN)
-    for name in list(ablations)[1::2]:
-        shaded = [position for (ablation_name, _), position in position_of.items() if ablation_name == name]
-        for panel in panels:
-            panel.axhspan(shaded[0] - 0.5, shaded[-1] + 0.5, color="#f4f4f4", zorder=0)
-    names = [f"{name.removeprefix('ablate_')}: {variant}" for name, variant in labels]
-    rewarded.set_yticks(range(len(labels)), names)
+    rewarded, *differences = panels
+    for row in rows:
+        reference = row.table[row.table["baseline"] == REFERENCE]
+        shares = 100 * reference["failures rewarded"]
+        rewarded.plot(shares, [row.place] * len(shares), "o", color=COLOURS[REFERENCE], markersize=5)
+        if row is default:
+            for share in shares:
+                rewarded.axvline(share, color=COLOURS[REFERENCE], linewidth=6, alpha=0.15)
+        for baseline, shift in zip(others, _shifts(len(others), 0.16), strict=True):
+            values = row.table[row.table["baseline"] == baseline]
+            for panel, group in zip(differences, (OUT_OF_DOMAIN, IN_DOMAIN), strict=True):
+                _draw_overview(panel, others, baseline, row.place + shift, values, group)
+    rewarded.set_yticks(places, [row.name for row in rows])
     rewarded.set(
-        ylim=(len(labels) - 0.5, -0.5), title="GRPO: failed\nrollouts with\nA > 0 (%)", xlim=(-1, None)
+        ylim=(places[-1] + 0.6, -0.8), title="GRPO: failed\nrollouts with A > 0\n(%)", xlim=(-1, None)
     )
-    for panel, group in ((out_of_domain, OUT_OF_DOMAIN), (in_domain, IN_DOMAIN)):
+    for name, place in _places_of_names(rows).items():
+        rewarded.text(
+            -0.03,
+            place,
+            name,
+            transform=rewarded.get_yaxis_transform(),
+            ha="right",
+            va="center",
+            fontweight="bold",
+            fontsize=LABEL_SIZE,
+        )
+    ends = np.concatenate([panel.get_xlim() for panel in differences])
+    widest = max(SMALLEST_REACH, float(np.abs(ends).max()))
+    for panel, group in zip(differences, (OUT_OF_DOMAIN, IN_DOMAIN), strict=True):
+        panel.axvspan(-INTEREST, INTEREST, color=REFERENCE_COLOUR, alpha=0.08, linewidth=0)
         reference_line(panel, x=0)
-        panel.set(title=f"{group.capitalize()} minus GRPO,\npass@{K} (percentage points)")
-    widest = max(4.0, *(abs(end) for end in out_of_domain.get_xlim()))
-    out_of_domain.set_xlim(-widest, widest)
-    legend(figure, out_of_domain)
+        panel.set(title=f"{group.capitalize()}:\npass@{K} minus GRPO\n(points)", xlim=(-widest, widest))
+    handles = [_legend_entry(baseline, others) for baseline in others]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return finish_figure(figure)
 
 
-def _positions(rows: pd.DataFrame, position_of: Mapping[tuple[str, str], int]) -> np.ndarray:
-    return np.array([position_of[label] for label in zip(rows["ablation"], rows["variant"], strict=True)])
+@dataclass(frozen=True)
+class _Row:
+    """A variant in the overview: its ablation, its name, its place from the top, and its numbers."""
+
+    ablation: str  # empty for the variant that several ablations have in common
+    name: str
+    place: int
+    table: pd.DataFrame
+
+
+def _rows_of_overview(ablations: Mapping[str, pd.DataFrame]) -> tuple[list[_Row], _Row | None]:
+    """Return the rows of the overview, and the row of the variant that several ablations have in common.
+
+    A place is left free above the variants of each ablation, for its name.
+    """
+    parts = []
+    counts: Counter[str] = Counter()
+    for ablation_name, table in ablations.items():
+        for variant, part in table.groupby("variant", sort=False):
+            numbers = part.drop(columns="variant").to_csv(index=False)
+            counts[numbers] += 1
+            parts.append((ablation_name.removeprefix("ablate_"), str(variant), numbers, part))
+    common, count = counts.most_common(1)[0]
+    rows = []
+    default = None
+    if count > 1:
+        default = _Row("", "default", 0, next(part for _, _, numbers, part in parts if numbers == common))
+        rows.append(default)
+    place, last_name = 2 * len(rows), ""
+    for ablation_name, variant, numbers, part in parts:
+        if default is not None and numbers == common:
+            continue
+        place += ablation_name != last_name
+        rows.append(_Row(ablation_name, variant, place, part))
+        place, last_name = place + 1, ablation_name
+    return rows, default
+
+
+def _places_of_names(rows: Sequence[_Row]) -> dict[str, int]:
+    """Return the place of the name of each ablation, which is above its first variant."""
+    places: dict[str, int] = {}
+    for row in rows:
+        if row.ablation:
+            places.setdefault(row.ablation, row.place - 1)
+    return places
+
+
+def _legend_entry(baseline: str, baselines: list[str]) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        linestyle="",
+        marker=markers(baselines)[baseline],
+        color=colours(baselines)[baseline],
+        label=label_of(baseline),
+    )
 
 
 def _draw_overview(
-    panel: Axes,
-    baselines: list[str],
-    baseline: str,
-    positions: np.ndarray,
-    rows: pd.DataFrame,
-    group: str,
+    panel: Axes, baselines: list[str], baseline: str, place: float, rows: pd.DataFrame, group: str
 ) -> None:
-    """Draw differences from GRPO over rows: means as marks, seeds as ticks, intervals as bars."""
+    """Draw the difference of a variant from GRPO: mean as mark, seeds as ticks, interval as bar."""
     shade = colours(baselines)[baseline]
     panel.hlines(
-        positions, rows[f"{group}: low"], rows[f"{group}: high"], color=shade, linewidth=2, alpha=0.6
-    )
-    for position, seeds in zip(positions, _by_seed(rows, group), strict=True):
-        panel.plot(seeds, [position] * len(seeds), "|", color=shade, markersize=5, alpha=0.7)
-    panel.plot(
-        rows[f"{group}: difference"],
-        positions,
-        markers(baselines)[baseline],
+        [place] * len(rows),
+        rows[f"{group}: low"],
+        rows[f"{group}: high"],
         color=shade,
-        markersize=4,
-        label=label_of(baseline),
+        linewidth=2,
+        alpha=0.6,
     )
+    for seeds in _by_seed(rows, group):
+        panel.plot(seeds, [place] * len(seeds), "|", color=shade, markersize=5, alpha=0.7)
+    marker = markers(baselines)[baseline]
+    means = rows[f"{group}: difference"]
+    panel.plot(means, [place] * len(rows), marker, color=shade, markersize=4, label=label_of(baseline))

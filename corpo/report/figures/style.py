@@ -1,8 +1,10 @@
 """Colours, labels and layout that all figures share.
 
-Colours are those of Okabe and Ito (2008) and of Tol's muted scheme, which people with a colour-vision
-deficiency can tell apart. Baselines also differ in marker and in line style. A figure is at most `WIDTH`
-inches wide, so that its text stays legible in a column of 900 pixels.
+The colours of the paper's baselines differ in lightness and along the axis from blue to yellow, so that
+people with deuteranopia or protanopia can tell them apart; `docs/tools/palette.py` measures how far. Other
+baselines are grey and have their names at the ends of their lines. Failed and correct rollouts have hues of
+their own. A figure is at most `WIDTH` inches wide, so that its text stays legible if a page shows it 838
+pixels wide.
 """
 
 from __future__ import annotations
@@ -15,9 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
 from PIL import Image
+from scipy.optimize import isotonic_regression
 
 from corpo.analysis.study import Study
 from corpo.utils.files import write_atomically
@@ -26,6 +32,7 @@ from corpo.utils.files import write_atomically
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
 WIDTH = 9.0
+FORMATS = ("png", "svg", "pdf")  # pages of results show PNG; git ignores the other two in `results/`
 NAMES = {
     "base": "base",
     "grpo": "GRPO",
@@ -43,44 +50,80 @@ NAMES = {
     "weighted": "weighted",
     "pass_at_k": "pass@k",
 }
-COLOURS = {"grpo": "#d55e00", "static": "#0072b2", "corpo": "#009e73", "base": "#7f7f7f"}
-CORRECT, WRONG = "#5ab4ac", "#8c510a"  # candidates and rollouts
+COLOURS = {"grpo": "#b85c00", "static": "#0077bb", "corpo": "#5e1657", "base": "#707070"}
+OTHER_COLOUR = "#ababab"  # baselines that are not in the paper
+CORRECT, WRONG = "#45a89d", "#a3123a"  # candidates and rollouts
+UNREWARDED = "#f6d9e0"  # failed rollouts without a positive advantage
+# The verdicts of failed rollouts, which are failures of one hue that differ in lightness.
+VERDICT_COLOURS = {
+    "both_wrong": "#6e0a28",
+    "both_correct": "#b8395e",
+    "swapped": "#e68ba3",
+    "unparseable": "#efefef",
+}
+NEUTRAL_COLOURS = ("#333333", "#8a8a8a", "#c4c4c4")  # series that are neither baselines nor outcomes
+# A page with a dark ground shows these colours instead of those above.
+DARK_COLOURS = {
+    COLOURS["grpo"]: "#f0a040",
+    COLOURS["static"]: "#3b8ed8",
+    COLOURS["corpo"]: "#f5c6ec",
+    COLOURS["base"]: "#949494",
+    OTHER_COLOUR: "#5c5c5c",
+    CORRECT: "#7fd4c8",
+    WRONG: "#f0506e",
+    UNREWARDED: "#6b3441",
+    VERDICT_COLOURS["both_wrong"]: "#ffbccb",
+    VERDICT_COLOURS["both_correct"]: "#e0708b",
+    VERDICT_COLOURS["swapped"]: "#a04a60",
+    VERDICT_COLOURS["unparseable"]: "#33363b",
+}
 REFERENCE_COLOUR = "#333333"  # lines such as zero, parity and the expected value of a random guess
-# With more baselines, bands would hide lines and names would not fit into a panel.
-MAX_BASELINES_WITH_BANDS = 6
-_MARKERS = {"grpo": "o", "static": "s", "corpo": "^", "base": "D"}
-_OTHER_COLOURS = (
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#1a1a1a",
-    "#882255",
-    "#999933",
-    "#332288",
-    "#117733",
-    "#ddcc77",
-    "#44aa99",
-    "#aa4466",
+GRID_COLOUR = "#e6e6e6"
+# Rewards from -1 to 1: darker is higher, and the hue changes between failures and successes.
+REWARD_MAP = LinearSegmentedColormap.from_list(
+    "reward", [(0.0, "#faeaee"), (0.4999, "#d2738d"), (0.5, "#5fb5ab"), (1.0, "#0b4f4a")]
 )
+# Differences: positive is better. Both halves get darker from the middle.
+DIFFERENCE_MAP = LinearSegmentedColormap.from_list("difference", ["#c4476b", "#ffffff", "#3fa79c"])
+# With more baselines, bands would hide lines, and differences from GRPO have no panels of their own.
+MAX_BASELINES_WITH_BANDS = 6
+LABEL_SIZE = 9.5  # of names at the ends of lines and of notes inside panels
+_END_LABEL = "end label"
+_MARKERS = {"grpo": "o", "static": "s", "corpo": "^", "base": "D"}
 _OTHER_MARKERS = ("v", "P", "X", "p", "h")
 _OWN_LINE_STYLES = {"grpo": "-", "static": "--", "corpo": "-.", "base": "-"}  # curves often coincide
-_LINE_STYLES = ("-", "--", "-.")
+_LINE_STYLES = ("-", "--", "-.", ":")
 _STYLE: Any = {
     "figure.dpi": 130,
+    "font.family": "sans-serif",
     "font.size": 10,
+    "text.color": REFERENCE_COLOUR,
     "axes.titlesize": 10.5,
     "axes.labelsize": 10,
+    "axes.edgecolor": REFERENCE_COLOUR,
+    "axes.labelcolor": REFERENCE_COLOUR,
+    "xtick.color": REFERENCE_COLOUR,
+    "ytick.color": REFERENCE_COLOUR,
     "xtick.labelsize": 9.5,
     "ytick.labelsize": 9.5,
-    "legend.fontsize": 9,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "legend.title_fontsize": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
+    "grid.color": GRID_COLOUR,
     "grid.linewidth": 0.7,
-    "legend.frameon": False,
     "axes.titlelocation": "left",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "corpo",  # ids in SVG files would be random otherwise
+}
+# Without dates and versions, equal figures have equal bytes.
+_METADATA: dict[str, Any] = {
+    "svg": {"Creator": None, "Date": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
 }
 
 
@@ -92,22 +135,39 @@ def figure_style() -> Iterator[None]:
 
 
 def finish_figure(figure: Figure) -> Figure:
-    """Arrange the panels and close the figure, so that pyplot does not show it a second time."""
+    """Arrange the panels and the names of lines, and close the figure, so that pyplot does not show it again.
+
+    The arrangement is kept, so that saving in several formats does not repeat it.
+    """
     figure.set_layout_engine("constrained", w_pad=0.09, h_pad=0.06)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        _spread_end_labels(axes)
+    figure.set_layout_engine("none")
     plt.close(figure)
     return figure
 
 
-@figure_style()  # matplotlib places ticks and panels only when it saves
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG with a palette of 256 colours, which makes the file a third as large.
+    """Write a figure in the format of the suffix of `path`: PNG, SVG or PDF. Equal figures have equal bytes.
 
-    The file has no metadata, so that equal figures have equal bytes.
+    A PNG has a palette of 256 colours, which makes the file a third as large. An SVG keeps text as text.
     """
+    image_format = path.suffix.removeprefix(".")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with figure_style():  # matplotlib places ticks only when it saves
+        figure.savefig(buffer, format=image_format, metadata=_METADATA.get(image_format))
+    if image_format != "png":
+        write_atomically(path, lambda partial: partial.write_bytes(buffer.getvalue()))
+        return
     image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     write_atomically(path, lambda partial: image.save(partial, format="PNG", optimize=True))
+
+
+def save_in_all_formats(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as PNG, SVG and PDF into a folder."""
+    for image_format in FORMATS:
+        save(figure, folder / f"{name}.{image_format}")
 
 
 def label_of(name: str) -> str:
@@ -121,11 +181,18 @@ def colour(study: Study, name: str) -> str:
 
 
 def colours(baselines: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each baseline and for "base"."""
-    colour_of = dict(COLOURS)
-    for index, name in enumerate(_others(baselines)):
-        colour_of[name] = _OTHER_COLOURS[index % len(_OTHER_COLOURS)]
-    return colour_of
+    """Return a colour for each baseline and for "base". Baselines that are not in the paper are grey."""
+    return {**dict.fromkeys(baselines, OTHER_COLOUR), **COLOURS}
+
+
+def text_colour(name: str) -> str:
+    """Return the colour of a baseline's name, which is dark enough to read on white."""
+    return COLOURS.get(name, COLOURS["base"])
+
+
+def layer(name: str) -> float:
+    """Return the drawing order of a baseline: the paper's baselines lie on those that are grey."""
+    return 2.5 if name in COLOURS else 2.0
 
 
 def markers(baselines: Sequence[str]) -> dict[str, str]:
@@ -140,7 +207,7 @@ def line_styles(baselines: Sequence[str]) -> dict[str, str]:
     """Return a line style for each baseline and for "base"."""
     style_of = dict(_OWN_LINE_STYLES)
     for index, name in enumerate(_others(baselines)):
-        style_of[name] = _LINE_STYLES[index // 4 % len(_LINE_STYLES)]
+        style_of[name] = _LINE_STYLES[index % len(_LINE_STYLES)]
     return style_of
 
 
@@ -148,19 +215,88 @@ def _others(baselines: Sequence[str]) -> list[str]:
     return [name for name in baselines if name not in COLOURS]
 
 
+def label_end(axes: Axes, name: str, x: float, y: float) -> None:
+    """Write the name of a baseline beside the end of its line; `finish_figure` moves names apart."""
+    shade = text_colour(name)
+    axes.annotate(
+        label_of(name),
+        (x, y),
+        xytext=(9, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=LABEL_SIZE,
+        color=shade,
+        annotation_clip=False,
+        arrowprops={
+            "arrowstyle": "-",
+            "color": shade,
+            "linewidth": 0.6,
+            "shrinkA": 1,
+            "shrinkB": 2,
+            "relpos": (0, 0.5),
+        },
+        gid=_END_LABEL,
+    )
+
+
+def remove_end_labels(axes: Axes) -> None:
+    """Remove the names at the ends of lines from a panel."""
+    for label in _end_labels(axes):
+        label.remove()
+
+
+def _end_labels(axes: Axes) -> list[Annotation]:
+    return [text for text in axes.texts if isinstance(text, Annotation) and text.get_gid() == _END_LABEL]
+
+
+def _spread_end_labels(axes: Axes) -> None:
+    """Move the names at the ends of lines apart, as little as possible, within the height of the panel."""
+    labels = _end_labels(axes)
+    if not labels:
+        return
+    places = np.array([axes.transData.transform(label.xy)[1] for label in labels])
+    height = 1.02 * max(Text.get_window_extent(label).height for label in labels)
+    order = np.argsort(places, kind="stable")
+    steps = height * np.arange(len(labels))
+    box = axes.get_window_extent()
+    lowest, highest = box.y0 + height / 2, box.y1 - height / 2 - steps[-1]
+    # Places minus steps may not decrease, so that neighbours are at least one height apart.
+    bases = isotonic_regression(places[order] - steps).x
+    spread = np.clip(bases, min(lowest, highest), max(lowest, highest)) + steps
+    for index, place in zip(order, spread, strict=True):
+        points = (place - places[index]) * 72 / axes.figure.dpi
+        labels[index].xyann = (9, points)
+
+
 def legend(figure: Figure, panel: Axes, **options: Any) -> None:
-    """Draw the legend of one panel below all panels; with many baselines, to the right of them."""
+    """Draw the legend of one panel below all panels, in several rows if it has many entries."""
     handles, labels = panel.get_legend_handles_labels()
-    if len(labels) <= MAX_BASELINES_WITH_BANDS:
-        figure.legend(handles, labels, loc="outside lower center", **{"ncols": len(labels), **options})
-    else:
-        figure.legend(handles, labels, loc="outside right upper")
+    columns = min(len(labels), MAX_BASELINES_WITH_BANDS)
+    figure.legend(handles, labels, loc="outside lower center", **{"ncols": columns, **options})
 
 
 def reference_line(axes: Axes, *, x: float | None = None, y: float | None = None, label: str = "") -> None:
-    """Draw a thin dotted line at `x` or at `y`, with a legend entry if it has a label."""
-    look: Any = {"color": REFERENCE_COLOUR, "linewidth": 0.9, "linestyle": ":", "label": label or None}
+    """Draw a thin dotted line at `x`, with a legend entry, or at `y`, with a label on the line.
+
+    Without a label there is neither.
+    """
+    look: Any = {"color": REFERENCE_COLOUR, "linewidth": 0.9, "linestyle": ":"}
     if x is not None:
-        axes.axvline(x, **look)
+        axes.axvline(x, **look, label=label or None)
     if y is not None:
         axes.axhline(y, **look)
+        if label:
+            _note_on_line(axes, y, label)
+
+
+def _note_on_line(axes: Axes, y: float, label: str) -> None:
+    axes.annotate(
+        label,
+        (0, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(3, 2),
+        textcoords="offset points",
+        va="bottom",
+        fontsize=LABEL_SIZE,
+        color=REFERENCE_COLOUR,
+    )

@@ -1,17 +1,17 @@
-"""Figures of what happens during training: advantages, rewards, accuracy by step, and the size of updates."""
+"""Figures of what happens during training: advantages, rewards, and accuracy in and out of domain."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from corpo.analysis.figure_data import rewards_and_advantages, share_inside
 from corpo.analysis.runs import (
@@ -25,71 +25,38 @@ from corpo.analysis.runs import (
 )
 from corpo.analysis.study import Study
 from corpo.analysis.theory import Prediction, predictions
+from corpo.report.figures.curves import draw_curve, draw_curves, set_plain_log_scale
 from corpo.report.figures.style import (
+    COLOURS,
     CORRECT,
+    LABEL_SIZE,
     MAX_BASELINES_WITH_BANDS,
     REFERENCE_COLOUR,
+    UNREWARDED,
+    VERDICT_COLOURS,
     WIDTH,
     WRONG,
     colour,
     figure_style,
     finish_figure,
+    label_end,
     label_of,
+    layer,
     legend,
     line_styles,
     reference_line,
 )
-from corpo.task import Kind
 from corpo.train.failures import FAILURES
 
 PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
 SEEN_ACCURACY = "validation/pass@1"
+MAX_ADVANTAGE = 3.0  # histograms collect larger ones in their outer bars
 FRONTIER = {  # accuracy out of domain -> title of its panel
     "validation/pass@1/unseen": "Unseen, one correct",
     "validation/pass@1/both_correct": "Both correct",
     "validation/pass@1/both_wrong": "Both wrong",
     "validation/pass@1/math": "Mathematics",
 }
-SKILL_METRICS = {  # metric -> title, unit, and whether it is shown in percent
-    "validation/auc_a": ("AUC of score A, seen", "AUC", False),
-    "validation/auc_b": ("AUC of score B, seen", "AUC", False),
-    "validation/exactly_one": ("Habit: exactly one correct", "verdicts (%)", True),
-    "validation/auc_a/unseen": ("AUC of score A, unseen", "AUC", False),
-    "validation/auc_b/unseen": ("AUC of score B, unseen", "AUC", False),
-    "validation/traced": ("Skill: right traces", "traces (%)", True),
-    "validation/auc_a/homogeneous": ("AUC of score A, equal labels", "AUC", False),
-    "validation/auc_b/homogeneous": ("AUC of score B, equal labels", "AUC", False),
-}
-# Colours of Okabe and Ito that no baseline of the paper has.
-VERDICT_COLOURS = {
-    "both_correct": "#e69f00",
-    "both_wrong": "#56b4e9",
-    "swapped": "#cc79a7",
-    "unparseable": "#999999",
-}
-MONITORED_KINDS = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kind.both_correct)
-
-
-def _draw_curves(axes: Axes, study: Study, metric: str, window: int = 1, percent: bool = False) -> None:
-    """Draw the mean over seeds of one metric as a line per baseline.
-
-    A centred moving average over `window` steps smooths the lines.
-    """
-    for baseline in study.baselines:
-        curve = study.curve(baseline, metric)
-        curve = curve.rolling(window, min_periods=1, center=True).mean() * (100 if percent else 1)
-        _draw_curve(axes, study, baseline, curve, curve.mean(axis=1))
-
-
-def _draw_curve(axes: Axes, study: Study, baseline: str, curve: pd.DataFrame, mean: pd.Series) -> None:
-    """Draw the mean of a table of steps x seeds as a line. With few baselines a band spans the seeds."""
-    if curve.empty:
-        return
-    shade, linestyle = colour(study, baseline), line_styles(study.baselines)[baseline]
-    axes.plot(mean.index, mean, color=shade, linestyle=linestyle, linewidth=1.8, label=label_of(baseline))
-    if curve.shape[1] > 1 and len(study.baselines) <= MAX_BASELINES_WITH_BANDS:
-        low, high = curve.min(axis=1), curve.max(axis=1)
-        axes.fill_between(curve.index, low, high, color=shade, alpha=0.15, linewidth=0)
 
 
 @figure_style()
@@ -103,14 +70,11 @@ def advantage_ratio(study: Study) -> Figure:
     for panel, (statistic, title) in zip(axes, panels, strict=True):
         for baseline in study.baselines:
             curve = ratio_curve(study, baseline, statistic, steps=5)
-            _draw_curve(panel, study, baseline, curve, np.exp(np.log(curve).mean(axis=1)))
+            draw_curve(panel, study, baseline, curve, np.exp(np.log(curve).mean(axis=1)))
         reference_line(panel, y=1)
-        panel.set(title=title, xlabel="training step", yscale="log")
-        panel.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-        panel.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-        panel.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        panel.set(title=title, xlabel="training step")
+        set_plain_log_scale(panel)
     axes[0].set_ylabel("positive / negative advantages (log scale)")
-    legend(figure, axes[0])
     return finish_figure(figure)
 
 
@@ -118,7 +82,7 @@ def advantage_ratio(study: Study) -> Figure:
 def failed_positive(study: Study) -> Figure:
     """Draw the shares of failed rollouts with a positive advantage and of groups that CoRPO clips."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.7), sharex=True)
-    _draw_curves(left, study, "failed_positive_fraction", window=5, percent=True)
+    draw_curves(left, study, "failed_positive_fraction", window=5, percent=True)
     reference_line(left, y=PAPER_FAILED_POSITIVE, label=f"CoRPO paper: {PAPER_FAILED_POSITIVE}%")
     left.set(
         title="Failed rollouts\nwith a positive advantage",
@@ -126,12 +90,11 @@ def failed_positive(study: Study) -> Figure:
         ylabel="failed rollouts (%)",
     )
     left.set_ylim(-1, 1.15 * left.get_ylim()[1])
-    _draw_curves(right, study, "clip_active_fraction", window=5, percent=True)
+    draw_curves(right, study, "clip_active_fraction", window=5, percent=True)
     right.set(
         title="Groups with a mean reward\nbelow R_min_correct", xlabel="training step", ylabel="groups (%)"
     )
     right.set_ylim(0, 100)
-    legend(figure, left)
     return finish_figure(figure)
 
 
@@ -146,19 +109,22 @@ def predicted_failed_positive(study: Study) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.2), width_ratios=(3, 2))
     _draw_predictions(left, predictions_of[run.name], colour(study, run.baseline))
     left.set_title(f"Failed rollouts above the group mean: {label_of(run.baseline)}, seed {run.seed}")
+    points: list[Prediction] = []
+    shares = []
     for baseline in study.baselines:
-        points: list[Prediction] = []
-        for run in study.of(baseline):
-            points += [point for point in predictions_of[run.name] if not math.isnan(point.measured)]
-        right.plot(
-            [100 * point.if_prompts_vary for point in points],
-            [100 * point.measured for point in points],
-            ".",
-            markersize=3,
-            alpha=0.6,
-            color=colour(study, baseline),
-            label=f"{label_of(baseline)}: {share_inside(points):.0%} in the 95% range",
-        )
+        measured = _measured([predictions_of[run.name] for run in study.of(baseline)])
+        points += measured
+        shares.append(share_inside(measured))
+    right.plot(
+        [100 * point.if_prompts_vary for point in points],
+        [100 * point.measured for point in points],
+        ".",
+        markersize=4,
+        markeredgewidth=0,
+        alpha=0.45,
+        color=REFERENCE_COLOUR,
+        label="a batch",
+    )
     limit = 1.05 * max(right.get_xlim()[1], right.get_ylim()[1])
     right.plot([0, limit], [0, limit], color=REFERENCE_COLOUR, linewidth=0.9, linestyle=":")
     right.set(
@@ -168,10 +134,24 @@ def predicted_failed_positive(study: Study) -> Figure:
         xlim=(0, limit),
         ylim=(0, limit),
     )
-    columns = 1 if len(study.baselines) <= MAX_BASELINES_WITH_BANDS else 2
+    right.text(
+        0.98,
+        0.03,
+        f"{min(shares):.0%} to {max(shares):.0%} of the batches\nof a baseline lie in\ntheir 95% range",
+        transform=right.transAxes,
+        ha="right",
+        fontsize=LABEL_SIZE,
+    )
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
-    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=columns, markerscale=3)
     return finish_figure(figure)
+
+
+def _measured(predictions_of_runs: Sequence[Sequence[Prediction]]) -> list[Prediction]:
+    """Return the predictions of all batches that had failures, so that a share was measured."""
+    measured: list[Prediction] = []
+    for points in predictions_of_runs:
+        measured += [point for point in points if not math.isnan(point.measured)]
+    return measured
 
 
 def _draw_predictions(axes: Axes, points: Sequence[Prediction], shade: str) -> None:
@@ -182,52 +162,13 @@ def _draw_predictions(axes: Axes, points: Sequence[Prediction], shade: str) -> N
     varied = [100 * point.if_prompts_vary for point in points]
     axes.plot(steps, varied, color=shade, linewidth=1.8, label="predicted, prompts differ")
     alike = [100 * point.if_prompts_equal for point in points]
-    axes.plot(steps, alike, color="#7f7f7f", linewidth=1.4, linestyle="--", label="predicted, prompts alike")
+    axes.plot(
+        steps, alike, color=COLOURS["base"], linewidth=1.4, linestyle="--", label="predicted, prompts alike"
+    )
     measured = [100 * point.measured for point in points]
     axes.plot(steps, measured, ".", color=REFERENCE_COLOUR, markersize=4, label="measured")
     axes.set(xlabel="training step", ylabel="failed rollouts (%)")
     axes.set_ylim(bottom=0)
-
-
-@figure_style()
-def learning_curves(study: Study) -> Figure:
-    """Draw the reward and pass@1 of training batches and pass@1 on validation problems by step."""
-    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.6))
-    _draw_curves(axes[0], study, "reward_mean", window=5)
-    axes[0].set(title="Training batch: mean reward", xlabel="training step", ylabel="reward")
-    _draw_curves(axes[1], study, "pass_rate", window=5, percent=True)
-    axes[1].set(title="Training batch: pass@1", xlabel="training step", ylabel="pass@1 (%)")
-    _draw_curves(axes[2], study, "validation/pass@1", percent=True)
-    axes[2].set(title="Validation: pass@1", xlabel="training step", ylabel="pass@1 (%)")
-    legend(figure, axes[0])
-    return finish_figure(figure)
-
-
-@figure_style()
-def validation_skill(study: Study) -> Figure:
-    """Draw the measures of validation that tell better judgement from a habit, by step.
-
-    Metrics that were not measured have no panel.
-    """
-    measured = [metric for metric in SKILL_METRICS if has_metrics(study, [metric])]
-    columns = 3
-    rows = math.ceil(len(measured) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.9 + 2.4 * rows), squeeze=False, sharex=True)
-    panels = list(axes.flat)
-    for panel, metric in zip(panels, measured, strict=False):
-        title, unit, percent = SKILL_METRICS[metric]
-        _draw_curves(panel, study, metric, percent=percent)
-        panel.set(title=title, ylabel=unit, xlabel="training step")
-        panel.tick_params(labelbottom=True)
-    for panel in panels[len(measured) :]:
-        panel.set_axis_off()
-    aucs = [panel for panel, metric in zip(panels, measured, strict=False) if "auc" in metric]
-    lowest = min(panel.get_ylim()[0] for panel in aucs)
-    highest = max(panel.get_ylim()[1] for panel in aucs)
-    for panel in aucs:
-        panel.set_ylim(lowest, highest)
-    legend(figure, panels[0])
-    return finish_figure(figure)
 
 
 @figure_style()
@@ -238,23 +179,31 @@ def frontier(study: Study) -> Figure:
     Accuracies that were not measured have no panel.
     """
     measured = [metric for metric in FRONTIER if has_metrics(study, [metric])]
-    columns = 2 if len(measured) == 4 else len(measured)
-    rows = len(measured) // columns
+    is_few = len(study.baselines) <= MAX_BASELINES_WITH_BANDS
+    columns = len(measured) if len(measured) < 4 and is_few else 2
+    rows = math.ceil(len(measured) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 1.0 + 3.0 * rows), sharex=True, squeeze=False)
     panels = list(axes.flat)
-    for panel, metric in zip(panels, measured, strict=True):
+    for panel in panels[len(measured) :]:
+        panel.set_axis_off()
+    for panel, metric in zip(panels, measured, strict=False):
         for baseline in study.baselines:
             _draw_frontier(panel, study, baseline, metric)
         panel.set_title(FRONTIER[metric])
-    for panel in axes[-1]:
+    for panel in panels[max(0, len(measured) - columns) : len(measured)]:
         panel.set_xlabel("seen, one correct:\npass@1 (%)")
+        panel.tick_params(labelbottom=True)
     for panel in axes[:, 0]:
         panel.set_ylabel("pass@1 (%)")
-    look: Any = {"linestyle": "", "color": REFERENCE_COLOUR, "markersize": 6}
-    panels[0].plot([], [], "o", markerfacecolor="white", label="first validation", **look)
-    panels[0].plot([], [], "o", label="last validation", **look)
-    legend(figure, panels[0])
+    figure.legend(*_first_and_last(), loc="outside lower center", ncols=2)
     return finish_figure(figure)
+
+
+def _first_and_last() -> tuple[list[Line2D], list[str]]:
+    """Return the entries of the legend for the markers at the ends of the lines."""
+    look: Any = {"linestyle": "", "marker": "o", "color": REFERENCE_COLOUR, "markersize": 6}
+    hollow, full = Line2D([], [], markerfacecolor="white", **look), Line2D([], [], **look)
+    return [hollow, full], ["first validation", "last validation"]
 
 
 def _draw_frontier(axes: Axes, study: Study, baseline: str, metric: str) -> None:
@@ -267,18 +216,12 @@ def _draw_frontier(axes: Axes, study: Study, baseline: str, metric: str) -> None
         for seed in in_domain:
             lines.append((in_domain[seed], out_of_domain[seed], 0.7, 3.0, 0.5))
     for x, y, linewidth, markersize, alpha in lines:
-        look: Any = {"color": shade, "alpha": alpha}
-        axes.plot(x, y, linestyle=linestyle, linewidth=linewidth, **look)
+        look: Any = {"color": shade, "alpha": alpha, "zorder": layer(baseline)}
+        axes.plot(x, y, linestyle=linestyle, linewidth=linewidth, label=label_of(baseline), **look)
         axes.plot(x.iloc[:1], y.iloc[:1], "o", markerfacecolor="white", markersize=markersize, **look)
         axes.plot(x.iloc[-1:], y.iloc[-1:], "o", markersize=markersize, **look)
-    axes.plot(
-        [],
-        [],
-        color=shade,
-        linestyle=linestyle,
-        linewidth=2.0,
-        label=label_of(baseline),
-    )
+    mean_x, mean_y = lines[0][:2]
+    label_end(axes, baseline, float(mean_x.iloc[-1]), float(mean_y.iloc[-1]))
 
 
 @figure_style()
@@ -318,7 +261,16 @@ def _draw_stack(axes: Axes, means: pd.DataFrame, columns: Sequence[str]) -> None
     for column, verdict in zip(columns, FAILURES, strict=True):
         widths = 100 * means[column].fillna(0).to_numpy()
         shade, label = VERDICT_COLOURS[verdict], verdict.replace("_", " ")
-        axes.barh(places, widths, left=ends, height=0.8, color=shade, label=label)
+        axes.barh(
+            places,
+            widths,
+            left=ends,
+            height=0.8,
+            color=shade,
+            label=label,
+            edgecolor=COLOURS["base"],
+            linewidth=0.4,
+        )
         ends = ends + widths
 
 
@@ -329,74 +281,87 @@ def _places_in_pairs(num_rows: int) -> np.ndarray:
 
 
 @figure_style()
-def accuracy_by_kind(study: Study) -> Figure:
-    """Draw pass@1 on validation pairs by step, one panel per kind of pair."""
-    figure, panels = plt.subplots(2, 2, figsize=(WIDTH, 5.6), sharex=True, sharey=True)
-    for panel, kind in zip(panels.flat, MONITORED_KINDS, strict=True):
-        _draw_curves(panel, study, f"validation/pass@1/{kind}", percent=True)
-        reference_line(panel, y=25, label="random guess")
-        panel.set(title=str(kind).replace("_", " "), ylim=(0, 100))
-    for panel in panels[:, 0]:
-        panel.set_ylabel("validation pass@1 (%)")
-    for panel in panels[-1]:
-        panel.set_xlabel("training step")
-    legend(figure, panels[0, 0])
-    return finish_figure(figure)
-
-
-@figure_style()
-def update_size(study: Study) -> Figure:
-    """Draw the norms of gradients and updates, the distance from the base, and the entropy by step (C6)."""
-    figure, panels = plt.subplots(2, 2, figsize=(WIDTH, 5.6), sharex=True)
-    metrics = (
-        ("grad_norm", "Gradient norm before clipping", "norm", 5),
-        ("update_norm", "Norm of the weight update", "norm", 5),
-        ("validation/kl_from_start", "KL divergence from the base policy", "nats per rollout", 1),
-        ("entropy", "Entropy of the policy", "nats per token", 5),
-    )
-    for panel, (metric, title, unit, window) in zip(panels.flat, metrics, strict=True):
-        _draw_curves(panel, study, metric, window)
-        panel.set(title=title, ylabel=unit)
-    for panel in panels[-1]:
-        panel.set_xlabel("training step")
-    legend(figure, panels[0, 0])
-    return finish_figure(figure)
-
-
-@figure_style()
 def distributions(study: Study) -> Figure:
-    """Draw histograms of rewards and advantages in the first and last steps, one row per baseline."""
-    rows = len(study.baselines)
-    figure, panels = plt.subplots(rows, 4, figsize=(WIDTH, 0.8 + 1.9 * rows), sharey="row", squeeze=False)
-    for row, baseline in zip(panels, study.baselines, strict=True):
-        for index, late in enumerate((False, True)):
-            rewards_N, advantages_N = rewards_and_advantages(study, baseline, late)
-            failed_N = rewards_N < study.threshold
-            reach = max(1.0, float(np.abs(rewards_N).max())) * 1.05
-            limit = max(2.0, float(np.abs(advantages_N).max()))
-            reward_bins, advantage_bins = np.linspace(-reach, reach, 22), np.linspace(-limit, limit, 41)
-            _draw_histogram(row[index], rewards_N, failed_N, reward_bins, study.threshold)
-            _draw_histogram(row[2 + index], advantages_N, failed_N, advantage_bins, 0.0)
-        row[0].set_ylabel(f"{label_of(baseline)}\nrollouts (%)")
-    for offset, quantity in ((0, "reward"), (2, "advantage")):
-        for index, period in enumerate(("first", "last")):
-            panels[0][offset + index].set_title(f"{quantity}s, {period} {EARLY} steps")
-            panels[-1][offset + index].set_xlabel(quantity)
-    legend(figure, panels[0][0])
+    """Draw histograms of rewards and of each baseline's advantages in the first and last steps.
+
+    Rewards are those of all runs. Failed rollouts with a positive advantage have a colour of their own, and
+    each panel says how large their share is.
+    """
+    is_few = len(study.baselines) <= MAX_BASELINES_WITH_BANDS
+    heights = [1.3] + [1.3 if is_few else 0.75] * len(study.baselines)
+    figure, panels = plt.subplots(
+        len(heights), 2, figsize=(WIDTH, 1.2 + sum(heights)), sharey="row", height_ratios=heights
+    )
+    for column, period in enumerate(PERIODS):
+        samples = []
+        for baseline in study.baselines:
+            samples.append(rewards_and_advantages(study, baseline, PERIODS[period]))
+        _draw_rewards(panels[0, column], np.concatenate([rewards for rewards, _ in samples]), study.threshold)
+        panels[0, column].set_title(f"Rewards of all runs, {period} {EARLY} steps")
+        for panel, (rewards_N, advantages_N) in zip(panels[1:, column], samples, strict=True):
+            _draw_advantages(panel, advantages_N, rewards_N < study.threshold)
+            panel.tick_params(labelbottom=panel is panels[-1, column])
+        panels[1, column].set_title(f"Advantages, {period} {EARLY} steps")
+        panels[-1, column].set_xlabel(f"advantage (outer bars: beyond ±{MAX_ADVANTAGE:g})")
+    panels[0, 0].set_ylabel("rollouts (%)")
+    for panel, baseline in zip(panels[1:, 0], study.baselines, strict=True):
+        name = label_of(baseline).replace(" ", "\n")
+        panel.set_ylabel(f"{name}\nrollouts (%)" if is_few else name, rotation=90 if is_few else 0)
+        panel.yaxis.label.set(ha="center" if is_few else "right", va="bottom" if is_few else "center")
+    legend(figure, panels[1, 0])
     return finish_figure(figure)
 
 
-def _draw_histogram(
-    axes: Axes, values_N: np.ndarray, failed_N: np.ndarray, bins: np.ndarray, boundary: float
-) -> None:
-    """Draw a stacked histogram in percent of all rollouts, with a dotted line at `boundary`."""
-    weights_N = np.full(len(values_N), 100 / len(values_N))
-    axes.hist(
-        [values_N[failed_N], values_N[~failed_N]],
-        bins=list(bins),
-        weights=[weights_N[failed_N], weights_N[~failed_N]],
-        stacked=True,
-        color=[WRONG, CORRECT],
-        label=["failed rollouts", "correct rollouts"],
+def _draw_rewards(axes: Axes, rewards_N: np.ndarray, threshold: float) -> None:
+    """Draw the rewards of failed and of correct rollouts, with a dotted line at R_min_correct."""
+    reach = 1.05 * max(1.0, float(np.abs(rewards_N).max()))
+    bins = np.linspace(-reach, reach, 22)
+    failed_N = rewards_N < threshold
+    _draw_stacked(axes, [rewards_N[failed_N], rewards_N[~failed_N]], bins, [UNREWARDED, CORRECT], ["", ""])
+    reference_line(axes, x=threshold)
+    _note(axes, 0.02, f"{failed_N.mean():.0%} of rollouts fail", WRONG, "left")
+
+
+def _draw_advantages(axes: Axes, advantages_N: np.ndarray, failed_N: np.ndarray) -> None:
+    """Draw the advantages of three kinds of rollouts, and write the share of failures that are rewarded."""
+    rewarded_N = failed_N & (advantages_N > 0)
+    values_N = np.clip(advantages_N, -MAX_ADVANTAGE, MAX_ADVANTAGE)
+    parts = [values_N[rewarded_N], values_N[failed_N & ~rewarded_N], values_N[~failed_N]]
+    labels = ["failed, advantage above 0 (rewarded)", "failed, advantage of 0 or less", "correct"]
+    bins = np.linspace(-MAX_ADVANTAGE, MAX_ADVANTAGE, 61)
+    _draw_stacked(axes, parts, bins, [WRONG, UNREWARDED, CORRECT], labels)
+    reference_line(axes, x=0)
+    share = rewarded_N.sum() / max(1, failed_N.sum())
+    _note(axes, 0.98, f"rewarded: {share:.1%}", WRONG if share else REFERENCE_COLOUR, "right")
+
+
+def _note(axes: Axes, x: float, text: str, shade: str, alignment: Literal["left", "right"]) -> None:
+    """Write a note at the top of a panel; `x` is a share of its width."""
+    axes.text(
+        x,
+        0.97,
+        text,
+        transform=axes.transAxes,
+        ha=alignment,
+        va="top",
+        color=shade,
+        fontsize=LABEL_SIZE,
     )
-    reference_line(axes, x=boundary)
+
+
+def _draw_stacked(
+    axes: Axes, parts: Sequence[np.ndarray], bins: np.ndarray, shades: Sequence[str], labels: Sequence[str]
+) -> None:
+    """Draw a stacked histogram in percent of all values of all parts."""
+    total = sum(len(values) for values in parts)
+    axes.hist(
+        list(parts),
+        bins=list(bins),
+        weights=[np.full(len(values), 100 / total) for values in parts],
+        stacked=True,
+        color=list(shades),
+        label=list(labels),
+        edgecolor=COLOURS["base"],
+        linewidth=0.3,
+    )
+    axes.margins(y=0.28)  # room for a note
