@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,28 @@ from typing import Any
 
 import pandas as pd
 
-from corpo.analysis.claims import STATEMENTS, Finding
+from corpo.analysis.claims import (
+    FAILS,
+    HOLDS,
+    NO_SUBJECT,
+    STATEMENTS,
+    UNDECIDED,
+    UNTESTABLE,
+    Finding,
+)
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import PAGE
 from corpo.analysis.summary import summary_means
+from corpo.data.pairing.splits import TRAIN
 from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
-from corpo.report.explorer import ROLLOUTS_PER_PROMPT
-from corpo.report.figures import caption_of
+from corpo.report.closing_card import TITLES as CLAIM_TITLES
+from corpo.report.explorer import explorer_data
+from corpo.report.figures import caption_of, label_of
 from corpo.report.html import render
 from corpo.report.published_section import section
 from corpo.report.skill import TITLE, SkillSection
-from corpo.report.tables import FAILURES_NOTE, FLOORS_NOTE
+from corpo.report.svg import inline_svg
+from corpo.report.tables import FAILURES_NOTE, FLOOR_COLUMNS, FLOORS_NOTE
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
@@ -46,6 +57,10 @@ share of pairs with the same majority verdict in both orders."""
 INTERVALS_NOTE = """Each pair is evaluated in both orders. Intervals resample problems with all their pairs.
 They cover new problems of the same kind, but not other kinds of problems."""
 
+# Each verdict has a symbol of its own, for readers without colour.
+SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", NO_SUBJECT: "–", UNTESTABLE: "–"}
+PAPER_ROWS = ("in domain", "OOD")  # how the names of the splits of the paper begin
+
 
 @dataclass(frozen=True)
 class Report:
@@ -58,6 +73,9 @@ class Report:
     warnings: Sequence[Mapping[str, Any]]  # of training (`corpo.train.health`), with the names of their runs
     tables: list[tuple[int, pd.DataFrame]]  # k and the table of `corpo.report.tables.wide_table`
     failures: pd.DataFrame  # the table of `corpo.report.tables.failures_table`
+    overview: Sequence[str]  # paragraphs that say what was run and what was found
+    baselines: Sequence[str]
+    threshold: float  # R_min_correct
     skill: SkillSection | None = None  # None if the records have no scores
 
 
@@ -157,30 +175,56 @@ def write_page(
     """
     figures = []
     for name in report.figures:
-        data = base64.b64encode((folder / f"figures/{name}.png").read_bytes()).decode()
-        figures.append({"name": name, "caption": caption_of(name), "data": data})
+        text = (folder / f"figures/{name}.svg").read_text(encoding="utf-8")
+        title, caption = name.replace("_", " "), caption_of(name)
+        figures.append({"title": title, "caption": caption, "svg": inline_svg(text, name, caption)})
     text = render(
         "page.html",
-        examples,
+        explorer_data(examples, report.baselines, report.threshold),
         name=folder.name,
-        findings=report.findings,
-        statements=STATEMENTS,
+        overview=report.overview,
+        claims=_claims(report.findings),
+        symbols=SYMBOLS,
         claims_note=_without_markup(CLAIMS_NOTE),
         reasons=reasons(report.findings).replace("- ", "").splitlines(),
+        tables=[_table(k, table) for k, table in report.tables],
+        floor_columns=FLOOR_COLUMNS,
         floors_note=FLOORS_NOTE,
         warnings=report.warnings,
         skill_title=TITLE,
         skill=report.skill,
         figures=figures,
-        tables=report.tables,
         failures=report.failures,
         failures_note=FAILURES_NOTE,
-        rollouts_per_prompt=ROLLOUTS_PER_PROMPT,
+        has_training=any(example["split"] == TRAIN for example in examples),
         facts={field: _without_markup(str(value)) for field, value in report.facts.items()},
         config=config,
         records=stages,
     )
     write_text(folder / PAGE, text)
+
+
+def _claims(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return each claim with its statement, its tests, and the number of tests with each verdict."""
+    by_claim: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_claim.setdefault(finding.claim, []).append(finding)
+    claims = []
+    for name, tests in by_claim.items():
+        verdicts = Counter(finding.verdict for finding in tests)
+        claim = {"name": name, "title": CLAIM_TITLES[name], "statement": STATEMENTS[name]}
+        claims.append({**claim, "findings": tests, "verdicts": verdicts})
+    return claims
+
+
+def _table(k: int, table: pd.DataFrame) -> dict[str, Any]:
+    """Return the results at one k, with the splits of the paper apart from the other ones."""
+    paper, others = [], []
+    for row in table.to_numpy().tolist():
+        part = paper if row[0].startswith(PAPER_ROWS) else others
+        part.append(row)
+    columns = [label_of(column) for column in table.columns]
+    return {"k": k, "columns": columns, "parts": [part for part in (paper, others) if part]}
 
 
 def _without_markup(text: str) -> str:

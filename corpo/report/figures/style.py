@@ -26,7 +26,8 @@ from PIL import Image
 from scipy.optimize import isotonic_regression
 
 from corpo.analysis.study import Study
-from corpo.utils.files import write_atomically
+from corpo.report.svg import render_svg
+from corpo.utils.files import write_atomically, write_text
 
 # A notebook sets its own backend. Switching it later than at import would reset `figure_style`.
 plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
@@ -162,6 +163,7 @@ def save(figure: Figure, path: Path) -> None:
         return
     image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     write_atomically(path, lambda partial: image.save(partial, format="PNG", optimize=True))
+    write_text(path.with_suffix(".svg"), render_svg(figure))
 
 
 def save_in_all_formats(figure: Figure, folder: Path, name: str) -> None:

@@ -1,0 +1,170 @@
+"""Figures as SVG: with their data, for tooltips, and in a form that a page can include."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator
+
+THIN, FAINT = 1.0, 0.6  # lines of a smaller width or opacity are single seeds or guides
+# Colours of the figures that the style sheet of the page replaces, so that they suit a dark page, too.
+_PAGE_COLOURS = {
+    "#ffffff": "var(--card)",
+    "#e6e6e6": "var(--line)",
+    "#000000": "var(--ink)",
+    "#1a1a1a": "var(--ink)",
+    "#333333": "var(--ink)",
+    "#7f7f7f": "var(--grey)",
+    "#d55e00": "var(--orange)",
+    "#0072b2": "var(--blue)",
+    "#009e73": "var(--green)",
+}
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_ID = re.compile(r'(\bid="|url\(#|href="#)')
+
+
+def render_svg(figure: Figure) -> str:
+    """Return a figure as SVG with text as text. Its `<metadata>` hold its data as JSON (see `panels`).
+
+    Equal figures have equal bytes.
+    """
+    buffer = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "corpo"}):
+        figure.savefig(buffer, format="svg", metadata=no_metadata)
+    text = buffer.getvalue()
+    data = escape(json.dumps(list(panels(figure)), allow_nan=False), quote=False)
+    start = text.index(">", text.index("<svg")) + 1
+    return f"{text[:start]}\n <metadata>{data}</metadata>{text[start:]}"
+
+
+def inline_svg(text: str, name: str, description: str) -> Markup:
+    """Return an SVG of `render_svg` as an element of a page.
+
+    `name` makes its ids different from those of other figures, and `description` is its alternative text.
+    """
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # would apply to the whole page
+    text = _ID.sub(rf"\g<1>{name}-", text)
+    text = _COLOUR.sub(_page_colour, text)
+    box = re.search(r'viewBox="[^"]*"', text)
+    content = text[text.index(">") + 1 :]
+    root = f'<svg {box[0] if box else ""} role="img" aria-label="{escape(description)}">'
+    return Markup(root + content)
+
+
+def _page_colour(match: re.Match[str]) -> str:
+    return _PAGE_COLOURS.get(match[0], match[0])
+
+
+def panels(figure: Figure) -> Iterator[dict[str, Any]]:
+    """Yield the data of each panel of a figure that has been drawn: its place, its axes and its series.
+
+    Bands, reference lines, lines of single seeds, and histograms are left out.
+    """
+    labels = _labels_by_colour(figure.axes)
+    for axes in figure.axes:
+        series = list(_series(axes, labels))
+        if not series:
+            continue
+        place = axes.get_position()
+        y_axis = _axis(axes.yaxis, axes.get_ylim(), axes.get_ylabel())
+        yield {
+            "title": axes.get_title(loc="left") or axes.get_title(),
+            "left": round(place.x0, 4),
+            "top": round(1 - place.y1, 4),
+            "width": round(place.width, 4),
+            "height": round(place.height, 4),
+            "xAxis": _axis(axes.xaxis, axes.get_xlim(), axes.get_xlabel()),
+            "yAxis": y_axis,
+            # In a panel of curves, a tooltip has the values of all curves at one x.
+            "isByX": not y_axis["names"] and all(_is_curve(part["x"]) for part in series),
+            "series": series,
+        }
+
+
+def _is_curve(x: Sequence[float]) -> bool:
+    return len(x) > 1 and list(x) == sorted(set(x))
+
+
+def _axis(axis: Axis, limits: tuple[float, float], label: str) -> dict[str, Any]:
+    """Return the range of an axis, its label, and the names of its ticks if they are words."""
+    names = {}
+    locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
+    if isinstance(locator, FixedLocator) and isinstance(formatter, FixedFormatter):
+        for tick, text in zip(np.atleast_1d(locator.locs), formatter.seq, strict=False):
+            if re.search("[A-Za-z]", text):
+                names[f"{tick:g}"] = " ".join(text.split())
+    is_log = axis.get_scale() == "log"
+    return {"label": label, "from": limits[0], "to": limits[1], "log": is_log, "names": names}
+
+
+def _labels_by_colour(all_axes: Sequence[Axes]) -> dict[str, str]:
+    """Return the labels of the legends by colour, for artists that have no label of their own."""
+    labels: dict[str, str] = {}
+    for axes in all_axes:
+        for line in axes.get_lines():
+            if not str(line.get_label()).startswith("_"):
+                labels.setdefault(to_hex(line.get_color()), str(line.get_label()))
+    return labels
+
+
+def _series(axes: Axes, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield label, x and y of each curve, set of points and set of bars in a panel."""
+    container_labels: dict[Line2D, str] = {}
+    for container in axes.containers:
+        if isinstance(container, BarContainer):
+            yield from _points(container.get_label(), "", labels, _ends_of_bars(container))
+        elif isinstance(container[0], Line2D):
+            container_labels[container[0]] = container.get_label()
+    for line in axes.get_lines():
+        is_faint = line.get_linewidth() < THIN or (line.get_alpha() or 1) < FAINT
+        if line.get_transform() is not axes.transData or is_faint:
+            continue
+        label = container_labels.get(line) or line.get_label()
+        yield from _points(label, to_hex(line.get_color()), labels, line.get_xydata())
+    for collection in axes.collections:
+        if isinstance(collection, PathCollection) and len(collection.get_facecolor()):
+            colour = to_hex(collection.get_facecolor()[0])
+            yield from _points(collection.get_label(), colour, labels, collection.get_offsets())
+
+
+def _ends_of_bars(container: BarContainer) -> np.ndarray:
+    """Return the middle of the end of each bar as x and y."""
+    ends = []
+    for bar in container.patches:
+        x, y = bar.get_x(), bar.get_y()
+        if container.orientation == "horizontal":
+            ends.append((x + bar.get_width(), y + bar.get_height() / 2))
+        else:
+            ends.append((x + bar.get_width() / 2, y + bar.get_height()))
+    return np.array(ends)
+
+
+def _points(label: object, colour: str, labels: Mapping[str, str], places: Any) -> Iterator[dict[str, Any]]:
+    """Yield a series of the finite points, if there are any."""
+    points = np.ma.filled(np.ma.asarray(places, dtype=float), np.nan).reshape(-1, 2)
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points):
+        text = str(label or "_")
+        name = labels.get(colour, "") if text.startswith("_") else text
+        yield {"label": name, "x": _rounded(points[:, 0]), "y": _rounded(points[:, 1])}
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.5g}") for value in values]
