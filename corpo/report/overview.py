@@ -91,7 +91,7 @@ def _rewarded(study: Study) -> list[str]:
             f"In the first {EARLY} steps, the share of failures with a positive advantage was {values}."
         )
     if never:
-        sentences.append(f"{_enumeration(never)} never gave a failure a positive advantage.")
+        sentences.append(f"No failure ever had a positive advantage with {_enumeration(never)}.")
     return sentences
 
 

@@ -85,8 +85,11 @@ def write_report(folder: Path, report: Report, runs: str, validation: str) -> No
     `runs` and `validation` are tables of `corpo.analysis.runs` as Markdown.
     """
     table = (folder / "table.md").read_text(encoding="utf-8")
+    paragraphs = "\n\n".join(report.overview)
     images = "\n\n".join(f"![{name}](figures/{name}.png)\n\n*{caption_of(name)}*" for name in report.figures)
     text = f"""# {folder.name}
+
+{paragraphs}
 
 {table}
 {INTERVALS_NOTE}

@@ -76,7 +76,7 @@ def test_page_begins_with_what_was_run_and_found(results: Path) -> None:
         "GRPO, static and CoRPO were trained with one seed each from one base policy, for 3 steps." in summary
     )
     assert "Each step sampled 4 responses to each of 4 prompts." in summary
-    assert "static and CoRPO never gave a failure a positive advantage." in summary
+    assert "No failure ever had a positive advantage with static and CoRPO." in summary
     assert re.search(r"In domain, pass@1 was [\d.]+% before training, and [\d.]+% with GRPO, ", summary)
     places = [page.index(f'<h2 id="{name}"') for name in ("claims", "table", "figures", "rollouts")]
     assert places == sorted(places)

@@ -38,12 +38,15 @@ function matchesFilters(group) {
   return Object.entries(values).every(([id, value]) => !element(id).value || element(id).value === String(value));
 }
 
-// Groups in the order of the page; those with most responses of interest come first if there is an interest.
+// Groups in the order of the page. If there are responses of interest, groups with most of them come first, and
+// before these, groups that also have a correct response.
 function applyFilters() {
   filtered = data.groups.map((group, index) => index).filter((index) => matchesFilters(data.groups[index]));
   if (!element("show").value) return;
   const isShown = shownRows(), counts = data.groups.map((group) => countResponses(group, isShown));
-  filtered = filtered.filter((index) => counts[index]).sort((a, b) => counts[b] - counts[a] || a - b);
+  const isMixed = (group) => Number(group.rows.some((row) => row[IS_CORRECT]));
+  const order = (a, b) => isMixed(data.groups[b]) - isMixed(data.groups[a]) || counts[b] - counts[a] || a - b;
+  filtered = filtered.filter((index) => counts[index]).sort(order);
 }
 
 function writeAddress() {
@@ -184,11 +187,16 @@ function numberLine(group, width) {
   }
   const lines = [[data.threshold, "R_min_correct " + data.threshold, "none"]];
   if (group.mean !== null) lines.push([group.mean, "group mean " + withSign(group.mean, 2), "5 4"]);
+  const isMeanRight = group.mean !== null && group.mean > data.threshold;
   lines.forEach(([value, text, dashes], index) => {
-    const isLeft = x(value) < width / 2, top = 16 + 16 * index;
+    const top = 16 + 16 * index, textWidth = 7 * text.length;
+    // The labels are on the outer sides of the two lines, where there is room.
+    const isOnRight = (index === 0) !== isMeanRight ? x(value) + textWidth < width : x(value) < textWidth;
+    const attributes = { x: x(value) + (isOnRight ? 5 : -5), y: top, "text-anchor": isOnRight ? "start" : "end" };
     svg.append(createSvg("path", { d: `M${x(value)} ${axis}V${top - 10}`, class: "axis", "stroke-dasharray": dashes }));
-    svg.append(createSvg("text", { x: x(value) + (isLeft ? 5 : -5), y: top, "text-anchor": isLeft ? "start" : "end" }, text));
+    svg.append(createSvg("text", attributes, text));
   });
+  svg.append(createSvg("text", { x: width - margin, y: axis - 6, "text-anchor": "end", class: "name" }, "reward"));
   for (const mark of columns) svg.append(markShape(mark, axis));
   return svg;
 }
@@ -223,7 +231,11 @@ function markShape(mark, axis) {
 
 function legend() {
   const box = create("p", undefined, "soft legend");
-  for (const sign of Object.keys(SIGNS)) box.append(create("span", SIGNS[sign][0], "sign " + sign), " " + meaning(sign) + "  ");
+  for (const sign of Object.keys(SIGNS)) {
+    const item = create("span");
+    item.append(create("span", SIGNS[sign][0], "sign " + sign), " " + meaning(sign));
+    box.append(item);
+  }
   return box;
 }
 
@@ -231,10 +243,11 @@ function legend() {
 
 function responseTable(group) {
   const table = create("table", undefined, "responses"), head = create("tr"), thead = create("thead");
-  table.append(create("caption", "Responses by falling reward, with the advantage under each baseline", "hidden"));
-  for (const title of ["kind", "scores A / B", "reward", ...data.baselines]) {
+  table.append(create("caption", "Responses by falling reward, with the advantage under each baseline"));
+  for (const title of ["", "scores", "reward", ...data.baselines]) {
     const heading = create("th", title);
     heading.scope = "col";
+    if (!title) heading.append(create("span", "kind", "hidden"));
     head.append(heading);
   }
   thead.append(head);
@@ -256,7 +269,7 @@ function responseRows(row, isShown) {
   kind.scope = "row";
   kind.append(create("span", SIGNS[sign][0], "sign " + sign), create("span", meaning(sign), "hidden"));
   if (row[COUNT] > 1) kind.append(" × " + row[COUNT]);
-  numbers.append(kind, create("td", row[SCORES] ? row[SCORES].join(" / ") : "unreadable", "number"));
+  numbers.append(kind, create("td", row[SCORES] ? row[SCORES].join(" / ") : "none", "number"));
   numbers.append(create("td", withSign(row[REWARD], 2), "number"));
   for (const value of row.slice(FIRST_ADVANTAGE)) {
     const isBad = value > 0 && !row[IS_CORRECT];
