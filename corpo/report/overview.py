@@ -23,13 +23,7 @@ from corpo.analysis.study import BASE, Study
 from corpo.report.figures import label_of
 
 MAX_LISTED = 4  # with more baselines, only the range of their values is given
-_VERDICTS = {
-    HOLDS: "{} hold",
-    FAILS: "{} do not hold",
-    UNDECIDED: "{} are undecided",
-    NO_SUBJECT: "{} have no subject, because the policy does not verify out of domain",
-    UNTESTABLE: "{} cannot be tested with these settings",
-}
+_VERDICTS = (HOLDS, FAILS, UNDECIDED, NO_SUBJECT, UNTESTABLE)
 
 
 def overview(study: Study, findings: Sequence[Finding]) -> list[str]:
@@ -66,10 +60,10 @@ def _what_was_found(study: Study, findings: Sequence[Finding]) -> list[str]:
             values = _values(after, "{:.1f}%")
             sentences.append(f"{place}, pass@{k} was {before:.1f}% before training, and {values} after it.")
     counts = Counter(finding.verdict for finding in findings)
-    verdicts = [text.format(counts[verdict]) for verdict, text in _VERDICTS.items() if counts[verdict]]
+    verdicts = [f"“{verdict}” for {counts[verdict]}" for verdict in _VERDICTS if counts[verdict]]
     if verdicts:
         tests = _number(len(findings), "test")
-        sentences.append(f"Of {tests} of the claims of the paper, {_enumeration(verdicts)}.")
+        sentences.append(f"Of {tests} of claims, the verdict is {_enumeration(verdicts)}.")
     if len(study.seeds) == 1:
         sentences.append("One seed gives no intervals, so it can decide few of the tests.")
     return sentences

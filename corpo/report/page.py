@@ -26,11 +26,12 @@ from corpo.data.pairing.splits import TRAIN
 from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
 from corpo.report.closing_card import TITLES as CLAIM_TITLES
 from corpo.report.explorer import explorer_data
-from corpo.report.figures import caption_of, label_of
+from corpo.report.figures import caption_of, label_of, spec_of
+from corpo.report.figures.style import DARK_COLOURS
 from corpo.report.html import render
 from corpo.report.published_section import section
 from corpo.report.skill import TITLE, SkillSection
-from corpo.report.svg import inline_svg
+from corpo.report.svg import colour_variable, inline_svg
 from corpo.report.tables import FAILURES_NOTE, FLOOR_COLUMNS, FLOORS_NOTE
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
@@ -59,6 +60,14 @@ They cover new problems of the same kind, but not other kinds of problems."""
 
 # Each verdict has a symbol of its own, for readers without colour.
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", NO_SUBJECT: "–", UNTESTABLE: "–"}
+# The colours of figures, and those that a dark page shows instead: ground, grid and lines, and baselines.
+PAGE_COLOURS = {
+    "#ffffff": "#1e2125",
+    "#e6e6e6": "#33373d",
+    "#333333": "#e6e6e3",
+    "#000000": "#e6e6e3",
+    **DARK_COLOURS,
+}
 PAPER_ROWS = ("in domain", "OOD")  # how the names of the splits of the paper begin
 
 
@@ -179,8 +188,9 @@ def write_page(
     figures = []
     for name in report.figures:
         text = (folder / f"figures/{name}.svg").read_text(encoding="utf-8")
-        title, caption = name.replace("_", " "), caption_of(name)
-        figures.append({"title": title, "caption": caption, "svg": inline_svg(text, name, caption)})
+        spec = spec_of(name)
+        svg = inline_svg(text, name, spec.description, PAGE_COLOURS)
+        figures.append({"title": spec.title, "caption": spec.caption, "svg": svg})
     text = render(
         "page.html",
         explorer_data(examples, report.baselines, report.threshold),
@@ -197,6 +207,7 @@ def write_page(
         skill_title=TITLE,
         skill=report.skill,
         figures=figures,
+        figure_colours=_figure_colours(),
         failures=report.failures,
         failures_note=FAILURES_NOTE,
         has_training=any(example["split"] == TRAIN for example in examples),
@@ -205,6 +216,11 @@ def write_page(
         records=stages,
     )
     write_text(folder / PAGE, text)
+
+
+def _figure_colours() -> list[tuple[str, str, str]]:
+    """Return the variable of each colour of the figures, with its values on a light and on a dark page."""
+    return [(colour_variable(light), light, dark) for light, dark in PAGE_COLOURS.items()]
 
 
 def _claims(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -22,54 +20,36 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
 THIN, FAINT = 1.0, 0.6  # lines of a smaller width or opacity are single seeds or guides
-# Colours of the figures that the style sheet of the page replaces, so that they suit a dark page, too.
-_PAGE_COLOURS = {
-    "#ffffff": "var(--card)",
-    "#e6e6e6": "var(--line)",
-    "#000000": "var(--ink)",
-    "#1a1a1a": "var(--ink)",
-    "#333333": "var(--ink)",
-    "#7f7f7f": "var(--grey)",
-    "#d55e00": "var(--orange)",
-    "#0072b2": "var(--blue)",
-    "#009e73": "var(--green)",
-}
-_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 
 
-def render_svg(figure: Figure) -> str:
-    """Return a figure as SVG with text as text. Its `<metadata>` hold its data as JSON (see `panels`).
-
-    Equal figures have equal bytes.
-    """
-    buffer = io.StringIO()
-    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "corpo"}):
-        figure.savefig(buffer, format="svg", metadata=no_metadata)
-    text = buffer.getvalue()
+def with_data(text: str, figure: Figure) -> str:
+    """Return the SVG of a figure with the data of the figure in its `<metadata>`, as JSON (see `panels`)."""
     data = escape(json.dumps(list(panels(figure)), allow_nan=False), quote=False)
     start = text.index(">", text.index("<svg")) + 1
     return f"{text[:start]}\n <metadata>{data}</metadata>{text[start:]}"
 
 
-def inline_svg(text: str, name: str, description: str) -> Markup:
-    """Return an SVG of `render_svg` as an element of a page.
+def inline_svg(text: str, name: str, description: str, colours: Iterable[str]) -> Markup:
+    """Return an SVG of `with_data` as an element of a page.
 
-    `name` makes its ids different from those of other figures, and `description` is its alternative text.
+    `name` makes its ids different from those of other figures, and `description` is its alternative text. The
+    given colours become variables of the style sheet (see `colour_variable`), which suit dark pages, too.
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # would apply to the whole page
     text = _ID.sub(rf"\g<1>{name}-", text)
-    text = _COLOUR.sub(_page_colour, text)
+    for colour in colours:
+        text = text.replace(colour, f"var({colour_variable(colour)})")
     box = re.search(r'viewBox="[^"]*"', text)
     content = text[text.index(">") + 1 :]
     root = f'<svg {box[0] if box else ""} role="img" aria-label="{escape(description)}">'
     return Markup(root + content)
 
 
-def _page_colour(match: re.Match[str]) -> str:
-    return _PAGE_COLOURS.get(match[0], match[0])
+def colour_variable(colour: str) -> str:
+    """Return the name of the variable of the style sheet that replaces a colour such as #ffffff."""
+    return f"--figure-{colour.removeprefix('#')}"
 
 
 def panels(figure: Figure) -> Iterator[dict[str, Any]]:

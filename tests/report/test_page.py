@@ -20,10 +20,11 @@ from corpo.report.explorer import (
     aligned_lines,
     evenly_spaced,
     explorer_data,
+    pair_record,
     training_examples,
 )
 from corpo.report.html import render
-from tests.train.tiny_trainer import example_pairs
+from tests.train.tiny_trainer import example_pairs, reversal_pair
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(
@@ -58,9 +59,42 @@ def _data(page: str) -> dict[str, Any]:
     return data
 
 
-def _num_rewarded(group: dict[str, Any], column: int) -> int:
-    """Return the number of failures of a group with a positive advantage in this column."""
-    return sum(row[4] for row in group["rows"] if not row[3] and row[column] > 0)
+def _with_data(page: str, data: dict[str, Any]) -> str:
+    """Return a page whose explorer shows other data."""
+    embedded = json.dumps(data).replace("<", "\\u003c")
+    head, start, rest = page.partition('<script id="data" type="application/json">')
+    return f"{head}{start}{embedded}{rest[rest.index('</script>') :]}"
+
+
+def _group(name: str, rewards: list[float]) -> dict[str, Any]:
+    """Return the record of a group whose responses are named after their rewards."""
+    rows = []
+    for reward in rewards:
+        rows.append({**ROLLOUT, "response": f"response {reward}", "reward": reward, "correct": reward > 0})
+    table = pd.DataFrame(rows)
+    return _group_record(name, table, _study(table))
+
+
+def _records() -> list[dict[str, Any]]:
+    """Return records of two evaluated prompts and of one training prompt."""
+    pair = reversal_pair()
+    all_failed = _group("base", [-0.2, -0.2, -0.2, -1.0])
+    mixed = _group("static, seed 0", [1.0, -0.2, -1.0, -1.0, -1.0])
+    all_correct = _group("base", [1.0, 0.8])
+    return [
+        {**pair_record("code_first_correct", pair), "policies": [all_failed, mixed]},
+        {**pair_record("math_second_correct", pair.swapped()), "policies": [all_correct, all_correct]},
+        {**pair_record("train", pair), "step": 7, "prompt": 0, "policies": [all_correct]},
+    ]
+
+
+@pytest.fixture
+def explorer_page(results: Path, tmp_path: Path) -> Path:
+    """Return the page of the tiny experiment with other groups in its explorer."""
+    path = tmp_path / "report.html"
+    data = explorer_data(_records(), ["grpo", "static", "corpo"], 0.0)
+    path.write_text(_with_data((results / "report.html").read_text(), data))
+    return path
 
 
 def test_page_refers_to_no_other_file_and_to_no_network(results: Path) -> None:
@@ -76,7 +110,6 @@ def test_page_begins_with_what_was_run_and_found(results: Path) -> None:
         "GRPO, static and CoRPO were trained with one seed each from one base policy, for 3 steps." in summary
     )
     assert "Each step sampled 4 responses to each of 4 prompts." in summary
-    assert "No failure ever had a positive advantage with static and CoRPO." in summary
     assert re.search(r"In domain, pass@1 was [\d.]+% before training, and [\d.]+% with GRPO, ", summary)
     places = [page.index(f'<h2 id="{name}"') for name in ("claims", "table", "figures", "rollouts")]
     assert places == sorted(places)
@@ -129,12 +162,8 @@ def test_hostile_texts_are_shown_as_they_are(results: Path, browser: Any, tmp_pa
     prompt = data["prompts"][group["prompt"]]
     group["rows"][0][0] = group["policy"] = prompt["statement"] = prompt["split"] = hostile
     prompt["lines"][0] = [hostile, hostile]
-    embedded = json.dumps(data).replace("<", "\\u003c")
-    head, _, rest = text.partition('<script id="data" type="application/json">')
     changed = tmp_path / "report.html"
-    changed.write_text(
-        f'{head}<script id="data" type="application/json">{embedded}{rest[rest.index("</script>") :]}'
-    )
+    changed.write_text(_with_data(text, data))
     page = browser.new_page()
     page.goto(changed.as_uri() + "#rollouts?group=0")
     box = page.locator("#group")
@@ -147,58 +176,70 @@ def test_hostile_texts_are_shown_as_they_are(results: Path, browser: Any, tmp_pa
 
 @needs_browser
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_page_loads_without_messages_and_filters_groups(
-    results: Path, browser: Any, width: int, scheme: str
+def test_explorer_opens_on_failures_that_grpo_rewards(
+    explorer_page: Path, browser: Any, width: int, scheme: str
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     messages: list[str] = []
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
-    page.goto((results / "report.html").as_uri())
+    page.goto(explorer_page.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width, (
         "wide tables scroll in their own box"
     )
-    data = json.loads(page.locator("#data").text_content())
-    position = page.locator("#position")
-
-    num_rewarded = [_num_rewarded(group, ADVANTAGES) for group in data["groups"]]
-    num_groups = sum(count > 0 for count in num_rewarded)
-    assert num_groups > 0
+    position, group = page.locator("#position"), page.locator("#group")
     assert page.locator("#show").input_value() == "rewarded GRPO"
-    assert position.inner_text().startswith(f"1 of {num_groups} group")
-    num_marks = page.locator("#group .mark.rewarded").count()
-    assert num_marks == max(num_rewarded), "the group with most of them comes first"
+    assert position.inner_text() == "1 of 2 groups"
+    assert group.locator("h3").inner_text().startswith("static, seed 0"), "it has a correct response, too"
+    assert group.locator(".mark").count() == 5, "a mark per response, also of equal ones"
+    assert group.locator(".mark.rewarded title").text_content().endswith("reward −0.20: response -0.2")
+    label = group.locator(".number-line").get_attribute("aria-label")
+    assert label == "Number line of the rewards. Group mean −0.44. R_min_correct 0."
+    assert "GRPO rewards 1; the other baselines reward none." in group.inner_text()
+    cells = group.locator("tbody.interest tr").first.locator("td").all_inner_texts()
+    assert cells == ["10 / 0", "−0.20", "+0.24", "−0.20", "−0.20"]
+    [bug] = group.locator("td.bug").all()
+    assert "xs = xs[1:]" in bug.inner_text()
+    assert "bug" in bug.inner_text()
     page.select_option("#show", "rewarded CoRPO")
     assert position.inner_text() == "no group", "CoRPO gives no failure a positive advantage"
+    assert messages == []
+    page.close()
 
+
+@needs_browser
+def test_explorer_filters_groups_moves_by_keys_and_keeps_its_state_in_the_address(
+    explorer_page: Path, browser: Any
+) -> None:
+    page = browser.new_page()
+    page.goto(explorer_page.as_uri())
+    position, heading = page.locator("#position"), page.locator("#group h3")
     page.select_option("#show", "")
-    page.select_option("#split", "math_second_correct")
+    assert position.inner_text() == "1 of 5 groups"
+    page.select_option("#step", "7")
+    assert position.inner_text() == "1 of 1 group"
+    assert heading.inner_text() == "base, training step 7: train"
+    page.select_option("#step", "")
     page.select_option("#policy", "base")
-    of_split = []
-    for group in data["groups"]:
-        prompt = data["prompts"][group["prompt"]]
-        if prompt["split"] == "math_second_correct" and group["policy"] == "base":
-            of_split.append(prompt)
-    assert position.inner_text() == f"1 of {len(of_split)} groups"
-    num_bugs = sum(not side["correct"] and side["line"] > 0 for side in of_split[0]["candidates"])
-    assert page.locator("#group td.bug").count() == num_bugs
-    page.keyboard.press("Escape")
+    page.select_option("#split", "math_second_correct")
+    assert position.inner_text() == "1 of 2 groups"
     page.locator("h1").click()
     page.keyboard.press("ArrowRight")
-    assert position.inner_text() == f"2 of {len(of_split)} groups"
-    group_text = page.locator("#group").inner_text()
+    assert position.inner_text() == "2 of 2 groups"
+    page.keyboard.press("ArrowRight")
+    assert position.inner_text() == "2 of 2 groups", "there is no group after the last one"
 
-    address = page.url
-    assert "split=math_second_correct" in address
-    assert "policy=base" in address
     again = browser.new_page()
-    again.goto(address)
-    assert again.locator("#position").inner_text() == f"2 of {len(of_split)} groups"
-    assert again.locator("#group pre").inner_text() in group_text
+    again.goto(page.url)
+    assert again.locator("#position").inner_text() == "2 of 2 groups"
+    assert again.locator("#policy").input_value() == "base"
+    assert again.locator("#group").inner_text() == page.locator("#group").inner_text()
     again.close()
-    page.click("#previous")
-    assert position.inner_text() == f"1 of {len(of_split)} groups"
-    assert messages == []
+    page.keyboard.press("ArrowLeft")
+    assert position.inner_text() == "1 of 2 groups"
+    page.select_option("#split", "code_first_correct")
+    page.get_by_role("button", name="static, seed 0").click()
+    assert position.inner_text() == "outside the filters; 1 group"
     page.close()
 
 
@@ -220,14 +261,14 @@ def test_figures_follow_the_page_and_show_their_values(results: Path, browser: A
 
 
 def _study(rollouts: pd.DataFrame) -> Study:
-    runs = [Run(baseline, 0, pd.DataFrame(), {}, rollouts, {}) for baseline in ("grpo", "static")]
+    runs = [Run(baseline, 0, pd.DataFrame(), {}, rollouts, {}) for baseline in ("grpo", "static", "corpo")]
     return Study({0: rollouts}, runs, 0.0, [1], pd.DataFrame())
 
 
 def test_single_rollout_has_zero_advantage_over_the_group_mean() -> None:
     rollouts = pd.DataFrame([ROLLOUT])
     [record] = _group_record("base", rollouts, _study(rollouts))["rollouts"]
-    assert record["advantages"] == {"grpo": 0.0, "static": 1.0}
+    assert record["advantages"] == {"grpo": 0.0, "static": 1.0, "corpo": 0.0}
 
 
 def test_equal_responses_share_a_row_and_rewards_fall() -> None:
@@ -271,7 +312,9 @@ def test_training_examples_have_the_advantages_that_trained() -> None:
         None,
         False,
     )
-    assert first["advantages"] == {"grpo": 0.5, "static": 0.25}, "of static, those that were recorded"
+    assert first["advantages"] == {"grpo": 0.5, "static": 0.25, "corpo": 0.5}, (
+        "of static, those that were recorded"
+    )
     assert training_examples({}, [pair], _study(pd.DataFrame([ROLLOUT]))) == []
 
 
