@@ -90,10 +90,10 @@ def training_examples(
     rollouts = pd.concat(tables, ignore_index=True)
     rollouts = rollouts[rollouts["step"].isin(_steps_to_show(sorted(set(rollouts["step"]))))]
     records = []
-    for (step, prompt), rows in rollouts.groupby(["step", "prompt"]):
+    for _, rows in rollouts.groupby(["step", "prompt"]):
         first = rows.iloc[0]
         pair = pair_of[first["pair_id"], bool(first["swapped"])]
-        record = pair_record(TRAIN, pair) | {"step": int(step), "prompt": int(prompt)}
+        record = pair_record(TRAIN, pair) | {"step": int(first["step"])}
         record["policies"] = []
         for baseline, group in rows.groupby("baseline", sort=False):
             name = run_title(str(baseline), seed)
@@ -115,9 +115,10 @@ def _graded(group: pd.DataFrame, threshold: float) -> pd.DataFrame:
     rows = []
     for response in group["response"]:
         verdict = parse_response(response)
-        is_parsed = isinstance(verdict, Verdict)
-        score_a, score_b = verdict.scores if is_parsed else (math.nan, math.nan)
-        rows.append({"parsed": is_parsed, "score_a": score_a, "score_b": score_b})
+        is_parsed, scores = False, (math.nan, math.nan)
+        if isinstance(verdict, Verdict):
+            is_parsed, scores = True, verdict.scores
+        rows.append({"parsed": is_parsed, "score_a": scores[0], "score_b": scores[1]})
     return group.join(pd.DataFrame(rows)).assign(correct=group["reward"] >= threshold)
 
 

@@ -238,7 +238,8 @@ def _claims(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 def _table(k: int, table: pd.DataFrame) -> dict[str, Any]:
     """Return the results at one k, with the splits of the paper apart from the other ones."""
-    paper, others = [], []
+    paper: list[list[Any]] = []
+    others: list[list[Any]] = []
     for row in table.to_numpy().tolist():
         part = paper if row[0].startswith(PAPER_ROWS) else others
         part.append(row)

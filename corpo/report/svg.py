@@ -87,7 +87,7 @@ def _axis(axis: Axis, limits: tuple[float, float], label: str) -> dict[str, Any]
     names = {}
     locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
     if isinstance(locator, FixedLocator) and isinstance(formatter, FixedFormatter):
-        for tick, text in zip(np.atleast_1d(locator.locs), formatter.seq, strict=False):
+        for tick, text in zip(axis.get_majorticklocs(), formatter.seq, strict=False):
             if re.search("[A-Za-z]", text):
                 names[f"{tick:g}"] = " ".join(text.split())
     is_log = axis.get_scale() == "log"
@@ -106,7 +106,7 @@ def _labels_by_colour(all_axes: Sequence[Axes]) -> dict[str, str]:
 
 def _series(axes: Axes, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield label, x and y of each curve, set of points and set of bars in a panel."""
-    container_labels: dict[Line2D, str] = {}
+    container_labels: dict[Line2D, object] = {}
     for container in axes.containers:
         if isinstance(container, BarContainer):
             yield from _points(container.get_label(), "", labels, _ends_of_bars(container))
@@ -120,7 +120,7 @@ def _series(axes: Axes, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         yield from _points(label, to_hex(line.get_color()), labels, line.get_xydata())
     for collection in axes.collections:
         if isinstance(collection, PathCollection) and len(collection.get_facecolor()):
-            colour = to_hex(collection.get_facecolor()[0])
+            colour = to_hex(tuple(np.asarray(collection.get_facecolor())[0]))
             yield from _points(collection.get_label(), colour, labels, collection.get_offsets())
 
 
@@ -138,7 +138,7 @@ def _ends_of_bars(container: BarContainer) -> np.ndarray:
 
 def _points(label: object, colour: str, labels: Mapping[str, str], places: Any) -> Iterator[dict[str, Any]]:
     """Yield a series of the finite points, if there are any."""
-    points = np.ma.filled(np.ma.asarray(places, dtype=float), np.nan).reshape(-1, 2)
+    points: np.ndarray = np.ma.filled(np.ma.asarray(places, dtype=float), np.nan).reshape(-1, 2)
     points = points[np.isfinite(points).all(axis=1)]
     if len(points):
         text = str(label or "_")

@@ -84,7 +84,7 @@ def _records() -> list[dict[str, Any]]:
     return [
         {**pair_record("code_first_correct", pair), "policies": [all_failed, mixed]},
         {**pair_record("math_second_correct", pair.swapped()), "policies": [all_correct, all_correct]},
-        {**pair_record("train", pair), "step": 7, "prompt": 0, "policies": [all_correct]},
+        {**pair_record("train", pair), "step": 7, "policies": [all_correct]},
     ]
 
 
