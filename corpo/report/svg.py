@@ -20,6 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
 THIN, FAINT = 1.0, 0.6  # lines of a smaller width or opacity are single seeds or guides
+MAX_BARS = 30  # more are those of a histogram
+_LONG_DECIMAL = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are exact enough on a page
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 
 
@@ -38,7 +40,10 @@ def inline_svg(text: str, name: str, description: str, colours: Iterable[str]) -
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # would apply to the whole page
+    text = re.sub(r">\s+<", "><", text)
     text = _ID.sub(rf"\g<1>{name}-", text)
+    data, end, drawing = text.partition("</metadata>")
+    text = data + end + _LONG_DECIMAL.sub(r"\1", drawing)
     for colour in colours:
         text = text.replace(colour, f"var({colour_variable(colour)})")
     box = re.search(r'viewBox="[^"]*"', text)
@@ -108,9 +113,9 @@ def _series(axes: Axes, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield label, x and y of each curve, set of points and set of bars in a panel."""
     container_labels: dict[Line2D, object] = {}
     for container in axes.containers:
-        if isinstance(container, BarContainer):
+        if isinstance(container, BarContainer) and len(container.patches) <= MAX_BARS:
             yield from _points(container.get_label(), "", labels, _ends_of_bars(container))
-        elif isinstance(container[0], Line2D):
+        elif container and isinstance(container[0], Line2D):
             container_labels[container[0]] = container.get_label()
     for line in axes.get_lines():
         is_faint = line.get_linewidth() < THIN or (line.get_alpha() or 1) < FAINT

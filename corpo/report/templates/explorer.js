@@ -193,7 +193,7 @@ function numberLine(group, width) {
     // The labels are on the outer sides of the two lines, where there is room.
     const isOnRight = (index === 0) !== isMeanRight ? x(value) + textWidth < width : x(value) < textWidth;
     const attributes = { x: x(value) + (isOnRight ? 5 : -5), y: top, "text-anchor": isOnRight ? "start" : "end" };
-    svg.append(createSvg("path", { d: `M${x(value)} ${axis}V${top - 10}`, class: "axis", "stroke-dasharray": dashes }));
+    svg.prepend(createSvg("path", { d: `M${x(value)} ${axis}V${top - 10}`, class: "axis", "stroke-dasharray": dashes }));
     svg.append(createSvg("text", attributes, text));
   });
   svg.append(createSvg("text", { x: width - margin, y: axis - 6, "text-anchor": "end", class: "name" }, "reward"));
