@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator
+from matplotlib.ticker import FixedLocator
 
 THIN, FAINT = 1.0, 0.6  # lines of a smaller width or opacity are single seeds or guides
 MAX_BARS = 30  # more are those of a histogram
@@ -90,9 +90,9 @@ def _is_curve(x: Sequence[float]) -> bool:
 def _axis(axis: Axis, limits: tuple[float, float], label: str) -> dict[str, Any]:
     """Return the range of an axis, its label, and the names of its ticks if they are words."""
     names = {}
-    locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
-    if isinstance(locator, FixedLocator) and isinstance(formatter, FixedFormatter):
-        for tick, text in zip(axis.get_majorticklocs(), formatter.seq, strict=False):
+    if isinstance(axis.get_major_locator(), FixedLocator):
+        ticks = axis.get_majorticklocs()
+        for tick, text in zip(ticks, axis.get_major_formatter().format_ticks(ticks), strict=True):
             if re.search("[A-Za-z]", text):
                 names[f"{tick:g}"] = " ".join(text.split())
     is_log = axis.get_scale() == "log"

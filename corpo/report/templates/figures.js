@@ -8,7 +8,8 @@ function panelsOf(figure) {
 }
 
 const readable = (value) => Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
-const nameAt = (axis, value) => axis.names[value] || readable(value);
+// Points beside a tick with a name, such as those of several policies in one row, have its name.
+const nameAt = (axis, value) => axis.names[Math.round(value)] || readable(value);
 
 // Returns where a value lies on an axis, from 0 to 1.
 function share(axis, value) {
