@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 WIDTHS = (390, 838, 1280)
 SCHEMES = ("light", "dark")
 HEIGHT = 900
+OPTIONS = {"resultTypes": ["violations"]}  # leaves out the details of rules that hold
 # Also content that is folded or shown on demand is checked.
 OPEN_ALL = """() => {
   document.querySelectorAll("details").forEach((details) => { details.open = true; });
@@ -42,7 +43,7 @@ def main() -> None:
         for scheme in SCHEMES:
             for width in WIDTHS:
                 violations = check(browser, arguments.page, scheme, width, arguments.pictures)
-                print(f"{scheme}, {width} pixels: {len(violations)} violations")
+                print(f"{scheme}, {width} pixels: {len(violations)} violations", flush=True)
                 for violation in violations:
                     places = [node["target"] for node in violation["nodes"]]
                     print(f"  {violation['id']} ({violation['impact']}): {violation['help']}: {places[:5]}")
@@ -54,22 +55,24 @@ def main() -> None:
 def check(
     browser: Browser, path: Path, scheme: str, width: int, pictures: Path | None
 ) -> list[dict[str, Any]]:
-    """Return the violations of a page that axe-core finds, first as it opens, then with all parts open."""
+    """Return the violations that axe-core finds in a page with all its parts open."""
     page = browser.new_page(viewport={"width": width, "height": HEIGHT})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(path.resolve().as_uri())
-    violations: list[dict[str, Any]] = []
-    for state in ("closed", "open"):
-        if state == "open":
-            page.evaluate(OPEN_ALL)
-            page.wait_for_timeout(300)  # tables of figures are filled when they are opened
-        violations += Axe().run(page).response["violations"]
-        if pictures is not None:
-            pictures.mkdir(parents=True, exist_ok=True)
-            picture = pictures / f"{path.stem}-{scheme}-{width}-{state}.png"
-            page.screenshot(path=picture, full_page=True)
+    stem = f"{path.stem}-{scheme}-{width}"
+    _take_picture(page, pictures, f"{stem}-closed")
+    page.evaluate(OPEN_ALL)
+    page.wait_for_timeout(300)  # tables of figures are filled when they are opened
+    _take_picture(page, pictures, f"{stem}-open")
+    violations: list[dict[str, Any]] = Axe().run(page, options=OPTIONS).response["violations"]
     page.close()
     return violations
+
+
+def _take_picture(page: Page, folder: Path | None, name: str) -> None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def _axis(axis: Axis, limits: tuple[float, float], label: str) -> dict[str, Any]
     names = {}
     if isinstance(axis.get_major_locator(), FixedLocator):
         ticks = axis.get_majorticklocs()
-        for tick, text in zip(ticks, axis.get_major_formatter().format_ticks(ticks), strict=True):
+        for tick, text in zip(ticks, axis.get_major_formatter().format_ticks(list(ticks)), strict=True):
             if re.search("[A-Za-z]", text):
                 names[f"{tick:g}"] = " ".join(text.split())
     is_log = axis.get_scale() == "log"
