@@ -234,6 +234,9 @@ def test_explorer_filters_groups_moves_by_keys_and_keeps_its_state_in_the_addres
     assert again.locator("#position").inner_text() == "2 of 2 groups"
     assert again.locator("#policy").input_value() == "base"
     assert again.locator("#group").inner_text() == page.locator("#group").inner_text()
+    again.goto(explorer_page.as_uri() + "#rollouts?split=train")
+    again.reload()
+    assert again.locator("#group h3").inner_text() == "base, training step 7: train", "the first of the split"
     again.close()
     page.keyboard.press("ArrowLeft")
     assert position.inner_text() == "1 of 2 groups"

@@ -63,7 +63,8 @@ function readAddress() {
   for (const id of FILTERS) element(id).value = values.get(id) || "";
   for (const id of FILTERS) if (element(id).selectedIndex < 0) element(id).value = "";
   applyFilters();
-  current = data.groups[Number(values.get("group"))] ? Number(values.get("group")) : filtered[0] || 0;
+  const isGroup = values.has("group") && data.groups[Number(values.get("group"))];
+  current = isGroup ? Number(values.get("group")) : filtered[0] || 0;
   return true;
 }
 
@@ -344,12 +345,13 @@ function startExplorer() {
   document.addEventListener("keydown", moveByKey);
   window.addEventListener("hashchange", () => { if (readAddress()) show(); });
   new ResizeObserver(redrawIfWidthChanged).observe(element("group"));
-  if (readAddress()) element("rollouts").scrollIntoView();
-  else {
+  const hasAddress = readAddress();
+  if (!hasAddress) {
     interest.value = "rewarded " + (data.baselines.includes("GRPO") ? "GRPO" : data.baselines[0]);
     applyFilters();
     if (!filtered.length) { interest.value = ""; applyFilters(); }
     current = filtered[0] || 0;
   }
   show();
+  if (hasAddress) element("rollouts").scrollIntoView();
 }
