@@ -197,7 +197,6 @@ function numberLine(group, width) {
     svg.prepend(createSvg("path", { d: `M${x(value)} ${axis}V${top - 10}`, class: "axis", "stroke-dasharray": dashes }));
     svg.append(createSvg("text", attributes, text));
   });
-  svg.append(createSvg("text", { x: width - margin, y: axis - 6, "text-anchor": "end", class: "name" }, "reward"));
   for (const mark of columns) svg.append(markShape(mark, axis));
   return svg;
 }
@@ -231,7 +230,7 @@ function markShape(mark, axis) {
 }
 
 function legend() {
-  const box = create("p", undefined, "soft legend");
+  const box = create("p", "Rewards of the group:", "soft legend");
   for (const sign of Object.keys(SIGNS)) {
     const item = create("span");
     item.append(create("span", SIGNS[sign][0], "sign " + sign), " " + meaning(sign));
