@@ -460,6 +460,8 @@ class TrainConfig:
     validation_prompts: int = 64  # validation prompts, at least 1
     validation_rollouts: int = 8  # rollouts per validation prompt, at least 1
     checkpoint_every: int = 10  # steps between checkpoints, at least 1; the last two are kept
+    # steps between those whose first responses are kept for reading, at least 1; no result depends on it
+    keep_rollouts_every: int = 5
     # recompute activations in the backward pass: needs less memory, but a third more computation
     gradient_checkpointing: bool = False
     lora: LoraConfig = field(default_factory=LoraConfig)
@@ -478,6 +480,7 @@ class TrainConfig:
             "validation_prompts",
             "validation_rollouts",
             "checkpoint_every",
+            "keep_rollouts_every",
         )
         _require_min("train", self, 1, *counts)
         _require_choice("train", self, "optimizer", OPTIMIZERS)

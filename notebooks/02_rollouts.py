@@ -135,7 +135,7 @@ calibration(study)
 # %%
 by_split = {split: [] for split in study.splits}
 for example in examples:
-    by_split[example["split"]].append(example)
+    by_split.setdefault(example["split"], []).append(example)
 
 
 def show(split, number=0, num_rollouts=2):

@@ -116,7 +116,7 @@ def measure(way: str) -> dict[str, Any]:
             seed=0,
             temperature=config.rollout.temperature,
         )
-        steps = [trainer.step(pairs, step)[0] for step in range(1, STEPS + 2)][1:]
+        steps = [trainer.step(pairs, step).metrics for step in range(1, STEPS + 2)][1:]
     weights = hashlib.sha256()
     for parameter in model.parameters():
         weights.update(parameter.detach().numpy().tobytes())

@@ -143,7 +143,7 @@ def pair_columns(number: int, split: str, pair: Pair) -> dict[str, object]:
         "split": split,
         "prompt_id": prompt_id(number),
         "pair_id": pair.id,
-        "swapped": pair.a.text > pair.b.text,
+        "swapped": pair.is_swapped,
         "problem_id": pair.problem.id,
         "family": pair.problem.family,
         "kind": str(pair.kind),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from corpo.config import PIPELINES, Config
-from corpo.pipeline.data import CARD, TAUGHT, data_stage, evaluated_pairs
+from corpo.pipeline.data import CARD, TAUGHT, data_stage, evaluated_pairs, split_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.provenance import typed_command
 from corpo.pipeline.stage import Stage, run_stages
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from corpo.analysis.study import Run, Study
-
+    from corpo.task import Pair
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def gather(config: Config, folder: Path) -> None:
     from corpo.analysis.study import CONFIG, PROVENANCE, write_study
     from corpo.evaluate.rollouts import prompt_id
     from corpo.pipeline.stage import graph
-    from corpo.report.explorer import examples
+    from corpo.report.explorer import examples, training_examples
 
     study = read_runs(config)
     pairs = {}
@@ -174,7 +174,30 @@ def gather(config: Config, folder: Path) -> None:
     shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
     write_text(folder / CONFIG, config_yaml(config))
     write_json(folder / PROVENANCE, stage_records(graph(study_stages(config))))
-    write_study(study, examples(study, pairs), _warnings(config), typed_command("reproduce"), folder)
+    rollouts = examples(study, pairs)
+    rollouts += training_examples(_kept_rollouts(config), _train_pairs(config), study)
+    write_study(study, rollouts, _warnings(config), typed_command("reproduce"), folder)
+
+
+def _train_pairs(config: Config) -> list[Pair]:
+    from corpo.data.pairing.splits import TRAIN
+
+    return [pair for split, pair in split_pairs(config) if split == TRAIN]
+
+
+def _kept_rollouts(config: Config) -> dict[str, pd.DataFrame]:
+    """Return the responses that the training of the first seed has kept, by baseline."""
+    import pandas as pd
+
+    from corpo.train.run_log import KEPT_ROLLOUTS
+
+    tables = {}
+    for run in study_runs(config):
+        if run.seed == config.study.seeds[0]:
+            paths = sorted((train_stage(run).folder / KEPT_ROLLOUTS).glob("*.parquet"))
+            if paths:  # a training of an earlier version has kept none
+                tables[run.baseline.name] = pd.concat([pd.read_parquet(path) for path in paths])
+    return tables
 
 
 def _warnings(config: Config) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpo.baselines import non_default_options
-from corpo.config import Config, TrackConfig
+from corpo.config import Config, TrackConfig, TrainConfig
 from corpo.pipeline.data import data_stage, split_pairs
 from corpo.pipeline.models import (
     fits_context,
@@ -77,7 +77,7 @@ def train_stage(config: Config) -> Stage:
         "reward": asdict(config.reward),
         "baseline": {"name": baseline.name, "options": options},
         "rollout": sampling_spec(config),
-        "train": asdict(config.train),
+        "train": _settings_of_result(config.train),
         "seed": config.seed,
     }
     return Stage(
@@ -90,6 +90,13 @@ def train_stage(config: Config) -> Stage:
         minutes=lambda: _minutes(config),
         parallel=True,
     )
+
+
+def _settings_of_result(train: TrainConfig) -> dict[str, Any]:
+    """Return the options of training that its result depends on, for the key of the stage."""
+    settings = asdict(train)
+    del settings["keep_rollouts_every"]
+    return settings
 
 
 def _minutes(config: Config) -> float:

@@ -1,8 +1,11 @@
-"""Select example rollouts for the report page and compute their advantages under every baseline."""
+"""Select example rollouts for the report page, and compute their advantages under every baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
@@ -10,42 +13,52 @@ import torch
 
 from corpo.analysis.study import Study
 from corpo.baselines import group_advantages, needs_lengths
-from corpo.task import Pair
+from corpo.data.pairing.splits import TRAIN
+from corpo.report.figures import label_of
+from corpo.task import Pair, Verdict, parse_response
 
-PROMPTS_PER_SPLIT, ROLLOUTS_PER_PROMPT = 6, 8  # more would make the page too large
+# More would make the page and the records too large.
+GROUPS_PER_SPLIT, MAX_PROMPTS_PER_SPLIT = 24, 6
+MAX_KEPT_STEPS = 6
 _CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "error", "evidence")
 
 
-def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
-    """Return one record per example prompt, with rollouts of the base and of the first seed of each baseline.
+# --- records, which are computed once and stored ---
 
-    Each split gives `PROMPTS_PER_SPLIT` prompts, spread over its families. `pairs` maps prompt ids to pairs.
+
+def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
+    """Return one record per example prompt, with the groups of the base and of one seed of each baseline.
+
+    Each split gives some prompts, spread over its families. `pairs` maps prompt ids to pairs.
     """
-    prompt_ids = _spread_over_families(study.base)
     policies = [("base", study.base)]
     for run in study.runs:
         if run.seed == study.runs[0].seed:
-            policies.append((f"{run.baseline}, seed {run.seed}", run.rollouts))
+            policies.append((run_title(run.baseline, run.seed), run.rollouts))
+    prompts_per_split = max(1, min(MAX_PROMPTS_PER_SPLIT, GROUPS_PER_SPLIT // len(policies)))
+    prompt_ids = _spread_over_families(study.base, prompts_per_split)
     groups = [(name, _groups(rollouts, prompt_ids)) for name, rollouts in policies]
     split_of = study.base.drop_duplicates("prompt_id").set_index("prompt_id")["split"]
     records = []
     for prompt_id in prompt_ids:
         record = pair_record(str(split_of[prompt_id]), pairs[prompt_id])
-        record["policies"] = [
-            {"name": name, "rollouts": _rollout_records(group_of[prompt_id], study)}
-            for name, group_of in groups
-        ]
+        record["policies"] = [_group_record(name, group_of[prompt_id], study) for name, group_of in groups]
         records.append(record)
     return records
 
 
-def _spread_over_families(rollouts: pd.DataFrame) -> list[str]:
+def run_title(baseline: str, seed: int) -> str:
+    """Return the name of a trained policy in the explorer."""
+    return f"{baseline}, seed {seed}"
+
+
+def _spread_over_families(rollouts: pd.DataFrame, prompts_per_split: int) -> list[str]:
     """Return prompt ids at equal distances in the prompts of each split, sorted by family."""
     prompts = rollouts.drop_duplicates("prompt_id")
     chosen: list[str] = []
     for _, split_prompts in prompts.groupby("split", sort=False):
         ids = split_prompts.sort_values(["family", "prompt_id"])["prompt_id"].tolist()
-        chosen += evenly_spaced(ids, PROMPTS_PER_SPLIT)
+        chosen += evenly_spaced(ids, prompts_per_split)
     return chosen
 
 
@@ -59,6 +72,54 @@ def _groups(rollouts: pd.DataFrame, prompt_ids: Sequence[str]) -> dict[str, pd.D
     """Return the rollouts of each of the given prompts."""
     chosen = rollouts[rollouts["prompt_id"].isin(prompt_ids)]
     return {str(prompt_id): group for prompt_id, group in chosen.groupby("prompt_id")}
+
+
+def training_examples(
+    kept: Mapping[str, pd.DataFrame], pairs: Sequence[Pair], study: Study
+) -> list[dict[str, Any]]:
+    """Return one record per training prompt whose responses were kept, at some of the steps.
+
+    `kept` has the kept rollouts (see `corpo.train.run_log`) of one seed of each baseline, with which the
+    policy was trained at these prompts. `pairs` are those of training, in both orders.
+    """
+    tables = [table.assign(baseline=baseline) for baseline, table in kept.items() if len(table)]
+    if not tables:
+        return []
+    seed = study.runs[0].seed
+    pair_of = {(pair.id, pair.is_swapped): pair for pair in pairs}
+    rollouts = pd.concat(tables, ignore_index=True)
+    rollouts = rollouts[rollouts["step"].isin(_steps_to_show(sorted(set(rollouts["step"]))))]
+    records = []
+    for _, rows in rollouts.groupby(["step", "prompt"]):
+        first = rows.iloc[0]
+        pair = pair_of[first["pair_id"], bool(first["swapped"])]
+        record = pair_record(TRAIN, pair) | {"step": int(first["step"])}
+        record["policies"] = []
+        for baseline, group in rows.groupby("baseline", sort=False):
+            name = run_title(str(baseline), seed)
+            graded = _graded(group.reset_index(drop=True), study.threshold)
+            record["policies"].append(_group_record(name, graded, study, str(baseline)))
+        records.append(record)
+    return records
+
+
+def _steps_to_show(steps: Sequence[int]) -> list[int]:
+    """Return at most `MAX_KEPT_STEPS` steps at about equal distances, with the first and the last one."""
+    if len(steps) <= MAX_KEPT_STEPS:
+        return list(steps)
+    return [*evenly_spaced(steps[:-1], MAX_KEPT_STEPS - 1), steps[-1]]
+
+
+def _graded(group: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """Add the columns that evaluations have and that kept rollouts of training lack."""
+    rows = []
+    for response in group["response"]:
+        verdict = parse_response(response)
+        is_parsed, scores = False, (math.nan, math.nan)
+        if isinstance(verdict, Verdict):
+            is_parsed, scores = True, verdict.scores
+        rows.append({"parsed": is_parsed, "score_a": scores[0], "score_b": scores[1]})
+    return group.join(pd.DataFrame(rows)).assign(correct=group["reward"] >= threshold)
 
 
 def pair_record(split: str, pair: Pair) -> dict[str, Any]:
@@ -77,13 +138,21 @@ def pair_record(split: str, pair: Pair) -> dict[str, Any]:
     }
 
 
-def _rollout_records(group: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
-    """Return the first rollouts of a prompt; their advantages are relative to all rollouts of the prompt."""
+def _group_record(
+    name: str, group: pd.DataFrame, study: Study, trained_with: str | None = None
+) -> dict[str, Any]:
+    """Return all rollouts of a policy to a prompt, with their mean reward and their advantages.
+
+    If a policy was trained with these rollouts, `trained_with` is its baseline, and the column `advantage`
+    has the advantages that it was trained with.
+    """
     advantages_of = _advantages(group, study)
-    records = []
-    for index, row in enumerate(group.head(ROLLOUTS_PER_PROMPT).to_dict("records")):
+    if trained_with is not None:
+        advantages_of[trained_with] = group["advantage"].tolist()
+    rollouts = []
+    for index, row in enumerate(group.to_dict("records")):
         advantages = {baseline: round(values_G[index], 3) for baseline, values_G in advantages_of.items()}
-        records.append(
+        rollouts.append(
             {
                 "response": row["response"],
                 "scores": [row["score_a"], row["score_b"]] if row["parsed"] else None,
@@ -92,7 +161,7 @@ def _rollout_records(group: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
                 "advantages": advantages,
             }
         )
-    return records
+    return {"name": name, "mean": round(float(group["reward"].mean()), 4), "rollouts": rollouts}
 
 
 def _advantages(group: pd.DataFrame, study: Study) -> dict[str, list[float]]:
@@ -112,3 +181,59 @@ def _advantages(group: pd.DataFrame, study: Study) -> dict[str, list[float]]:
             )
             advantages_of[baseline] = values_G.tolist()
     return advantages_of
+
+
+# --- the data of the page, which are computed from records ---
+
+
+def explorer_data(
+    records: Sequence[Mapping[str, Any]], baselines: Sequence[str], threshold: float
+) -> dict[str, Any]:
+    """Return what the explorer of the page shows: prompts, and the groups of responses to them.
+
+    Equal responses of a group share a row, which counts them. A row is a list: response, scores, reward,
+    whether it is correct, number of responses, and the advantage under each of the baselines, which is None
+    if it is not known. The mean of a group is None if the records have only some of its responses, as those
+    of earlier versions do.
+    """
+    prompts, groups = [], []
+    for number, record in enumerate(records):
+        prompt = {key: value for key, value in record.items() if key != "policies"}
+        texts = [candidate["text"] for candidate in record["candidates"]]
+        prompts.append({**prompt, "lines": list(aligned_lines(*texts))})
+        for policy in record["policies"]:
+            name, comma, seed = policy["name"].partition(", ")
+            group = {"prompt": number, "policy": label_of(name) + comma + seed, "mean": policy.get("mean")}
+            groups.append(group | {"rows": _rows(policy["rollouts"], baselines)})
+    return {
+        "baselines": [label_of(baseline) for baseline in baselines],
+        "threshold": threshold,
+        "prompts": prompts,
+        "groups": groups,
+    }
+
+
+def _rows(rollouts: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> list[list[Any]]:
+    """Return the rows of a group by falling reward; see `explorer_data`."""
+    rows: dict[tuple[Any, ...], int] = {}
+    for rollout in rollouts:
+        advantages = tuple(rollout["advantages"].get(baseline) for baseline in baselines)
+        scores = tuple(rollout["scores"]) if rollout["scores"] else None
+        row = (rollout["response"], scores, rollout["reward"], rollout["correct"], advantages)
+        rows[row] = rows.get(row, 0) + 1
+    listed = []
+    for (response, scores, reward, is_correct, advantages), count in rows.items():
+        listed.append([response, scores, reward, is_correct, count, *advantages])
+    return sorted(listed, key=_falling_reward)
+
+
+def _falling_reward(row: Sequence[Any]) -> tuple[float, int]:
+    return -row[2], -row[4]
+
+
+def aligned_lines(a: str, b: str) -> Iterator[tuple[str | None, str | None]]:
+    """Yield the lines of two texts side by side. Where only one of them has a line, the other is None."""
+    a_lines, b_lines = a.split("\n"), b.split("\n")
+    matcher = difflib.SequenceMatcher(None, a_lines, b_lines, autojunk=False)
+    for _, a_start, a_end, b_start, b_end in matcher.get_opcodes():
+        yield from zip_longest(a_lines[a_start:a_end], b_lines[b_start:b_end])

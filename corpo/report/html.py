@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 
-def render(template: str, examples: Sequence[Mapping[str, Any]], **values: Any) -> str:
-    """Return a page of the folder `templates`; its script shows one of `examples` at a time.
+def render(template: str, data: object, **values: Any) -> str:
+    """Return a page of the folder `templates`; its script shows parts of `data`, which is written as JSON.
 
     The page needs no other files and no network.
     """
@@ -20,6 +19,6 @@ def render(template: str, examples: Sequence[Mapping[str, Any]], **values: Any) 
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    examples_json = json.dumps(examples, allow_nan=False)
-    examples_json = examples_json.replace("<", "\\u003c")  # no text in it can end the script
-    return environment.get_template(template).render(examples_json=examples_json, **values)
+    embedded = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    embedded = embedded.replace("<", "\\u003c")  # no text in it can end the script
+    return environment.get_template(template).render(embedded=embedded, **values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,29 @@ from typing import Any
 
 import pandas as pd
 
-from corpo.analysis.claims import STATEMENTS, Finding
+from corpo.analysis.claims import (
+    FAILS,
+    HOLDS,
+    NO_SUBJECT,
+    STATEMENTS,
+    UNDECIDED,
+    UNTESTABLE,
+    Finding,
+)
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import PAGE
 from corpo.analysis.summary import summary_means
+from corpo.data.pairing.splits import TRAIN
 from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
-from corpo.report.explorer import ROLLOUTS_PER_PROMPT
-from corpo.report.figures import caption_of
+from corpo.report.closing_card import TITLES as CLAIM_TITLES
+from corpo.report.explorer import explorer_data
+from corpo.report.figures import caption_of, label_of, spec_of
+from corpo.report.figures.style import DARK_COLOURS
 from corpo.report.html import render
 from corpo.report.published_section import section
 from corpo.report.skill import TITLE, SkillSection
-from corpo.report.tables import FAILURES_NOTE, FLOORS_NOTE
+from corpo.report.svg import colour_variable, inline_svg
+from corpo.report.tables import FAILURES_NOTE, FLOOR_COLUMNS, FLOORS_NOTE
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
@@ -46,6 +58,18 @@ share of pairs with the same majority verdict in both orders."""
 INTERVALS_NOTE = """Each pair is evaluated in both orders. Intervals resample problems with all their pairs.
 They cover new problems of the same kind, but not other kinds of problems."""
 
+# Each verdict has a symbol of its own, for readers without colour.
+SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", NO_SUBJECT: "–", UNTESTABLE: "–"}
+# The colours of figures, and those that a dark page shows instead: ground, grid and lines, and baselines.
+PAGE_COLOURS = {
+    "#ffffff": "#1e2125",
+    "#e6e6e6": "#33373d",
+    "#333333": "#e6e6e3",
+    "#000000": "#e6e6e3",
+    **DARK_COLOURS,
+}
+PAPER_ROWS = ("in domain", "OOD")  # how the names of the splits of the paper begin
+
 
 @dataclass(frozen=True)
 class Report:
@@ -58,6 +82,9 @@ class Report:
     warnings: Sequence[Mapping[str, Any]]  # of training (`corpo.train.health`), with the names of their runs
     tables: list[tuple[int, pd.DataFrame]]  # k and the table of `corpo.report.tables.wide_table`
     failures: pd.DataFrame  # the table of `corpo.report.tables.failures_table`
+    overview: Sequence[str]  # paragraphs that say what was run and what was found
+    baselines: Sequence[str]
+    threshold: float  # R_min_correct
     skill: SkillSection | None = None  # None if the records have no scores
 
 
@@ -67,8 +94,11 @@ def write_report(folder: Path, report: Report, runs: str, validation: str) -> No
     `runs` and `validation` are tables of `corpo.analysis.runs` as Markdown.
     """
     table = (folder / "table.md").read_text(encoding="utf-8")
+    paragraphs = "\n\n".join(report.overview)
     images = "\n\n".join(f"![{name}](figures/{name}.png)\n\n*{caption_of(name)}*" for name in report.figures)
     text = f"""# {folder.name}
+
+{paragraphs}
 
 {table}
 {INTERVALS_NOTE}
@@ -157,30 +187,64 @@ def write_page(
     """
     figures = []
     for name in report.figures:
-        data = base64.b64encode((folder / f"figures/{name}.png").read_bytes()).decode()
-        figures.append({"name": name, "caption": caption_of(name), "data": data})
+        text = (folder / f"figures/{name}.svg").read_text(encoding="utf-8")
+        spec = spec_of(name)
+        svg = inline_svg(text, name, spec.description, PAGE_COLOURS)
+        figures.append({"title": spec.title, "caption": spec.caption, "svg": svg})
     text = render(
         "page.html",
-        examples,
+        explorer_data(examples, report.baselines, report.threshold),
         name=folder.name,
-        findings=report.findings,
-        statements=STATEMENTS,
+        overview=report.overview,
+        claims=_claims(report.findings),
+        symbols=SYMBOLS,
         claims_note=_without_markup(CLAIMS_NOTE),
         reasons=reasons(report.findings).replace("- ", "").splitlines(),
+        tables=[_table(k, table) for k, table in report.tables],
+        floor_columns=FLOOR_COLUMNS,
         floors_note=FLOORS_NOTE,
         warnings=report.warnings,
         skill_title=TITLE,
         skill=report.skill,
         figures=figures,
-        tables=report.tables,
+        figure_colours=_figure_colours(),
         failures=report.failures,
         failures_note=FAILURES_NOTE,
-        rollouts_per_prompt=ROLLOUTS_PER_PROMPT,
+        has_training=any(example["split"] == TRAIN for example in examples),
         facts={field: _without_markup(str(value)) for field, value in report.facts.items()},
         config=config,
         records=stages,
     )
     write_text(folder / PAGE, text)
+
+
+def _figure_colours() -> list[tuple[str, str, str]]:
+    """Return the variable of each colour of the figures, with its values on a light and on a dark page."""
+    return [(colour_variable(light), light, dark) for light, dark in PAGE_COLOURS.items()]
+
+
+def _claims(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return each claim with its statement, its tests, and the number of tests with each verdict."""
+    by_claim: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_claim.setdefault(finding.claim, []).append(finding)
+    claims = []
+    for name, tests in by_claim.items():
+        verdicts = Counter(finding.verdict for finding in tests)
+        claim = {"name": name, "title": CLAIM_TITLES[name], "statement": STATEMENTS[name]}
+        claims.append({**claim, "findings": tests, "verdicts": verdicts})
+    return claims
+
+
+def _table(k: int, table: pd.DataFrame) -> dict[str, Any]:
+    """Return the results at one k, with the splits of the paper apart from the other ones."""
+    paper: list[list[Any]] = []
+    others: list[list[Any]] = []
+    for row in table.to_numpy().tolist():
+        part = paper if row[0].startswith(PAPER_ROWS) else others
+        part.append(row)
+    columns = [label_of(column) for column in table.columns]
+    return {"k": k, "columns": columns, "parts": [part for part in (paper, others) if part]}
 
 
 def _without_markup(text: str) -> str:

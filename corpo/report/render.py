@@ -21,6 +21,7 @@ from corpo.analysis.runs import runs_markdown, runs_table, validation_markdown, 
 from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_records, reading
 from corpo.analysis.verification import write_skill
 from corpo.report.figures import write_figures
+from corpo.report.overview import overview
 from corpo.report.page import Report, write_page, write_report
 from corpo.report.skill import SkillSection, skill_section
 from corpo.report.tables import failures_table, wide_table, write_tables
@@ -55,15 +56,19 @@ def render_results(folder: Path) -> Rendered:
     write_runs(study, folder)
     write_regraded(study, folder)
     write_skill(study, folder)
+    results = findings(study)
     ks = dict.fromkeys((min(study.ks), max(study.ks)))
     report = Report(
         figures=write_figures(study, folder / "figures"),
-        findings=findings(study),
+        findings=results,
         seeds=study.seeds,
         facts=facts_of(stages, records.command, list(dict.fromkeys(run.seed for run in study.runs))),
         warnings=records.warnings,
         tables=[(k, wide_table(table, k)) for k in ks],
         failures=failures_table(study),
+        overview=overview(study, results),
+        baselines=study.baselines,
+        threshold=study.threshold,
         skill=skill_section(study),
     )
     runs, validation = runs_markdown(runs_table(study)), validation_markdown(validation_table(study))

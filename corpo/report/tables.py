@@ -18,6 +18,8 @@ from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
 PAPER_K = 16  # the paper publishes pass@16 only
+GUESS, GUESS_ONE = "random guess", "random, one correct"
+FLOOR_COLUMNS = (GUESS, GUESS_ONE, *FLOORS)
 FLOORS_NOTE = (
     "The last columns are floors, which need no understanding. Random guess: an independent guess for each "
     "candidate. Random, one correct: a random choice of one correct candidate. Length and words: "
@@ -53,8 +55,8 @@ def wide_table(
         row = {"split": (title or split.replace("_", " ")) + mark}
         for policy in dict.fromkeys(at_k["policy"]):
             row[policy] = _cell(cells.loc[policy], with_intervals)
-        row["random guess"] = f"{first['coin_floor']:.0f}"
-        row["random, one correct"] = f"{first['exactly_one_floor']:.0f}"
+        row[GUESS] = f"{first['coin_floor']:.0f}"
+        row[GUESS_ONE] = f"{first['exactly_one_floor']:.0f}"
         for name in FLOORS:
             row[name] = _whole(first[f"{name}_floor"])
         if k == PAPER_K and has_paper_splits:

@@ -40,6 +40,7 @@ def _rollout_rows(examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     rows = []
     for example in examples:
         prompt = {key: example[key] for key in ("split", "kind", "problem", "statement")}
+        prompt["step"] = example.get("step")  # of training
         for side, candidate in zip("AB", example["candidates"], strict=True):
             prompt[side] = candidate["text"]
         for policy in example["policies"]:

@@ -92,6 +92,11 @@ class Pair:
         programs = "|".join(sorted((self.a.text, self.b.text)))
         return hashlib.sha256(f"{self.problem.statement}|{programs}".encode()).hexdigest()[:16]
 
+    @property
+    def is_swapped(self) -> bool:
+        """Return which of the two orders of a pair this one is. Both orders have the same id."""
+        return self.a.text > self.b.text
+
     def swapped(self) -> Pair:
         """Return the pair with its candidates in the other order."""
         return replace(self, a=self.b, b=self.a)

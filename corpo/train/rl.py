@@ -68,7 +68,7 @@ from corpo.train.health import require_finite, state_is_finite, with_step
 from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
 from corpo.train.optimizer import add_gradients, make_optimizer
-from corpo.train.run_log import OnStep, RunLog
+from corpo.train.run_log import OnStep, RunLog, TrainedBatch
 from corpo.train.validation import ROLLOUT_MEASURES, measure_rollouts, validation_metrics
 from corpo.utils import ranks
 from corpo.utils.errors import NonFiniteError, StorageError
@@ -165,11 +165,13 @@ class PolicyGradientTrainer:
             for step in range(start + 1, self.config.steps + 1):
                 # The record of the first step holds the validation of the policy before training.
                 validation = self.validate(validation_pairs) if step == 1 else {}
-                metrics, rewards_PG, lengths_PG = self._guarded_step(pairs, step, checkpoints)
+                batch = self._guarded_step(pairs, step, checkpoints)
                 if step > 1 and self._is_due(step, self.config.validate_every):
                     validation = self.validate(validation_pairs)
-                metrics |= validation
-                records.add(step, metrics, rewards_PG, lengths_PG)
+                metrics = batch.metrics | validation
+                records.add(step, metrics, batch.rewards_PG, batch.lengths_PG)
+                if step == 1 or self._is_due(step, self.config.keep_rollouts_every):
+                    records.keep_rollouts(step, batch)
                 signal = all_reduce_max(received_signal())  # so that all ranks stop at the same step
                 if signal or self._is_due(step, self.config.checkpoint_every):
                     self._save_checkpoint(checkpoints, step)
@@ -181,9 +183,7 @@ class PolicyGradientTrainer:
         """Return whether a periodic action takes place at this step. The last step always counts."""
         return step % interval == 0 or step == self.config.steps
 
-    def _guarded_step(
-        self, pairs: Sequence[Pair], step: int, checkpoints: Path
-    ) -> tuple[dict[str, float], Tensor, Tensor]:
+    def _guarded_step(self, pairs: Sequence[Pair], step: int, checkpoints: Path) -> TrainedBatch:
         """Run one step. On NonFiniteError, save the step before it and raise the error with advice.
 
         The step before it cannot be saved if an earlier update of this step has changed the weights.
@@ -233,8 +233,8 @@ class PolicyGradientTrainer:
 
     # --- one step ---
 
-    def step(self, pairs: Sequence[Pair], step: int) -> tuple[dict[str, float], Tensor, Tensor]:
-        """Sample, reward and learn from one batch. Return the batch's metrics, rewards_PG and lengths_PG."""
+    def step(self, pairs: Sequence[Pair], step: int) -> TrainedBatch:
+        """Sample, reward and learn from one batch."""
         start_time = time.perf_counter()
         indices = ranks.shard_range(len(pairs))
         local_pairs = [pairs[index] for index in indices]
@@ -275,7 +275,7 @@ class PolicyGradientTrainer:
             "rollout_seconds": sampled_time - start_time,
             "update_seconds": time.perf_counter() - sampled_time,
         }
-        return metrics, rewards_PG, lengths_PG
+        return TrainedBatch(metrics, rewards_PG, lengths_PG, advantages_PG, local_pairs, rollouts.texts_PG)
 
     def _sample(
         self, pairs: Sequence[Pair], num_rollouts: int, seed: int, indices: Sequence[int]

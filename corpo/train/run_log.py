@@ -1,26 +1,43 @@
-"""The JSONL records of a training run: metrics, rewards and lengths per group, and health warnings."""
+"""The records of a training run: metrics, rewards and lengths per group, warnings, and some responses.
+
+P prompts, G rollouts per prompt.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from corpo.task import Pair
 from corpo.train.health import health_warnings
 from corpo.utils import ranks
-from corpo.utils.files import append_jsonl, read_jsonl, write_jsonl
+from corpo.utils.files import append_jsonl, read_jsonl, write_atomically, write_jsonl
 
 log = logging.getLogger(__name__)
 
 OnStep = Callable[[dict[str, Any]], None]
+KEPT_ROLLOUTS = "rollouts"  # the folder of the responses that are kept, with a file per step
+KEPT_PROMPTS = 4  # of a batch: both orders of two pairs
+
+
+class TrainedBatch(NamedTuple):
+    """The batch of a training step. Pairs and texts are those of this rank, and the rest of all ranks."""
+
+    metrics: dict[str, float]
+    rewards_PG: Tensor
+    lengths_PG: Tensor
+    advantages_PG: Tensor
+    pairs: Sequence[Pair]
+    texts_PG: Sequence[Sequence[str]]
 
 
 class RunLog:
-    """A writer of `metrics.jsonl`, `groups.jsonl` and `warnings.jsonl` in one folder.
+    """A writer of `metrics.jsonl`, `groups.jsonl`, `warnings.jsonl` and `rollouts/` in one folder.
 
     Ranks above 0 write nothing. On a resume it drops the records of all steps after `start`, because these
     steps are computed again. `on_step` receives the metrics of each step, including steps finished before a
@@ -30,7 +47,7 @@ class RunLog:
     def __init__(self, folder: Path, start: int, title: str, baseline: str, on_step: OnStep) -> None:
         """Read the records up to step `start`. `title` names the run in log messages."""
         self.metrics, self.groups = folder / "metrics.jsonl", folder / "groups.jsonl"
-        self.warnings = folder / "warnings.jsonl"
+        self.warnings, self.rollouts = folder / "warnings.jsonl", folder / KEPT_ROLLOUTS
         self.title, self.baseline, self.on_step = title, baseline, on_step
         self.history: list[dict[str, Any]] = []
         self.warned: set[str] = set()
@@ -41,6 +58,9 @@ class RunLog:
     def _restore(self, start: int) -> None:
         for path in (self.metrics, self.groups, self.warnings):
             write_jsonl(path, [record for record in read_jsonl(path) if record["step"] <= start])
+        for path in self.rollouts.glob("step-*.parquet"):
+            if int(path.stem.removeprefix("step-")) > start:
+                path.unlink()
         self.history = read_jsonl(self.metrics)
         self.warned = {record["name"] for record in read_jsonl(self.warnings)}
         for record in self.history:
@@ -57,6 +77,33 @@ class RunLog:
         self._warn()
         rewards = [_rounded(row) for row in rewards_PG.tolist()]
         append_jsonl(self.groups, {"step": step, "rewards": rewards, "lengths": lengths_PG.tolist()})
+
+    def keep_rollouts(self, step: int, batch: TrainedBatch) -> None:
+        """Write the responses to the first prompts of a batch, with their rewards and advantages.
+
+        If there are so many ranks that the first one has fewer than `KEPT_PROMPTS` prompts, it keeps those.
+        """
+        if not self.is_writer:
+            return
+        import pandas as pd
+
+        rewards_PG, advantages_PG = batch.rewards_PG.tolist(), batch.advantages_PG.tolist()
+        lengths_PG = batch.lengths_PG.tolist()
+        rows = []
+        for p, pair in enumerate(batch.pairs[:KEPT_PROMPTS]):
+            for g, text in enumerate(batch.texts_PG[p]):
+                row = {
+                    "step": step,
+                    "prompt": p,
+                    "pair_id": pair.id,
+                    "swapped": pair.is_swapped,
+                    "rollout": g,
+                }
+                row |= {"response": text, "tokens": lengths_PG[p][g]}
+                row |= {"reward": round(rewards_PG[p][g], 4), "advantage": round(advantages_PG[p][g], 4)}
+                rows.append(row)
+        table = pd.DataFrame(rows)
+        write_atomically(self.rollouts / f"step-{step:06d}.parquet", table.to_parquet)
 
     def _warn(self) -> None:
         """Write and print each health warning the first time that it occurs in this run."""

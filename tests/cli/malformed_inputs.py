@@ -110,6 +110,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "train.weight_decay nan": (["train.weight_decay=nan"], "train.weight_decay=nan"),
     "train.token_budget": (["train.token_budget=0"], "train.token_budget=0"),
     "train.checkpoint_every": (["train.checkpoint_every=0"], "train.checkpoint_every=0"),
+    "train.keep_rollouts_every": (["train.keep_rollouts_every=0"], "train.keep_rollouts_every=0"),
     "train.validate_every": (["train.validate_every=0"], "train.validate_every=0"),
     "train.lora.rank": (["train.lora.rank=-1"], "train.lora.rank=-1"),
     "train.lora.alpha": (["train.lora.alpha=0"], "train.lora.alpha=0"),

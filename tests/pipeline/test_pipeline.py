@@ -16,6 +16,7 @@ import pytest
 
 from corpo.analysis.study import read_records
 from corpo.pipeline.merge import merge
+from corpo.train.run_log import KEPT_ROLLOUTS
 from corpo.utils.errors import DataError
 from tests.command import ROOT, command, run
 
@@ -57,7 +58,7 @@ def test_dry_run_of_a_finished_study_lists_nothing_to_run(where: list[str], resu
 
 
 def test_killed_training_continues_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:
-    steps = ["train.steps=8", "seed=3"]
+    steps = ["train.steps=8", "train.keep_rollouts_every=2", "seed=3"]
     whole = _trained_folder(run("train", *where, *steps))
     elsewhere = [option for option in where if not option.startswith("outputs=")] + [f"outputs={tmp_path}"]
     process = subprocess.Popen(
@@ -75,7 +76,11 @@ def test_killed_training_continues_to_the_same_end(where: list[str], results: Pa
     process.wait()
     assert not list(tmp_path.glob("train/*/done.json")), "killed before the end"
     resumed = _trained_folder(run("train", *elsewhere, *steps))
-    for name in ("policy/model.safetensors", "groups.jsonl"):
+    kept = sorted(path.name for path in (whole / KEPT_ROLLOUTS).iterdir())
+    assert kept == [f"step-{step:06d}.parquet" for step in (1, 2, 4, 6, 8)]
+    assert sorted(path.name for path in (resumed / KEPT_ROLLOUTS).iterdir()) == kept
+    names = [f"{KEPT_ROLLOUTS}/{name}" for name in kept]
+    for name in ("policy/model.safetensors", "groups.jsonl", *names):
         assert (resumed / name).read_bytes() == (whole / name).read_bytes()
 
 

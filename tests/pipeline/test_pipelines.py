@@ -13,6 +13,7 @@ from corpo.cli.compose import load_config
 from corpo.pipeline.data import CARD, TAUGHT, data_stage, split_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.study import has_floors, study_stages
+from corpo.pipeline.train import train_stage
 from corpo.pipeline.warm_start import warm_start_stage
 from corpo.utils.errors import ConfigError
 from corpo.utils.files import read_json
@@ -63,6 +64,14 @@ def test_a_study_measures_skill_beside_floors(where: list[str], results: Path) -
     for report in ("report.md", "report.html"):
         assert "Does the policy verify?" in (results / report).read_text()
     assert (results / "figures/skill.png").exists()
+
+
+def test_the_key_of_training_does_not_depend_on_which_rollouts_are_kept() -> None:
+    config = load_config([])
+    other_rollouts = replace(config, train=replace(config.train, keep_rollouts_every=1))
+    assert train_stage(other_rollouts).key == train_stage(config).key
+    other_lr = replace(config, train=replace(config.train, lr=1.0))
+    assert train_stage(other_lr).key != train_stage(config).key
 
 
 def test_only_studies_of_pipelines_have_floors(where: list[str]) -> None:

@@ -18,6 +18,8 @@ from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer, batch_at
+from corpo.train.run_log import KEPT_PROMPTS, KEPT_ROLLOUTS
+from corpo.utils.files import read_jsonl
 from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
 
@@ -61,6 +63,41 @@ def test_resumed_run_equals_uninterrupted_run(
     assert (cut / "groups.jsonl").read_text() == (whole / "groups.jsonl").read_text()
     for name, value in weights_of(first).items():
         assert torch.equal(value, weights_of(resumed)[name]), name
+
+
+def test_kept_rollouts_of_a_killed_run_equal_those_of_an_uninterrupted_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"checkpoint_every": 2, "keep_rollouts_every": 3, "steps": 5}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    tiny_trainer(**options).train(example_pairs(4), example_pairs(1), whole)
+
+    stopped = tiny_trainer(**options)
+    _interrupt_at(stopped, 4, monkeypatch)  # after step 3 was kept, and before it was saved
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train(example_pairs(4), example_pairs(1), cut)
+    names = ["step-000001.parquet", "step-000003.parquet", "step-000005.parquet"]
+    assert sorted(path.name for path in (cut / KEPT_ROLLOUTS).iterdir()) == names[:2]
+    (cut / KEPT_ROLLOUTS / names[1]).write_bytes(b"half a file")
+    tiny_trainer(**options).train(example_pairs(4), example_pairs(1), cut)
+
+    assert sorted(path.name for path in (cut / KEPT_ROLLOUTS).iterdir()) == names
+    for name in names:
+        assert (cut / KEPT_ROLLOUTS / name).read_bytes() == (whole / KEPT_ROLLOUTS / name).read_bytes(), name
+
+
+def test_kept_rollouts_are_those_of_the_first_prompts_of_the_batch(tmp_path: Path) -> None:
+    pairs = example_pairs(4)
+    tiny_trainer(baseline="static", steps=1, prompts_per_step=8).train(pairs, example_pairs(1), tmp_path)
+    kept = pd.read_parquet(tmp_path / KEPT_ROLLOUTS / "step-000001.parquet")
+    [record] = read_jsonl(tmp_path / "groups.jsonl")
+    assert kept.groupby("prompt")["reward"].apply(list).tolist() == record["rewards"][:KEPT_PROMPTS]
+    assert kept.groupby("prompt")["tokens"].apply(list).tolist() == record["lengths"][:KEPT_PROMPTS]
+    assert kept["advantage"].equals(kept["reward"]), "static subtracts R_min_correct, which is 0"
+    batch = batch_at(pairs, 8, 1, seed=0)[:KEPT_PROMPTS]
+    prompts = kept.drop_duplicates("prompt")[["pair_id", "swapped"]].to_numpy().tolist()
+    assert prompts == [[pair.id, pair.is_swapped] for pair in batch]
 
 
 def test_damaged_checkpoint_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -26,6 +26,7 @@ from PIL import Image
 from scipy.optimize import isotonic_regression
 
 from corpo.analysis.study import Study
+from corpo.report.svg import with_data
 from corpo.utils.files import write_atomically
 
 # A notebook sets its own backend. Switching it later than at import would reset `figure_style`.
@@ -122,7 +123,7 @@ _STYLE: Any = {
 }
 # Without dates and versions, equal figures have equal bytes.
 _METADATA: dict[str, Any] = {
-    "svg": {"Creator": None, "Date": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
 }
 
@@ -151,14 +152,18 @@ def finish_figure(figure: Figure) -> Figure:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the suffix of `path`: PNG, SVG or PDF. Equal figures have equal bytes.
 
-    A PNG has a palette of 256 colours, which makes the file a third as large. An SVG keeps text as text.
+    A PNG has a palette of 256 colours, which makes the file a third as large. An SVG keeps text as text, and
+    its metadata have the data of the figure, for the tooltips of a page.
     """
     image_format = path.suffix.removeprefix(".")
     buffer = io.BytesIO()
     with figure_style():  # matplotlib places ticks only when it saves
         figure.savefig(buffer, format=image_format, metadata=_METADATA.get(image_format))
+    content = buffer.getvalue()
+    if image_format == "svg":
+        content = with_data(content.decode(), figure).encode()
     if image_format != "png":
-        write_atomically(path, lambda partial: partial.write_bytes(buffer.getvalue()))
+        write_atomically(path, lambda partial: partial.write_bytes(content))
         return
     image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     write_atomically(path, lambda partial: image.save(partial, format="PNG", optimize=True))

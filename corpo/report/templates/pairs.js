@@ -1,20 +1,4 @@
-// Shared by the report page and the page of pairs: shows one prompt at a time and applies the filters.
-// The including page defines `data`, `matchesFilters(prompt)` and `details(prompt)`.
-const element = (id) => document.getElementById(id);
-const distinct = (values) => [...new Set(values)];
-
-function create(tag, text, className) {
-  const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
-  if (className) node.className = className;
-  return node;
-}
-
-function fillSelect(id, values, withAny) {
-  if (withAny) element(id).append(new Option("any", ""));
-  for (const value of values) element(id).append(new Option(value.replaceAll("_", " "), value));
-}
-
+// Shows one pair at a time and applies the filters. The including page defines `data` and `matchesFilters`.
 function candidateBox(name, candidate) {
   const box = create("div");
   const title = create("h3", "Candidate " + name + ": ");
@@ -48,7 +32,7 @@ function show(emptyMessage) {
   const prompt = filtered[index], sides = create("div", undefined, "sides");
   prompt.candidates.forEach((candidate, side) => sides.append(candidateBox("AB"[side], candidate)));
   const title = "Split: " + prompt.split.replaceAll("_", " ") + "; problem: " + prompt.problem;
-  box.append(create("div", title, "soft"), create("pre", prompt.statement, "plain"), sides, details(prompt));
+  box.append(create("div", title, "soft"), create("pre", prompt.statement, "plain"), sides);
 }
 
 function start(emptyMessage) {
