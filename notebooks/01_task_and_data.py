@@ -35,6 +35,7 @@ from corpo.data.pipelines.build import build
 from corpo.data.pipelines.traces import trace_program
 from corpo.data.types import Use
 from corpo.report.figures import figure_style
+from corpo.report.figures.style import REWARD_MAP
 from corpo.task import Domain, Fault, Kind, OrdinalReward, Verdict, parse_response, render_prompt
 
 # %% [markdown]
@@ -160,7 +161,7 @@ with figure_style():
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
     for panel, kind in zip(axes, (Kind.first_correct, Kind.both_correct), strict=True):
         rewards = rewards_of(pairs[kind].labels)
-        image = panel.imshow(rewards, origin="lower", extent=extent, cmap="RdYlGn", vmin=-1, vmax=1)
+        image = panel.imshow(rewards, origin="lower", extent=extent, cmap=REWARD_MAP, vmin=-1, vmax=1)
         panel.axhline(5, color="black", linewidth=0.6)
         panel.axvline(5, color="black", linewidth=0.6)
         panel.set(title=str(kind).replace("_", " "), xlabel="score of A", ylabel="score of B")

@@ -28,7 +28,15 @@ from IPython.display import Markdown, display
 
 from corpo.analysis.splits import TITLES
 from corpo.analysis.study import read_study, study_folder
-from corpo.report.figures import calibration, colour, distributions, figure_style, label_of, learning_curves
+from corpo.report.figures import (
+    calibration,
+    colour,
+    distributions,
+    figure_style,
+    label_of,
+    learning_curves,
+    score_maps,
+)
 
 folder = study_folder()
 study, examples = read_study(folder)
@@ -78,33 +86,12 @@ with figure_style():
 
 # %% [markdown]
 # ## Both scores at once
-# The corners are the four confident verdicts. Training on pairs with exactly one correct program moves
-# rollouts into two of the corners. On pairs with two correct or two wrong programs these two verdicts are
-# wrong.
+# The corners are the four confident verdicts, and a frame marks the correct ones. Training on pairs with
+# exactly one correct program moves rollouts into two of the corners. On pairs with two correct or two wrong
+# programs these two verdicts are wrong.
 
 # %%
-code_splits = ("code_first_correct", "code_second_correct", "code_both_correct", "code_both_wrong")
-splits = [split for split in code_splits if split in study.splits] or study.splits[:4]
-edges = np.arange(-0.5, 11)
-size = (2.5 * len(splits), 2.4 * len(policies))
-with figure_style():
-    figure, axes = plt.subplots(
-        len(policies), len(splits), figsize=size, sharex=True, sharey=True, squeeze=False
-    )
-    for row, (name, rollouts) in zip(axes, policies.items(), strict=True):
-        for panel, split in zip(row, splits, strict=True):
-            parsed = rollouts[(rollouts["split"] == split) & rollouts["parsed"]]
-            counts, *_ = np.histogram2d(parsed["score_a"], parsed["score_b"], bins=[edges, edges])
-            panel.imshow(np.sqrt(counts.T), origin="lower", extent=(-0.5, 10.5, -0.5, 10.5), cmap="Blues")
-            panel.axhline(5, color="#999999", linewidth=0.6)
-            panel.axvline(5, color="#999999", linewidth=0.6)
-            panel.grid(False)
-        row[0].set_ylabel(f"{label_of(name)}\nscore of B")
-    for panel, split in zip(axes[0], splits, strict=True):
-        panel.set_title(TITLES.get(split, split))
-    for panel in axes[-1]:
-        panel.set_xlabel("score of A")
-    figure.tight_layout()
+score_maps(study)
 
 # %% [markdown]
 # The share of verdicts that call exactly one candidate correct, and the share of responses without a verdict:

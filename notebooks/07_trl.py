@@ -46,7 +46,8 @@ from corpo.data.pipelines.build import build
 from corpo.data.types import Use
 from corpo.plugins.trl import CorpoTrainer
 from corpo.policy.load import load_policy
-from corpo.report.figures import figure_style
+from corpo.report.figures import figure_style, label_of
+from corpo.report.figures.style import COLOURS
 from corpo.task import Domain, Kind, OrdinalReward, parse_response, render_prompt
 from corpo.utils.resources import shipped_policy
 
@@ -151,8 +152,9 @@ with figure_style():
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharex=True)
     for baseline, log in logs.items():
         steps = range(1, len(log) + 1)
-        axes[0].plot(steps, log["advantages/failed_positive_fraction"], ".-", label=baseline)
-        axes[1].plot(steps, log["advantages/pass_rate"], ".-", label=baseline)
+        style = {"color": COLOURS[baseline], "marker": ".", "label": label_of(baseline)}
+        axes[0].plot(steps, log["advantages/failed_positive_fraction"], **style)
+        axes[1].plot(steps, log["advantages/pass_rate"], **style)
     axes[0].set(xlabel="step", title="failures with a positive advantage, share")
     axes[1].set(xlabel="step", title="pass rate of the batch", ylim=(0, 1))
     axes[0].legend()
