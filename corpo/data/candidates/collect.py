@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 from corpo.config import CandidatesConfig
-from corpo.data.candidates.extract import PARSE_ERRORS
+from corpo.data.candidates.extract import extract_code, is_answer, wanted_pattern
 from corpo.data.candidates.mutate import program_mutants
+from corpo.data.python_text import PARSE_ERRORS
 from corpo.data.types import RawCandidate, RealProblem
 from corpo.task import Domain
 
@@ -35,7 +37,15 @@ def collect_candidates(
 
 
 def _given(problem: RealProblem, config: CandidatesConfig) -> list[RawCandidate]:
-    return list(problem.given)
+    """Return the given candidates; for a chat answer to a code problem, the program in it."""
+    if problem.domain is not Domain.code:
+        return list(problem.given)
+    wanted = wanted_pattern(problem.checks)
+    candidates = []
+    for candidate in problem.given:
+        text = extract_code(candidate.text, wanted) if is_answer(candidate.text) else candidate.text
+        candidates.append(replace(candidate, text=text))
+    return candidates
 
 
 def _references(problem: RealProblem, config: CandidatesConfig) -> list[RawCandidate]:

@@ -6,7 +6,7 @@ import ast
 import symtable
 from collections.abc import Iterator, Sequence
 
-from corpo.data.candidates.extract import PARSE_ERRORS
+from corpo.data.python_text import PARSE_ERRORS
 from corpo.task import Candidate, Domain
 
 # A program that mentions one of these can observe the names of its variables.

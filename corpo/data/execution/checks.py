@@ -7,6 +7,8 @@ results.
 
 from __future__ import annotations
 
+import ast
+import builtins
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 
 from corpo.data.execution.literals import check_condition, read_value
 from corpo.data.execution.sandbox import Mode, Program
+from corpo.data.python_text import put_before
 
 PASSED = "=True"  # the result of a test that reports by itself and passed
 _CONDITION_MARK = "?"  # put before a condition, in the place of an expected result
@@ -36,8 +39,7 @@ class CallChecks:
 
     def program(self, source: str) -> Program:
         """Return the calls of a candidate as a job for the sandbox."""
-        before = "" if "from __future__" in source else self.before  # a future import has to be first
-        return Program(before + source, self.arguments, Mode.function, self.entry)
+        return Program(put_before(self.before, source), self.arguments, Mode.function, self.entry)
 
     def oracle(self) -> Program | None:
         """Return a program whose results are the expected values, or None if they are not known.
@@ -86,6 +88,22 @@ class ScriptChecks:
 
     def __post_init__(self) -> None:
         _check_lengths("test", self.tests, "condition", self.conditions)
+
+    def undefined_names(self) -> set[str]:
+        """Return the names that the script uses and does not define: those that a program has to define."""
+        tree = ast.parse(self.source)
+        used: set[str] = set()
+        defined = {*dir(builtins), "__value__", "__passed__", "__failed__"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                defined.add(node.name)
+            elif isinstance(node, ast.arg):
+                defined.add(node.arg)
+            elif isinstance(node, ast.alias):
+                defined.add((node.asname or node.name).partition(".")[0])
+        return used - defined
 
     def program(self, source: str) -> Program:
         """Return the tests of a candidate as a job for the sandbox."""

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from corpo.data.candidates.extract import sample_program, wanted_pattern
 from corpo.data.sources.base import SOURCES, Row, file_rows
 from corpo.data.sources.programming import without_docstring
 from corpo.data.types import RawCandidate, RealProblem
+from corpo.task import Domain
 from corpo.utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -93,8 +95,8 @@ def with_samples(problems: Sequence[RealProblem], path: Path) -> list[RealProble
         indices = indices_by_key.get(key) or indices_by_key.get(_without_docstring(key), [])
         if indices:  # there may be samples of problems beyond the limit
             index = _most_similar(indices, problems, key)
-            starter, origin = problems[index].starter, row.get("origin") or path.stem
-            samples[index] += [RawCandidate(starter + text, origin) for text in texts]
+            origin = row.get("origin") or path.stem
+            samples[index] += [RawCandidate(_program(problems[index], text), origin) for text in texts]
     if not samples:
         last = f"the last is {json.dumps(key)[:80]}" if key else "the file is empty"
         raise DataError(f"{path}: none of its task_ids or prompts belongs to a problem; {last}")
@@ -102,6 +104,12 @@ def with_samples(problems: Sequence[RealProblem], path: Path) -> list[RealProble
         replace(problem, given=(*problem.given, *samples.get(index, ())))
         for index, problem in enumerate(problems)
     ]
+
+
+def _program(problem: RealProblem, completion: str) -> str:
+    if problem.domain is not Domain.code:
+        return completion
+    return sample_program(problem.prompt, problem.starter, completion, wanted_pattern(problem.checks))
 
 
 def _sample_texts(row: Row, place: str) -> list[str]:
