@@ -10,7 +10,7 @@ from pathlib import Path
 from corpo.config import CandidatesConfig, DataConfig, SourceConfig
 from corpo.data.candidates.collect import SAMPLED, collect_candidates
 from corpo.data.candidates.normal_form import distinct
-from corpo.data.execution.label_problems import label_problems
+from corpo.data.execution.label_problems import Labelled, label_problems
 from corpo.data.execution.labelling import LabelCache
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.contamination import Overlap, overlaps
@@ -22,6 +22,7 @@ from corpo.task import Kind, Pair
 from corpo.utils.errors import DataError
 from corpo.utils.files import file_hash, hash_of
 
+_MAX_REASONS = 5  # problems that an error message names
 VALIDATION_SHARE = 0.1  # of the problems that are not for evaluation
 
 
@@ -33,7 +34,7 @@ class RealData:
     pairs: list[tuple[str, Pair]]
     labelled: Counter[tuple[str, bool]]  # candidates by source and label, before duplicates were removed
     claims: Counter[tuple[str, bool]]  # claimed labels by source and whether execution agrees
-    failing: list[str]  # problems left out because their own reference fails
+    labelling: Labelled  # problems, candidates and tests that were left out, with the reasons
     overlapping: list[Overlap]  # training problems left out
 
 
@@ -66,7 +67,10 @@ def build_real(
     be made.
     """
     unlabelled = _collect(data, candidates, read, sampled)
-    problems, failing = label_problems(unlabelled, sandbox, cache, candidates.max_tests)
+    labelling = label_problems(unlabelled, sandbox, cache, candidates.max_tests, candidates.tolerance)
+    problems = labelling.problems
+    if not problems:
+        raise DataError(f"data: every problem is left out; {_first_reasons(labelling)}")
     labelled, claims = _count_labels(problems)
     problems = [
         replace(problem, candidates=distinct(problem.candidates, problem.domain)) for problem in problems
@@ -86,7 +90,14 @@ def build_real(
             f"candidates of {len(problems)} problems; add candidates (candidates=mutants) or raise "
             "data.pairing.max_candidate_chars"
         )
-    return RealData(problems, pairs, labelled, claims, failing, overlapping)
+    return RealData(problems, pairs, labelled, claims, labelling, overlapping)
+
+
+def _first_reasons(labelling: Labelled) -> str:
+    """Return why the first problems are left out."""
+    reasons = [f"{problem}: {reason}" for problem, reason in labelling.left_out.items()]
+    more = f"; and {len(reasons) - _MAX_REASONS} more" if len(reasons) > _MAX_REASONS else ""
+    return "; ".join(reasons[:_MAX_REASONS]) + more
 
 
 def _collect(
@@ -105,7 +116,6 @@ def _collect(
                     problem=problem,
                     candidates=tuple(texts),
                     use=_use(problem.id, source, data.seed),
-                    strict=_loader(name, source) == "own",
                 )
             )
     return unlabelled
@@ -125,13 +135,9 @@ def _count_labels(
     return labelled, claims
 
 
-def _loader(name: str, source: SourceConfig) -> str:
-    return source.loader or name
-
-
 def licences(data: DataConfig) -> dict[str, str]:
     """Return the licence of each source."""
-    return {name: SOURCES[_loader(name, source)].licence for name, source in data.sources.items()}
+    return {name: SOURCES[source.loader or name].licence for name, source in data.sources.items()}
 
 
 def _use(problem: str, source: SourceConfig, seed: int) -> Use:
@@ -198,7 +204,7 @@ def cache_spec(data: DataConfig, candidates: CandidatesConfig) -> dict[str, obje
     have a stage and a key of their own.
     """
     data_fields = ("pairs_per_split", "train_pairs", "validation_pairs", "seed", "isolation")
-    candidate_fields = ("sources", "mutants", "max_tests", "cpu_seconds", "seed")
+    candidate_fields = ("sources", "mutants", "max_tests", "tolerance", "cpu_seconds", "seed")
     return {
         "problems": problems_cache_spec(data),
         "pairing": asdict(data.pairing),

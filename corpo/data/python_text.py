@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # The exceptions that Python raises on a text that is not a program, or is nested too deeply.
 PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
@@ -36,3 +39,17 @@ def put_before(prelude: str, program: str) -> str:
     lines = program.split("\n")
     head = "".join(line + "\n" for line in lines[:end])
     return head + prelude + "\n".join(lines[end:])
+
+
+@contextmanager
+def unlimited_digits() -> Iterator[None]:
+    """Allow texts of integers with more digits than Python reads and writes by default.
+
+    Use it for tests, which are trusted. It holds for all threads.
+    """
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(limit)

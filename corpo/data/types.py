@@ -51,7 +51,6 @@ class UnlabelledProblem:
     problem: RealProblem
     candidates: tuple[RawCandidate, ...]
     use: Use
-    strict: bool  # raise if its reference fails, instead of leaving the problem out
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ def real_card(data: RealData, licences: Mapping[str, str], overlap: int) -> str:
     """
     candidates = _candidates(data.problems)
     topics = Counter(problem.topic for problem in data.problems if problem.topic)
+    left_out = [f"{problem} ({reason})" for problem, reason in data.labelling.left_out.items()]
     shared = [f"{pair.trained} ({pair.evaluated}: {pair.words!r})" for pair in data.overlapping]
     by_origin = table(("origin", "correct", "wrong"), _origin_rows(candidates, columns=(True, False)))
     return f"""# Data card
@@ -168,7 +169,7 @@ raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 {_errors(candidates)}
 {_topics(topics)}
 ## Problems left out
-{len(data.failing)} problems whose own reference fails the tests{_names(data.failing)}.
+{len(data.labelling.left_out)} problems without a label{_names(left_out)}.
 {len(data.overlapping)} training problems that share {overlap} consecutive words with an evaluation
 problem{_names(shared)}.
 """

@@ -77,7 +77,7 @@ def _closings(lines: list[str], start: int, mark: str) -> Iterator[int]:
 
 
 def _content(lines: list[str], indent: int) -> str:
-    """Return the text of lines without the indentation of their fence, unless they are Python as they stand."""
+    """Return the text of lines, without the indentation of their fence if they are no Python with it."""
     text = "\n".join(lines) + "\n"
     if not indent or parses(text):
         return text

@@ -13,8 +13,7 @@ LIVECODEBENCH = (
     "import copy\nimport math\nimport random\nimport statistics\nimport itertools\nimport functools\n"
     "import operator\nimport io\nimport sys\nimport json\nsys.setrecursionlimit(50000)\n"
 )
-# What APPS runs before each program (arXiv 2105.09938, eval/testing_util.py). It also imports numpy as np,
-# which a program gets if it is available (`corpo.data.execution.packages`).
+# What APPS runs before each program (arXiv 2105.09938, eval/testing_util.py). It also imports numpy.
 APPS = (
     "import sys\nimport time\nimport itertools\n"
     "from itertools import accumulate, product, permutations, combinations\nimport collections\n"
@@ -23,6 +22,7 @@ APPS = (
     "from math import sqrt, sin, cos, tan, ceil, fabs, floor, gcd, exp, log, log2\nimport fractions\n"
     "from typing import List, Tuple\nimport random\nimport heapq\nfrom heapq import *\n"
 )
+NUMPY = "try:\n    import numpy as np\nexcept ImportError:\n    pass\n"
 # What LeetCode runs before a solution. The built-in `pow` stays.
 LEETCODE = (
     "import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string, sys\n"

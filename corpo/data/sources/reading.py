@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.data.candidates.extract import sample_program, wanted_pattern
+from corpo.data.python_text import unlimited_digits
 from corpo.data.sources.base import SOURCES, Row, file_rows
 from corpo.data.sources.programming import without_docstring
 from corpo.data.types import RawCandidate, RealProblem
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from corpo.config import SourceConfig
 
 
+@unlimited_digits()
 def read_problems(name: str, config: SourceConfig) -> list[RealProblem]:
     """Read at most `config.limit` problems of a source. Their ids begin with the source's name.
 

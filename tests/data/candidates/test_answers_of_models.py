@@ -84,7 +84,7 @@ SAMPLES = {
     "function with other names": "def twice(a):\n    return [x * 2 for x in a]\n",
     "chat answer": f"Sure:\n```python\n{WHOLE}```\n",
     "chat answer with a future import": f"```python\nfrom __future__ import annotations\n\n{WHOLE}```",
-    "chat answer after a thought": f"<think>\n```python\ndef twice(xs):\n    return []\n```\n</think>\n{WHOLE}",
+    "chat answer after a thought": f"<think>\n```\ndef twice(xs):\n    return []\n```\n</think>\n{WHOLE}",
 }
 
 
