@@ -137,6 +137,8 @@ class Splitter:
 
     def _tested_object(self, test: ast.expr) -> ast.expr | None:
         """Return the test as an expression that is True or False, if it asks for truth or identity only."""
+        tested: ast.expr
+        expression: ast.expr
         match test:
             case ast.UnaryOp(op=ast.Not(), operand=operand) if _is_simple(operand):
                 tested, expression = operand, test

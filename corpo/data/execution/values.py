@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
@@ -68,7 +69,7 @@ def _read(text: str, start: int) -> tuple[Any, int]:
     return _read_container(value, text, end)
 
 
-_NAMES = {
+_NAMES: dict[str, Callable[[], Any]] = {
     "True": lambda: True,
     "False": lambda: False,
     "None": lambda: None,

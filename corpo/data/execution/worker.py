@@ -327,7 +327,7 @@ def finish() -> None:
     for stream in (sys.stdout, sys.__stdout__):
         # A program may put any object there, or may have detached or closed the stream.
         with contextlib.suppress(AttributeError, ValueError):
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]
 
 
 RUN = {"function": run_function, "script": run_script, "stream": run_stream}

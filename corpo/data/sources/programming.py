@@ -177,12 +177,12 @@ def _apps_checks(
         return StdioChecks(tuple(map(_joined, inputs)), tuple(map(_joined, outputs)), before)
     # APPS wraps the values of most problems in lists of one item: all values of a problem, or none.
     is_wrapped = all(isinstance(value, list) and len(value) == 1 for value in outputs)
-    values = [_with_whole_keys(value[0] if is_wrapped else value) for value in outputs]
+    values = [value[0] for value in outputs] if is_wrapped else outputs
     arguments = [tuple(map(_with_whole_keys, values_of_call)) for values_of_call in inputs]
     entry = function
     if "class Solution" in starter:
         entry, before = f"Solution().{function}", prelude.LEETCODE + before
-    return CallChecks(entry, tuple(arguments), tuple(values), before)
+    return CallChecks(entry, tuple(arguments), tuple(map(_with_whole_keys, values)), before)
 
 
 def _with_whole_keys(value: Any) -> Any:
