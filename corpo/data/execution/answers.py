@@ -26,8 +26,12 @@ _SECONDS = 5  # time limit to read or compare an answer; a tower of powers could
 _RELATIVE_GAP = 1e-5  # math-verify rounds to some decimals, so that it calls two tiny numbers equal
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*")
-_SHORT_WORDS = frozenset("no on up of in is it at to go we he or so us am my by if".split())
-_FUNCTIONS = frozenset("sin cos tan cot sec csc log ln exp sqrt pi arcsin arccos arctan max min".split())
+_SHORT_WORDS = frozenset(
+    ("no", "on", "up", "of", "in", "is", "it", "at", "to", "go", "we", "he", "or", "so", "us")
+)
+_FUNCTIONS = frozenset(
+    ("sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "max", "min")
+)
 
 
 def final_answer(text: str) -> str | None:

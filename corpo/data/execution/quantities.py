@@ -23,11 +23,11 @@ _EXPLANATION = re.compile(
 _LEADING_WORDS = re.compile(
     r"^(?:about|approximately|exactly|only|just|equal to|equals|roughly|≈|=)\s+", re.I
 )
-_WORDS = (
+_NUMBERS_TO_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
 )
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_WORDS.split())}
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_NUMBERS_TO_TWENTY.split())}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12}
 # Units with several spellings, in the singular.
 _SPELLINGS = (
@@ -140,9 +140,12 @@ def _unit_name(unit: str) -> str:
     for spelling in (lower, lower.removesuffix("s")):
         if spelling in _UNITS:
             return _UNITS[spelling]
-    words = [word[:-1] if len(word) > 3 and word.endswith("s") else word for word in lower.split()]
-    singular = " ".join(words)
+    singular = " ".join(map(_singular, lower.split()))
     return _UNITS.get(singular, singular)
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
 
 
 def _fraction(text: str) -> Fraction | None:
@@ -178,7 +181,7 @@ def _same_number(a: Fraction, b: Fraction) -> bool:
         return True
     if _is_terminating(a) is _is_terminating(b):
         return False
-    return abs(a - b) <= Fraction(1, 10**6) * min(1, abs(b))
+    return abs(a - b) <= Fraction(1, 10**6) * min(Fraction(1), abs(b))
 
 
 def _is_terminating(number: Fraction) -> bool:
