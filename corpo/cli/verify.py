@@ -135,6 +135,7 @@ def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | Non
 
     from corpo.pipeline.models import fits_context, model_path, prompt_renderer, rollout_engine
     from corpo.policy.load import load_policy
+    from corpo.task import complete_responses
 
     disable_progress_bar()  # the answer is a few lines
     path = model_path(config)
@@ -150,7 +151,9 @@ def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | Non
     if TRACE_TOKEN in tokenizer.get_vocab():
         _check_traceable(pair, config.model.path)
     with rollout_engine(config, model, tokenizer, path) as engine:
-        return summarise_responses(engine.generate([prompt], num_rollouts, config.seed).texts_PG[0])
+        texts_PG = engine.generate([prompt], num_rollouts, config.seed).texts_PG
+    [responses] = complete_responses([prompt], texts_PG)
+    return summarise_responses(responses)
 
 
 def _check_traceable(pair: Pair, policy: str) -> None:
