@@ -87,7 +87,7 @@ class Rollouts:
 
 
 def end_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the ids of the tokens that end a completion: those of the tokenizer and of the generation config.
+    """Return the ids of the tokens that end a completion: of the tokenizer and of the generation config.
 
     Chat models often have two, one for the end of a text and one for the end of a turn.
     """

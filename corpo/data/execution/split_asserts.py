@@ -29,13 +29,13 @@ _SET_UP = (
 )
 
 
-def split_assertions(source: str, run: str = "") -> ScriptChecks:
+def split_assertions(source: str, run: str = "", has_tests: bool = False) -> ScriptChecks:
     """Return the tests of a script, each reported separately, so that a failure does not stop the others.
 
     A test is a statement that asserts or calls a function of the script. It is at the top level, or in
     the function that `run` calls, such as "check(candidate)". All other statements prepare the tests. If an
     assertion can be split, its test gives the value of the expression under test, otherwise it reports
-    whether it passed.
+    whether it passed. `has_tests` says that the script calls test functions, which need no assertion.
 
     Raises ValueError if there is no assertion and SyntaxError if the script is not Python.
     """
@@ -47,7 +47,7 @@ def split_assertions(source: str, run: str = "") -> ScriptChecks:
             node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function
         ]
         tree.body += ast.parse(run).body
-    if not _asserts(tree):
+    if not has_tests and not _asserts(tree):
         raise ValueError("there is no assert in the tests")
     helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     splitter = Splitter(tree)

@@ -1,32 +1,37 @@
-"""Read a user's own problems: a JSONL or Parquet file with one problem per row, or one folder per problem.
+"""Read a user's own problems: a JSONL, JSON, CSV or Parquet file, or one folder per problem.
 
-A row, or a folder whose name is the problem's id, has:
+A row, or a folder whose name is the problem's id (`corpo.data.sources.folders`), has:
 
 | field | file | content |
 |---|---|---|
 | id | the folder's name | unique |
 | statement | statement.md | the text that the verifier reads |
-| tests | tests.py, tests.json, or tests/*.in with *.out | assertions; or calls; or runs on standard input |
+| tests | tests.py, tests.json, or tests/*.in with *.out or *.ans | assertions; or calls; or runs |
 | entry | "entry" in tests.json | the function that the calls go to; "f" by default |
 | answer | answer.txt | instead of tests, for worked solutions: the final answer |
 | references | reference.py or reference*.py, *.md | solutions claimed to be correct |
-| candidates | candidates/*.py, *.md, *.txt | programs or worked solutions to label |
+| candidates | candidates/*.py, *.md, *.txt, also in correct/ and wrong/ | what is labelled |
 
 `tests` of a row is a list: of assertions ("assert f(1) == 2"), of calls ({"args": [1], "value": 2}) or of
-runs ({"input": "1", "output": "2"}).
+runs ({"input": "1", "output": "2"}). Or it is a text: assertions, or functions of pytest or unittest, or
+HumanEval's check(candidate). Usual other names of these fields are taken and noted.
 """
 
 from __future__ import annotations
 
 import ast
-import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpo.data.execution.checks import Answer, CallChecks, Executable, StdioChecks
-from corpo.data.execution.split_asserts import split_assertions
+from corpo.data.candidates.extract import extract_code, is_answer
+from corpo.data.execution.checks import Answer, CallChecks, Checks, Executable, StdioChecks
+from corpo.data.execution.test_functions import split_tests
+from corpo.data.sources import field_names
 from corpo.data.sources.base import PlacedRow, Row, register_source, rows_of
+from corpo.data.sources.field_names import read_label, with_standard_names
+from corpo.data.sources.folders import ERROR, NOTES, folder_rows
 from corpo.data.types import RawCandidate, RealProblem
 from corpo.task import Domain
 from corpo.utils.errors import DataError
@@ -39,6 +44,8 @@ _TEST = (
     "write each as {'args': [1], 'value': 2} for a call, {'input': '1', 'output': '2'} for a run, "
     'or "assert f(1) == 2"'
 )
+_ENTRY = re.compile(r"[^\W\d]\w*(?:\(\))?(?:\.[^\W\d]\w*)*")
+_MAX_NAMES = 8  # names of functions in an error message
 
 
 def _rows(config: SourceConfig) -> Iterable[PlacedRow]:
@@ -46,200 +53,226 @@ def _rows(config: SourceConfig) -> Iterable[PlacedRow]:
     if config.path is None and config.hub is None:
         raise DataError(
             "data.sources: where are your own problems? Give data.sources.own.path=FOLDER, "
-            "or a .jsonl or .parquet file"
+            "or a .jsonl, .json, .csv or .parquet file"
         )
     if config.path is not None and Path(config.path).is_dir():
-        return _folder_rows(Path(config.path))
-    return rows_of(config)
+        return folder_rows(Path(config.path))
+    return _joined_rows(rows_of(config))
+
+
+def _joined_rows(rows: Iterable[PlacedRow]) -> Iterator[PlacedRow]:
+    """Yield rows with all their candidates; a table may have one candidate per row.
+
+    Rows belong to one problem if they have the same id, the same statement and a single candidate each.
+    """
+    by_key: dict[tuple[str, str], dict[str, Any]] = {}
+    order: list[tuple[str, dict[str, Any]]] = []
+    for place, row in rows:
+        taken: dict[str, str] = {}
+        standard = with_standard_names(row, field_names.ROW, taken)
+        candidate = standard.get("candidates")
+        if not isinstance(candidate, str) or "id" not in standard:
+            order.append((place, dict(row)))
+            continue
+        fields = {name: standard.pop(name, None) for name in ("origin", "correct")}
+        standard["candidates"] = [{"text": candidate, **fields}]
+        standard[NOTES] = _notes(taken, {})
+        key = str(standard["id"]), str(standard.get("statement"))
+        if key in by_key:
+            by_key[key]["candidates"] += standard["candidates"]
+        else:
+            by_key[key] = standard
+            order.append((place, standard))
+    yield from order
 
 
 @register_source("own", "yours", _rows)
 def own(row: Row) -> RealProblem:
     """Read the fields above. Raises ValueError, with a remedy, if something is wrong with them."""
+    if ERROR in row:
+        raise DataError(row[ERROR])
+    taken: dict[str, str] = {}
+    row = with_standard_names(row, field_names.ROW, taken)
     for name in ("id", "statement"):
-        if not str(row.get(name, "")).strip():
+        if not str(row.get(name) or "").strip():
             raise ValueError(f"field {name!r} is missing or empty; {_ROW}")
     has_answer = row.get("answer") is not None
     if has_answer and row.get("tests"):
         raise ValueError("fields 'tests' and 'answer' are both there; keep only one of them")
     if not has_answer and not row.get("tests"):
         raise ValueError(f"neither 'tests' nor 'answer' is there; {_ROW}")
+    references, candidates = _candidates(row, "references"), _candidates(row, "candidates")
+    programs = [candidate.text for candidate in (*references, *candidates)]
+    checks: Checks
+    if has_answer:
+        checks = Answer(str(row["answer"]).strip())
+    else:
+        checks = _checks(row["tests"], row.get("entry"), programs)
     return RealProblem(
         id=str(row["id"]),
         domain=Domain.math if has_answer else Domain.code,
         statement=str(row["statement"]).strip(),
-        checks=Answer(str(row["answer"]).strip())
-        if has_answer
-        else _checks(row["tests"], row.get("entry") or "f"),
-        references=tuple(candidate.text for candidate in _candidates(row, "references")),
-        given=tuple(_candidates(row, "candidates")),
+        checks=checks,
+        references=tuple(candidate.text for candidate in references),
+        given=tuple(candidates),
         topic=str(row.get("topic") or ""),
+        notes=(*row.get(NOTES, ()), *_notes(taken, row)),
     )
 
 
+def _notes(taken: Mapping[str, str], row: Row) -> list[str]:
+    """Return which fields were taken under another name, and which were not used."""
+    notes = [f"took field {spelling!r} as {name!r}" for spelling, name in taken.items()]
+    ignored = field_names.ignored_fields(row, field_names.ROW)
+    return notes + [f"did not use field {name!r}" for name in ignored]
+
+
+# --- candidates ---
+
+
 def _candidates(row: Row, name: str) -> list[RawCandidate]:
-    """Return the candidates in a field, which is a list of texts or of objects with a text."""
+    """Return the candidates in a field: a text, or texts and objects in a list or by label or origin."""
     values = row.get(name) or []
+    if isinstance(values, str):
+        values = [values]
+    if isinstance(values, Mapping):
+        return _candidates_by_name(name, values)
     if not isinstance(values, list):
         raise ValueError(f"field {name!r} is {values!r:.40}; expected a list of texts")
     return [_candidate(name, number, value) for number, value in enumerate(values, start=1)]
 
 
+def _candidates_by_name(field: str, values: Mapping[str, Any]) -> list[RawCandidate]:
+    """Return the candidates of an object such as {"correct": [...], "wrong": [...]} or {"gpt": "..."}."""
+    candidates = []
+    for name, texts in values.items():
+        for number, value in enumerate(texts if isinstance(texts, list) else [texts], start=1):
+            candidate = _candidate(field, number, value)
+            try:
+                claim, origin = read_label(name), candidate.origin
+            except ValueError:
+                claim, origin = candidate.claimed, name
+            candidates.append(RawCandidate(candidate.text, origin, claim))
+    return candidates
+
+
 def _candidate(name: str, number: int, value: Any) -> RawCandidate:
     if isinstance(value, str):
         return RawCandidate(value, "given")
-    if (
-        not isinstance(value, Mapping)
-        or not isinstance(value.get("text"), str)
-        or not isinstance(value.get("correct"), bool | None)
-    ):
+    place = f"field {name!r}: number {number}"
+    standard = with_standard_names(value, field_names.CANDIDATE) if isinstance(value, Mapping) else {}
+    if not isinstance(standard.get("text"), str):
         raise ValueError(
-            f"field {name!r}: number {number} is {value!r:.60}; expected a text, "
+            f"{place} is {value!r:.60}; expected a text, "
             "or {'text': ..., 'origin': ..., 'correct': true or false}"
         )
-    return RawCandidate(value["text"], value.get("origin") or "given", value.get("correct"))
+    try:
+        claim = read_label(standard.get("correct"))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}; give true or false") from None
+    return RawCandidate(standard["text"], str(standard.get("origin") or "given"), claim)
 
 
-def _checks(tests: Any, entry: str) -> Executable:
+# --- tests ---
+
+
+def _checks(tests: Any, entry: Any, programs: list[str]) -> Executable:
     """Return the checks that a field `tests` describes."""
+    if isinstance(tests, Mapping) and "inputs" in tests and "outputs" in tests:
+        entry = entry or tests.get("fn_name")
+        names = ("args", "value") if entry else ("input", "output")
+        pairs = zip(tests["inputs"], tests["outputs"], strict=True)
+        tests = [dict(zip(names, pair, strict=True)) for pair in pairs]
     if isinstance(tests, str):
-        return _assertions(tests)
+        return _script(tests, entry)
     if not isinstance(tests, list):
         raise ValueError(f"field 'tests' is {tests!r:.40}; expected a list; {_TEST}")
     if all(isinstance(test, str) for test in tests):
-        return _assertions("\n".join(tests))
-    fields = ("input", "output") if _has(tests[0], "input", "output") else ("args", "value")
-    for number, test in enumerate(tests, start=1):
-        if not _has(test, *fields) or not isinstance(test.get("args") or [], list):
-            raise ValueError(f"test {number} is {test!r:.60}; {_TEST}")
-    if fields == ("input", "output"):
-        return StdioChecks(
-            tuple(str(test["input"]) for test in tests), tuple(str(test["output"]) for test in tests)
-        )
-    try:
-        ast.parse(entry, mode="eval")
-    except (SyntaxError, TypeError):
-        raise ValueError(
-            f"field 'entry' is {entry!r}; expected an expression that gives the function, "
-            'such as "f" or "Solution().solve"'
-        ) from None
-    return CallChecks(
-        entry, tuple(tuple(test["args"] or ()) for test in tests), tuple(test["value"] for test in tests)
-    )
+        return _script("\n".join(tests), entry)
+    if _is_call(tests[0], entry):
+        calls = [_call(number, test) for number, test in enumerate(tests, start=1)]
+        name = _checked_entry("f" if entry is None else entry, programs)
+        return CallChecks(name, tuple(args for args, _ in calls), tuple(value for _, value in calls))
+    runs = [_run(number, test) for number, test in enumerate(tests, start=1)]
+    return StdioChecks(tuple(text for text, _ in runs), tuple(text for _, text in runs))
 
 
-def _assertions(source: str) -> Executable:
+def _script(source: str, entry: Any) -> Executable:
     try:
-        return split_assertions(source)
+        return split_tests(source, entry)
     except (SyntaxError, ValueError) as error:
-        raise ValueError(f"tests: {error}") from None
+        raise ValueError(f"tests: {str(error).removeprefix('tests: ')}") from None
 
 
-def _has(test: Any, *fields: str) -> bool:
-    """Check that a test has these fields and a value in the first of them.
+def _is_call(test: Any, entry: Any) -> bool:
+    """Check whether tests are calls. A list called `input` holds arguments if a function is named."""
+    if not isinstance(test, Mapping):
+        return True  # an error, which names both forms
+    if test.get("args") is not None or test.get("arguments") is not None:
+        return True
+    standard = with_standard_names(test, field_names.RUN)
+    if standard.get("input") is None or "output" not in standard:
+        return True
+    return entry is not None and isinstance(standard["input"], list)
 
-    In a Parquet file every test has the fields of all tests, with None in those that it does not use. The
-    second field may be None, because that can be an expected value.
+
+def _call(number: int, test: Any) -> tuple[tuple[Any, ...], Any]:
+    """Return the arguments and the value of a call. The value may be None, because that can be expected.
+
+    In a Parquet file every test has the fields of all tests, with None in those that it does not use.
     """
-    return isinstance(test, Mapping) and set(fields) <= test.keys() and test[fields[0]] is not None
+    standard = with_standard_names(test, field_names.CALL) if isinstance(test, Mapping) else {}
+    if not isinstance(standard.get("args"), list | tuple) or "value" not in standard:
+        raise ValueError(f"test {number} is {test!r:.60}; {_TEST}")
+    return tuple(standard["args"]), standard["value"]
 
 
-def _folder_rows(root: Path) -> Iterator[PlacedRow]:
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not folders:
-        raise DataError(
-            f"{root}: no folder in it; give each problem a folder of its own, "
-            "with statement.md, tests and candidates/"
+def _run(number: int, test: Any) -> tuple[str, str]:
+    standard = with_standard_names(test, field_names.RUN) if isinstance(test, Mapping) else {}
+    if standard.get("input") is None or "output" not in standard:
+        raise ValueError(f"test {number} is {test!r:.60}; {_TEST}")
+    return _lines(number, "input", standard["input"]), _lines(number, "output", standard["output"])
+
+
+def _lines(number: int, name: str, value: Any) -> str:
+    """Return the text of a standard input or output, which may be a number or a list of lines."""
+    lines = value if isinstance(value, list) else [value]
+    for line in lines:
+        if isinstance(line, bool) or not isinstance(line, str | int | float):
+            raise ValueError(f"test {number}: {name!r} is {value!r:.40}; expected a text or a list of lines")
+    return "\n".join(map(str, lines))
+
+
+def _checked_entry(entry: Any, programs: list[str]) -> str:
+    """Return the entry. Raises ValueError unless it is the name of something that a program defines."""
+    defined: dict[str, None] = {}
+    for program in programs:
+        text = extract_code(program) if is_answer(program) else program
+        defined |= dict.fromkeys(_definitions(text))
+    names = f"the programs define {', '.join(list(defined)[:_MAX_NAMES]) or 'nothing'}"
+    if not isinstance(entry, str) or not _ENTRY.fullmatch(entry):
+        raise ValueError(
+            f"field 'entry' is {entry!r:.60}; expected the name of a function, such as \"f\" or "
+            f'"Solution().solve"; {names}'
         )
-    for folder in folders:
-        yield str(folder), _folder_row(folder)
+    if defined and re.split(r"[.(]", entry)[0] not in defined:
+        raise ValueError(f"field 'entry' is {entry!r}, which no program defines; {names}")
+    return entry
 
 
-def _folder_row(folder: Path) -> Row:
-    """Return a problem's folder as a row."""
-    row: dict[str, Any] = {
-        "id": folder.name,
-        "statement": _text(folder / "statement.md", "; write the problem there"),
-        "references": [_text(path) for path in _solution_files(folder.glob("reference*"))],
-        "candidates": [
-            {"text": _text(path), "origin": path.stem}
-            for path in _solution_files((folder / "candidates").glob("*"))
-        ],
-    }
-    match _tests_name(folder):
-        case "answer.txt":
-            row["answer"] = _text(folder / "answer.txt")
-        case "tests.py":
-            row["tests"] = _text(folder / "tests.py")
-        case "tests.json":
-            row |= _tests_json(folder / "tests.json")
-        case _:
-            row["tests"] = _runs(folder / "tests")
-    return row
-
-
-def _solution_files(paths: Iterable[Path]) -> list[Path]:
-    return [path for path in sorted(paths) if path.suffix in (".py", ".md", ".txt") and path.is_file()]
-
-
-def _tests_name(folder: Path) -> str:
-    """Return the name of the one file or folder that says which candidates are correct."""
-    names = [name for name in ("tests.py", "tests.json", "tests", "answer.txt") if (folder / name).exists()]
-    if len(names) > 1:
-        raise DataError(f"{folder}: has {' and '.join(names)}; keep only one of them")
-    if not names:
-        raise DataError(
-            f"{folder}: has no tests.py, tests.json, tests/*.in or answer.txt; add one of them, "
-            "it says which candidates are correct"
-        )
-    return names[0]
-
-
-def _tests_json(path: Path) -> dict[str, Any]:
-    text = _text(path)
+def _definitions(program: str) -> Iterator[str]:
+    """Yield the names that a program defines at its top level."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error})") from None
-    if isinstance(content, list):
-        content = {"tests": content}
-    if not isinstance(content, dict) or not {"tests"} <= content.keys() <= {"tests", "entry"}:
-        raise DataError(f"{path}: expected a list of tests, or {{'entry': 'f', 'tests': [...]}}")
-    return content
-
-
-def _runs(folder: Path) -> list[dict[str, str]]:
-    """Return the runs in a folder of standard inputs, *.in, and expected outputs, *.out."""
-    inputs = {path.stem for path in folder.glob("*.in")}
-    outputs = {path.stem for path in folder.glob("*.out")}
-    for stem in sorted(inputs ^ outputs):
-        missing = "out" if stem in inputs else "in"
-        raise DataError(
-            f"{folder / stem}.{missing}: is missing; "
-            "every standard input, *.in, needs its expected output, *.out"
-        )
-    if not inputs:
-        raise DataError(
-            f"{folder}: no *.in in it; write a standard input there, "
-            "and its expected output beside it as *.out"
-        )
-    return [
-        {"input": _text(folder / f"{stem}.in", None), "output": _text(folder / f"{stem}.out")}
-        for stem in sorted(inputs)
-    ]
-
-
-def _text(path: Path, advice: str | None = "") -> str:
-    """Return the content of a file. Raises DataError with the advice if it is missing or empty.
-
-    If `advice` is None, the file may be empty.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{path}: is missing{advice or ''}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8{advice or ''}") from None
-    if not text.strip() and advice is not None:
-        raise DataError(f"{path}: is empty{advice}")
-    return text
+        body = ast.parse(program).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield statement.name
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                yield alias.asname or alias.name
+        elif isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 
 @unlimited_digits()
-def read_problems(name: str, config: SourceConfig) -> list[RealProblem]:
+def read_problems(name: str, config: SourceConfig, notes: list[str] | None = None) -> list[RealProblem]:
     """Read at most `config.limit` problems of a source. Their ids begin with the source's name.
 
-    Repeated problems of a benchmark are left out. Raises DataError with one line if a row is wrong.
+    Repeated problems of a benchmark are left out. Raises DataError with one line if a row is wrong. A wrong
+    row among a user's own problems is left out, unless there is no other. `notes` receives what was left out
+    and what was taken under another name, in one line each.
     """
+    notes = [] if notes is None else notes
     loader = config.loader or name
     if loader not in SOURCES:
         raise DataError(
@@ -35,10 +38,17 @@ def read_problems(name: str, config: SourceConfig) -> list[RealProblem]:
         )
     problems: dict[str, RealProblem] = {}
     places: dict[str, str] = {}
+    errors: list[DataError] = []
     for place, row in SOURCES[loader].rows(config):
         if len(problems) == config.limit:
             break
-        problem = _read_row(loader, place, row)
+        try:
+            problem = _read_row(loader, place, row)
+        except DataError as error:
+            if loader != "own":
+                raise
+            errors.append(error)
+            continue
         if problem is None:
             continue
         if problem.id in problems:
@@ -49,17 +59,38 @@ def read_problems(name: str, config: SourceConfig) -> list[RealProblem]:
                 "every problem needs its own"
             )
         places[problem.id], problems[problem.id] = place, problem
+    if errors and not problems:
+        raise errors[0]
     if not problems:
         raise DataError(f"data.sources.{name}: there is no problem in {config.path or config.hub or 'it'}")
     result = list(problems.values())
+    notes += [f"left out a problem: {error}" for error in errors]
+    notes += _counted_notes(result)
     if config.samples:
         result = with_samples(result, Path(config.samples))
     return [replace(problem, id=f"{name}/{problem.id}") for problem in result]
 
 
+def _counted_notes(problems: Sequence[RealProblem]) -> list[str]:
+    """Return the notes of problems, each once, with the first problem and the number of the others."""
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for problem in problems:
+        for note in problem.notes:
+            first.setdefault(note, problem.id)
+            counts[note] += 1
+    lines = []
+    for note, problem_id in first.items():
+        others = f" and {counts[note] - 1} more problems" if counts[note] > 1 else ""
+        lines.append(f"{note} ({problem_id}{others})")
+    return lines
+
+
 def _read_row(loader: str, place: str, row: Row) -> RealProblem | None:
     try:
         return SOURCES[loader].read(row)
+    except DataError:
+        raise
     except KeyError as error:
         raise DataError(
             f"{place}: field {str(error.args[0])!r} is missing; the source {loader!r} needs it"
