@@ -19,7 +19,7 @@ from corpo.data.store import content_hash, pair_rows
 from corpo.data.types import LabelledProblem
 from corpo.evaluate.shortcut_floors import shortcut_floors
 from corpo.task import Candidate, Domain, Kind, Pair
-from corpo.utils.markdown import table
+from corpo.utils.markdown import escaped, table
 
 MAX_LISTED = 20  # problems that a card names
 _FLOORS = """Two simple classifiers show how far one gets without understanding a program. *length* calls the
@@ -138,13 +138,26 @@ def real_card(data: RealData, licences: Mapping[str, str], overlap: int) -> str:
     topics = Counter(problem.topic for problem in data.problems if problem.topic)
     left_out = [f"{problem} ({reason})" for problem, reason in data.labelling.left_out.items()]
     shared = [f"{pair.trained} ({pair.evaluated}: {pair.words!r})" for pair in data.overlapping]
-    by_origin = table(("origin", "correct", "wrong"), _origin_rows(candidates, columns=(True, False)))
+    by_origin = table(
+        ("origin", "correct", "wrong"), _capped(_origin_rows(candidates, columns=(True, False)))
+    )
     return f"""# Data card
 
 Built from {", ".join(licences)}: {len(data.problems)} problems, {data.labelled.total()} candidates. Every
 program was labelled by running it on the tests of its problem in a sandbox ({_isolation(data.problems)}).
-Every worked solution was labelled by its final answer. Content hash of the pairs:
+Every worked solution was labelled by its final answer. {_tests(data)}Content hash of the pairs:
 `{content_hash(pair_rows(data.pairs))}`.
+
+## Funnel
+What is lost on the way from the sources to the pairs, and the option that changes it.
+
+{_funnel(data)}
+
+## Checks after labelling
+{_lines(data.findings)}
+
+## Notes of the sources
+{_lines(data.notes)}
 
 ## Sources
 *different*: candidates that differ in more than names, layout and comments. *agreement*: labels that agree
@@ -173,6 +186,44 @@ raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 {len(data.overlapping)} training problems that share {overlap} consecutive words with an evaluation
 problem{_names(shared)}.
 """
+
+
+def _funnel(data: RealData) -> str:
+    rows = [(loss.step, loss.problems or "", loss.candidates, loss.option) for loss in data.losses]
+    return table(("step", "problems", "candidates", "option"), rows)
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """Return a list of lines, cut to a maximum number."""
+    if not lines:
+        return "Nothing."
+    more = [f"{len(lines) - MAX_LISTED} more"] if len(lines) > MAX_LISTED else []
+    return "\n".join(f"- {escaped(line)}" for line in [*lines[:MAX_LISTED], *more])
+
+
+def _tests(data: RealData) -> str:
+    """Return a sentence about the number of tests, or an empty string if no program was run."""
+    if not data.tests:
+        return ""
+    unused = data.labelling.unused_tests.total() + data.labelling.unusable_tests.total()
+    return (
+        f"A problem has {data.tests[0]} to {data.tests[-1]} tests, {median(data.tests):g} in the median; "
+        f"{unused} tests were not used. "
+    )
+
+
+def _capped(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return the most frequent origins, and the sum of all others in one row."""
+    if len(rows) <= MAX_LISTED:
+        return list(rows)
+    ordered = sorted(rows, key=_num_candidates, reverse=True)
+    others = ordered[MAX_LISTED:]
+    sums = [sum(int(str(row[column])) for row in others) for column in (1, 2)]
+    return [*ordered[:MAX_LISTED], (f"{len(others)} others", *sums)]
+
+
+def _num_candidates(row: tuple[object, ...]) -> int:
+    return int(str(row[1])) + int(str(row[2]))
 
 
 def _candidates(problems: Sequence[LabelledProblem]) -> list[Candidate]:

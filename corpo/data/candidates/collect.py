@@ -21,7 +21,7 @@ _MAX_MUTATED_PROGRAMS = 3  # given programs that are mutated if a problem has no
 def collect_candidates(
     problem: RealProblem, config: CandidatesConfig, sampled: Sequence[RawCandidate] = ()
 ) -> list[RawCandidate]:
-    """Return a problem's candidates from all configured sources, without repeated or empty texts.
+    """Return a problem's candidates from all configured sources.
 
     `sampled` are the candidates that a language model wrote for this problem.
     """
@@ -29,8 +29,13 @@ def collect_candidates(
     for name in config.sources:
         if name in CANDIDATE_SOURCES:
             candidates += CANDIDATE_SOURCES[name](problem, config)
+    return [*candidates, *sampled]
+
+
+def without_repeated_texts(candidates: Sequence[RawCandidate]) -> list[RawCandidate]:
+    """Return the first candidate of each text, without empty texts."""
     first: dict[str, RawCandidate] = {}
-    for candidate in reversed([*candidates, *sampled]):
+    for candidate in reversed(candidates):
         if candidate.text.strip():
             first[candidate.text] = candidate
     return list(first.values())[::-1]

@@ -85,7 +85,9 @@ def with_standard_names(
 
 def ignored_fields(row: Mapping[str, Any], names: Names, known: Collection[str] = ()) -> list[str]:
     """Return the fields that could have a meaning, because their names are spellings, but are not used."""
-    spellings = {spelling for choices in names.values() for spelling in choices}
+    spellings: set[str] = set()
+    for choices in names.values():
+        spellings.update(choices)
     return sorted(name for name in row if name in spellings and name not in known)
 
 

@@ -198,7 +198,8 @@ def _labels(config: SourceConfig) -> tuple[dict[str, list[bool]], list[str]]:
 
 
 def _has_notes(notes: list[str], parts: list[str]) -> bool:
-    return all(any(part in note for note in notes) for part in parts) and len(notes) >= len(parts)
+    text = "\n".join(notes)
+    return all(part in text for part in parts) and len(notes) >= len(parts)
 
 
 @pytest.mark.parametrize(("files", "labels", "parts"), FOLDERS.values(), ids=FOLDERS.keys())
