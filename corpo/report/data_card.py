@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -17,15 +18,17 @@ from corpo.data.pipelines.build import BuiltPipelines
 from corpo.data.pipelines.operations import BIGRAMS, HELD_OUT, LENGTHS, LONG, num_pipelines
 from corpo.data.store import content_hash, pair_rows
 from corpo.data.types import LabelledProblem
-from corpo.evaluate.shortcut_floors import shortcut_floors
+from corpo.evaluate.shortcut_floors import WORD_PAIRS, memory_floor, shortcut_floors
 from corpo.task import Candidate, Domain, Kind, Pair
 from corpo.utils.markdown import escaped, table
 
 MAX_LISTED = 20  # problems that a card names
-_FLOORS = """Two simple classifiers show how far one gets without understanding a program. *length* calls the
+_FLOORS = """Simple classifiers show how far one gets without understanding a program. *length* calls the
 longer candidate correct and the other one wrong, or the reverse, whichever did better on other problems.
-*words* is a logistic regression on token counts. Both are cross-validated over problems. A verdict counts as
-right if it is right about both candidates. A random guess for each candidate reaches 25%; a random choice of
+*words* is a logistic regression on token counts, and *word pairs* calls the candidate correct that it finds
+more probable. They are cross-validated over problems. *memory* gives a candidate the label of the training
+candidates with the same text without constants, and guesses if there are none. A tie counts a half.
+A verdict counts as right if it is right about both candidates. A random guess for each candidate reaches 25%; a random choice of
 one correct candidate reaches 50% on pairs with exactly one correct candidate."""
 
 
@@ -322,11 +325,12 @@ def _floors(pairs: Sequence[tuple[str, Pair]]) -> str:
     evaluation = [(split, pair) for split, pair in pairs if is_evaluation(split)]
     if not evaluation:
         return "The data set has no evaluation split."
-    rows = [
-        (row["split"], row["prompts"], _percent(row["length"]), _percent(row["words"]))
-        for row in shortcut_floors(evaluation).to_dict("records")
-    ]
-    return f"{_FLOORS}\n\n{table(('split', 'prompts', 'length', 'words'), rows)}"
+    memory = memory_floor(pairs, TRAIN)
+    rows = []
+    for row in shortcut_floors(evaluation).to_dict("records"):
+        shares = [row["length"], row["words"], row[WORD_PAIRS], memory.get(row["split"], math.nan)]
+        rows.append((row["split"], row["prompts"], *map(_percent, shares)))
+    return f"{_FLOORS}\n\n{table(('split', 'prompts', 'length', 'words', WORD_PAIRS, 'memory'), rows)}"
 
 
 def _percent(share: float) -> str:
