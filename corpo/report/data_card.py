@@ -28,8 +28,8 @@ longer candidate correct and the other one wrong, or the reverse, whichever did 
 *words* is a logistic regression on token counts, and *word pairs* calls the candidate correct that it finds
 more probable. They are cross-validated over problems. *memory* gives a candidate the label of the training
 candidates with the same text without constants, and guesses if there are none. A tie counts a half.
-A verdict counts as right if it is right about both candidates. A random guess for each candidate reaches 25%; a random choice of
-one correct candidate reaches 50% on pairs with exactly one correct candidate."""
+A verdict counts as right if it is right about both candidates. A random guess for each candidate reaches 25%;
+a random choice of one correct candidate reaches 50% on pairs with exactly one correct candidate."""
 
 
 def bank_card(bank: Bank, problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> str:
@@ -221,8 +221,9 @@ def _capped(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
         return list(rows)
     ordered = sorted(rows, key=_num_candidates, reverse=True)
     others = ordered[MAX_LISTED:]
-    sums = [sum(int(str(row[column])) for row in others) for column in (1, 2)]
-    return [*ordered[:MAX_LISTED], (f"{len(others)} others", *sums)]
+    first = sum(int(str(row[1])) for row in others)
+    second = sum(int(str(row[2])) for row in others)
+    return [*ordered[:MAX_LISTED], (f"{len(others)} others", first, second)]
 
 
 def _num_candidates(row: tuple[object, ...]) -> int:
