@@ -82,6 +82,8 @@ def encode(value: Any, left: list[int], opaque: bool = False) -> str:
             return text
         if exact.__module__ == "numpy" and value.ndim == 0:
             value = value.item()
+    if exact in VIEWS:
+        value = set(value)
     kind = plain_kind(value, opaque)
     if kind is object:
         return "object()"
@@ -140,8 +142,6 @@ def plain_kind(value: Any, opaque: bool = False) -> Any:
     kind = type(value)
     if value is None or kind in PLAIN:
         return kind
-    if kind in VIEWS:
-        return set
     if kind is bytearray:
         return bytes
     for base in PLAIN:
