@@ -70,12 +70,10 @@ def main(arguments: Sequence[str]) -> None:
     config = load_config(overrides)
     if options.baseline:
         config = _with_trained_policy(config)
-    if config.model.path == ModelConfig.path:
-        print(f"corpo: the shipped base policy knows {_CODE_KIND}, and {_MATH_KIND}", file=sys.stderr)
     judgement = judge_pair(config, pair, options.rollouts)
     if judgement is None:
         print(
-            f"corpo: none of {options.rollouts} responses could be read; "
+            f"corpo: none of {options.rollouts} responses could be parsed; "
             f"is {config.model.path} trained for this task?",
             file=sys.stderr,
         )
@@ -84,6 +82,8 @@ def main(arguments: Sequence[str]) -> None:
         print(json.dumps(_as_json(judgement, files, config.model.path)))
     else:
         _print(judgement, files)
+    if config.model.path == ModelConfig.path:
+        print(f"corpo: the shipped base policy knows only {_CODE_KIND}, and {_MATH_KIND}", file=sys.stderr)
     sys.exit(ALL_CORRECT if all(judgement.correct) else SOME_WRONG)
 
 

@@ -62,7 +62,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[RealData, str]:
     data = DataConfig(sources={"own": SourceConfig(path=str(root))})
     notes: list[str] = []
     problems = read_all(data, notes)
-    built = build_real(data, CandidatesConfig(), problems, {}, Sandbox(), None, notes)
+    built = build_real(data, CandidatesConfig(), problems, {}, sandbox=Sandbox(), cache=None, notes=notes)
     return built, real_card(built, {"own": "yours"}, 13)
 
 
