@@ -149,7 +149,8 @@ def test_a_policy_that_gives_no_verdict_has_an_exit_code_of_its_own(
 
 
 def test_options_may_stand_behind_flags(files: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
-    code, output, errors = run_main(capsys, "verify", *files, "--rollouts", 4, "--json", "seed=3")
+    options = ("--rollouts", 4, "--json", "seed=3")
+    code, output, errors = run_main(capsys, "verify", *files, *options)
     assert code in (0, 1), errors
     record = json.loads(output)
     assert record["unreadable"] == record["rollouts"] - record["verdicts"]
