@@ -164,9 +164,8 @@ def test_a_notebook_and_an_untrained_baseline_are_refused(
     notebook.write_text("{}")
     code, _, errors = run_main(capsys, "verify", files[0], notebook, files[2])
     assert (code, "is a notebook; save its code as a program (.py)" in errors) == (2, True)
-    code, _, errors = run_main(
-        capsys, "verify", *files, "--baseline", "static", "--seed", 7, "outputs=nowhere"
-    )
+    options = ("--baseline", "static", "--seed", 7, "outputs=nowhere")
+    code, _, errors = run_main(capsys, "verify", *files, *options)
     assert (code, "run corpo train baseline=static seed=7" in errors) == (2, True)
 
 
