@@ -21,6 +21,10 @@ _BLOCK = re.compile(
 # A closing tag whose opening tag is in the prompt. A tag inside a comment of a program does not count.
 _LONE_CLOSE = re.compile(rf"^[^#\n]*(?<!['\"`])(?:{_CLOSE})(?!{_QUOTE})", re.MULTILINE)
 _LONE_OPEN = re.compile(rf"^[ \t]*(?:{_OPEN})(?!{_QUOTE})", re.MULTILINE)
+# Elements in which some prompts ask for the answer.
+_ANSWER = re.compile(r"<(answer|solution)>(.+?)</\1>|\[PYTHON\](.+?)\[/PYTHON\]", re.DOTALL)
+_SPECIAL_TOKEN = r"(?:<\|[a-z_]+\|>|</s>|<\uff5c[^\uff5c\n]+\uff5c>)"
+_END_OF_TURN = re.compile(rf"{_SPECIAL_TOKEN}\s*(?:\Z|{_SPECIAL_TOKEN}.*)", re.DOTALL)
 # The start of another question, in the formats in which base models and chat models are prompted.
 _NEXT_QUESTION = re.compile(
     r"^[ \t]*(?:[#*]{0,4}[ \t]*(?:question|q|problem|exercise|human|user|instruction)[ \t]*\d*[ \t]*\**:"
@@ -42,6 +46,14 @@ def without_thoughts(text: str) -> str:
     if (opening := _LONE_OPEN.search(rest)) is not None:
         rest = rest[: opening.start()]
     return rest
+
+
+def without_marks(text: str) -> str:
+    """Return the content of the last answer element, if there is one, without special tokens behind it."""
+    for match in _ANSWER.finditer(text):
+        content = match[2] or match[3]
+        text = content if content.strip() else text
+    return _END_OF_TURN.sub("", text)
 
 
 def next_question_starts(text: str) -> list[int]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from textwrap import dedent
 
 from corpo.data.candidates.fences import DEFINITION, FENCE, PYTHON, Block, fenced_blocks
 from corpo.data.execution.checks import Answer, CallChecks, Checks, ScriptChecks
 from corpo.data.python_text import PARSE_ERRORS, parses, put_before
-from corpo.task.model_text import without_thoughts
+from corpo.task.model_text import without_marks, without_thoughts
+
+_OWN_DEFINITION = re.compile(r"^(?:async )?(?:def (?!test)|class (?!Test))", re.MULTILINE)
+_TEST = re.compile(r"^(?:async )?(?:def test|class Test)|^assert ", re.MULTILINE)
 
 
 def extract_code(answer: str, wanted: re.Pattern[str] | None = None) -> str:
@@ -22,21 +26,29 @@ def extract_code(answer: str, wanted: re.Pattern[str] | None = None) -> str:
     """
     if parses(answer):
         return _without_trailing_prose(answer)
-    text = without_thoughts(answer)
+    text = without_marks(without_thoughts(answer))
     blocks = fenced_blocks(text)
     if not blocks:
         return _unfenced_program(text)
 
-    def rank(block: Block) -> tuple[bool, ...]:
+    def rank(block: Block) -> tuple[int, ...]:
         return (
             block.language in PYTHON,
             wanted is not None and wanted.search(block.text) is not None,
+            _role(block.text),
             DEFINITION.search(block.text) is not None,
             block.is_closed,
             _does_something(block.text),
         )
 
     return _longest_program(max(reversed(blocks), key=rank).text)
+
+
+def _role(text: str) -> int:
+    """Return 2 for a block that defines something, 0 for a block of tests only, and 1 for any other."""
+    if _OWN_DEFINITION.search(text):
+        return 2
+    return 1 if _TEST.search(text) is None else 0
 
 
 def complete_code(starter: str, answer: str) -> str:
@@ -138,6 +150,8 @@ def _unfenced_program(text: str) -> str:
         program = _longest_program(text[position:])
         if parses(program) and _does_something(program):
             return _without_trailing_prose(program)
+    if indented := re.search(r"(?:^(?: {4}|\t).*\n?|^[ \t]*\n)+", text, re.MULTILINE):
+        return _longest_program(dedent(indented[0]).lstrip("\n"))  # a block of code without fences
     return _longest_program(text)
 
 

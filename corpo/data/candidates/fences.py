@@ -41,7 +41,7 @@ def fenced_blocks(text: str) -> list[Block]:
             number += 1
             continue
         info = fence["info"].strip()
-        language = info.split()[0].strip("{}.").lower() if info else ""
+        language = re.split(r"[\s:,=]", info.strip("{}. "))[0].lower()
         head = _program_before(lines[:number]) if not blocks and not language else ""
         if head:
             blocks.append(Block(head, "", is_closed=True))
@@ -71,13 +71,15 @@ def _block(lines: list[str], start: int, fence: re.Match[str], language: str) ->
 def _closings(lines: list[str], start: int, mark: str) -> Iterator[int]:
     """Yield the numbers of the lines that can close a block with this mark."""
     for number in range(start + 1, len(lines)):
-        line = lines[number].strip()
+        line = lines[number].strip("> \t\r")
         if len(line) >= len(mark) and set(line) == {mark[0]}:
             yield number
 
 
 def _content(lines: list[str], indent: int) -> str:
     """Return the text of lines, without the indentation of their fence if they are no Python with it."""
+    if lines and all(line.startswith(">") for line in lines):
+        lines = [line[1:].removeprefix(" ") for line in lines]  # a quotation
     text = "\n".join(lines) + "\n"
     if not indent or parses(text):
         return text

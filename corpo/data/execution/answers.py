@@ -18,13 +18,15 @@ from corpo.task.model_text import next_question_starts, without_thoughts
 
 # How data sets mark the end of a worked solution. The answer is the rest of the line.
 _MARKS = re.compile(
-    r"(?:####|^A:|answer\s*(?:is|would be|should be|=|:)|\\(?:boxed|fbox)(?=\{))[\s:*]*", re.I | re.M
+    r"(?:####|^A:|<answer>|answer\s*(?:is|would be|should be|=|:)|\\(?:boxed|fbox)(?=\{))[\s:*]*", re.I | re.M
 )
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 MISSING = "no answer"
 _SECONDS = 5  # time limit to read or compare an answer; a tower of powers could take much longer
 _RELATIVE_GAP = 1e-5  # math-verify rounds to some decimals, so that it calls two tiny numbers equal
 
+_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # a blank between two digits separates numbers
+_CHOICE = re.compile(r"\(?([A-Z])(?:\)|[.:]\s)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*")
 _SHORT_WORDS = frozenset(
     ("no", "on", "up", "of", "in", "is", "it", "at", "to", "go", "we", "he", "or", "so", "us")
@@ -46,7 +48,7 @@ def final_answer(text: str) -> str | None:
         last = marks[-1]
         if last.group().startswith("\\"):
             return _braced(text[last.end() :])
-        return text[last.end() :].split("\n")[0].strip(" .*`") or None
+        return re.split(r"\n|</answer>", text[last.end() :])[0].strip(" .*`") or None
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None
 
@@ -87,8 +89,10 @@ def same_answer(answer: str, expected: str) -> bool:
 
 def _same(answer: str, expected: str) -> bool:
     a, b = plain_text(answer), plain_text(expected)
-    if "".join(a.split()) == "".join(b.split()):
+    if _BLANKS.sub("", a) == _BLANKS.sub("", b):
         return True
+    if len(b) == 1 and _CHOICE.match(a):
+        return _CHOICE.findall(a) == [b]  # the letter of a multiple choice, with the text of the choice
     if _are_words(b):
         return _words(a) == _words(b) or _words(re.split(r"[,;.(]", a)[0]) == _words(b)
     if _are_words(a):
@@ -112,7 +116,9 @@ def _are_words(text: str) -> bool:
 
 
 def _words(text: str) -> str:
-    return re.sub(r"^(?:the|an?) ", "", " ".join(text.lower().replace("’", "'").split()))
+    return re.sub(
+        r"^(?:on|in|at)? ?(?:the|an?) |^(?:on|in|at) ", "", " ".join(text.lower().replace("’", "'").split())
+    )
 
 
 def _same_expression(answer: str, expected: str) -> bool:

@@ -12,7 +12,8 @@ _NUMBER = (
 )
 _POWER_OF_TEN = re.compile(r"\s*(?:\\times|\\cdot|×|\*|x)\s*10\s*\^\s*\{?\s*([-+]?\d{1,3})\s*\}?")
 _QUANTITY = re.compile(
-    rf"(?P<currency>[$€£¥]|)\s*(?P<number>{_NUMBER})(?P<space>\s*)(?P<unit>%|°|[$€£¥]|[^\W\d_][^\d=+,;]*|)"
+    rf"(?P<currency>[$€£¥]|)\s*(?P<number>{_NUMBER})(?P<space>\s*)"
+    r"(?P<unit>%|°|[$€£¥]|[^\W\d_][^\d=+,;²³^]*|)(?P<power>²|³|\^\{?[23]\}?|)"
 )
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}")
 _EXPLANATION = re.compile(
@@ -23,11 +24,17 @@ _EXPLANATION = re.compile(
 _LEADING_WORDS = re.compile(
     r"^(?:about|approximately|exactly|only|just|equal to|equals|roughly|≈|=)\s+", re.I
 )
-_NUMBERS_TO_TWENTY = (
+_NUMBERS_TO_TWENTY = re.findall(
+    r"\w+",
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty"
+    "seventeen eighteen nineteen twenty",
 )
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_NUMBERS_TO_TWENTY.split())}
+_TENS = ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_NUMBERS_TO_TWENTY)}
+_NUMBER_WORDS |= {word: str(number) for number, word in zip(range(30, 100, 10), _TENS, strict=True)}
+for _tens in ("twenty", *_TENS):
+    for _digit, _word in enumerate(_NUMBERS_TO_TWENTY[1:10], start=1):
+        _NUMBER_WORDS[f"{_tens}-{_word}"] = str(int(_NUMBER_WORDS[_tens]) + _digit)
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12}
 # Units with several spellings, in the singular.
 _SPELLINGS = (
@@ -53,6 +60,7 @@ _SPELLINGS = (
     ("mph", "mile per hour"),
     ("cent", "¢"),
 )
+_EXPONENTS = str.maketrans("²³", "23")
 _UNITS: dict[str, str] = {}
 for _names in _SPELLINGS:
     _UNITS |= dict.fromkeys(_names, _names[0])
@@ -87,10 +95,14 @@ def plain_text(answer: str) -> str:
         text = text.replace("$", "")
     text = " ".join(text.split()).strip(" .*`")
     text = re.sub(r"^\(([A-Za-z])\)$", r"\1", text)
+    text = re.sub(r"^(?:USD|US\$) ?(?=\d)", "$", text)
+    if re.fullmatch(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?", text):
+        text = text.replace(" ", "")  # groups of thousands
     text = _LEADING_WORDS.sub("", text)
-    if text.lower() == "infinity":
+    if text.lower() in ("infinity", "∞"):
         return "\\infty"
-    return _NUMBER_WORDS.get(text.lower(), text)
+    word, space, rest = text.partition(" ")
+    return _NUMBER_WORDS.get(word.lower(), word) + space + rest
 
 
 def without_explanation(answer: str) -> str:
@@ -104,22 +116,28 @@ def read_quantity(text: str) -> Quantity | None:
 
     `text` comes from `plain_text`.
     """
-    power = _POWER_OF_TEN.search(text)
-    if power is not None:
-        text = f"{text[: power.start()]}e{power[1]}{text[power.end() :]}"
+    scale = _POWER_OF_TEN.search(text)
+    if scale is not None:
+        text = f"{text[: scale.start()]}e{scale[1]}{text[scale.end() :]}"
     match = _QUANTITY.fullmatch(text)
     if match is None or not re.search(r"\d", match["number"]):
         return None
     unit = match["unit"].strip(" .")
+    power = match["power"].translate(_EXPONENTS).strip("^{}")
+    if power and not unit:
+        return None
     if unit and not _is_unit(unit, is_attached=not match["space"]):
         return None
     number = _fraction(match["number"])
     if number is None:
         return None
-    scale, _, rest = unit.partition(" ")
-    if scale.lower().rstrip("s") in _SCALES:
-        number, unit = number * _SCALES[scale.lower().rstrip("s")], rest
-    return Quantity(number, _unit_name(unit) or _unit_name(match["currency"]))
+    word, _, rest = unit.partition(" ")
+    if word.lower().rstrip("s") in _SCALES:
+        number, unit = number * _SCALES[word.lower().rstrip("s")], rest
+    if unit.lower().startswith(("square ", "cubic ")):
+        word, _, unit = unit.partition(" ")
+        power = "2" if word.lower() == "square" else "3"
+    return Quantity(number, _unit_name(unit) + power or _unit_name(match["currency"]))
 
 
 def _is_unit(unit: str, is_attached: bool) -> bool:

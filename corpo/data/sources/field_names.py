@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -20,7 +21,17 @@ ROW: Names = {
         "instruction",
         "text",
     ),
-    "tests": ("test", "test_list", "test_cases", "testcases", "unit_tests", "assertions", "asserts"),
+    "tests": (
+        "test",
+        "test_list",
+        "test_cases",
+        "testcases",
+        "unit_tests",
+        "input_output",
+        "assertions",
+        "asserts",
+    ),
+    "setup": ("test_setup_code", "setup_code", "test_imports"),
     "entry": ("entry_point", "fn_name", "func_name", "function_name", "function"),
     "answer": ("final_answer", "expected_answer", "ground_truth", "gold", "target"),
     "references": ("reference", "reference_solution", "canonical_solution", "gold_solution"),
@@ -58,8 +69,12 @@ RUN: Names = {
     "output": ("stdout", "expected_output", "expected", "out"),
 }
 _LABELS = {
-    **dict.fromkeys(("correct", "right", "true", "pass", "passed", "accepted", "ac", "ok", "1", "yes"), True),
-    **dict.fromkeys(("wrong", "incorrect", "false", "fail", "failed", "rejected", "wa", "0", "no"), False),
+    **dict.fromkeys(("correct", "right", "true", "pass", "passed", "accepted", "ac", "ok", "yes"), True),
+    **dict.fromkeys(("wrong", "incorrect", "false", "fail", "failed", "rejected", "wa", "no"), False),
+    **dict.fromkeys(
+        ("wrong answer", "tle", "mle", "re", "ce", "runtime error", "time limit exceeded"), False
+    ),
+    **{"1": True, "1.0": True, "0": False, "0.0": False},
 }
 
 
@@ -91,11 +106,21 @@ def ignored_fields(row: Mapping[str, Any], names: Names, known: Collection[str] 
     return sorted(name for name in row if name in spellings and name not in known)
 
 
+def decoded(value: Any) -> Any:
+    """Return the list or object that a text holds as JSON, as in APPS; any other value as it is."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
 def read_label(value: Any) -> bool | None:
     """Return a label that a source claims, or None if there is none. Raises ValueError for other values."""
     if value is None or isinstance(value, bool):
         return value
-    label = _LABELS.get(str(value).strip().lower())
+    label = _LABELS.get(str(value).strip().lower().replace("_", " "))
     if label is None:
         raise ValueError(f"the label {value!r:.40} is neither true nor false")
     return label

@@ -12,12 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corpo.data.sources.text_files import read_text, text_rows
+from corpo.data.sources.base import PlacedRow, file_rows
+from corpo.data.sources.run_files import read_runs
+from corpo.data.sources.text_files import read_text
 from corpo.utils.errors import DataError
 
 NOTES, ERROR = "__notes__", "__error__"
-_STATEMENTS = ("statement.md", "statement.txt", "problem.md", "problem.txt", "description.md", "README.md")
+_STATEMENTS = (
+    *("statement.md", "statement.txt", "problem.md", "problem.txt", "description.md"),
+    *("problem_statement/problem.md", "problem_statement/problem.en.md", "README.md"),
+)
+_CANDIDATES = ("candidates", "submissions", "solutions", "programs", "samples")
 _TEST_FILES = ("tests.py", "test.py")
+_OTHER_TESTS = ("data", "testcases", "test_cases", "test_*.py")  # if there are no tests under a usual name
 _DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _SOLUTIONS = (".py", ".md", ".txt")
 _NO_CANDIDATES = ("readme", "license", "licence", "notes", "changelog")
@@ -25,11 +32,11 @@ _NO_CANDIDATES = ("readme", "license", "licence", "notes", "changelog")
 _CLAIMS = {
     **dict.fromkeys(("correct", "right", "passed", "accepted", "good", "ac"), True),
     **dict.fromkeys(("wrong", "incorrect", "failed", "rejected", "bad", "buggy", "wa"), False),
+    **dict.fromkeys(("wrong_answer", "time_limit_exceeded", "run_time_error"), False),
 }
-_OUTPUTS = (".out", ".ans", ".a", ".output")
 
 
-def folder_rows(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def folder_rows(root: Path) -> Iterator[PlacedRow]:
     """Yield one row per problem: of each folder in a folder, or of the folder itself, or of its data files.
 
     Raises DataError if there is nothing to read.
@@ -40,7 +47,7 @@ def folder_rows(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     folders = sorted(
         path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))
     )
-    files = sorted(path for path in root.iterdir() if path.suffix in _DATA_SUFFIXES)
+    files = sorted(path for path in root.iterdir() if path.name.removesuffix(".gz").endswith(_DATA_SUFFIXES))
     if not folders and not files:
         raise DataError(
             f"{root}: no folder in it; give each problem a folder of its own, "
@@ -49,7 +56,7 @@ def folder_rows(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for folder in folders:
         yield str(folder), _row_or_error(folder)
     for path in files:
-        yield from text_rows(path)
+        yield from file_rows(path)
 
 
 def _row_or_error(folder: Path) -> dict[str, Any]:
@@ -75,9 +82,14 @@ def _row(folder: Path) -> dict[str, Any]:
     row["references"] = [
         candidate["text"] for candidate in _candidates(reference_files, folder, is_math, notes)
     ]
-    candidates = folder / "candidates"
+    candidates = folder / next((name for name in _CANDIDATES if (folder / name).is_dir()), _CANDIDATES[0])
     files = [path for path in candidates.rglob("*") if "__pycache__" not in path.parts]
     row["candidates"] = _candidates(files, candidates, is_math, notes)
+    used = {statement.partition("/")[0], candidates.name, *(path.name for path in reference_files)}
+    used |= {path.name for path in folder.glob(tests_name)}
+    for path in sorted(folder.iterdir()):
+        if path.name not in used and not path.name.startswith((".", "_")):
+            notes.append(f"did not use {path.name}")
     return row
 
 
@@ -91,7 +103,7 @@ def _candidates(files: list[Path], root: Path, is_math: bool, notes: list[str]) 
     for path in sorted(files):
         if not path.is_file() or path.name.startswith("."):
             continue
-        place = path.relative_to(root.parent if root.name == "candidates" else root)
+        place = path.relative_to(root.parent if root.name in _CANDIDATES else root)
         if path.suffix not in _SOLUTIONS:
             other_suffixes[path.suffix or path.name] += 1
             continue
@@ -135,16 +147,15 @@ def _tests_name(folder: Path) -> str:
     """Return the name of the one file or folder that says which candidates are correct."""
     choices = (*_TEST_FILES, "tests.json", "tests", "answer.txt")
     names = [name for name in choices if (folder / name).exists()]
-    if not names and list(folder.glob("test_*.py")):
-        return "test_*.py"
     if len(names) > 1:
         raise DataError(f"{folder}: has {' and '.join(names)}; keep only one of them")
-    if not names:
-        raise DataError(
-            f"{folder}: has no tests.py, tests.json, tests/*.in or answer.txt; add one of them, "
-            "it says which candidates are correct"
-        )
-    return names[0]
+    for name in (*names, *_OTHER_TESTS):
+        if list(folder.glob(name)):
+            return name
+    raise DataError(
+        f"{folder}: has no tests.py, tests.json, tests/*.in or answer.txt; add one of them, "
+        "it says which candidates are correct"
+    )
 
 
 def _tests(folder: Path, name: str) -> dict[str, Any]:
@@ -153,11 +164,16 @@ def _tests(folder: Path, name: str) -> dict[str, Any]:
         return {"answer": _required_text(folder / name)}
     if name == "tests.json":
         return _tests_json(folder / name)
-    if name == "tests" and not list((folder / name).rglob("*.in")) and list((folder / name).rglob("*.py")):
-        return {"tests": _joined_files(sorted((folder / name).rglob("*.py")))}
-    if name == "tests":
-        return {"tests": _runs(folder / name)}
-    return {"tests": _joined_files(sorted(folder.glob(name)))}
+    if not (folder / name).is_dir():
+        return {"tests": _joined_files(sorted(folder.glob(name)))}
+    if runs := read_runs(folder / name):
+        return {"tests": runs}
+    if scripts := sorted((folder / name).rglob("*.py")):
+        return {"tests": _joined_files(scripts)}
+    raise DataError(
+        f"{folder / name}: no *.in in it; write a standard input there, "
+        "and its expected output beside it as *.out"
+    )
 
 
 def _joined_files(paths: list[Path]) -> str:
@@ -175,26 +191,6 @@ def _tests_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not ({"tests"} <= content.keys() or {"inputs"} <= content.keys()):
         raise DataError(f"{path}: expected a list of tests, or {{'entry': 'f', 'tests': [...]}}")
     return content if "tests" in content else {"tests": content}
-
-
-def _runs(folder: Path) -> list[dict[str, str]]:
-    """Return the runs in a folder of standard inputs, *.in, and expected outputs, *.out or *.ans."""
-    inputs = {path.with_suffix(""): path for path in folder.rglob("*.in")}
-    outputs: dict[Path, Path] = {}
-    for suffix in reversed(_OUTPUTS):
-        outputs |= {path.with_suffix(""): path for path in folder.rglob(f"*{suffix}")}
-    for stem in sorted(inputs.keys() ^ outputs.keys()):
-        missing = "out" if stem in inputs else "in"
-        raise DataError(
-            f"{stem}.{missing}: is missing; "
-            "every standard input, *.in, needs its expected output, *.out or *.ans"
-        )
-    if not inputs:
-        raise DataError(
-            f"{folder}: no *.in in it; write a standard input there, "
-            "and its expected output beside it as *.out"
-        )
-    return [{"input": read_text(inputs[stem]), "output": read_text(outputs[stem])} for stem in sorted(inputs)]
 
 
 def _required_text(path: Path, advice: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,21 +44,12 @@ def read_problems(name: str, config: SourceConfig, notes: list[str] | None = Non
             break
         try:
             problem = _read_row(loader, place, row)
+            if problem is not None and _is_new(problem, problems, places, loader, place):
+                places[problem.id], problems[problem.id] = place, problem
         except DataError as error:
             if loader != "own":
                 raise
             errors.append(error)
-            continue
-        if problem is None:
-            continue
-        if problem.id in problems:
-            if loader != "own" and problem.statement == problems[problem.id].statement:
-                continue
-            raise DataError(
-                f"{place}: the id {problem.id!r} is already used by {places[problem.id]}; "
-                "every problem needs its own"
-            )
-        places[problem.id], problems[problem.id] = place, problem
     if errors and not problems:
         raise errors[0]
     if not problems:
@@ -69,6 +60,23 @@ def read_problems(name: str, config: SourceConfig, notes: list[str] | None = Non
     if config.samples:
         result = with_samples(result, Path(config.samples))
     return [replace(problem, id=f"{name}/{problem.id}") for problem in result]
+
+
+def _is_new(
+    problem: RealProblem,
+    problems: Mapping[str, RealProblem],
+    places: Mapping[str, str],
+    loader: str,
+    place: str,
+) -> bool:
+    """Check that no problem has the same id. Raises DataError unless a benchmark repeats a problem."""
+    if problem.id not in problems:
+        return True
+    if loader != "own" and problem.statement == problems[problem.id].statement:
+        return False
+    raise DataError(
+        f"{place}: the id {problem.id!r} is already used by {places[problem.id]}; every problem needs its own"
+    )
 
 
 def _counted_notes(problems: Sequence[RealProblem]) -> list[str]:

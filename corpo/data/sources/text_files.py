@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from corpo.data.json_lines import parse_row
+from corpo.data.sources.field_names import decoded
 from corpo.utils.errors import DataError
 
 PlacedObject = tuple[str, dict[str, Any]]
@@ -128,16 +129,7 @@ def _csv_rows(path: Path, text: str, delimiter: str) -> Iterator[PlacedObject]:
                 if name is None:
                     raise DataError(f"{path}, line {number}: has more cells than the header; quote the cells")
                 if cell:
-                    row[name.strip()] = _cell(cell)
+                    row[name.strip()] = decoded(cell)
             yield f"{path}, row {number}", row
     except csv.Error as error:
         raise DataError(f"{path}: not CSV ({error})") from None
-
-
-def _cell(cell: str) -> Any:
-    if cell.lstrip()[:1] in ("[", "{"):
-        try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell
-    return cell

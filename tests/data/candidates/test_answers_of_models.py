@@ -13,6 +13,8 @@ DRAFT = "def total(xs):\n    # walk through the list\n    result = 1\n    return
 MARKDOWN = 'def md(code):\n    """Wrap code, as in\n\n    ```\n    x = 1\n    ```\n    """\n    return code\n'
 TEXT = 'HELP = """\n```\nx = 1\n```\n"""\n\n\ndef f():\n    return HELP\n'
 
+PAGE = "P = '''\n<code>\n<|user|>'''\n\n\ndef f():\n    return P\n"
+
 ANSWERS = {
     "draft in a think block": (f"<think>\n```python\n{DRAFT}```\n</think>\n```python\n{GOOD}```\n", GOOD),
     "think block opened by the prompt": (f"Perhaps\n```\n{DRAFT}```\n</think>\n```python\n{GOOD}```", GOOD),
@@ -46,6 +48,25 @@ ANSWERS = {
     "prose that is a call": (f"{GOOD}\nTime: O(n)\nO(n)\n", GOOD),
     "prose that is a name": (f"{GOOD}\nDone\n", GOOD),
     "code behind the program": (f"{GOOD}\nprint(total([1]))\n", f"{GOOD}\nprint(total([1]))\n"),
+    "answer element": (f"<think>\nx\n</think>\n<answer>\n```python\n{GOOD}```\n</answer>", GOOD),
+    "answer element around the fences": (f"<answer>```python\n{GOOD}```</answer>", GOOD),
+    "answer element that is only mentioned": (f"I use <answer></answer>.\n```python\n{GOOD}```", GOOD),
+    "elements of Code Llama": (f"[PYTHON]\n{GOOD}[/PYTHON]\n[TESTS]\nassert total([1]) == 1\n[/TESTS]", GOOD),
+    "special token behind the fence": (f"```python\n{GOOD}```<|im_end|>", GOOD),
+    "next turn": (f"```python\n{GOOD}```\n<|im_end|>\n<|im_start|>user\nThanks", GOOD),
+    "special token behind code": (f"{GOOD.rstrip()}</s>", GOOD),
+    "elements in a literal": (f"```python\n{PAGE}```", PAGE),
+    "quotation": ("> ```python\n> def total(xs):\n>     return sum(xs)\n> ```\nDone", GOOD),
+    "indented block": ("Here it is:\n\n    def total(xs):\n        return sum(xs)\n\nIt adds.", GOOD),
+    "name of a file": (f"```python:main.py\n{GOOD}```", GOOD),
+    "tests with imports": (
+        f"```python\n{GOOD}```\n```python\nimport pytest\n\ndef test_it():\n    assert total([1]) == 1\n```",
+        GOOD,
+    ),
+    "correction with an assertion": (
+        f"```python\n{DRAFT}```\nFixed:\n```python\n{GOOD}assert total([]) == 0\n```",
+        f"{GOOD}assert total([]) == 0\n",
+    ),
     "program without a definition": (
         "Read it:\n\nn = int(input())\nprint(n * n)\n",
         "n = int(input())\nprint(n * n)\n",

@@ -26,6 +26,8 @@ FINAL = {
     "Question: How many are 9 and 9?\nAnswer: 18": "18",
     "Problem: 9 and 9?\nIt is \\boxed{18}.\n\n**Question 2:** 4 and 4?\nThe answer is 8.": "18",
     "The answer would be 12": "12",
+    "<think>a</think>\n<answer>\neast\n</answer>": "east",
+    "<answer>So \\boxed{7}</answer>": "7",
     "nothing": None,
     "####": None,
 }
@@ -84,6 +86,18 @@ EQUAL = [
     ("1,000,000", "1000000"),
     ("2.50", "2.5"),
     ("1 1/2", "3/2"),
+    ("C) 12", "C"),
+    ("\\text{(B) }12", "B"),
+    ("5 cm^2", "5"),
+    ("5 m²", "5 square meters"),
+    ("USD 5", "5"),
+    ("∞", "\\infty"),
+    ("on Monday", "Monday"),
+    ("twenty-one apples", "21"),
+    ("5 000", "5000"),
+    ("$5$. I hope it is correct", "5"),
+    ("\\{1,2\\}", "\\{2, 1\\}"),
+    ("1/3", "0.333333333"),
 ]
 UNEQUAL = [
     ("1", "2"),
@@ -121,6 +135,17 @@ UNEQUAL = [
     ("0.5", "5%"),
     ("3.14", "3.14159"),
     ("２９", "28"),
+    ("11", "1 1"),
+    ("C) 12", "D"),
+    ("B) and C)", "B"),
+    ("5 m^2", "5 m"),
+    ("5^2", "5"),
+    ("not east", "east"),
+    ("more than 5", "5"),
+    ("12 or 13", "12"),
+    ("99999999999999999999", "100000000000000000000"),
+    ("[0,1]", "(0,1)"),
+    ("on", "in"),
 ]
 
 

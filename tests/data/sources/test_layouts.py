@@ -97,6 +97,24 @@ FOLDERS: dict[str, tuple[dict[str, str | bytes], dict[str, bool], list[str]]] = 
         {"a": True, "b": False},
         [],
     ),
+    "inputs and outputs in text files": (
+        ECHO | {"tests/input1.txt": "5\n", "tests/output1.txt": "5\n"},
+        {"a": True},
+        [],
+    ),
+    "folders of inputs and outputs": (
+        ECHO | {"tests/in/1.txt": "5\n", "tests/out/1.txt": "5\n", "tests/gen.py": "print(5)\n"},
+        {"a": True},
+        [],
+    ),
+    "package of a contest": (
+        {"problem_statement/problem.md": "Print n.", "problem.yaml": "name: Print"}
+        | {"data/secret/1.in": "5\n", "data/secret/1.ans": "5\n", "data/sample/1.in": "1\n"}
+        | {"data/sample/1.ans": "1\n", "submissions/accepted/a.py": "print(input())\n"}
+        | {"submissions/wrong_answer/b.py": "print(5)\n", "submissions/accepted/c.java": "class C {}"},
+        {"a": True, "b": False},
+        ["did not use problem.yaml", "left out 1 file .java of candidates: another language"],
+    ),
     "byte-order marks": (
         {"statement.md": b"\xef\xbb\xbfAdd.", "tests.py": "\ufeff" + ASSERTS}
         | {"candidates/a.py": RIGHT.encode("utf-16"), "candidates/b.py": "\ufeff" + WRONG},
@@ -158,6 +176,38 @@ ROWS: dict[str, tuple[dict[str, object], list[bool], list[str]]] = {
         | {"candidates": ["for i in '12':\n    print(sum(map(int, input().split())))\n", "print('nope')\n"]},
         [True, False],
         [],
+    ),
+    "row of HumanEval": (
+        {"task_id": "add", "prompt": 'def add(a, b):\n    """Add."""\n', "entry_point": "add", "test": CHECK}
+        | {"canonical_solution": "    return a + b\n", "completion": ["    return a + b\n", WRONG]},
+        [True, False],
+        ["took field 'canonical_solution' as 'references'"],
+    ),
+    "row of MBPP": (
+        {
+            "task_id": 3,
+            "text": "Root.",
+            "test_setup_code": "import math",
+            "test_list": ["assert f(math.pi) == 3"],
+        }
+        | {"code": ["def f(x):\n    return int(x)\n", "def f(x):\n    return x\n"]},
+        [True, False],
+        [],
+    ),
+    "row of APPS": (
+        {"problem_id": 3, "question": "Twice.", "input_output": '{"inputs": ["2\\n"], "outputs": ["4\\n"]}'}
+        | {"solutions": json.dumps(["print(2 * int(input()))\n", "print(input())\n"])},
+        [True, False],
+        ["took field 'input_output' as 'tests'"],
+    ),
+    "claimed label of another kind": (
+        ROW
+        | {
+            "tests": ASSERTS,
+            "candidates": [{"text": RIGHT, "label": "perhaps"}, {"text": WRONG, "label": "TLE"}],
+        },
+        [True, False],
+        ["did not use a claimed label: the label 'perhaps' is neither true nor false"],
     ),
     "infinity": (
         {"id": "least", "statement": "Least.", "tests": [{"args": [[]], "value": float("inf")}]}
@@ -248,8 +298,9 @@ def test_a_table_may_have_one_candidate_per_row(tmp_path: Path) -> None:
 
 
 def test_a_bad_problem_is_left_out_and_noted(tmp_path: Path) -> None:
-    rows = [ROW | {"tests": ASSERTS}, {"id": "b", "statement": "B."}]
+    rows = [ROW | {"tests": ASSERTS}, {"id": "b", "statement": "B."}, ROW | {"tests": ASSERTS}]
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     _, notes = _labels(SourceConfig(loader="own", path=str(path)))
     assert any("row 2: neither 'tests' nor 'answer' is there" in note for note in notes)
+    assert any("row 3: the id 'add' is already used by" in note for note in notes)

@@ -375,7 +375,6 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
         "apps",
         [APPS | {"id": 1, "solutions": "", "input_output": '{"inputs": ["1", "2"], "outputs": ["1"]}'}],
     ),
-    "own: same row": ("row 2: the id '1' is already used by ", "own", [OWN, OWN]),
     "own: no id": (
         "field 'id' is missing or empty; a row of your own problems needs",
         "own",
@@ -424,11 +423,6 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
         "tests: the fixture 'tmp_path' is not available",
         "own",
         [OWN | {"tests": "def test_f(tmp_path):\n    assert f(1) == 2"}],
-    ),
-    "own: claimed label": (
-        "field 'candidates': number 1: the label 'perhaps' is neither true nor false",
-        "own",
-        [OWN | {"candidates": [{"text": "x", "correct": "perhaps"}]}],
     ),
     "own: reference": ("field 'references' is 5; expected a list", "own", [OWN | {"references": 5}]),
     "own: candidate": (
