@@ -148,6 +148,7 @@ def test_a_policy_that_gives_no_verdict_has_an_exit_code_of_its_own(
     assert "none of 16 responses could be parsed" in error
 
 
+@pytest.mark.kind("the commands verify, evaluate and publish")
 def test_options_may_stand_behind_flags(files: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--rollouts", 4, "--json", "seed=3")
     code, output, errors = run_main(capsys, "verify", *files, *options)
@@ -157,6 +158,7 @@ def test_options_may_stand_behind_flags(files: list[Path], capsys: pytest.Captur
     assert "the shipped base policy knows only" in errors
 
 
+@pytest.mark.kind("the commands verify, evaluate and publish")
 def test_a_notebook_and_an_untrained_baseline_are_refused(
     files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_notebook_and_an_untrained_baseline_are_refused(
     assert (code, "run corpo train baseline=static seed=7" in errors) == (2, True)
 
 
+@pytest.mark.kind("the commands verify, evaluate and publish")
 def test_a_byte_order_mark_is_no_part_of_a_program(
     files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,8 @@ from corpo.data.build_sources import RealData, build_real, read_all
 from corpo.data.execution.sandbox import Sandbox
 from corpo.report.data_card import real_card
 
+pytestmark = pytest.mark.kind("checks after labelling, the funnel and the card")
+
 RIGHT = "def add(a, b):\n    return a + b\n"
 OTHER = "def add(a, b):\n    return b + a\n"
 WRONG = "def add(a, b):\n    return a - b\n"

@@ -64,6 +64,7 @@ def test_a_rollout_ends_with_its_first_end_of_sequence(engine: SharedPrefixEngin
         assert len(tokens) == engine.max_new_tokens or tokens[-1] == eos
 
 
+@pytest.mark.kind("responses of chat models and base models")
 def test_a_rollout_ends_with_any_end_of_the_models_generation(
     engine: SharedPrefixEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -247,6 +247,7 @@ class _Tokenizer:
         return "".join(f"<{message['role']}>{message['content']}" for message in messages)
 
 
+@pytest.mark.kind("responses of chat models and base models")
 def test_a_template_without_a_system_role_gets_the_words_in_the_message_of_the_user() -> None:
     pair = Pair(PROBLEM, RIGHT, WRONG)
     assert chat_prompt(pair, _Tokenizer(), COMPACT).startswith("<system>Verify A and B.<user>Return 1.")
@@ -255,6 +256,7 @@ def test_a_template_without_a_system_role_gets_the_words_in_the_message_of_the_u
         chat_prompt(pair, _Tokenizer("system", "user"), COMPACT)
 
 
+@pytest.mark.kind("responses of chat models and base models")
 def test_a_tokenizer_without_a_template_is_refused() -> None:
     tokenizer = _Tokenizer()
     tokenizer.chat_template = None  # type: ignore[assignment]
@@ -262,6 +264,7 @@ def test_a_tokenizer_without_a_template_is_refused() -> None:
         chat_prompt(Pair(PROBLEM, RIGHT, WRONG), tokenizer)
 
 
+@pytest.mark.kind("responses of chat models and base models")
 @pytest.mark.parametrize(
     ("end_of_prompt", "completion"),
     [

@@ -215,6 +215,7 @@ def test_clip_that_is_never_active_gives_a_warning_for_corpo_only() -> None:
     assert health_warnings(never_active, "grpo") == [], "GRPO has no clip"
 
 
+@pytest.mark.kind("responses of chat models and base models")
 def test_a_run_with_one_fault_in_most_responses_stops_with_advice() -> None:
     faults = {f"fault_{fault.name}": 0.0 for fault in Fault}
     failing = {**HEALTHY, **faults, "unparseable": 0.95, "fault_unclosed_think": 95.0}

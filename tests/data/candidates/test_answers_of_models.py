@@ -8,6 +8,8 @@ from corpo.data.candidates.extract import complete_code, extract_code, is_answer
 from corpo.data.python_text import put_before
 from corpo.task.model_text import without_thoughts
 
+pytestmark = pytest.mark.kind("programs in answers of models")
+
 GOOD = "def total(xs):\n    return sum(xs)\n"
 DRAFT = "def total(xs):\n    # walk through the list\n    result = 1\n    return result\n"
 MARKDOWN = 'def md(code):\n    """Wrap code, as in\n\n    ```\n    x = 1\n    ```\n    """\n    return code\n'

@@ -6,6 +6,8 @@ import pytest
 
 from corpo.data.execution.answers import final_answer, same_answer
 
+pytestmark = pytest.mark.kind("final answers of worked solutions")
+
 FINAL = {
     "so 2+2=4\n#### 1,234": "1,234",
     "She pays\nA: $5.00": "$5.00",
@@ -154,9 +156,14 @@ def test_final_answer_is_found_in_every_notation(text: str) -> None:
     assert final_answer(text) == FINAL[text]
 
 
-def test_same_answer_compares_numbers_and_expressions() -> None:
-    assert [pair for pair in EQUAL if not same_answer(*pair)] == []
-    assert [pair for pair in UNEQUAL if same_answer(*pair)] == []
+@pytest.mark.parametrize(("answer", "expected"), EQUAL)
+def test_equal_answers_are_the_same(answer: str, expected: str) -> None:
+    assert same_answer(answer, expected)
+
+
+@pytest.mark.parametrize(("answer", "expected"), UNEQUAL)
+def test_other_answers_differ(answer: str, expected: str) -> None:
+    assert not same_answer(answer, expected)
 
 
 def test_same_answer_gives_up_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:

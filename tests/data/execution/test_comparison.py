@@ -9,6 +9,8 @@ import pytest
 from corpo.data.execution.checks import CallChecks, StdioChecks
 from corpo.data.execution.comparison import close, same_words
 
+pytestmark = pytest.mark.kind("values and outputs, exact and within a tolerance")
+
 CLOSE = [
     (0.1 + 0.2, 0.3),
     (1000000007.0, 1000000007),

@@ -54,7 +54,8 @@ ASK = (
 )
 
 # Each row has the checks, a program, and whether Python with these tests accepts the program.
-CASES: dict[str, tuple[Executable, str, bool]] = {
+Cases = dict[str, tuple[Executable, str, bool]]
+LARGE: Cases = {
     "integer of 2,568 digits": (split_assertions(f"assert f(1000) == {factorial(1000)}"), FACTORIAL, True),
     "call with a large integer": (CallChecks("f", ((20000,),), (2**20000,)), POWER, True),
     "large integer, off by one": (CallChecks("f", ((20000,),), (2**20000 + 1,)), POWER, False),
@@ -80,6 +81,8 @@ CASES: dict[str, tuple[Executable, str, bool]] = {
         "print('a\\n' * int(input()))\n",
         True,
     ),
+}
+SEMANTICS: Cases = {
     "infinity": (
         CallChecks("f", (([],), ([3, 2],)), (float("inf"), 2)),
         "def f(a):\n    return min(a, default=float('inf'))\n",
@@ -121,6 +124,8 @@ CASES: dict[str, tuple[Executable, str, bool]] = {
     "exit after the output": (SQUARE, EXIT.format(0), True),
     "exit with an error": (SQUARE, EXIT.format(3), False),
     "exit without output": (SQUARE, "import os\nos._exit(0)\n", False),
+}
+JUDGES: Cases = {
     "numpy": (
         CallChecks("f", (([1, 2],),), (3,)),
         "import numpy as np\ndef f(a):\n    return np.sum(a)\n",
@@ -157,13 +162,33 @@ def _label(checks: Executable, *texts: str) -> Labelled:
     )
 
 
-@pytest.mark.parametrize(("checks", "program", "accepted"), CASES.values(), ids=CASES.keys())
-def test_a_label_is_that_of_python(checks: Executable, program: str, accepted: bool) -> None:
+def _check(checks: Executable, program: str, accepted: bool) -> None:
     [problem] = _label(checks, program).problems
     [candidate] = problem.candidates
     assert candidate.correct is accepted, (candidate.error, candidate.evidence)
 
 
+@pytest.mark.kind("large values and many tests")
+@pytest.mark.parametrize(("checks", "program", "accepted"), LARGE.values(), ids=LARGE.keys())
+def test_a_large_value_is_decided(checks: Executable, program: str, accepted: bool) -> None:
+    _check(checks, program, accepted)
+
+
+@pytest.mark.kind("semantics of Python")
+@pytest.mark.parametrize(("checks", "program", "accepted"), SEMANTICS.values(), ids=SEMANTICS.keys())
+def test_a_label_is_that_of_python(checks: Executable, program: str, accepted: bool) -> None:
+    _check(checks, program, accepted)
+
+
+@pytest.mark.kind("environments of the benchmarks' judges")
+@pytest.mark.parametrize(("checks", "program", "accepted"), JUDGES.values(), ids=JUDGES.keys())
+def test_a_program_has_what_the_judge_of_its_benchmark_has(
+    checks: Executable, program: str, accepted: bool
+) -> None:
+    _check(checks, program, accepted)
+
+
+@pytest.mark.kind("large values and many tests")
 def test_an_assertion_with_thousands_of_digits_is_decided() -> None:
     with unlimited_digits():
         checks = split_assertions(f"assert f(20000) == {2**20000}\nassert abs(f(1)) == 2")
@@ -173,6 +198,7 @@ def test_an_assertion_with_thousands_of_digits_is_decided() -> None:
         assert [candidate.correct for candidate in problem.candidates] == [True, False]
 
 
+@pytest.mark.kind("large values and many tests")
 def test_a_test_beyond_the_limits_is_left_out_and_counted() -> None:
     checks = CallChecks("f", ((2_000_000,), (2,)), (list(range(2_000_000)), [0, 1]))
     labelled = _label(checks, LIST)
@@ -183,6 +209,7 @@ def test_a_test_beyond_the_limits_is_left_out_and_counted() -> None:
     assert (only.problems, list(only.left_out)) == ([], ["p"])
 
 
+@pytest.mark.kind("large values and many tests")
 def test_the_tests_beyond_the_configured_number_are_counted() -> None:
     checks = CallChecks("f", tuple((i,) for i in range(60)), tuple(range(60)))
     candidates = (RawCandidate("def f(x):\n    return x if x < 55 else 0\n", "a"),)
@@ -194,6 +221,7 @@ def test_the_tests_beyond_the_configured_number_are_counted() -> None:
     assert [whole.unused_tests["p"], part.unused_tests["p"]] == [0, 10]
 
 
+@pytest.mark.kind("environments of the benchmarks' judges")
 def test_a_program_that_needs_a_package_has_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = "import pandas as pd\ndef f(x):\n    return pd.Series([x]).sum()\n"
     old = "import Queue\ndef f(x):\n    return x\n"
@@ -206,12 +234,14 @@ def test_a_program_that_needs_a_package_has_no_label(monkeypatch: pytest.MonkeyP
     assert packages.missing_package("import os, numpyy\n", "wrong answer") is None
 
 
+@pytest.mark.kind("semantics of Python")
 def test_the_evidence_is_the_failure_that_came_first() -> None:
     checks = CallChecks("f", ((4_000_000_000,), (0,)), (1, 0))
     [problem] = _label(checks, "def f(x):\n    while x:\n        pass\n    return 0\n").problems
     assert problem.candidates[0].evidence == "f(4000000000) never ends"
 
 
+@pytest.mark.kind("semantics of Python")
 def test_programs_that_differ_in_names_stay_if_their_labels_differ() -> None:
     texts = [f"def f({name}):\n    return {name} * {name}\n" for name in ("x", "n", "m")]
     candidates = [

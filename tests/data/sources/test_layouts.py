@@ -16,6 +16,8 @@ from corpo.data.execution.sandbox import Sandbox
 from corpo.data.sources import read_problems
 from corpo.data.types import UnlabelledProblem, Use
 
+pytestmark = pytest.mark.kind("layouts, formats and names of fields")
+
 RIGHT = "def add(a, b):\n    return a + b\n"
 WRONG = "def add(a, b):\n    return a - b\n"
 ASSERTS = "assert add(1, 2) == 3\nassert add(2, 2) == 4\n"
