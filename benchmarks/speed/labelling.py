@@ -50,16 +50,16 @@ def sampled_jobs(problems: Sequence[RealProblem], path: Path, count: int) -> lis
 
     A row belongs to the problem that asks for the same function.
     """
-    by_head = {_head(problem.prompt): problem for problem in problems}
+    by_head = {function_line(problem.prompt): problem for problem in problems}
     jobs = []
     for _, row in file_rows(path):
-        problem = by_head.get(_head(row["prompt"]))
+        problem = by_head.get(function_line(row["prompt"]))
         if problem is not None:
             jobs += [(problem, problem.starter + text) for text in row["samples"]]
     return Random(0).sample(jobs, count)
 
 
-def _head(prompt: str) -> str:
+def function_line(prompt: str) -> str:
     """Return the first line of the function that a prompt asks for."""
     return [line for line in prompt.split("\n") if line.startswith("def ")][-1]
 
