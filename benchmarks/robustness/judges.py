@@ -63,25 +63,26 @@ class Comparison:
     judged: bool
 
 
-def label(problems: Sequence[RealProblem], programs: Sequence[Sequence[str]]) -> list[list[Candidate]]:
-    """Return the labelled programs of each problem."""
-    unlabelled = []
-    for problem, texts in zip(problems, programs, strict=True):
-        candidates = tuple(RawCandidate(text, "given") for text in texts)
-        unlabelled.append(UnlabelledProblem("it", problem, candidates, Use.evaluation))
-    labelled = label_problems(unlabelled, Sandbox(cpu_seconds=SECONDS, seconds=2 * SECONDS), None)
-    by_id = {problem.id: list(problem.candidates) for problem in labelled.problems}
-    return [by_id.get(problem.id, []) for problem in problems]
-
-
 def compare(
     problems: Sequence[RealProblem], programs: Sequence[Sequence[str]], judged: Sequence[Sequence[bool]]
 ) -> list[Comparison]:
-    """Label the programs, and put each label beside that of the judge."""
+    """Label the programs, and put each label beside that of the judge.
+
+    A program without a label, which needs a package, is left out.
+    """
+    unlabelled = []
+    judged_by_text: dict[tuple[str, str], bool] = {}
+    for problem, texts, labels in zip(problems, programs, judged, strict=True):
+        candidates = tuple(RawCandidate(text, "given") for text in texts)
+        unlabelled.append(UnlabelledProblem("it", problem, candidates, Use.evaluation))
+        for text, is_right in zip(texts, labels, strict=True):
+            judged_by_text[problem.id, text] = is_right
+    labelled = label_problems(unlabelled, Sandbox(cpu_seconds=SECONDS, seconds=2 * SECONDS), None)
     comparisons = []
-    for problem, candidates, labels in zip(problems, label(problems, programs), judged, strict=True):
-        for candidate, is_right in zip(candidates, labels, strict=True):
-            comparisons.append(Comparison(problem.id, candidate, is_right))
+    for labelled_problem in labelled.problems:
+        for candidate in labelled_problem.candidates:
+            is_right = judged_by_text[labelled_problem.id, candidate.text]
+            comparisons.append(Comparison(labelled_problem.id, candidate, is_right))
     return comparisons
 
 

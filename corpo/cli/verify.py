@@ -139,7 +139,8 @@ def _check_syntax(path: Path, text: str) -> None:
     try:
         compile(text, str(path), "exec")
     except (SyntaxError, ValueError) as error:  # ValueError: a null byte
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        number = error.lineno if isinstance(error, SyntaxError) else None
+        line = f", line {number}" if number else ""
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise DataError(f"{path}{line}: not Python ({reason})") from None
 

@@ -40,6 +40,7 @@ SCORES = st.floats(0, 10).map(lambda x: round(x, 2))
 LABELS = st.tuples(st.booleans(), st.booleans())
 
 
+@pytest.mark.kind("responses of chat models and base models")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

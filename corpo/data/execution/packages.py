@@ -43,6 +43,17 @@ def used_packages(source: str) -> list[str]:
     return [package.name for package in offered_packages() if re.search(rf"\b{package.name}\b", source)]
 
 
+def is_other_package(name: str) -> bool:
+    """Check for a package that is installed here, but that the sandbox does not offer."""
+    if name in OFFERED:
+        return False
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # a name that cannot be a module's
+        return False
+    return spec is not None and spec.origin is not None and "site-packages" in spec.origin
+
+
 def missing_package(source: str, error: str | None) -> str | None:
     """Return the package for whose lack a program failed with this error, or None.
 

@@ -188,5 +188,5 @@ def _job(program: Program) -> dict[str, Any]:
         "mode": str(program.mode),
         "entry": program.entry,
         "max_output": program.max_output,
-        "packages": used_packages(program.source),
+        "packages": used_packages(program.source + program.entry),
     }

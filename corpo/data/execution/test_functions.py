@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 
 from corpo.data.execution.checks import ScriptChecks
-from corpo.data.execution.packages import OFFERED
+from corpo.data.execution.packages import OFFERED, is_other_package
 from corpo.data.execution.split_asserts import split_assertions
 
 _PYTEST = """
@@ -100,12 +101,14 @@ def split_tests(source: str, entry: str | None = None) -> ScriptChecks:
                 "tests: the function check(candidate) needs a field 'entry': the function's name"
             )
         return split_assertions(_text(tree, modules, uses_pytest), f"check({entry})")
+    _remove_fixture_marks(tree)
     calls = []
+    cases = _test_cases(tree)
     for node in list(tree.body):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test") and node.name not in called:
             calls += list(_function_calls(node, tree))
         elif isinstance(node, ast.ClassDef):
-            calls += list(_class_calls(node, tree))
+            calls += list(_class_calls(node, tree, is_unittest=node.name in cases))
     for call in calls:
         tree.body += ast.parse(call).body
     return split_assertions(_text(tree, modules, uses_pytest), has_tests=bool(calls))
@@ -161,14 +164,28 @@ def _absolute(statement: ast.ImportFrom) -> ast.ImportFrom:
 
 
 def _program_modules(names: list[str]) -> list[str]:
-    """Return the modules, with their parents, that are neither in Python nor offered by the sandbox."""
+    """Return the modules, with their parents, that are neither in Python nor offered by the sandbox.
+
+    Raises ValueError for an installed package, which is not the program.
+    """
     modules = []
     for name in names:
         parts = name.split(".")
+        if is_other_package(parts[0]):
+            raise ValueError(f"tests: they need the package {parts[0]!r}, which the sandbox does not offer")
         if parts[0] in sys.stdlib_module_names or parts[0] in OFFERED:
             continue
         modules += [".".join(parts[: end + 1]) for end in range(len(parts))]
     return modules
+
+
+def _remove_fixture_marks(tree: ast.Module) -> None:
+    """Remove the decorators of fixtures, which are functions that a test calls."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            decorators = [ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list]
+            if {"fixture", "pytest.fixture"} & set(decorators):
+                node.decorator_list = []
 
 
 def _starts_a_runner(statement: ast.stmt) -> bool:
@@ -199,36 +216,54 @@ def _function_calls(function: ast.FunctionDef, tree: ast.Module, owner: str = ""
         for node, text in zip(function.decorator_list, decorators, strict=True)
         if "mark." not in text and "fixture" not in text
     ]
-    if any("mark.skip" in text for text in decorators):
+    if any("mark.skip" in text or "mark.xfail" in text for text in decorators):
         return
     arguments = [argument.arg for argument in function.args.args if argument.arg != "self"]
-    sets = [list(_parameter_sets(node)) for node in parameters if isinstance(node, ast.Call)]
+    sets = [_parameter_sets(node, tree) for node in parameters if isinstance(node, ast.Call)]
     given: set[str] = set()
+    loops: list[str] = []
     for choices in sets:
-        given |= set().union(*choices) if choices else set()
+        given |= set(choices.names)
+        if choices.loop:
+            loops.append(choices.loop)
     fixtures = {name: _fixture_value(name, tree) for name in arguments if name not in given}
-    for combination in product(*reversed(sets)):
+    for combination in product(*(choices.values for choices in reversed(sets))):
         words = dict(fixtures)
         for choice in combination:
             words |= choice
         texts = [f"{name}={words[name]}" for name in arguments]
         if owner:
             texts = [owner, repr(function.name), *texts]
-        yield f"{'__run_method__' if owner else function.name}({', '.join(texts)})"
+        call = f"{'__run_method__' if owner else function.name}({', '.join(texts)})"
+        yield f"[{call} {' '.join(loops)}]" if loops else call
 
 
 def _is_parametrize(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.parametrize")
 
 
-def _parameter_sets(decorator: ast.Call) -> Iterator[dict[str, str]]:
-    """Yield the expressions of each set of parameters by name. Raises ValueError if they are not a list."""
+@dataclass(frozen=True)
+class _ParameterSets:
+    """The expressions of each set of parameters by name, or a loop over sets that only the sandbox knows."""
+
+    names: list[str]
+    values: list[dict[str, str]]
+    loop: str = ""
+
+
+def _parameter_sets(decorator: ast.Call, tree: ast.Module) -> _ParameterSets:
+    """Return the sets of parameters of a decorator. Raises ValueError if a set has another length."""
     names_node, values_node = decorator.args[:2]
     names_value = ast.literal_eval(names_node)
     names = names_value.split(",") if isinstance(names_value, str) else list(names_value)
     names = [name.strip() for name in names]
+    if isinstance(values_node, ast.Name):
+        values_node = _assigned_value(values_node.id, tree) or values_node
     if not isinstance(values_node, ast.List | ast.Tuple):
-        raise ValueError("tests: parametrize needs a list of values as its second argument")
+        target = f"({', '.join(names)})" if len(names) > 1 else names[0]
+        loop = f"for {target} in {ast.unparse(values_node)}"
+        return _ParameterSets(names, [{name: name for name in names}], loop)
+    sets = []
     for value in values_node.elts:
         values = [value]
         if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("param"):
@@ -237,26 +272,53 @@ def _parameter_sets(decorator: ast.Call) -> Iterator[dict[str, str]]:
             values = list(value.elts)
         if len(values) != len(names):
             raise ValueError(f"tests: parametrize has {len(names)} names, but a set of {len(values)} values")
-        yield dict(zip(names, map(ast.unparse, values), strict=True))
+        sets.append(dict(zip(names, map(ast.unparse, values), strict=True)))
+    return _ParameterSets(names, sets)
+
+
+def _assigned_value(name: str, tree: ast.Module) -> ast.expr | None:
+    """Return the list that a script assigns to a name; None if there is none or it may change."""
+    values: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and any(ast.unparse(target) == name for target in node.targets):
+            values.append(node.value)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == name:
+            return None  # such as a method that appends
+    return values[0] if len(values) == 1 and isinstance(values[0], ast.List | ast.Tuple) else None
 
 
 def _fixture_value(name: str, tree: ast.Module) -> str:
     """Return the expression that gives a fixture of the file. Raises ValueError for any other fixture."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            node.decorator_list = []
+            arguments = [_fixture_value(argument.arg, tree) for argument in node.args.args]
+            call = f"{name}({', '.join(arguments)})"
             has_yield = any(isinstance(inner, ast.Yield) for inner in ast.walk(node))
-            return f"next({name}())" if has_yield else f"{name}()"
+            return f"next({call})" if has_yield else call
     raise ValueError(f"tests: the fixture {name!r} is not available; pass the value in the test itself")
 
 
-def _class_calls(node: ast.ClassDef, tree: ast.Module) -> Iterator[str]:
+def _test_cases(tree: ast.Module) -> set[str]:
+    """Return the names of the classes of unittest, also those that inherit from another class of the file."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base) for base in node.bases]
+            if any(base.endswith("TestCase") or base in names for base in bases):
+                names.add(node.name)
+    return names
+
+
+def _class_calls(node: ast.ClassDef, tree: ast.Module, is_unittest: bool) -> Iterator[str]:
     """Yield the calls of the methods of a test class of pytest or unittest."""
-    is_unittest = any(ast.unparse(base).endswith("TestCase") for base in node.bases)
     if not is_unittest and not node.name.startswith("Test"):
         return
-    for method in node.body:
-        if not isinstance(method, ast.FunctionDef) or not method.name.startswith("test"):
+    methods = [method for method in node.body if isinstance(method, ast.FunctionDef)]
+    if any(method.name == "setUpClass" for method in methods):
+        index = tree.body.index(node) + 1
+        tree.body[index:index] = ast.parse(f"_ = {node.name}.setUpClass()").body
+    for method in methods:
+        if not method.name.startswith("test"):
             continue
         if is_unittest:
             _AssertionMethods().visit(method)

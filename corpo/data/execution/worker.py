@@ -38,6 +38,7 @@ import errno
 import importlib.machinery
 import importlib.util
 import json
+import linecache
 import marshal
 import os
 import resource
@@ -224,6 +225,8 @@ def define(source: str, entry: str, name: str = "candidate") -> dict[str, Any]:
         code = compile(source, "<candidate>", "exec")
     except (SyntaxError, ValueError) as error:  # ValueError: a null byte or half a surrogate pair
         raise NotAProgram from error
+    # The module inspect reads sources from here.
+    linecache.cache["<candidate>"] = (len(source), None, source.splitlines(keepends=True), "<candidate>")
     module = types.ModuleType(name)
     sys.modules[name] = module
     scope = vars(module)

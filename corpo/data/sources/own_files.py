@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from corpo.config import SourceConfig
 
 _ROW = "a row of your own problems needs id, statement, and tests or answer"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def _rows(config: SourceConfig) -> Iterable[PlacedRow]:
@@ -192,7 +193,7 @@ def _candidates_by_name(field: str, values: Mapping[str, Any], notes: list[str])
 
 def _candidate(name: str, number: int, value: Any, notes: list[str]) -> RawCandidate:
     if isinstance(value, str):
-        return RawCandidate(value, "given")
+        return RawCandidate(value.removeprefix(_BYTE_ORDER_MARK), "given")
     standard = with_standard_names(value, field_names.CANDIDATE) if isinstance(value, Mapping) else {}
     if not isinstance(standard.get("text"), str):
         raise ValueError(
@@ -204,4 +205,5 @@ def _candidate(name: str, number: int, value: Any, notes: list[str]) -> RawCandi
     except ValueError as error:
         claim = None
         notes.append(f"did not use a claimed label: {error}")
-    return RawCandidate(standard["text"], str(standard.get("origin") or "given"), claim)
+    text = standard["text"].removeprefix(_BYTE_ORDER_MARK)
+    return RawCandidate(text, str(standard.get("origin") or "given"), claim)

@@ -40,7 +40,7 @@ def read_checks(tests: Any, entry: Any, programs: list[str], set_up: str = "") -
         return _script(set_up + "\n".join(tests), entry)
     if _is_call(tests[0], entry):
         calls = [_call(number, test) for number, test in enumerate(tests, start=1)]
-        name = _checked_entry("f" if entry is None else entry, programs)
+        name = _checked_entry(entry, programs)
         return CallChecks(name, tuple(args for args, _ in calls), tuple(value for _, value in calls))
     runs = [_run(number, test) for number, test in enumerate(tests, start=1)]
     return StdioChecks(tuple(text for text, _ in runs), tuple(text for _, text in runs))
@@ -93,12 +93,16 @@ def _lines(number: int, name: str, value: Any) -> str:
 
 
 def _checked_entry(entry: Any, programs: list[str]) -> str:
-    """Return the entry. Raises ValueError unless it is the name of something that a program defines."""
+    """Return the entry, "f" by default. Raises ValueError unless a program defines that name."""
     defined: dict[str, None] = {}
     for program in programs:
         text = extract_code(program) if is_answer(program) else program
         defined |= dict.fromkeys(_definitions(text))
     names = f"the programs define {', '.join(list(defined)[:_MAX_NAMES]) or 'nothing'}"
+    if entry is None:
+        if defined and "f" not in defined:
+            raise ValueError(f"there is no field 'entry', and no program defines 'f'; {names}")
+        return "f"
     if not isinstance(entry, str) or not _ENTRY.fullmatch(entry):
         raise ValueError(
             f"field 'entry' is {entry!r:.60}; expected the name of a function, such as \"f\" or "

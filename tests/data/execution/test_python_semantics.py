@@ -97,6 +97,60 @@ SEMANTICS: Cases = {
     "decimal": (split_assertions("assert f('0.5') == 0.5"), DECIMAL, True),
     "contained in any object": (split_assertions("assert 3 in f(5)\nassert 7 not in f(5)"), DEQUE, True),
     "deque is no list": (split_assertions("assert f(2) == [0, 1]"), DEQUE, False),
+    "source of a function": (
+        CallChecks("f", ((1,),), (True,)),
+        "import inspect\ndef f(x):\n    return 'def f' in inspect.getsource(f)\n",
+        True,
+    ),
+    "named tuple": (
+        split_assertions("assert f() == (1, 2)"),
+        "from collections import namedtuple\nP = namedtuple('P', 'a b')\ndef f():\n    return P(1, 2)\n",
+        True,
+    ),
+    "member of an enumeration": (
+        split_assertions("assert f() == 1"),
+        "from enum import IntEnum\nclass E(IntEnum):\n    A = 1\ndef f():\n    return E.A\n",
+        True,
+    ),
+    "date": (
+        split_assertions("from datetime import date\nassert f() == date(2020, 1, 2)"),
+        "import datetime\ndef f():\n    return datetime.date(2020, 1, 2)\n",
+        True,
+    ),
+    "coroutine": (
+        split_assertions("import asyncio\nassert asyncio.run(f()) == 1"),
+        "async def f():\n    return 1\n",
+        True,
+    ),
+    "array in an assertion": (
+        split_assertions("assert (f() == [1, 2]).all()"),
+        "import numpy as np\ndef f():\n    return np.array([1, 2])\n",
+        True,
+    ),
+    "array is no list": (
+        CallChecks("f", ((),), ([1, 2],)),
+        "import numpy as np\ndef f():\n    return np.array([1, 2])\n",
+        False,
+    ),
+    "literal with tab, form feed and line separator": (
+        CallChecks("f", ((),), ("a\tb \x0c\u2028c",)),
+        "def f():\n    return 'a\tb \x0c\u2028c'\n",
+        True,
+    ),
+    "input through the descriptor": (
+        SQUARE,
+        "import io, os\nread = io.BytesIO(os.read(0, os.fstat(0).st_size)).readline\nprint(int(read()) ** 2)\n",
+        True,
+    ),
+    "thread with a large stack": (
+        StdioChecks(("50000\n",), ("50000\n",)),
+        "import sys, threading\nsys.setrecursionlimit(10 ** 6)\nthreading.stack_size(1 << 27)\n"
+        "def f(n):\n    return n and 1 + f(n - 1)\n"
+        "threading.Thread(target=lambda: print(f(int(input())))).start()\n",
+        True,
+    ),
+    "prompt of input": (SQUARE, "print(int(input('n: ')) ** 2)\n", False),
+    "endless output": (SQUARE, "while True:\n    print(9)\n", False),
     "byte array": (split_assertions("assert f() == b'ab'"), "def f():\n    return bytearray(b'ab')\n", True),
     "truth of an object": (
         split_assertions("assert not f()"),

@@ -36,6 +36,26 @@ PYTEST = (
     "class TestAdd:\n    def setup_method(self):\n        self.one = 1\n"
     "    def test_one(self):\n        assert add(self.one, 2) == 3\n"
 )
+PARAMETERS = (
+    "import pytest\nimport numpy as np\nimport solution as s\n\nCASES = [(1, 2, 3), (2, 2, 4)]\n\n"
+    "@pytest.mark.parametrize('a, b, c', CASES)\n"
+    "def test_named(a, b, c):\n    assert s.add(a, b) == c\n"
+    "@pytest.mark.parametrize('a', range(1, 3))\n"
+    "@pytest.mark.parametrize('b, c', zip([1, 2], [3, 4]))\n"
+    "def test_computed(a, b, c):\n    assert s.add(a, b) == a + b\n"
+    "@pytest.fixture\ndef one():\n    return 1\n"
+    "@pytest.fixture\ndef two(one):\n    yield s.add(one, one)\n"
+    "def test_fixture_of_a_fixture(two):\n    assert two == 2\n"
+    "@pytest.mark.xfail\ndef test_known_to_fail():\n    assert s.add(1, 1) == 3\n"
+    "def test_numpy():\n    np.testing.assert_allclose(s.add(np.ones(2), np.ones(2)), [2, 2])\n"
+)
+INHERITED = (
+    "import os, sys, unittest\nsys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))\n"
+    "from src.solution import add\n\n"
+    "class Base(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls):\n        cls.two = 2\n\n"
+    "class AddTest(Base):\n    def test_sum(self):\n        with self.subTest(two=2):\n"
+    "            self.assertCountEqual([add(1, self.two)], [3])\n"
+)
 UNITTEST = (
     "import unittest\nfrom .solution import add\n\n"
     "class T(unittest.TestCase):\n    def setUp(self):\n        self.two = 2\n\n"
@@ -66,6 +86,8 @@ FOLDERS: dict[str, tuple[dict[str, str | bytes], dict[str, bool], list[str]]] = 
     "pytest": (BASE | {"test_add.py": PYTEST}, {"a": True, "b": False}, []),
     "tests in a folder": (BASE | {"tests/test_add.py": PYTEST}, {"a": True, "b": False}, []),
     "unittest": (BASE | {"tests.py": UNITTEST}, {"a": True, "b": False}, []),
+    "parameters and fixtures of pytest": (BASE | {"tests.py": PARAMETERS}, {"a": True, "b": False}, []),
+    "inherited classes of unittest": (BASE | {"tests.py": INHERITED}, {"a": True, "b": False}, []),
     "test function that is called": (BASE | {"tests.py": CALLED}, {"a": True, "b": False}, []),
     "import of the solution": (
         BASE | {"tests.py": f"from solution import *\n{ASSERTS}"},
@@ -210,6 +232,11 @@ ROWS: dict[str, tuple[dict[str, object], list[bool], list[str]]] = {
         },
         [True, False],
         ["did not use a claimed label: the label 'perhaps' is neither true nor false"],
+    ),
+    "byte-order mark of a program": (
+        ROW | {"tests": CALLS, "entry": "add", "candidates": ["\ufeff" + RIGHT, "\ufeff" + WRONG]},
+        [True, False],
+        [],
     ),
     "infinity": (
         {"id": "least", "statement": "Least.", "tests": [{"args": [[]], "value": float("inf")}]}

@@ -424,6 +424,16 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
         "own",
         [OWN | {"tests": "def test_f(tmp_path):\n    assert f(1) == 2"}],
     ),
+    "own: tests with a package": (
+        "tests: they need the package 'hypothesis', which the sandbox does not offer",
+        "own",
+        [OWN | {"tests": "from hypothesis import given\ndef test_f():\n    assert f(1) == 2"}],
+    ),
+    "own: no entry": (
+        "there is no field 'entry', and no program defines 'f'; the programs define g",
+        "own",
+        [OWN | {"references": ["def g(x):\n    return x * 2\n"], "candidates": []}],
+    ),
     "own: reference": ("field 'references' is 5; expected a list", "own", [OWN | {"references": 5}]),
     "own: candidate": (
         "field 'candidates': number 1 is {'lines': 'x'}; expected a text",
