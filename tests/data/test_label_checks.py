@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from corpo.config import CandidatesConfig, DataConfig, SourceConfig
@@ -50,10 +52,8 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[RealData, str]:
-    """Build the folder, and return the data and their card."""
-    root = tmp_path_factory.mktemp("problems")
+def write_problems(root: Path) -> None:
+    """Write the files of all problems, and a problem without any file."""
     for name, text in FILES.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[RealData, str]:
     for folder in root.iterdir():
         (folder / "statement.md").write_text(f"Problem {folder.name}.")
     (root / "broken").mkdir()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[RealData, str]:
+    """Build the folder, and return the data and their card."""
+    root = tmp_path_factory.mktemp("problems")
+    write_problems(root)
     data = DataConfig(sources={"own": SourceConfig(path=str(root))})
     notes: list[str] = []
     problems = read_all(data, notes)
