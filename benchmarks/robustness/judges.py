@@ -82,7 +82,7 @@ def compare(
         unlabelled.append(UnlabelledProblem("it", problem, candidates, Use.evaluation))
         for text, is_right in zip(texts, labels, strict=True):
             judged_by_text[problem.id, text] = is_right
-    labelled = label_problems(unlabelled, Sandbox(cpu_seconds=SECONDS, seconds=2 * SECONDS), None)
+    labelled = label_problems(unlabelled, Sandbox(cpu_seconds=SECONDS, seconds=20 * SECONDS), None)
     compared = []
     for labelled_problem in labelled.problems:
         for candidate in labelled_problem.candidates:

@@ -190,7 +190,7 @@ def _sandbox(config: Config, cpu_seconds: float = 0.3) -> Sandbox:
     from corpo.data.execution.sandbox import Isolation, Sandbox
 
     isolation = Isolation(config.data.isolation) if config.data.isolation else None
-    sandbox = Sandbox(isolation, cpu_seconds, seconds=2 * cpu_seconds + 5)
+    sandbox = Sandbox(isolation, cpu_seconds, seconds=5 * cpu_seconds + 15)
     if isolation is None and sandbox.isolation is Isolation.process:
         log.warning(
             "sandbox isolation: process, because this machine allows no user namespaces: "

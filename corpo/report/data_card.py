@@ -193,6 +193,14 @@ problem{_names(shared)}.
 
 def _funnel(data: RealData) -> str:
     rows = [(loss.step, loss.problems or "", loss.candidates, loss.option) for loss in data.losses]
+    for split in dict.fromkeys(name for name, _ in data.pairs):
+        problems: set[str] = set()
+        candidates: set[tuple[str, str]] = set()
+        for name, pair in data.pairs:
+            if name == split:
+                problems.add(pair.problem.id)
+                candidates |= {(pair.problem.id, pair.a.text), (pair.problem.id, pair.b.text)}
+        rows.append((f"paired in {split}", len(problems), len(candidates), ""))
     return table(("step", "problems", "candidates", "option"), rows)
 
 
