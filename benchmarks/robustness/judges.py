@@ -299,11 +299,15 @@ def with_judge(name: str, judge: Path, all_fixtures: Sequence[Fixture]) -> Compa
         path = Path(folder) / "rows.jsonl"
         path.write_text("".join(json.dumps(make_row(fixture)) + "\n" for fixture in all_fixtures))
         problems = read_problems(name, SourceConfig(path=str(path)))
-    jobs = [(name, judge, fixture, program) for fixture in all_fixtures for program in fixture.programs]
+    jobs: list[tuple[str, Path, Fixture, str]] = []
+    for fixture in all_fixtures:
+        jobs += [(name, judge, fixture, program) for program in fixture.programs]
     _judge_module(judge)  # imported once, before the processes are forked
     with multiprocessing.get_context("fork").Pool(maxtasksperchild=1) as pool:
         labels = iter(pool.map(_judge_in_process, jobs, chunksize=1))
-    judged = [[next(labels) for _ in fixture.programs] for fixture in all_fixtures]
+    judged = []
+    for fixture in all_fixtures:
+        judged.append([next(labels) for _ in fixture.programs])
     return compare(problems, [fixture.programs for fixture in all_fixtures], judged)
 
 
@@ -316,16 +320,15 @@ def page(comparisons: dict[str, Comparison]) -> str:
     for name, comparison in comparisons.items():
         compared = comparison.programs
         differing = [item for item in compared if item.judged is not item.candidate.correct]
-        judged, labelled = sum(item.judged for item in compared), sum(c.candidate.correct for c in compared)
-        rows.append([name, len(compared), judged, labelled, len(differing)])
+        num_judged = sum(item.judged for item in compared)
+        num_correct = sum(item.candidate.correct for item in compared)
+        rows.append([name, len(compared), num_judged, num_correct, len(differing)])
         for reason, count in comparison.without_label.items():
             reasons.append([name, count, reason])
         for item in differing:
-            ours = (
-                "correct" if item.candidate.correct else f"{item.candidate.error}: {item.candidate.evidence}"
-            )
-            differences.append([name, item.problem_id, "right" if item.judged else "wrong", ours])
-    counts = Counter(row[0] for row in differences)
+            judgement = "right" if item.judged else "wrong"
+            evidence = "correct" if item.candidate.correct else item.candidate.evidence
+            differences.append([name, item.problem_id, judgement, evidence])
     listed = table(["benchmark", "problem", "its judge", "our label"], differences[:MAX_LISTED])
     facts = provenance()
     return f"""# Labels and the judges of the benchmarks
@@ -338,7 +341,7 @@ standard input. Commit {facts["commit"]}.
 {table(["benchmark", "programs", "right by its judge", "right by us", "differences"], rows)}
 
 ## Differences
-{f"{sum(counts.values())} labels differ." if counts else "No label differs."}
+{len(differences)} labels differ.
 
 {listed if differences else ""}
 

@@ -97,11 +97,9 @@ def encode(value: Any, left: list[int], opaque: bool = False) -> str:
         return list.__repr__(value)  # many times faster than one item after the other
     if kind is list or kind is tuple:
         inner = ", ".join([encode(item, left, opaque) for item in kind.__iter__(value)])
-        return (
-            "[" + inner + "]"
-            if kind is list
-            else "(" + inner + ("," if kind.__len__(value) == 1 else "") + ")"
-        )
+        if kind is list:
+            return "[" + inner + "]"
+        return "(" + inner + ("," if kind.__len__(value) == 1 else "") + ")"
     if kind is dict:
         entries = []
         for key, item in dict.items(value):
@@ -109,7 +107,8 @@ def encode(value: Any, left: list[int], opaque: bool = False) -> str:
         return "{" + ", ".join(sorted(entries)) + "}"
     if kind is set or kind is frozenset:
         inner = ", ".join(sorted([encode(item, left, opaque) for item in value]))
-        return "frozenset({" + inner + "})" if kind is frozenset else "{" + inner + "}" if inner else "set()"
+        text = "{" + inner + "}" if inner else "set()"
+        return "frozenset(" + text + ")" if kind is frozenset else text
     return kind.__repr__(bytes(value) if kind is bytes else value)
 
 
