@@ -183,9 +183,9 @@ Times are processor times of all processes on one core, {SECONDS:g} s at most pe
 {Sandbox().isolation}. Commit {machine["commit"]}; {machine["cpu"]}.
 
 ## What bounds the rate
-*start* is the time of as many empty programs: a worker per 48 programs, a process per program, and its
-confinement. *run* is what the programs themselves and their tests take. *time limit* is spent on programs
-that never end, whose number is in the last column.
+*start* is the time of as many empty programs with the same tests: a worker per 48 programs, a process per
+program, its confinement, and reading the tests. *run* is what the programs add to it. *time limit* is spent
+on programs that never end, whose number is in the last column.
 
 {table(header, bound_rows)}
 
