@@ -18,7 +18,7 @@ from corpo.task.model_text import next_question_starts
 SCORE_MIN, SCORE_MAX, CUT = 0.0, 10.0, 5.0  # scores above CUT mean "correct", scores below it "wrong"
 OPEN, CLOSE = "<think>", "</think>"
 
-_WORDS = r"(?:[ \t]*/[ \t]*10|[ \t]+out of 10)?(?:[ \t]+[-(]?[ \t]*[A-Za-z][A-Za-z ,.;'()-]*)?\.?\**"
+_WORDS = r"(?:[ \t]*/[ \t]*10|[ \t]+out of 10)?(?:,?[ \t]+[-(]?[ \t]*[A-Za-z][A-Za-z ,.;'()-]*)?\.?\**"
 _SCORES = re.compile(
     rf"\s*\**A:\**\s*(?P<a>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}"
     rf"[\s,;]+\**B:\**\s*(?P<b>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}\s*",

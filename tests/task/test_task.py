@@ -65,6 +65,7 @@ LABELS = st.tuples(st.booleans(), st.booleans())
         ("<think>a</think>\nA: 9 (correct)\nB: 1 - wrong, it adds", Verdict(9, 1)),
         ("<think>a</think>\n**A: 9**\n**B:** 1/10", Verdict(9, 1)),
         ("<think>a</think> A: 9 out of 10, B: 1 out of 10.", Verdict(9, 1)),
+        ("<think>a</think> A: 9, correct; B: 1, wrong", Verdict(9, 1)),
         ("<think>a</think> A: 9 or 2 B: 1", Fault.no_scores),
         ("<think>a</think> A: 9 B: 1\nA: 2 B: 8", Fault.no_scores),
         ("<think>a</think> A: 9 B: 1\nWait, no.", Fault.no_scores),
