@@ -76,6 +76,7 @@ gpu-bench: $(STAMP)  ## compare the two rollout engines on a GPU; vLLM must be i
 
 robustness: $(STAMP)  ## test kills, hostile programs, malformed input and a long run (half an hour): results/robustness/
 	$(BIN)/python -m benchmarks.robustness.hostile
+	$(BIN)/python -m benchmarks.robustness.labels
 	$(BIN)/python -m benchmarks.speed.labelling
 	$(BIN)/python -m benchmarks.robustness.malformed
 	$(BIN)/python -m benchmarks.robustness.kills

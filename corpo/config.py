@@ -527,8 +527,11 @@ class CandidatesConfig:
     # any of given (they come with the problems), references, mutants (of references), sampled (from a model)
     sources: list[str] = field(default_factory=lambda: ["given"])
     mutants: int = 8  # one-edit mutants to sample per reference, at least 1
-    max_tests: int = 50  # tests per program, from the first, at least 1
-    # processor time for all calls of a program, or for each of its runs, in seconds, positive
+    # the calls or runs of a problem that count, from the first, at least 1; null runs all
+    max_tests: int | None = None
+    # relative tolerance of floats, at least 0; null is that of the source's own judge, or else 1e-6
+    tolerance: float | None = None
+    # processor time in seconds for 50 calls of a program, or for each of its runs, positive
     cpu_seconds: float = 3.0
     samples: int = 8  # programs that the model writes per problem, at least 1
     seed: int = 0  # random seed of mutants and samples
@@ -537,7 +540,11 @@ class CandidatesConfig:
     rollout: RolloutConfig = field(default_factory=lambda: RolloutConfig(max_new_tokens=256, temperature=0.8))
 
     def __post_init__(self) -> None:
-        _require_min("candidates", self, 1, "mutants", "max_tests", "samples")
+        _require_min("candidates", self, 1, "mutants", "samples")
+        if self.max_tests is not None:
+            _require_min("candidates", self, 1, "max_tests")
+        if self.tolerance is not None:
+            _require_min("candidates", self, 0, "tolerance")
         _require_positive("candidates", self, "cpu_seconds")
         if not set(self.sources) <= set(CANDIDATE_SOURCES):
             known = ", ".join(CANDIDATE_SOURCES)

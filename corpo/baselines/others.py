@@ -129,7 +129,7 @@ def ngrpo(rewards_PG: Tensor, threshold: float, best: float = 1.0, eps: float = 
             "set best to the largest possible reward"
         )
     with_best_PG = torch.cat([rewards_PG, torch.full_like(rewards_PG[:, :1], best)], dim=1)
-    centred_PG = zero_rounding_error(rewards_PG - with_best_PG.mean(dim=1, keepdim=True), with_best_PG)
+    centred_PG = zero_rounding_error(rewards_PG - with_best_PG.mean(dim=1, keepdim=True), rewards_PG)
     return centred_PG / (with_best_PG.std(dim=1, keepdim=True) + eps)
 
 

@@ -20,7 +20,7 @@ def advantage_stats(rewards_PG: Tensor, advantages_PG: Tensor, threshold: float)
     """
     correct_PG = is_correct(rewards_PG, threshold)
     mean_P1 = rewards_PG.double().mean(dim=1, keepdim=True)
-    mean_above_threshold_P1 = zero_rounding_error(mean_P1 - threshold, rewards_PG)
+    mean_above_threshold_P1 = zero_rounding_error(mean_P1 - threshold, rewards_PG, mean_P1)
     positive_PG, negative_PG = advantages_PG > 0, advantages_PG < 0
     stats = {
         "reward_mean": float(rewards_PG.mean()),

@@ -163,6 +163,7 @@ _ALL = (
         arguments=(
             ("PROBLEM A B", "files: the problem, and two programs (.py) or two worked solutions"),
             ("--policy FOLDER", "a policy that training wrote; the default is the shipped base policy"),
+            ("--baseline NAME --seed N", "the policy that corpo train has trained here"),
             ("--rollouts N", "the number of responses; the default is 16"),
             ("--json", "print one JSON object"),
         ),

@@ -68,7 +68,7 @@ def _evaluate_stages(config: Config) -> list[Stage]:
 def _evaluate(config: Config) -> None:
     from corpo.evaluate.metrics import summarise
     from corpo.pipeline.evaluate import ROLLOUTS
-    from corpo.pipeline.policies import evaluation_stages, read_rollouts, write_evaluation
+    from corpo.pipeline.policies import evaluation_stages, read_rollouts, write_evaluation, writes_results
     from corpo.pipeline.stage import run_stages
 
     stages = evaluation_stages(config)
@@ -78,7 +78,7 @@ def _evaluate(config: Config) -> None:
     for stage, table in zip(stages, tables.values(), strict=True):
         print(f"\n{stage.title}: {stage.folder / ROLLOUTS}")
         print(summarise(table, config.evaluate.ks)[columns].round(3).to_string(index=False))
-    if config.evaluate.policies:
+    if writes_results(config):
         print(f"\ntable: {write_evaluation(config, tables) / 'table.md'}")
 
 

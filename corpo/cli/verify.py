@@ -11,11 +11,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpo.cli.nearest import ArgumentParser
+from corpo.config import ModelConfig
 from corpo.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -60,9 +61,15 @@ def main(arguments: Sequence[str]) -> None:
     files = (options.a, options.b)
     pair = read_pair(options.problem, *files)
     overrides = translate_old_options(options.overrides)
+    if options.policy and options.baseline:
+        raise ConfigError("--policy and --baseline both name a policy; give one of them")
     if options.policy:
         overrides.append(f"model.path={options.policy}")
+    if options.baseline:
+        overrides += [f"baseline={options.baseline}", f"seed={options.seed}"]
     config = load_config(overrides)
+    if options.baseline:
+        config = _with_trained_policy(config)
     judgement = judge_pair(config, pair, options.rollouts)
     if judgement is None:
         print(
@@ -75,6 +82,8 @@ def main(arguments: Sequence[str]) -> None:
         print(json.dumps(_as_json(judgement, files, config.model.path)))
     else:
         _print(judgement, files)
+    if config.model.path == ModelConfig.path:
+        print(f"corpo: the shipped base policy knows only {_CODE_KIND}, and {_MATH_KIND}", file=sys.stderr)
     sys.exit(ALL_CORRECT if all(judgement.correct) else SOME_WRONG)
 
 
@@ -84,9 +93,25 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(name, type=Path)
     parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE")
     parser.add_argument("--policy")
+    parser.add_argument("--baseline")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rollouts", type=int, default=16)
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args(arguments)
+    # In Python 3.11, parse_args refuses options such as seed=3 behind an option such as --json.
+    return parser.parse_intermixed_args(arguments)
+
+
+def _with_trained_policy(config: Config) -> Config:
+    """Return the config with the policy that it has trained. Raises ConfigError if it has not trained one."""
+    from corpo.pipeline.train import train_stage, trained_policy
+
+    if not train_stage(config).done:
+        raise ConfigError(
+            f"--baseline {config.baseline.name} --seed {config.seed}: no such policy is trained here; "
+            f"run corpo train baseline={config.baseline.name} seed={config.seed} with the same options first"
+        )
+    model = replace(config.model, path=trained_policy(config).path(), warm_start=False)
+    return replace(config, model=model)
 
 
 def read_pair(problem: Path, a: Path, b: Path) -> Pair:
@@ -96,6 +121,9 @@ def read_pair(problem: Path, a: Path, b: Path) -> Pair:
     """
     from corpo.task import Candidate, Domain, Pair, Problem
 
+    for path in (problem, a, b):
+        if path.suffix == ".ipynb":
+            raise DataError(f"{path}: is a notebook; save its code as a program (.py)")
     statement, text_a, text_b = (_read_text(path) for path in (problem, a, b))
     if (a.suffix == ".py") != (b.suffix == ".py"):
         raise DataError(f"{a} and {b}: give two programs (.py) or two worked solutions, not one of each")
@@ -111,16 +139,16 @@ def _check_syntax(path: Path, text: str) -> None:
     try:
         compile(text, str(path), "exec")
     except (SyntaxError, ValueError) as error:  # ValueError: a null byte
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        number = error.lineno if isinstance(error, SyntaxError) else None
+        line = f", line {number}" if number else ""
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise DataError(f"{path}{line}: not Python ({reason})") from None
 
 
 def _read_text(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
+    from corpo.data.sources.text_files import read_text
+
+    text = read_text(path).strip()
     if not text:
         raise DataError(f"{path}: is empty")
     return text
@@ -135,6 +163,7 @@ def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | Non
 
     from corpo.pipeline.models import fits_context, model_path, prompt_renderer, rollout_engine
     from corpo.policy.load import load_policy
+    from corpo.task import complete_responses
 
     disable_progress_bar()  # the answer is a few lines
     path = model_path(config)
@@ -150,7 +179,9 @@ def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | Non
     if TRACE_TOKEN in tokenizer.get_vocab():
         _check_traceable(pair, config.model.path)
     with rollout_engine(config, model, tokenizer, path) as engine:
-        return summarise_responses(engine.generate([prompt], num_rollouts, config.seed).texts_PG[0])
+        texts_PG = engine.generate([prompt], num_rollouts, config.seed).texts_PG
+    [responses] = complete_responses([prompt], texts_PG)
+    return summarise_responses(responses)
 
 
 def _check_traceable(pair: Pair, policy: str) -> None:
@@ -202,6 +233,7 @@ def _as_json(judgement: Judgement, files: Sequence[Path], policy: str) -> dict[s
         "rationale": judgement.response,
         "verdicts": judgement.verdicts,
         "rollouts": judgement.rollouts,
+        "unreadable": judgement.rollouts - judgement.verdicts,
         "policy": policy,
     }
 
@@ -213,4 +245,6 @@ def _print(judgement: Judgement, files: Sequence[Path]) -> None:
             f"{path}: {verdict}, confidence {judgement.confidence[side]:.1f} of 10, "
             f"called correct by {judgement.called_correct[side]:.0%} of {judgement.verdicts} verdicts"
         )
+    if unreadable := judgement.rollouts - judgement.verdicts:
+        print(f"{unreadable} of {judgement.rollouts} responses could not be read as a verdict")
     print(f"rationale: {judgement.response}")

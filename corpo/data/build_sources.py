@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from corpo.config import CandidatesConfig, DataConfig, SourceConfig
-from corpo.data.candidates.collect import SAMPLED, collect_candidates
+from corpo.data.candidates.collect import SAMPLED, collect_candidates, without_repeated_texts
 from corpo.data.candidates.normal_form import distinct
-from corpo.data.execution.label_problems import label_problems
+from corpo.data.execution.label_problems import Labelled, label_problems
 from corpo.data.execution.labelling import LabelCache
 from corpo.data.execution.sandbox import Sandbox
+from corpo.data.funnel import Loss, losses, with_short_candidates
+from corpo.data.label_checks import disagreements, label_findings, tests_per_problem
 from corpo.data.pairing.contamination import Overlap, overlaps
 from corpo.data.pairing.matching import matched_pairs
 from corpo.data.pairing.splits import TRAIN, VALIDATION, split_name
@@ -22,6 +26,9 @@ from corpo.task import Kind, Pair
 from corpo.utils.errors import DataError
 from corpo.utils.files import file_hash, hash_of
 
+log = logging.getLogger(__name__)
+
+_MAX_REASONS = 5  # problems that an error message names
 VALIDATION_SHARE = 0.1  # of the problems that are not for evaluation
 
 
@@ -33,16 +40,31 @@ class RealData:
     pairs: list[tuple[str, Pair]]
     labelled: Counter[tuple[str, bool]]  # candidates by source and label, before duplicates were removed
     claims: Counter[tuple[str, bool]]  # claimed labels by source and whether execution agrees
-    failing: list[str]  # problems left out because their own reference fails
+    labelling: Labelled  # problems, candidates and tests that were left out, with the reasons
     overlapping: list[Overlap]  # training problems left out
+    losses: list[Loss]  # what was lost at each step, from the first
+    findings: list[str]  # suspicious labels, in one line each
+    disagreements: list[dict[str, Any]]  # candidates whose source claims another label
+    tests: list[int]  # number of tests of each problem with tests, in increasing order
+    notes: list[str]  # what the sources took under another name or left out
 
 
-def read_all(data: DataConfig) -> dict[str, list[RealProblem]]:
-    """Read the problems of every source, without those whose statements are too long."""
+def read_all(data: DataConfig, notes: list[str] | None = None) -> dict[str, list[RealProblem]]:
+    """Read the problems of every source, without those whose statements are too long.
+
+    `notes` receives one line for everything that was left out or taken under another name.
+    """
+    notes = [] if notes is None else notes
     max_chars = data.pairing.max_statement_chars
     problems_by_source = {}
     for name, source in data.sources.items():
-        problems = [problem for problem in read_problems(name, source) if len(problem.statement) <= max_chars]
+        all_problems = read_problems(name, source, notes)
+        problems = [problem for problem in all_problems if len(problem.statement) <= max_chars]
+        if num_long := len(all_problems) - len(problems):
+            notes.append(
+                f"left out {num_long} problems of {name} with statements of more than "
+                f"data.pairing.max_statement_chars={max_chars} characters"
+            )
         if not problems:
             raise DataError(
                 f"data.sources.{name}: every statement has more than "
@@ -59,15 +81,24 @@ def build_real(
     sampled: Mapping[str, Sequence[RawCandidate]],
     sandbox: Sandbox,
     cache: LabelCache | None,
+    notes: Sequence[str] = (),
 ) -> RealData:
     """Label the candidates of real problems and match them into pairs.
 
-    `sampled` has the programs that a language model wrote, by problem id. Raises DataError if no pair can
-    be made.
+    `sampled` has the programs that a language model wrote, by problem id, and `notes` what reading left out.
+    Raises DataError if no pair can be made.
     """
-    unlabelled = _collect(data, candidates, read, sampled)
-    problems, failing = label_problems(unlabelled, sandbox, cache, candidates.max_tests)
+    unlabelled, num_repeated = _collect(data, candidates, read, sampled)
+    labelling = label_problems(unlabelled, sandbox, cache, candidates.max_tests, candidates.tolerance)
+    problems = labelling.problems
+    if not problems:
+        raise DataError(f"data: every problem is left out; {_first_reasons(labelling)}")
     labelled, claims = _count_labels(problems)
+    findings = label_findings(labelling)
+    for line in findings:
+        log.warning("%s", line)
+    disagreeing = list(disagreements(problems))
+    num_tests = tests_per_problem(problems)
     problems = [
         replace(problem, candidates=distinct(problem.candidates, problem.domain)) for problem in problems
     ]
@@ -86,7 +117,31 @@ def build_real(
             f"candidates of {len(problems)} problems; add candidates (candidates=mutants) or raise "
             "data.pairing.max_candidate_chars"
         )
-    return RealData(problems, pairs, labelled, claims, failing, overlapping)
+    all_losses = [
+        Loss("read", len(unlabelled), num_repeated + sum(len(problem.candidates) for problem in unlabelled)),
+        Loss("repeated or empty texts", 0, num_repeated),
+        *losses(unlabelled, labelling, problems, left_out, pairs, data),
+    ]
+    return RealData(
+        problems=problems,
+        pairs=pairs,
+        labelled=labelled,
+        claims=claims,
+        labelling=labelling,
+        overlapping=overlapping,
+        losses=all_losses,
+        findings=findings,
+        disagreements=disagreeing,
+        tests=num_tests,
+        notes=list(notes),
+    )
+
+
+def _first_reasons(labelling: Labelled) -> str:
+    """Return why the first problems are left out."""
+    reasons = [f"{problem}: {reason}" for problem, reason in labelling.left_out.items()]
+    more = f"; and {len(reasons) - _MAX_REASONS} more" if len(reasons) > _MAX_REASONS else ""
+    return "; ".join(reasons[:_MAX_REASONS]) + more
 
 
 def _collect(
@@ -94,21 +149,24 @@ def _collect(
     candidates: CandidatesConfig,
     read: Mapping[str, Sequence[RealProblem]],
     sampled: Mapping[str, Sequence[RawCandidate]],
-) -> list[UnlabelledProblem]:
+) -> tuple[list[UnlabelledProblem], int]:
+    """Return all problems with their candidates, and the number of repeated or empty candidates."""
     unlabelled = []
+    num_repeated = 0
     for name, source in data.sources.items():
         for problem in read[name]:
-            texts = collect_candidates(problem, candidates, sampled.get(problem.id, ()))
+            all_texts = collect_candidates(problem, candidates, sampled.get(problem.id, ()))
+            texts = without_repeated_texts(all_texts)
+            num_repeated += len(all_texts) - len(texts)
             unlabelled.append(
                 UnlabelledProblem(
                     source=name,
                     problem=problem,
                     candidates=tuple(texts),
                     use=_use(problem.id, source, data.seed),
-                    strict=_loader(name, source) == "own",
                 )
             )
-    return unlabelled
+    return unlabelled, num_repeated
 
 
 def _count_labels(
@@ -125,13 +183,9 @@ def _count_labels(
     return labelled, claims
 
 
-def _loader(name: str, source: SourceConfig) -> str:
-    return source.loader or name
-
-
 def licences(data: DataConfig) -> dict[str, str]:
     """Return the licence of each source."""
-    return {name: SOURCES[_loader(name, source)].licence for name, source in data.sources.items()}
+    return {name: SOURCES[source.loader or name].licence for name, source in data.sources.items()}
 
 
 def _use(problem: str, source: SourceConfig, seed: int) -> Use:
@@ -146,7 +200,7 @@ def _use(problem: str, source: SourceConfig, seed: int) -> Use:
 
 def _pairs(problems: Sequence[LabelledProblem], data: DataConfig) -> list[tuple[str, Pair]]:
     """Return both orders of every pair, with their splits."""
-    short = [_with_short_candidates(problem, data.pairing.max_candidate_chars) for problem in problems]
+    short = [with_short_candidates(problem, data.pairing.max_candidate_chars) for problem in problems]
     named_pairs: list[tuple[str, Pair]] = []
     for use, split, count in (
         (Use.train, TRAIN, data.train_pairs),
@@ -162,11 +216,6 @@ def _pairs(problems: Sequence[LabelledProblem], data: DataConfig) -> list[tuple[
         for pair in _evaluation_pairs(from_source, name, data):
             named_pairs += [(split_name(prefix, order), order) for order in (pair, pair.swapped())]
     return named_pairs
-
-
-def _with_short_candidates(problem: LabelledProblem, max_chars: int) -> LabelledProblem:
-    short = tuple(candidate for candidate in problem.candidates if len(candidate.text) <= max_chars)
-    return replace(problem, candidates=short)
 
 
 def _train_or_validation_pairs(
@@ -198,7 +247,7 @@ def cache_spec(data: DataConfig, candidates: CandidatesConfig) -> dict[str, obje
     have a stage and a key of their own.
     """
     data_fields = ("pairs_per_split", "train_pairs", "validation_pairs", "seed", "isolation")
-    candidate_fields = ("sources", "mutants", "max_tests", "cpu_seconds", "seed")
+    candidate_fields = ("sources", "mutants", "max_tests", "tolerance", "cpu_seconds", "seed")
     return {
         "problems": problems_cache_spec(data),
         "pairing": asdict(data.pairing),

@@ -41,6 +41,7 @@ class RealProblem:
     topic: str = ""  # difficulty or subject, if the source has it
     prompt: str = ""  # text that a completion model continues; "" if a program stands alone
     starter: str = ""  # put before a continuation to make it a program: the prompt without its docstring
+    notes: tuple[str, ...] = ()  # what its source took under another name or left out
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,6 @@ class UnlabelledProblem:
     problem: RealProblem
     candidates: tuple[RawCandidate, ...]
     use: Use
-    strict: bool  # raise if its reference fails, instead of leaving the problem out
 
 
 @dataclass(frozen=True)

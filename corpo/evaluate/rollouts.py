@@ -11,7 +11,7 @@ import pandas as pd
 
 from corpo.data.pipelines.grading import grade_traces, right_traces
 from corpo.rollout import RolloutEngine
-from corpo.task import Fault, Pair, Reward, Verdict
+from corpo.task import Fault, Pair, Reward, Verdict, complete_responses
 from corpo.task.grade import grade
 from corpo.utils.files import write_atomically
 from corpo.utils.progress import Advance, progress
@@ -43,7 +43,7 @@ def roll_out(
     `pairs` are pairs with the names of their splits. The column `swapped` distinguishes the two orders of a
     pair. The rollouts are saved in `folder` in parts, so that an interrupted evaluation continues with the
     next part. A prompt that `fits` rejects as too long gets empty responses, which count as failed. The other
-    responses begin with `prefix`, which the policy reads as the end of its prompt.
+    responses begin with the think tags that end their prompt; `prefix` is added to every prompt.
     """
     prompts = [render(pair) + prefix for _, pair in pairs]
     # Prompts of similar length are generated together, because they need little padding.
@@ -62,7 +62,6 @@ def roll_out(
                     fits,
                     num_rollouts=num_rollouts,
                     seed=seed,
-                    prefix=prefix,
                     advance=advance,
                 )
                 table = _table(numbers, [pairs[number] for number in numbers], responses_PG, reward)
@@ -86,7 +85,6 @@ def _responses(
     fits: Callable[[str], bool],
     num_rollouts: int,
     seed: int,
-    prefix: str,
     advance: Advance,
 ) -> list[list[_Response]]:
     """Return the responses to the prompts with these numbers; empty ones for prompts that do not fit."""
@@ -97,8 +95,8 @@ def _responses(
         rollouts = engine.generate(texts, num_rollouts, seed, fitting_numbers, advance)
         lengths_PG = rollouts.lengths_PG.tolist()
         for number, texts_G, lengths_G in zip(fitting_numbers, rollouts.texts_PG, lengths_PG, strict=True):
-            pairs_G = zip(texts_G, lengths_G, strict=True)
-            responses[number] = [_Response(prefix + text, num_tokens) for text, num_tokens in pairs_G]
+            [responses_G] = complete_responses([prompts[number]], [texts_G])
+            responses[number] = list(map(_Response, responses_G, lengths_G))
     advance(len(numbers) - len(fitting_numbers))
     return [responses[number] for number in numbers]
 

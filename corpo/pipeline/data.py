@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 # The files of the stage.
 PAIRS, CANDIDATES = "pairs.parquet", "candidates.parquet"
 CARD, SHEET, PAGE = "card.md", "sheet.png", "pairs.html"
+DISAGREEMENTS = "disagreements.jsonl"  # of real problems only: labels that differ from those of the source
 TAUGHT = "taught.parquet"  # of data=pipelines only
 
 
@@ -126,16 +127,27 @@ def _build_from_sources(config: Config, sampled: Stage | None, folder: Path) -> 
     from corpo.data.build_sources import build_real, licences, read_all
     from corpo.pipeline.sample import read_candidates
     from corpo.report.data_card import real_card
+    from corpo.utils.files import write_jsonl
 
-    problems_by_source = read_all(config.data)
+    notes: list[str] = []
+    problems_by_source = read_all(config.data, notes)
+    for note in notes:
+        log.warning("%s", note)
     candidates = {}
     if sampled is not None:
         problems = list(chain.from_iterable(problems_by_source.values()))
         candidates = read_candidates(problems, sampled.folder, Path(config.candidates.model.path).name)
     sandbox = _sandbox(config, config.candidates.cpu_seconds)
     built = build_real(
-        config.data, config.candidates, problems_by_source, candidates, sandbox, _label_cache(config)
+        config.data,
+        config.candidates,
+        problems_by_source,
+        candidates,
+        sandbox=sandbox,
+        cache=_label_cache(config),
+        notes=notes,
     )
+    write_jsonl(folder / DISAGREEMENTS, built.disagreements)
     card = real_card(built, licences(config.data), config.data.pairing.overlap_words)
     _write(folder, built.problems, built.pairs, card)
 
@@ -178,7 +190,7 @@ def _sandbox(config: Config, cpu_seconds: float = 0.3) -> Sandbox:
     from corpo.data.execution.sandbox import Isolation, Sandbox
 
     isolation = Isolation(config.data.isolation) if config.data.isolation else None
-    sandbox = Sandbox(isolation, cpu_seconds, seconds=2 * cpu_seconds + 5)
+    sandbox = Sandbox(isolation, cpu_seconds, seconds=5 * cpu_seconds + 15)
     if isolation is None and sandbox.isolation is Isolation.process:
         log.warning(
             "sandbox isolation: process, because this machine allows no user namespaces: "

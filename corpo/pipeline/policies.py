@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpo.config import Config
-from corpo.pipeline.data import CARD, SHEET, data_stage, evaluated_pairs
+from corpo.config import Config, ModelConfig
+from corpo.pipeline.data import CARD, PAGE, SHEET, data_stage, evaluated_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.models import model_path
 from corpo.pipeline.provenance import typed_command
 from corpo.pipeline.stage import Stage, graph
 from corpo.pipeline.study import config_yaml, results_folder, stage_records
+from corpo.pipeline.train import train_stage
 from corpo.utils.errors import DataError, ModelError
 from corpo.utils.files import write_json, write_text
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
     """Return, by the name of each policy, its config and whether the policy that it trains is meant.
 
-    Without `evaluate.policies` these are the base and the policy of this config. Raises ModelError if a
-    folder is missing.
+    Without `evaluate.policies` these are the base and the policy of this config. On real problems, these are
+    the model alone, unless the policy of this config is trained already. Raises ModelError if a folder is
+    missing.
     """
     if not config.evaluate.policies:
-        return {"base": (config, False), config.baseline.name: (config, True)}
+        both = {"base": (config, False), config.baseline.name: (config, True)}
+        return {"base": (config, False)} if _is_alone(config) else both
     by_name = {"base": (config, False)}
     for name, path in config.evaluate.policies.items():
         policy_config = replace(config, model=replace(config.model, path=path, warm_start=False))
@@ -41,11 +44,30 @@ def evaluations(config: Config) -> dict[str, tuple[Config, bool]]:
     return by_name
 
 
+def _is_alone(config: Config) -> bool:
+    """Check that real problems are evaluated with a model from which nothing is trained here."""
+    return bool(config.data.sources) and not train_stage(config).done
+
+
+def writes_results(config: Config) -> bool:
+    """Check that an evaluation has a results folder of its own: of given policies, or on real problems."""
+    return bool(config.evaluate.policies or config.data.sources)
+
+
 def evaluation_stages(config: Config) -> list[Stage]:
-    """Return the evaluation stages. Raises DataError if the results folder already holds a study."""
+    """Return the evaluation stages.
+
+    Raises DataError if the results folder already holds a study, and ModelError if the model is the shipped
+    one, which knows its own problems only.
+    """
     folder = results_folder(config)
-    if config.evaluate.policies and (folder / "records").is_dir():
+    if writes_results(config) and (folder / "records").is_dir():
         raise DataError(f"name={config.name}: {folder} holds a study; give this evaluation a name of its own")
+    if config.data.sources and not config.evaluate.policies and config.model.path == ModelConfig.path:
+        raise ModelError(
+            f"model.path={config.model.path}: the shipped policy knows its own problems only; choose a model "
+            "for these, such as model=smollm2_135m or model.path=FOLDER"
+        )
     return [evaluate_stage(policy_config, trained) for policy_config, trained in evaluations(config).values()]
 
 
@@ -78,8 +100,10 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     floors = shortcut_floors(evaluated_pairs(config))
     study = Study({0: tables["base"]}, runs, config.reward.threshold, list(config.evaluate.ks), floors)
     write_tables(study, folder, has_paper_splits=False)
-    write_comparisons(study, folder)
+    if runs:
+        write_comparisons(study, folder)
     data = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
+    page = "" if config.data.file else f" ([page]({PAGE}))"
     if not config.data.file:
         write_data_card(config, folder)
     records = stage_records(graph(evaluation_stages(config)))
@@ -88,7 +112,7 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     results_table = (folder / "table.md").read_text(encoding="utf-8")
     report = f"""# {config.name}
 
-Policies on {data} that they were not trained on.
+Policies on {data}{page} that they were not trained on.
 
 {results_table}
 
@@ -97,6 +121,8 @@ Policies on {data} that they were not trained on.
 {table(("what", "value"), list(facts.items()))}
 """
     write_text(folder / "report.md", report)
+    if not config.data.file:
+        shutil.copyfile(data_stage(config).folder / PAGE, folder / PAGE)
     write_text(folder / "config.yaml", config_yaml(config))
     write_json(folder / "provenance.json", records)
     return folder

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.config import Config
-from corpo.data.candidates.extract import complete_code, extract_code
+from corpo.data.candidates.extract import complete_code, extract_code, preamble, wanted_pattern
 from corpo.data.execution.checks import StdioChecks
+from corpo.data.python_text import put_before
 from corpo.data.sources import RawCandidate, RealProblem
 from corpo.pipeline.models import (
     estimated_minutes,
@@ -102,13 +103,8 @@ def solution(problem: RealProblem, answer: str, chat: bool) -> str:
         return answer.strip()
     if problem.prompt and not chat:
         return complete_code(problem.starter, answer)
-    return _preamble(problem.starter) + extract_code(answer)
-
-
-def _preamble(starter: str) -> str:
-    """Return the imports and helpers in front of the requested function. Answers usually leave them out."""
-    head, separator, _ = starter.rpartition("\ndef ")
-    return f"{head.strip()}\n\n" if separator and head.strip() else ""
+    program = extract_code(answer, wanted_pattern(problem.checks))
+    return put_before(preamble(problem.starter), program) if program.strip() else ""
 
 
 def sample_candidates(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -17,16 +18,18 @@ from corpo.data.pipelines.build import BuiltPipelines
 from corpo.data.pipelines.operations import BIGRAMS, HELD_OUT, LENGTHS, LONG, num_pipelines
 from corpo.data.store import content_hash, pair_rows
 from corpo.data.types import LabelledProblem
-from corpo.evaluate.shortcut_floors import shortcut_floors
+from corpo.evaluate.shortcut_floors import WORD_PAIRS, memory_floor, shortcut_floors
 from corpo.task import Candidate, Domain, Kind, Pair
-from corpo.utils.markdown import table
+from corpo.utils.markdown import escaped, table
 
 MAX_LISTED = 20  # problems that a card names
-_FLOORS = """Two simple classifiers show how far one gets without understanding a program. *length* calls the
+_FLOORS = """Simple classifiers show how far one gets without understanding a program. *length* calls the
 longer candidate correct and the other one wrong, or the reverse, whichever did better on other problems.
-*words* is a logistic regression on token counts. Both are cross-validated over problems. A verdict counts as
-right if it is right about both candidates. A random guess for each candidate reaches 25%; a random choice of
-one correct candidate reaches 50% on pairs with exactly one correct candidate."""
+*words* is a logistic regression on token counts, and *word pairs* calls the candidate correct that it finds
+more probable. They are cross-validated over problems. *memory* gives a candidate the label of the training
+candidates with the same text without constants, and guesses if there are none. A tie counts a half.
+A verdict counts as right if it is right about both candidates. A random guess for each candidate reaches 25%;
+a random choice of one correct candidate reaches 50% on pairs with exactly one correct candidate."""
 
 
 def bank_card(bank: Bank, problems: Sequence[LabelledProblem], pairs: Sequence[tuple[str, Pair]]) -> str:
@@ -136,14 +139,28 @@ def real_card(data: RealData, licences: Mapping[str, str], overlap: int) -> str:
     """
     candidates = _candidates(data.problems)
     topics = Counter(problem.topic for problem in data.problems if problem.topic)
+    left_out = [f"{problem} ({reason})" for problem, reason in data.labelling.left_out.items()]
     shared = [f"{pair.trained} ({pair.evaluated}: {pair.words!r})" for pair in data.overlapping]
-    by_origin = table(("origin", "correct", "wrong"), _origin_rows(candidates, columns=(True, False)))
+    by_origin = table(
+        ("origin", "correct", "wrong"), _capped(_origin_rows(candidates, columns=(True, False)))
+    )
     return f"""# Data card
 
 Built from {", ".join(licences)}: {len(data.problems)} problems, {data.labelled.total()} candidates. Every
 program was labelled by running it on the tests of its problem in a sandbox ({_isolation(data.problems)}).
-Every worked solution was labelled by its final answer. Content hash of the pairs:
+Every worked solution was labelled by its final answer. {_tests(data)}Content hash of the pairs:
 `{content_hash(pair_rows(data.pairs))}`.
+
+## Funnel
+What is lost on the way from the sources to the pairs, and the option that changes it.
+
+{_funnel(data)}
+
+## Checks after labelling
+{_lines(data.findings)}
+
+## Notes of the sources
+{_lines(data.notes)}
 
 ## Sources
 *different*: candidates that differ in more than names, layout and comments. *agreement*: labels that agree
@@ -168,10 +185,57 @@ raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 {_errors(candidates)}
 {_topics(topics)}
 ## Problems left out
-{len(data.failing)} problems whose own reference fails the tests{_names(data.failing)}.
+{len(data.labelling.left_out)} problems without a label{_names(left_out)}.
 {len(data.overlapping)} training problems that share {overlap} consecutive words with an evaluation
 problem{_names(shared)}.
 """
+
+
+def _funnel(data: RealData) -> str:
+    rows = [(loss.step, loss.problems or "", loss.candidates, loss.option) for loss in data.losses]
+    for split in dict.fromkeys(name for name, _ in data.pairs):
+        problems: set[str] = set()
+        candidates: set[tuple[str, str]] = set()
+        for name, pair in data.pairs:
+            if name == split:
+                problems.add(pair.problem.id)
+                candidates |= {(pair.problem.id, pair.a.text), (pair.problem.id, pair.b.text)}
+        rows.append((f"paired in {split}", len(problems), len(candidates), ""))
+    return table(("step", "problems", "candidates", "option"), rows)
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """Return a list of lines, cut to a maximum number."""
+    if not lines:
+        return "Nothing."
+    more = [f"{len(lines) - MAX_LISTED} more"] if len(lines) > MAX_LISTED else []
+    return "\n".join(f"- {escaped(line)}" for line in [*lines[:MAX_LISTED], *more])
+
+
+def _tests(data: RealData) -> str:
+    """Return a sentence about the number of tests, or an empty string if no program was run."""
+    if not data.tests:
+        return ""
+    unused = data.labelling.unused_tests.total() + data.labelling.unusable_tests.total()
+    return (
+        f"A problem has {data.tests[0]} to {data.tests[-1]} tests, {median(data.tests):g} in the median; "
+        f"{unused} tests were not used. "
+    )
+
+
+def _capped(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return the most frequent origins, and the sum of all others in one row."""
+    if len(rows) <= MAX_LISTED:
+        return list(rows)
+    ordered = sorted(rows, key=_num_candidates, reverse=True)
+    others = ordered[MAX_LISTED:]
+    first = sum(int(str(row[1])) for row in others)
+    second = sum(int(str(row[2])) for row in others)
+    return [*ordered[:MAX_LISTED], (f"{len(others)} others", first, second)]
+
+
+def _num_candidates(row: tuple[object, ...]) -> int:
+    return int(str(row[1])) + int(str(row[2]))
 
 
 def _candidates(problems: Sequence[LabelledProblem]) -> list[Candidate]:
@@ -270,11 +334,12 @@ def _floors(pairs: Sequence[tuple[str, Pair]]) -> str:
     evaluation = [(split, pair) for split, pair in pairs if is_evaluation(split)]
     if not evaluation:
         return "The data set has no evaluation split."
-    rows = [
-        (row["split"], row["prompts"], _percent(row["length"]), _percent(row["words"]))
-        for row in shortcut_floors(evaluation).to_dict("records")
-    ]
-    return f"{_FLOORS}\n\n{table(('split', 'prompts', 'length', 'words'), rows)}"
+    memory = memory_floor(pairs, TRAIN)
+    rows = []
+    for row in shortcut_floors(evaluation).to_dict("records"):
+        shares = [row["length"], row["words"], row[WORD_PAIRS], memory.get(row["split"], math.nan)]
+        rows.append((row["split"], row["prompts"], *map(_percent, shares)))
+    return f"{_FLOORS}\n\n{table(('split', 'prompts', 'length', 'words', WORD_PAIRS, 'memory'), rows)}"
 
 
 def _percent(share: float) -> str:

@@ -28,7 +28,8 @@ _OTHER_FOLDERS = {
     "bench": "speed: [a step](bench/step.md), [packing](bench/packing.md), [TRL](bench/against_trl.md), "
     "[rollout engines](bench/engines.md), [GPU](bench/gpu.md)",
     "robustness": "[hostile programs](robustness/hostile.md), [malformed input](robustness/malformed.md), "
-    "[kills](robustness/kills.md), [a long run](robustness/soak.md), [labelling](robustness/labelling.md)",
+    "[kills](robustness/kills.md), [a long run](robustness/soak.md), [labelling](robustness/labelling.md), "
+    "[labels](robustness/labels.md), [the judges of benchmarks](robustness/judges.md)",
 }
 
 _INTRODUCTION = """`corpo report --claims` computes this page from the records in this folder. The folder of a

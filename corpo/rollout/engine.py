@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,23 @@ class Rollouts:
     def lengths_PG(self) -> Tensor:
         """Return the number of tokens of each completion."""
         return self.mask_PGT.sum(-1)
+
+
+def end_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the ids of the tokens that end a completion: of the tokenizer and of the generation config.
+
+    Chat models often have two, one for the end of a text and one for the end of a turn.
+    """
+    ids = [tokenizer.eos_token_id]
+    generation_config = getattr(model, "generation_config", None)
+    configured = getattr(generation_config, "eos_token_id", None)
+    ids += configured if isinstance(configured, list) else [configured]
+    return sorted({int(index) for index in ids if index is not None})
+
+
+def without_end(ids: list[int], end_ids: Sequence[int]) -> list[int]:
+    """Return the tokens of a completion without the token that ended it."""
+    return ids[:-1] if ids and ids[-1] in end_ids else ids
 
 
 class RolloutEngine(Protocol):

@@ -11,7 +11,7 @@ P prompts, G rollouts per prompt, S prompt tokens, T completion tokens, V vocabu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,11 +79,12 @@ class GraphDecoder:
         rows: Rows,
         temperature: float,
         pad: int,
-        eos: int,
+        end_ids: Sequence[int],
         is_stopped: Callable[[Tensor], Tensor] | None,
     ) -> None:
         self.model, self.cache, self.rows = model, cache, rows
-        self.temperature, self.pad, self.eos, self.is_stopped = temperature, pad, eos, is_stopped
+        self.temperature, self.pad, self.is_stopped = temperature, pad, is_stopped
+        self.end_ids = torch.tensor(end_ids, device=rows.done_PG.device)
         self.outputs = (rows.ids_PGT, rows.mask_PGT, rows.logprobs_PGT)
         self.captures = rows.done_PG.device.type == "cuda"
         self.graph: torch.cuda.CUDAGraph | None = None
@@ -174,5 +175,5 @@ class GraphDecoder:
         rows.ids_PGT.index_copy_(2, count_1, token_PG[..., None])
         rows.mask_PGT.index_copy_(2, count_1, ~rows.done_PG[..., None])
         rows.logprobs_PGT.index_copy_(2, count_1, logprob_PG[..., None])
-        rows.done_PG |= token_PG == self.eos
+        rows.done_PG |= (token_PG[..., None] == self.end_ids).any(dim=-1)
         self.count_1 += 1

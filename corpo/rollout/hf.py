@@ -14,7 +14,7 @@ from corpo.policy.cores import shares_out, side_by_side
 from corpo.policy.group_cache import GroupCache, StaticGroupCache, StaticSlots
 from corpo.policy.packing import left_pad, positions, prompt_mask
 from corpo.policy.tree_attention import use_tree_attention
-from corpo.rollout.engine import Rollouts
+from corpo.rollout.engine import Rollouts, end_token_ids, without_end
 from corpo.rollout.graph_decoder import FIRST_WINDOW, GraphDecoder, Rows, draw
 
 CHUNKS = 4  # of the prompts of a batch on a CPU
@@ -94,6 +94,10 @@ class SharedPrefixEngine:
         pad = self.tokenizer.pad_token_id
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
+    @property
+    def _end_ids(self) -> list[int]:
+        return end_token_ids(self.model, self.tokenizer)
+
     def _uniforms(self, seed: int, numbers: Sequence[int], group: int) -> Tensor:
         """Draw the uniform numbers (P, G, T) that determine all tokens, with one generator per prompt."""
         shape = (group, self.max_new_tokens)
@@ -125,7 +129,7 @@ class SharedPrefixEngine:
             Rows.new(mask_PS, uniforms_PGT, self._pad_id),
             temperature=self.temperature,
             pad=self._pad_id,
-            eos=self.tokenizer.eos_token_id,
+            end_ids=self._end_ids,
             is_stopped=self._ends_with_stop if self.stop else None,
         )
         return decoder.run(logits_PGV)
@@ -146,6 +150,7 @@ class SharedPrefixEngine:
         mask_PGT = torch.zeros(shape, dtype=torch.bool, device=device)
         logprobs_PGT = torch.zeros(shape, device=device)
         done_PG = torch.zeros(shape[:2], dtype=torch.bool, device=device)
+        end_ids = torch.tensor(self._end_ids, device=device)
         active_prompts = torch.arange(shape[0], device=device)  # the prompts that are still in the batch
         for step in range(self.max_new_tokens):
             logp_PGV = torch.log_softmax(logits_PGV.float() / self.temperature, dim=-1)
@@ -156,7 +161,7 @@ class SharedPrefixEngine:
             mask_PGT[active_prompts, :, step] = ~done_PG
             logprobs_PG = logp_PGV.gather(-1, token_PG[..., None]).squeeze(-1)
             logprobs_PGT[active_prompts, :, step] = logprobs_PG.masked_fill(done_PG, 0.0)
-            done_PG = done_PG | (token_PG == self.tokenizer.eos_token_id)
+            done_PG = done_PG | torch.isin(token_PG, end_ids)
             if self.stop:
                 done_PG = done_PG | self._ends_with_stop(ids_PGT[active_prompts, :, : step + 1])
             unfinished = (~done_PG.all(dim=1)).nonzero().flatten()
@@ -193,7 +198,7 @@ class SharedPrefixEngine:
         length, group = int(mask_PGT.sum(-1).max()), ids_PGT.shape[1]
         rows = zip(ids_PGT.flatten(0, 1), mask_PGT.flatten(0, 1), strict=True)
         texts = self.tokenizer.batch_decode(
-            [ids[mask].tolist() for ids, mask in rows], skip_special_tokens=True
+            [without_end(ids[mask].tolist(), self._end_ids) for ids, mask in rows], skip_special_tokens=True
         )
         texts_PG = [texts[start : start + group] for start in range(0, len(texts), group)]
         return Rollouts(

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from corpo.config import VllmConfig
 from corpo.policy.lora import merge_adapters
 from corpo.policy.packing import group_logprobs
-from corpo.rollout.engine import Rollouts
+from corpo.rollout.engine import Rollouts, end_token_ids, without_end
 from corpo.utils import ranks
 from corpo.utils.errors import EngineError
 
@@ -209,7 +209,8 @@ class VllmEngine:
         return Rollouts(prompt_ids, ids_PGT, mask_PGT, logprobs_PGT, texts_PG)
 
     def _decoded(self, samples: Sequence[Any]) -> list[str]:
-        rows = [list(sample.token_ids) for sample in samples]
+        end_ids = end_token_ids(self.model, self.tokenizer)
+        rows = [without_end(list(sample.token_ids), end_ids) for sample in samples]
         texts: list[str] = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return texts
 

@@ -1,7 +1,7 @@
 """The verifier task: read a problem and two candidates, reason, give a confidence that each is correct."""
 
 from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt, separate_prompts
-from corpo.task.response import CUT, Fault, Verdict, format_response, parse_response
+from corpo.task.response import CUT, Fault, Verdict, complete_responses, format_response, parse_response
 from corpo.task.reward import (
     ConfidenceReward,
     OrdinalReward,
@@ -30,6 +30,7 @@ __all__ = [
     "Verdict",
     "build_reward",
     "chat_prompt",
+    "complete_responses",
     "format_response",
     "level_at",
     "parse_response",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from corpo.task.types import Pair
+from corpo.utils.errors import ModelError
 
 COMPACT = "compact"  # for policies warm-started in this format, such as the shipped nano
 INSTRUCT = "instruct"  # states the response format, for pretrained chat models
 
 _COMPACT_PROMPT = re.compile(r"(.*?)\n\[A\]\n(.*?)\n\[B\]\n(.*)\n(.*?)", re.DOTALL)
+_SYSTEM = "Verify A and B."
 _INSTRUCTIONS = (
     "You are given a problem and two candidate solutions, A and B. "
     "Decide for each, on its own, whether it is correct: one, both or neither may be. "
@@ -53,9 +55,35 @@ def _compact(statement: str, text_a: str, text_b: str) -> str:
 def chat_prompt(pair: Pair, tokenizer, style: str = INSTRUCT) -> str:  # type: ignore[no-untyped-def]
     """Return the prompt in a tokenizer's chat template, up to the start of the assistant's turn.
 
-    COMPACT replaces the template's default system prompt with a few words.
+    COMPACT replaces the template's default system prompt with a few words. If a template refuses a system
+    message, they begin the user's message. Raises ModelError if there is no template, or if it refuses a
+    user's message.
     """
-    messages = [{"role": "user", "content": render_prompt(pair, style)}]
+    from jinja2 import TemplateError
+
+    if tokenizer.chat_template is None:
+        raise ModelError(
+            f"model.chat_template=true: the tokenizer of {tokenizer.name_or_path} has no chat template; "
+            "set model.chat_template=false, or choose a chat model"
+        )
+    prompt = render_prompt(pair, style)
+    conversations = [[_message("user", prompt)]]
     if style == COMPACT:
-        messages.insert(0, {"role": "system", "content": "Verify A and B."})
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        conversations = [
+            [_message("system", _SYSTEM), _message("user", prompt)],
+            [_message("user", f"{_SYSTEM}\n\n{prompt}")],
+        ]
+    refusals = []
+    for messages in conversations:
+        try:
+            return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except TemplateError as error:
+            refusals.append(str(error))
+    raise ModelError(
+        f"model.chat_template=true: the chat template of {tokenizer.name_or_path} refuses the prompt "
+        f"({refusals[-1]}); set model.chat_template=false, or correct the template"
+    )
+
+
+def _message(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}

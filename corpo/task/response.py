@@ -1,22 +1,31 @@
 """Parse and format the verifier's response.
 
 Grammar: one `<think>…</think>` block, which may be empty, then `A: <score> B: <score>`. Scores lie in [0,
-10] and may have decimals. White space, a comma or a semicolon separates them. Nothing else but white space
-may follow.
+10] and may have decimals. White space, a comma or a semicolon separates them. Words without digits, or "/10",
+may stand behind a score on its line. Nothing else but white space may follow, except a next question that a
+base model asks itself. The opening tag may be missing, because chat templates put it into the prompt.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from corpo.task.model_text import next_question_starts
 
 SCORE_MIN, SCORE_MAX, CUT = 0.0, 10.0, 5.0  # scores above CUT mean "correct", scores below it "wrong"
 OPEN, CLOSE = "<think>", "</think>"
 
+_WORDS = r"(?:[ \t]*/[ \t]*10|[ \t]+out of 10)?(?:,?[ \t]+[-(]?[ \t]*[A-Za-z][A-Za-z ,.;'()-]*)?\.?\**"
 _SCORES = re.compile(
-    r"\s*A:\s*(?P<a>\d{1,4}(?:\.\d{1,8})?)[\s,;]+B:\s*(?P<b>\d{1,4}(?:\.\d{1,8})?)\s*", re.ASCII
+    rf"\s*\**A:\**\s*(?P<a>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}"
+    rf"[\s,;]+\**B:\**\s*(?P<b>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}\s*",
+    re.ASCII,
 )
+_NEXT_PAIR = re.compile(r"\n\[A\]\n")  # of the next prompt that a base model writes itself
+_PROMPT_THOUGHT = re.compile(r"<think>\s*(?:</think>\s*)?\Z")
 
 
 class Fault(StrEnum):
@@ -68,12 +77,13 @@ def _is_on_side(score: float, label: bool) -> bool:
 def parse_response(text: str) -> Verdict | Fault:
     """Parse a response into a verdict, or into the fault that makes it unparseable. Never raises."""
     body = text.lstrip()
-    if not body.startswith(OPEN):
+    thought, closed, answer = body.partition(CLOSE)
+    if not body.startswith(OPEN) and (not closed or OPEN in thought):
         return Fault.no_think
-    _, closed, answer = body.partition(CLOSE)
     if not closed:
         return Fault.unclosed_think
-    if OPEN in body[len(OPEN) :] or CLOSE in answer:
+    answer = _without_next_prompt(answer)
+    if OPEN in thought.removeprefix(OPEN) or OPEN in answer or CLOSE in answer:
         return Fault.second_think
     match = _SCORES.fullmatch(answer)
     if match is None:
@@ -82,6 +92,31 @@ def parse_response(text: str) -> Verdict | Fault:
     if not all(SCORE_MIN <= score <= SCORE_MAX for score in scores):
         return Fault.out_of_range
     return Verdict(*scores)
+
+
+def _without_next_prompt(answer: str) -> str:
+    """Return an answer without the next question or pair that a base model writes behind its verdict."""
+    scores = _SCORES.match(answer)
+    if scores is None:
+        return answer
+    head, rest = answer[: scores.end()], answer[scores.end() :]
+    starts_question = next_question_starts(rest)[:1] == [0]
+    if head.rstrip() == head.rstrip(" \t") or not (starts_question or _NEXT_PAIR.search(rest)):
+        return answer  # something else, or on the same line
+    return head
+
+
+def complete_responses(prompts: Sequence[str], texts_PG: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the completions of each prompt as responses, with the think tags that end their prompt.
+
+    Some chat templates open the think block, and some close it at once to turn thinking off.
+    """
+    responses_PG = []
+    for prompt, texts_G in zip(prompts, texts_PG, strict=True):
+        match = _PROMPT_THOUGHT.search(prompt)
+        opened = match[0] if match else ""
+        responses_PG.append([opened + text for text in texts_G])
+    return responses_PG
 
 
 def format_response(thought: str, score_a: float, score_b: float) -> str:

@@ -1,4 +1,4 @@
-"""Count the failures of a batch by the verdict that they gave, and those that a baseline rewards."""
+"""Count the failures of a batch by verdict, those that a baseline rewards, and the faults of responses."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def failure_of(verdict: Verdict | Fault) -> str:
     if all(calls):
         return "both_correct"
     return "swapped" if any(calls) else "both_wrong"
+
+
+def count_faults(verdicts_PG: Sequence[Sequence[Verdict | Fault]]) -> dict[str, float]:
+    """Return the number of rollouts with each kind of fault."""
+    counts = {f"fault_{fault.name}": 0.0 for fault in Fault}
+    for verdicts_G in verdicts_PG:
+        for verdict in verdicts_G:
+            if isinstance(verdict, Fault):
+                counts[f"fault_{verdict.name}"] += 1
+    return counts
 
 
 def count_failures(

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corpo.utils.errors import NonFiniteError
+from corpo.task import Fault
+from corpo.utils.errors import NonFiniteError, ResponseError
 
 REFERENCE_STEPS = 5  # the first steps of a run, with which later steps are compared
 
@@ -60,6 +61,7 @@ class CollapseLimits:
 
     min_entropy_ratio: float = 0.1  # entropy, relative to the first steps
     max_unparseable: float = 0.5  # share of rollouts without a verdict
+    max_one_fault: float = 0.8  # share of rollouts with the same fault in each of the first steps
     max_length_ratio: float = 2.0  # tokens per rollout, relative to the first steps
 
 
@@ -78,6 +80,38 @@ def health_warnings(
     """Return the warnings that apply to the last of these records, the metrics of all steps so far."""
     warnings = [*_advantage_warnings(history, baseline, limits), *_drift_warnings(history, limits)]
     return [HealthWarning(int(history[-1]["step"]), name, text) for name, text in warnings]
+
+
+def require_verdicts(history: Sequence[Mapping[str, Any]], limits: CollapseLimits = CollapseLimits()) -> None:
+    """Raise ResponseError if most responses of each of the first steps have the same fault.
+
+    Such a run gets the lowest reward for almost everything and learns nothing.
+    """
+    if len(history) != REFERENCE_STEPS:
+        return
+    for fault, advice in _ADVICE.items():
+        share = min(_fault_share(record, fault) for record in history)
+        if share > limits.max_one_fault:
+            raise ResponseError(
+                f"step {REFERENCE_STEPS}: at least {share:.0%} of the responses of every step have the same "
+                f"fault, {fault.value!r}; {advice}"
+            )
+
+
+def _fault_share(record: Mapping[str, Any], fault: Fault) -> float:
+    """Return the share of responses with a fault; the unparseable ones are all responses with any fault."""
+    faults = sum(record.get(f"fault_{name.name}") or 0 for name in Fault)
+    return record["unparseable"] * (record.get(f"fault_{fault.name}") or 0) / faults if faults else 0.0
+
+
+_FORMAT = "teach the response format first (model.warm_start=true), or explain it (model.style=instruct)"
+_ADVICE = {
+    Fault.no_think: f"{_FORMAT}, with model.chat_template=true for a chat model",
+    Fault.unclosed_think: "raise rollout.max_new_tokens, or choose a model that thinks less",
+    Fault.second_think: _FORMAT,
+    Fault.no_scores: f"{_FORMAT}, or set rollout.stop if the responses run on",
+    Fault.out_of_range: _FORMAT,
+}
 
 
 def _advantage_warnings(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corpo.task import Domain, Kind
+from corpo.task import Domain, Fault, Kind
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,7 @@ UPDATE_METRICS = (
 
 SAMPLING_METRICS = (
     Metric("unparseable", "n(no verdict) / n(all)", "share of responses without a valid verdict"),
+    *(Metric(f"fault_{fault.name}", "n(responses with it)", str(fault), "rollouts") for fault in Fault),
     Metric("tokens_mean", "mean length of a completion", "length of responses", "tokens per rollout"),
     Metric("lr", "train.lr · min(1, step / train.warmup_steps)", "learning rate of the step"),
     Metric("rollout_seconds", "wall time of sampling", "time to sample the batch", "seconds"),

@@ -52,7 +52,7 @@ from corpo.policy.load import accelerator
 from corpo.policy.lora import add_lora, merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.rollout import RolloutEngine, Rollouts
-from corpo.task import Pair, Reward
+from corpo.task import Pair, Reward, complete_responses
 from corpo.task.grade import grade
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.distributed import (
@@ -63,7 +63,7 @@ from corpo.train.distributed import (
     gather_weights_into,
     shard,
 )
-from corpo.train.failures import count_failures
+from corpo.train.failures import count_failures, count_faults
 from corpo.train.health import require_finite, state_is_finite, with_step
 from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
@@ -268,6 +268,7 @@ class PolicyGradientTrainer:
                     self.reward.threshold,
                 )
             ),
+            **_sum_over_ranks(count_faults(graded.verdicts_PG)),
             **update_metrics,
             "unparseable": _mean_over_ranks(torch.tensor(graded.unparseable)),
             "tokens_mean": _mean_over_ranks(rollouts.lengths_PG.float().mean()),
@@ -281,7 +282,9 @@ class PolicyGradientTrainer:
         self, pairs: Sequence[Pair], num_rollouts: int, seed: int, indices: Sequence[int]
     ) -> Rollouts:
         """Sample a group per pair. `indices` are the positions of the pairs in the batch of all ranks."""
-        return self.engine.generate([self.render(pair) for pair in pairs], num_rollouts, seed, indices)
+        prompts = [self.render(pair) for pair in pairs]
+        rollouts = self.engine.generate(prompts, num_rollouts, seed, indices)
+        return replace(rollouts, texts_PG=complete_responses(prompts, rollouts.texts_PG))
 
     def _sync_engine(self) -> None:
         """Give the engine the current weights."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from corpo.task import Pair
-from corpo.train.health import health_warnings
+from corpo.train.health import health_warnings, require_verdicts
 from corpo.utils import ranks
 from corpo.utils.files import append_jsonl, read_jsonl, write_atomically, write_jsonl
 
@@ -77,6 +77,7 @@ class RunLog:
         self._warn()
         rewards = [_rounded(row) for row in rewards_PG.tolist()]
         append_jsonl(self.groups, {"step": step, "rewards": rewards, "lengths": lengths_PG.tolist()})
+        require_verdicts(self.history)
 
     def keep_rollouts(self, step: int, batch: TrainedBatch) -> None:
         """Write the responses to the first prompts of a batch, with their rewards and advantages.

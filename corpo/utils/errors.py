@@ -35,5 +35,9 @@ class NonFiniteError(CorpoError):
     """A value of a training step is NaN or infinite. The weights have not changed."""
 
 
+class ResponseError(CorpoError):
+    """The responses of a policy cannot be read, so that training on them is useless."""
+
+
 class StorageError(CorpoError, OSError):
     """A file cannot be written because of missing space or permission."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -9,8 +10,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a Markdown table, without a newline at its end."""
     lines = [_row(header), "|" + " --- |" * len(header)]
     for row in rows:
-        lines.append(_row([str(cell) for cell in row]))
+        lines.append(_row([escaped(str(cell)) for cell in row]))
     return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """Return a text in which no pipe and no line end can end a cell. Math and code keep their backslashes."""
+    return re.sub(r"(?<!\\)\|", r"\|", " ".join(text.split("\n")))
 
 
 def _row(cells: Sequence[str]) -> str:

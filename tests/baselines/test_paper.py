@@ -11,7 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from corpo.baselines import BASELINES, advantage_stats, advantages, check_baseline, register_baseline
+from corpo.baselines import (
+    BASELINES,
+    advantage_stats,
+    advantages,
+    check_baseline,
+    is_correct,
+    register_baseline,
+)
 
 FAILED = torch.tensor([[-1.0, -0.5, -0.3, -0.2]])
 CORRECT = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
@@ -186,3 +193,27 @@ def test_registered_baseline_can_be_called_by_name() -> None:
         )
     finally:
         del BASELINES["median"]
+
+
+@pytest.mark.kind("rewards with outliers")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_outlier_does_not_erase_the_other_advantages(dtype: torch.dtype) -> None:
+    rewards_PG = torch.tensor([[-1e6, 0.2, 0.4, -0.3]], dtype=dtype)
+    assert torch.equal(advantages(rewards_PG, "corpo"), rewards_PG)
+    assert torch.equal(advantages(rewards_PG, "static"), rewards_PG)
+    assert is_correct(rewards_PG, 0.0).tolist() == [[False, True, True, False]]
+    assert bool((advantages(rewards_PG, "grpo")[0, 1:] > 0).all())
+
+
+@pytest.mark.kind("rewards with outliers")
+def test_large_rewards_keep_the_precision_of_float64() -> None:
+    rewards_PG = torch.tensor([[1e6, 1e6 + 0.4]], dtype=torch.float64)
+    expected = torch.tensor([[-0.2, 0.2]], dtype=torch.float64)
+    torch.testing.assert_close(advantages(rewards_PG, "grpo"), expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.kind("rewards with outliers")
+def test_rounding_error_of_a_mean_is_zero() -> None:
+    for dtype in (torch.float32, torch.float64):
+        rewards_PG = torch.tensor([[-0.1, -0.2, 0.3, 0.0]], dtype=dtype)
+        assert advantages(rewards_PG, "grpo")[0, 3] == 0

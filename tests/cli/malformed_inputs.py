@@ -192,7 +192,7 @@ FILES = {
     "s.txt": b"1 + 1 = 2",
     "empty.py": b" \n",
     "cut.py": b"def f(:",
-    "binary.py": b"\xff\xfe",
+    "binary.py": b"\x80\xfe",
 }
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "unknown command": (["trian"], "no command 'trian'"),

@@ -146,3 +146,34 @@ def test_a_policy_that_gives_no_verdict_has_an_exit_code_of_its_own(
     code, output, error = run_main(capsys, "verify", *files, "--policy", untrained)
     assert (code, output) == (3, "")
     assert "none of 16 responses could be parsed" in error
+
+
+@pytest.mark.kind("the commands verify, evaluate and publish")
+def test_options_may_stand_behind_flags(files: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--rollouts", 4, "--json", "seed=3")
+    code, output, errors = run_main(capsys, "verify", *files, *options)
+    assert code in (0, 1), errors
+    record = json.loads(output)
+    assert record["unreadable"] == record["rollouts"] - record["verdicts"]
+    assert "the shipped base policy knows only" in errors
+
+
+@pytest.mark.kind("the commands verify, evaluate and publish")
+def test_a_notebook_and_an_untrained_baseline_are_refused(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    notebook = files[1].with_suffix(".ipynb")
+    notebook.write_text("{}")
+    code, _, errors = run_main(capsys, "verify", files[0], notebook, files[2])
+    assert (code, "is a notebook; save its code as a program (.py)" in errors) == (2, True)
+    options = ("--baseline", "static", "--seed", 7, "outputs=nowhere")
+    code, _, errors = run_main(capsys, "verify", *files, *options)
+    assert (code, "run corpo train baseline=static seed=7" in errors) == (2, True)
+
+
+@pytest.mark.kind("the commands verify, evaluate and publish")
+def test_a_byte_order_mark_is_no_part_of_a_program(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files[1].write_text("\ufeff" + RIGHT, encoding="utf-8")
+    assert run_main(capsys, "verify", *files, "--rollouts", 2)[0] in (0, 1)

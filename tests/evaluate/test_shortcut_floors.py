@@ -8,8 +8,8 @@ from random import Random
 
 from corpo.data.pairing.matching import matched_pairs
 from corpo.data.types import LabelledProblem, Use
-from corpo.evaluate.shortcut_floors import shortcut_floors
-from corpo.task import Candidate, Domain, Kind, Pair
+from corpo.evaluate.shortcut_floors import WORD_PAIRS, memory_floor, shortcut_floors
+from corpo.task import Candidate, Domain, Kind, Pair, Problem
 
 DrawPrograms = Callable[[Random, int], tuple[str, str]]  # a correct and a wrong program of a problem
 
@@ -70,3 +70,30 @@ def test_floors_do_not_learn_from_the_problem_that_they_are_tested_on() -> None:
         return _words(rng) + f" right{number}" * 3, _words(rng) + f" wrong{number}" * 3
 
     assert _floors(draw, pairs_per_problem=3)[1] < 0.25 + 4 * math.sqrt(0.25 / 60)
+
+
+def _pair(number: int, right: str, wrong: str) -> Pair:
+    problem = Problem(f"p{number}", Domain.code, "mine", "", "s")
+    return Pair(problem, Candidate(right, True, "given"), Candidate(wrong, False, "given"))
+
+
+def test_a_tie_counts_a_half() -> None:
+    pairs = [("split", _pair(number, "aa b", "bb c")) for number in range(10)]
+    pairs += [(split, pair.swapped()) for split, pair in pairs]
+    (row,) = shortcut_floors(pairs).to_dict("records")
+    assert row["length"] == 0.5
+
+
+def test_word_pairs_judge_which_candidate_is_more_probable() -> None:
+    """Make every candidate look correct, but the correct one of each pair more so."""
+    pairs = [("split", _pair(number, "ok ok ok sum", "ok sum")) for number in range(40)]
+    pairs += [("split", pair.swapped()) for _, pair in pairs]
+    (row,) = shortcut_floors(pairs).to_dict("records")
+    assert row[WORD_PAIRS] == 1.0
+
+
+def test_memory_knows_the_labels_of_training_without_constants() -> None:
+    train = ("train", _pair(0, "return x + 3", "return x - 3"))
+    pairs = [train, ("known", _pair(1, "return x + 7", "return x - 9")), ("new", _pair(2, "x * 2", "x // 2"))]
+    assert memory_floor(pairs, "train") == {"known": 1.0, "new": 0.25}
+    assert memory_floor(pairs[1:], "train") == {}

@@ -11,7 +11,14 @@ import pytest
 from corpo.analysis.splits import PUBLISHED
 from corpo.report.tables import failures_table, wide_table, write_tables
 from corpo.train.failures import FAILURES
+from corpo.utils.markdown import table
 from tests.synthetic_study import synthetic_study
+
+
+@pytest.mark.kind("checks after labelling, the funnel and the card")
+def test_no_text_ends_a_cell_or_a_row() -> None:
+    lines = table(["origin", "count"], [["mo|del\nb", 2]]).split("\n")
+    assert lines[-1] == "| mo\\|del b | 2 |"
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,22 @@ def test_a_rollout_ends_with_its_first_end_of_sequence(engine: SharedPrefixEngin
         assert len(tokens) == engine.max_new_tokens or tokens[-1] == eos
 
 
+@pytest.mark.kind("responses of chat models and base models")
+def test_a_rollout_ends_with_any_end_of_the_models_generation(
+    engine: SharedPrefixEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name a frequent token as a second end, as chat models do with the end of a turn."""
+    first_tokens = engine.generate(TEXTS[:1], group=400, seed=5).completion_ids_PGT[0, :, 0]
+    second_end = int(first_tokens.bincount().argmax())
+    ends = [engine.tokenizer.eos_token_id, second_end]
+    monkeypatch.setattr(engine.model.generation_config, "eos_token_id", ends)
+    rollouts = engine.generate(TEXTS[:1], group=400, seed=5)
+    ended = rollouts.completion_ids_PGT[0, :, 0] == second_end
+    assert bool(ended.any())
+    assert rollouts.lengths_PG[0, ended].unique().tolist() == [1]
+    assert {rollouts.texts_PG[0][index] for index in ended.nonzero().flatten().tolist()} == {""}
+
+
 def test_a_rollout_ends_with_a_stop_string(engine: SharedPrefixEngine) -> None:
     stops = ["f", "ab"]
     free = engine.generate(TEXTS[:1], group=400, seed=5)

@@ -7,8 +7,10 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import TemplateError
 
 from corpo.task import (
+    COMPACT,
     Candidate,
     ConfidenceReward,
     Domain,
@@ -20,11 +22,14 @@ from corpo.task import (
     Reward,
     Verdict,
     build_reward,
+    chat_prompt,
+    complete_responses,
     format_response,
     parse_response,
     register_reward,
     render_prompt,
 )
+from corpo.utils.errors import ModelError
 
 PROBLEM = Problem("p", Domain.code, "family", "topic", "Return 1.")
 RIGHT, WRONG = (
@@ -35,6 +40,7 @@ SCORES = st.floats(0, 10).map(lambda x: round(x, 2))
 LABELS = st.tuples(st.booleans(), st.booleans())
 
 
+@pytest.mark.kind("responses of chat models and base models")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -53,6 +59,18 @@ LABELS = st.tuples(st.booleans(), st.booleans())
         ("<think>a</think> A: -1 B: 1", Fault.no_scores),
         ("<think>a</think> A: nan B: 1", Fault.no_scores),
         ("<think>a</think> A: 9 B: ١", Fault.no_scores),
+        ("B adds.\n</think>\nA: 9\nB: 1", Verdict(9, 1)),
+        ("a</think> A: 1 B: 1</think>", Fault.second_think),
+        ("a<think></think> A: 1 B: 1", Fault.no_think),
+        ("<think>a</think>\nA: 9 (correct)\nB: 1 - wrong, it adds", Verdict(9, 1)),
+        ("<think>a</think>\n**A: 9**\n**B:** 1/10", Verdict(9, 1)),
+        ("<think>a</think> A: 9 out of 10, B: 1 out of 10.", Verdict(9, 1)),
+        ("<think>a</think> A: 9, correct; B: 1, wrong", Verdict(9, 1)),
+        ("<think>a</think> A: 9 or 2 B: 1", Fault.no_scores),
+        ("<think>a</think> A: 9 B: 1\nA: 2 B: 8", Fault.no_scores),
+        ("<think>a</think> A: 9 B: 1\nWait, no.", Fault.no_scores),
+        ("<think>a</think> A: 9 B: 1\n\nQuestion: Add.\n<think>b</think> A: 2 B: 8", Verdict(9, 1)),
+        ("<think>a</think> A: 9 B: 1\nAdd two.\n[A]\nx\n[B]\ny\n<think></think> A: 2 B: 8", Verdict(9, 1)),
     ],
 )
 def test_parse_response_follows_the_grammar(text: str, expected: object) -> None:
@@ -213,3 +231,52 @@ def test_a_registered_reward_has_to_separate_successes_from_failures(monkeypatch
 
 def test_the_ordinal_reward_built_by_name_is_the_class() -> None:
     assert build_reward("ordinal", 3, 0.0, {}) == OrdinalReward(3)
+
+
+class _Tokenizer:
+    """A tokenizer whose chat template refuses some roles."""
+
+    name_or_path = "model"
+    chat_template = "a template"
+
+    def __init__(self, *refused: str) -> None:
+        self.refused = refused
+
+    def apply_chat_template(self, messages: list[dict[str, str]], **options: bool) -> str:
+        for message in messages:
+            if message["role"] in self.refused:
+                raise TemplateError(f"{message['role']} role not supported")
+        return "".join(f"<{message['role']}>{message['content']}" for message in messages)
+
+
+@pytest.mark.kind("responses of chat models and base models")
+def test_a_template_without_a_system_role_gets_the_words_in_the_message_of_the_user() -> None:
+    pair = Pair(PROBLEM, RIGHT, WRONG)
+    assert chat_prompt(pair, _Tokenizer(), COMPACT).startswith("<system>Verify A and B.<user>Return 1.")
+    assert chat_prompt(pair, _Tokenizer("system"), COMPACT).startswith("<user>Verify A and B.\n\nReturn 1.")
+    with pytest.raises(ModelError, match="refuses the prompt"):
+        chat_prompt(pair, _Tokenizer("system", "user"), COMPACT)
+
+
+@pytest.mark.kind("responses of chat models and base models")
+def test_a_tokenizer_without_a_template_is_refused() -> None:
+    tokenizer = _Tokenizer()
+    tokenizer.chat_template = None  # type: ignore[assignment]
+    with pytest.raises(ModelError, match="has no chat template"):
+        chat_prompt(Pair(PROBLEM, RIGHT, WRONG), tokenizer)
+
+
+@pytest.mark.kind("responses of chat models and base models")
+@pytest.mark.parametrize(
+    ("end_of_prompt", "completion"),
+    [
+        ("<assistant>", "<think>B adds.</think> A: 9 B: 1"),
+        ("<assistant><think>\n", "B adds.\n</think>\nA: 9 B: 1"),
+        ("<assistant><think>\n\n</think>\n\n", "A: 9 B: 1"),
+    ],
+)
+def test_think_tags_at_the_end_of_the_prompt_belong_to_the_response(
+    end_of_prompt: str, completion: str
+) -> None:
+    [[response]] = complete_responses([f"Square x.{end_of_prompt}"], [[completion]])
+    assert parse_response(response) == Verdict(9, 1)

@@ -14,12 +14,13 @@ import torch
 
 from corpo.cli.hydra_app import Job, run_job
 from corpo.config import LossConfig
+from corpo.task import Fault
 from corpo.train.checkpoint import load_latest
-from corpo.train.health import REFERENCE_STEPS, health_warnings, require_finite
+from corpo.train.health import REFERENCE_STEPS, health_warnings, require_finite, require_verdicts
 from corpo.train.loss import policy_loss
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer
-from corpo.utils.errors import NonFiniteError
+from corpo.utils.errors import NonFiniteError, ResponseError
 from corpo.utils.files import read_jsonl
 from tests.train.tiny_trainer import example_pairs, tiny_trainer, weights_of
 
@@ -212,6 +213,18 @@ def test_clip_that_is_never_active_gives_a_warning_for_corpo_only() -> None:
     assert warning.name == "clip_never_active"
     assert health_warnings(_history(REFERENCE_STEPS, {}, inactive), "corpo") == [], "it was active before"
     assert health_warnings(never_active, "grpo") == [], "GRPO has no clip"
+
+
+@pytest.mark.kind("responses of chat models and base models")
+def test_a_run_with_one_fault_in_most_responses_stops_with_advice() -> None:
+    faults = {f"fault_{fault.name}": 0.0 for fault in Fault}
+    failing = {**HEALTHY, **faults, "unparseable": 0.95, "fault_unclosed_think": 95.0}
+    mixed = {**failing, "fault_no_think": 95.0}
+    with pytest.raises(ResponseError, match=r"'think block not closed'; raise rollout\.max_new_tokens"):
+        require_verdicts([failing] * REFERENCE_STEPS)
+    require_verdicts([failing] * (REFERENCE_STEPS - 1))
+    require_verdicts([mixed] * REFERENCE_STEPS)
+    require_verdicts([*[failing] * (REFERENCE_STEPS - 1), {**HEALTHY, **faults}])
 
 
 def test_warning_is_given_once_even_if_the_run_resumes(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 from corpo.config import CandidatesConfig
-from corpo.data.candidates.extract import PARSE_ERRORS
+from corpo.data.candidates.extract import extract_code, is_answer, wanted_pattern
 from corpo.data.candidates.mutate import program_mutants
+from corpo.data.python_text import PARSE_ERRORS
 from corpo.data.types import RawCandidate, RealProblem
 from corpo.task import Domain
 
@@ -19,7 +21,7 @@ _MAX_MUTATED_PROGRAMS = 3  # given programs that are mutated if a problem has no
 def collect_candidates(
     problem: RealProblem, config: CandidatesConfig, sampled: Sequence[RawCandidate] = ()
 ) -> list[RawCandidate]:
-    """Return a problem's candidates from all configured sources, without repeated or empty texts.
+    """Return a problem's candidates from all configured sources.
 
     `sampled` are the candidates that a language model wrote for this problem.
     """
@@ -27,15 +29,28 @@ def collect_candidates(
     for name in config.sources:
         if name in CANDIDATE_SOURCES:
             candidates += CANDIDATE_SOURCES[name](problem, config)
+    return [*candidates, *sampled]
+
+
+def without_repeated_texts(candidates: Sequence[RawCandidate]) -> list[RawCandidate]:
+    """Return the first candidate of each text, without empty texts."""
     first: dict[str, RawCandidate] = {}
-    for candidate in reversed([*candidates, *sampled]):
+    for candidate in reversed(candidates):
         if candidate.text.strip():
             first[candidate.text] = candidate
     return list(first.values())[::-1]
 
 
 def _given(problem: RealProblem, config: CandidatesConfig) -> list[RawCandidate]:
-    return list(problem.given)
+    """Return the given candidates; for a chat answer to a code problem, the program in it."""
+    if problem.domain is not Domain.code:
+        return list(problem.given)
+    wanted = wanted_pattern(problem.checks)
+    candidates = []
+    for candidate in problem.given:
+        text = extract_code(candidate.text, wanted) if is_answer(candidate.text) else candidate.text
+        candidates.append(replace(candidate, text=text))
+    return candidates
 
 
 def _references(problem: RealProblem, config: CandidatesConfig) -> list[RawCandidate]:

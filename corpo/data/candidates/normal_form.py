@@ -6,7 +6,7 @@ import ast
 import symtable
 from collections.abc import Iterator, Sequence
 
-from corpo.data.candidates.extract import PARSE_ERRORS
+from corpo.data.python_text import PARSE_ERRORS
 from corpo.task import Candidate, Domain
 
 # A program that mentions one of these can observe the names of its variables.
@@ -26,10 +26,13 @@ _INTROSPECTION = {
 
 
 def distinct(candidates: Sequence[Candidate], domain: Domain) -> tuple[Candidate, ...]:
-    """Return the first candidate of each normal form."""
-    first: dict[str, Candidate] = {}
+    """Return the first candidate of each normal form and outcome.
+
+    Tests can tell programs apart that differ in names only, for example by a call with keywords.
+    """
+    first: dict[tuple[str, bool, str | None], Candidate] = {}
     for candidate in reversed(candidates):
-        first[normal_form(candidate.text, domain)] = candidate
+        first[normal_form(candidate.text, domain), candidate.correct, candidate.error] = candidate
     return tuple(first.values())[::-1]
 
 

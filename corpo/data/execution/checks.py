@@ -7,14 +7,21 @@ results.
 
 from __future__ import annotations
 
-import math
+import ast
+import builtins
+import marshal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from corpo.data.execution.literals import check_condition, read_value
-from corpo.data.execution.sandbox import Mode, Program
+from corpo.data.execution.comparison import TOLERANCE, close, same_words
+from corpo.data.execution.literals import check_condition
+from corpo.data.execution.sandbox import MIN_OUTPUT_BYTES, Mode, Program
+from corpo.data.execution.values import read_value
+from corpo.data.python_text import put_before
 
+MAX_EVIDENCE_CHARS = 300
 PASSED = "=True"  # the result of a test that reports by itself and passed
 _CONDITION_MARK = "?"  # put before a condition, in the place of an expected result
 
@@ -30,14 +37,22 @@ class CallChecks:
     arguments: tuple[tuple[Any, ...], ...]
     values: tuple[Any, ...] | None = None
     before: str = ""  # source that runs before a program, such as the imports that LeetCode makes
+    tolerance: float = TOLERANCE  # relative, for floats only
 
     def __post_init__(self) -> None:
         _check_lengths("call", self.arguments, "value", self.values)
 
+    @cached_property
+    def _max_output(self) -> int:
+        return output_limit(sum(len(marshal.dumps(value)) for value in self.values or ()))
+
     def program(self, source: str) -> Program:
         """Return the calls of a candidate as a job for the sandbox."""
-        before = "" if "from __future__" in source else self.before  # a future import has to be first
-        return Program(before + source, self.arguments, Mode.function, self.entry)
+        entry = self.entry
+        if "class Solution" not in source:  # the judges of APPS and LiveCodeBench take a plain function, too
+            entry = entry.removeprefix("Solution().")
+        whole = put_before(self.before, source)
+        return Program(whole, self.arguments, Mode.function, entry, self._max_output)
 
     def oracle(self) -> Program | None:
         """Return a program whose results are the expected values, or None if they are not known.
@@ -46,23 +61,22 @@ class CallChecks:
         """
         if self.values is None:
             return None
-        return Program(
-            f"VALUES = {list(self.values)!r}\ndef f(i):\n    return VALUES[i]",
-            tuple((i,) for i in range(len(self.values))),
-        )
+        calls = tuple((value,) for value in self.values)
+        return Program("def f(x):\n    return x\n", calls, Mode.function, "f", self._max_output)
 
     def matches(self, result: str, expected: str) -> bool:
         """Check that a result equals the expected one.
 
-        Tuples equal lists and the last digits of floats do not count, because JSON does not keep either. A
-        call on which the reference fails matches nothing, not even the same failure.
+        Tuples equal lists, because JSON does not keep them apart. Floats may differ by the tolerance; whole
+        numbers are compared exactly. A call on which the reference fails matches nothing, not even the same
+        failure.
         """
         if not (result.startswith("=") and expected.startswith("=")):
             return False
         if result == expected:
             return True
         try:
-            return _close(read_value(result[1:]), read_value(expected[1:]))
+            return close(read_value(result[1:]), read_value(expected[1:]), self.tolerance)
         except (ValueError, RecursionError):
             return False
 
@@ -87,9 +101,26 @@ class ScriptChecks:
     def __post_init__(self) -> None:
         _check_lengths("test", self.tests, "condition", self.conditions)
 
+    def undefined_names(self) -> set[str]:
+        """Return the names that the script uses and does not define: those that a program has to define."""
+        tree = ast.parse(self.source)
+        used: set[str] = set()
+        defined = {*dir(builtins), "__value__", "__passed__", "__failed__"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                defined.add(node.name)
+            elif isinstance(node, ast.arg):
+                defined.add(node.arg)
+            elif isinstance(node, ast.alias):
+                defined.add((node.asname or node.name).partition(".")[0])
+        return used - defined
+
     def program(self, source: str) -> Program:
         """Return the tests of a candidate as a job for the sandbox."""
-        return Program(source, self.tests, Mode.script, self.source)
+        limit = output_limit(sum(map(len, self.conditions)))
+        return Program(source, self.tests, Mode.script, self.source, limit)
 
     def matches(self, result: str, expected: str) -> bool:
         """Check that a test gave a value that meets its condition, or reported that it passed."""
@@ -110,22 +141,35 @@ class StdioChecks:
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    before: str = ""  # source that runs before a program, such as the imports that a benchmark's judge makes
+    tolerance: float = TOLERANCE  # relative, for numbers with a decimal point only
+    by_line: bool = False  # whether the words must also stand on the expected lines
 
     def __post_init__(self) -> None:
         _check_lengths("input", self.inputs, "output", self.outputs)
 
+    @cached_property
+    def _max_output(self) -> int:
+        return output_limit(max(len(output.encode(errors="replace")) for output in self.outputs))
+
     def program(self, source: str) -> Program:
         """Return the runs of a candidate as a job for the sandbox."""
-        return Program(source, self.inputs, Mode.stream, "")
+        return Program(put_before(self.before, source), self.inputs, Mode.stream, "", self._max_output)
 
     def matches(self, result: str, expected: str) -> bool:
-        """Check that an output has the expected words; decimal numbers may differ in the last digits."""
+        """Check that an output has the expected words; decimal numbers may differ by the tolerance."""
         if not result.startswith("="):
             return False
-        words, expected_words = result[1:].split(), expected[1:].split()
-        if words == expected_words:
-            return True
-        return len(words) == len(expected_words) and all(map(_same_word, words, expected_words))
+        text, expected_text = result[1:], expected[1:]
+        if not self.by_line:
+            return same_words(text, expected_text, self.tolerance)
+        lines, expected_lines = text.strip().split("\n"), expected_text.strip().split("\n")
+        if len(lines) != len(expected_lines):
+            return False
+        for line, expected_line in zip(lines, expected_lines, strict=True):
+            if not same_words(line, expected_line, self.tolerance):
+                return False
+        return True
 
     def describe_failure(self, index: int, result: str, expected: str) -> str:
         """Return the outcome of a failed run: `on the input '1' it prints '2', not '3'`."""
@@ -164,6 +208,14 @@ def _expected_result(condition: str) -> str:
     return _CONDITION_MARK + condition if condition else PASSED
 
 
+def output_limit(expected_bytes: int) -> int:
+    """Return the bytes that a program may give, so that a right program has room.
+
+    They are rounded up to a power of two, so that the limit says little about the expected values.
+    """
+    return max(MIN_OUTPUT_BYTES, 1 << (4 * expected_bytes).bit_length())
+
+
 def _check_lengths(
     name: str, tests: Sequence[object], answer_name: str, answers: Sequence[object] | None
 ) -> None:
@@ -189,33 +241,3 @@ def _describe(test: str, wrong_value: str, result: str) -> str:
     """Return a failed test with `wrong_value` if the test gave a value, otherwise with its error."""
     outcome = wrong_value if result.startswith("=") else _ERRORS.get(result, f"raises {result[1:]}")
     return f"{test} {outcome}"
-
-
-def _close(a: Any, b: Any) -> bool:
-    """Check that two values are equal, up to tuples for lists and the last digits of floats."""
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(_close, a, b))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_close(a[key], b[key]) for key in a)
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if {float} <= {type(a), type(b)} <= {int, float}:
-        return _near(a, b)
-    return bool(a == b)
-
-
-def _near(a: float, b: float) -> bool:
-    try:
-        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
-    except OverflowError:  # a whole number larger than every float
-        return False
-
-
-def _same_word(a: str, b: str) -> bool:
-    """Check that two words are the same text, or the same number if one of them is written as a decimal."""
-    if a == b:
-        return True
-    try:
-        return ("." in a or "." in b) and _near(float(a), float(b))
-    except ValueError:
-        return False

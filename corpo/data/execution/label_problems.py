@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from corpo.data.execution.answers import MISSING, final_answer, same_answer
 from corpo.data.execution.checks import (
+    MAX_EVIDENCE_CHARS,
     Answer,
     CallChecks,
     Executable,
@@ -15,59 +17,104 @@ from corpo.data.execution.checks import (
     expected_results,
 )
 from corpo.data.execution.labelling import Label, LabelCache, compare, run_cached
+from corpo.data.execution.packages import missing_package
 from corpo.data.execution.sandbox import Program, Sandbox
+from corpo.data.python_text import unlimited_digits
 from corpo.data.types import LabelledProblem, RawCandidate, UnlabelledProblem
 from corpo.task import Candidate
 from corpo.utils.errors import DataError
 from corpo.utils.progress import progress
 
-MAX_EVIDENCE_CHARS = 300
+NO_TEST = "none of its tests can be decided"
 
 
+@dataclass
+class Labelled:
+    """The labelled problems, and what has no label and why."""
+
+    problems: list[LabelledProblem] = field(default_factory=list)
+    # Problems that are left out, because a reference fails or no test can be decided, with the reason.
+    left_out: dict[str, str] = field(default_factory=dict)
+    # Candidates that are left out, by problem and reason, such as "needs scipy".
+    undecided: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # Tests that are left out by problem: those beyond `max_tests`, and those whose expected value is beyond
+    # the limits of the sandbox.
+    unused_tests: Counter[str] = field(default_factory=Counter)
+    unusable_tests: Counter[str] = field(default_factory=Counter)
+
+
+@unlimited_digits()
 def label_problems(
-    problems: Sequence[UnlabelledProblem], sandbox: Sandbox, cache: LabelCache | None, max_tests: int
-) -> tuple[list[LabelledProblem], list[str]]:
-    """Label every candidate, and return the problems and the ids of those that are left out.
+    problems: Sequence[UnlabelledProblem],
+    sandbox: Sandbox,
+    cache: LabelCache | None,
+    max_tests: int | None = None,
+    tolerance: float | None = None,
+) -> Labelled:
+    """Label every candidate.
 
-    A problem is left out if its own reference fails. Only the first `max_tests` calls or runs of a problem
-    count. Raises DataError, which names the test, if the reference of a strict problem fails.
+    A problem is left out if its own reference fails. A candidate is left out if it cannot be decided, because
+    it needs a package that is not there. Only the first `max_tests` calls or runs of a problem count, all if
+    it is None. `tolerance` replaces the relative tolerance of floats that a source has.
     """
-    problems = [_with_first_tests(problem, max_tests) for problem in problems]
-    labelled_by_id = _run_programs(problems, sandbox, cache)
+    labelled = Labelled()
+    limited = []
     for problem in problems:
+        short, num_unused = _limited(problem, max_tests, tolerance)
+        limited.append(short)
+        labelled.unused_tests[problem.problem.id] += num_unused
+    candidates_by_id = _run_programs(limited, sandbox, cache, labelled)
+    for problem in limited:
         if isinstance(answer := problem.problem.checks, Answer):
-            labelled_by_id[problem.problem.id] = [
+            candidates_by_id[problem.problem.id] = [
                 _check_answer(candidate, answer.value) for candidate in _all_candidates(problem)
             ]
-    labelled_problems: list[LabelledProblem] = []
-    left_out: list[str] = []
-    for problem in problems:
-        labelled = labelled_by_id[problem.problem.id]
-        num_references = len(problem.problem.references)
-        failing = [reference for reference in labelled[:num_references] if not reference.correct]
-        if not failing:
-            labelled_problems.append(_labelled_problem(problem, labelled[num_references:]))
-        elif problem.strict:
-            reason = " ".join((failing[0].evidence or str(failing[0].error)).split())
-            raise DataError(
-                f"data.sources.{problem.source}: problem {problem.problem.id!r}: its reference fails: "
-                f"{reason}; correct the reference or the tests"
-            )
+    for problem in limited:
+        if problem.problem.id not in labelled.left_out:
+            _add_problem(labelled, problem, candidates_by_id[problem.problem.id])
+    return labelled
+
+
+def _add_problem(labelled: Labelled, problem: UnlabelledProblem, candidates: Sequence[Candidate]) -> None:
+    """Add a problem with its labelled candidates, of which the first are its references."""
+    problem_id = problem.problem.id
+    num_references = len(problem.problem.references)
+    for reference in candidates[:num_references]:
+        if not reference.correct:
+            reason = " ".join((reference.evidence or str(reference.error)).split())
+            labelled.left_out[problem_id] = f"its reference fails: {reason}"
+            return
+    decided = []
+    for candidate in candidates[num_references:]:
+        package = None if candidate.correct else missing_package(candidate.text, candidate.error)
+        if package is None:
+            decided.append(candidate)
         else:
-            left_out.append(problem.problem.id)
-    return labelled_problems, left_out
+            labelled.undecided[problem_id, f"needs {package}"] += 1
+    labelled.problems.append(_labelled_problem(problem, decided))
 
 
-def _with_first_tests(problem: UnlabelledProblem, max_tests: int) -> UnlabelledProblem:
-    """Return the problem with its first calls or runs only. A script is one run, so it stays whole."""
+def _limited(
+    problem: UnlabelledProblem, max_tests: int | None, tolerance: float | None
+) -> tuple[UnlabelledProblem, int]:
+    """Return the problem with its first calls or runs only, and the number of those that are left out.
+
+    A script is one run, so it stays whole.
+    """
     checks = problem.problem.checks
+    num_tests = 0
     match checks:
         case CallChecks():
+            num_tests = len(checks.arguments)
             values = checks.values[:max_tests] if checks.values is not None else None
             checks = replace(checks, arguments=checks.arguments[:max_tests], values=values)
         case StdioChecks():
-            checks = StdioChecks(checks.inputs[:max_tests], checks.outputs[:max_tests])
-    return replace(problem, problem=replace(problem.problem, checks=checks))
+            num_tests = len(checks.inputs)
+            checks = replace(checks, inputs=checks.inputs[:max_tests], outputs=checks.outputs[:max_tests])
+    if tolerance is not None and isinstance(checks, CallChecks | StdioChecks):
+        checks = replace(checks, tolerance=tolerance)
+    num_unused = max(num_tests - max_tests, 0) if max_tests is not None else 0
+    return replace(problem, problem=replace(problem.problem, checks=checks)), num_unused
 
 
 def _all_candidates(problem: UnlabelledProblem) -> list[RawCandidate]:
@@ -76,9 +123,13 @@ def _all_candidates(problem: UnlabelledProblem) -> list[RawCandidate]:
 
 
 def _run_programs(
-    problems: Sequence[UnlabelledProblem], sandbox: Sandbox, cache: LabelCache | None
+    problems: Sequence[UnlabelledProblem], sandbox: Sandbox, cache: LabelCache | None, labelled: Labelled
 ) -> dict[str, list[Candidate]]:
-    """Run the references and candidates of problems with tests, and return them labelled by problem id."""
+    """Run the references and candidates of problems with tests, and return them labelled by problem id.
+
+    Tests whose expected value is beyond the limits of the sandbox are left out, and so is a problem with no
+    other tests.
+    """
     with_tests = [
         (problem, problem.problem.checks)
         for problem in problems
@@ -87,16 +138,33 @@ def _run_programs(
     expected_by_id = _expected_by_id(with_tests, sandbox, cache)
     jobs: list[tuple[UnlabelledProblem, Executable, RawCandidate]] = []
     for problem, checks in with_tests:
-        jobs += [(problem, checks, candidate) for candidate in _all_candidates(problem)]
+        expected = expected_by_id[problem.problem.id]
+        num_usable = sum(map(_is_usable, expected)) if _has_values(checks) else len(expected)
+        labelled.unusable_tests[problem.problem.id] += len(expected) - num_usable
+        if num_usable:
+            jobs += [(problem, checks, candidate) for candidate in _all_candidates(problem)]
+        else:
+            labelled.left_out[problem.problem.id] = NO_TEST
     programs = [checks.program(candidate.text) for _, checks, candidate in jobs]
     with progress("labelling programs", len(jobs)) as advance:
         all_results = run_cached(programs, sandbox, cache, advance)
-    labelled: dict[str, list[Candidate]] = {problem.problem.id: [] for problem, _ in with_tests}
+    candidates: dict[str, list[Candidate]] = {problem.problem.id: [] for problem, _ in with_tests}
     for (problem, checks, candidate), results in zip(jobs, all_results, strict=True):
         expected = expected_by_id[problem.problem.id]
-        label = compare(results, expected, str(sandbox.isolation), checks.matches)
-        labelled[problem.problem.id].append(_labelled_candidate(candidate, checks, label, expected))
-    return labelled
+        usable = [index for index, text in enumerate(expected) if not _has_values(checks) or _is_usable(text)]
+        label = compare(results, expected, str(sandbox.isolation), checks.matches, usable)
+        candidates[problem.problem.id].append(_labelled_candidate(candidate, checks, label, expected))
+    return candidates
+
+
+def _has_values(checks: Executable) -> bool:
+    """Check for calls with expected values; without them, a failing reference leaves the problem out."""
+    return isinstance(checks, CallChecks) and checks.values is not None
+
+
+def _is_usable(expected: str) -> bool:
+    """Check that the sandbox could write an expected value."""
+    return not expected.startswith("!")
 
 
 def _expected_by_id(
@@ -140,19 +208,24 @@ def _labelled_candidate(
         passed=label.passed,
         total=label.total,
         error=error,
-        evidence=_shortest_failure(checks, label, expected),
+        evidence=_first_failure(checks, label, expected),
         claimed=candidate.claimed,
         isolation=label.isolation,
     )
 
 
-def _shortest_failure(checks: Executable, label: Label, expected: Sequence[str]) -> str:
-    """Return the shortest description of a failure, cut to a maximum length; "" if nothing failed."""
-    descriptions = [
-        checks.describe_failure(index, result, expected[index]) for index, result in label.failures
-    ]
-    shortest = min(descriptions, key=len, default="")
-    return shortest if len(shortest) <= MAX_EVIDENCE_CHARS else shortest[: MAX_EVIDENCE_CHARS - 1] + "…"
+def _first_failure(checks: Executable, label: Label, expected: Sequence[str]) -> str:
+    """Return the description of the first failure, cut to a maximum length; "" if nothing failed.
+
+    The failures behind it may be its consequence: a program that never ends reaches no further call.
+    """
+    if not label.failures:
+        return ""
+    index, result = label.failures[0]
+    description = checks.describe_failure(index, result, expected[index])
+    if len(description) <= MAX_EVIDENCE_CHARS:
+        return description
+    return description[: MAX_EVIDENCE_CHARS - 1] + "…"
 
 
 def _check_answer(candidate: RawCandidate, expected: str) -> Candidate:

@@ -21,6 +21,7 @@ from corpo.utils.files import append_jsonl, hash_of, read_jsonl, write_jsonl
 Calls = tuple[tuple[Any, ...], ...]
 Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the expected results
 Advance = Callable[[int], None]
+_MAX_CACHED_CHARS = 1 << 20
 _CHUNK = 480  # programs between two writes of the cache
 
 
@@ -56,7 +57,9 @@ class LabelCache:
         self.known: dict[str, list[str]] = {record["key"]: record["results"] for record in records}
 
     def add(self, key: str, results: Sequence[str]) -> None:
-        """Add the results of one program."""
+        """Add the results of one program. Large ones are left out, so that the program runs again."""
+        if sum(map(len, results)) > _MAX_CACHED_CHARS:
+            return
         with self._threads, self._processes:
             self.known[key] = list(results)
             append_jsonl(self.path, {"key": key, "results": list(results)})
@@ -83,7 +86,7 @@ def run_cached(
 
 
 def _cache_key(program: Program, sandbox: Sandbox) -> str:
-    content = [VERSION, program.source, repr(program.calls), program.mode, program.entry]
+    content = [VERSION, program.source, repr(program.calls), program.mode, program.entry, program.max_output]
     return hash_of([*content, sandbox.cpu_seconds, sandbox.isolation], 32)
 
 
@@ -118,15 +121,15 @@ def compare(
     expected: Sequence[str],
     isolation: str,
     matches: Callable[[str, str], bool] = operator.eq,
+    used: Sequence[int] | None = None,
 ) -> Label:
-    """Compare results with the expected ones, and return the label."""
+    """Compare results with the expected ones, and return the label. `used` are the tests that count."""
+    indices = range(len(expected)) if used is None else used
     failures = tuple(
-        (index, result)
-        for index, (result, wanted) in enumerate(zip(results, expected, strict=True))
-        if not matches(result, wanted)
+        (index, results[index]) for index in indices if not matches(results[index], expected[index])
     )
     error = None
     if failures:
         first = failures[0][1]
         error = "wrong answer" if first.startswith("=") else first[1:]
-    return Label(len(expected) - len(failures), len(expected), error, failures, isolation)
+    return Label(len(indices) - len(failures), len(indices), error, failures, isolation)

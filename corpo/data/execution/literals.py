@@ -1,7 +1,7 @@
-"""Evaluate literals and simple conditions on them, without running any code of a program.
+"""Evaluate literals and simple conditions on values, without running any code of a program.
 
-Values leave the sandbox as canonical text, which `corpo.data.execution.worker` writes. A small interpreter of
-syntax trees reads them here.
+Values leave the sandbox as canonical text, which `corpo.data.execution.values` reads. A small interpreter of
+syntax trees evaluates the conditions, which come from the tests.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from corpo.data.execution.values import read_value
 
 VALUE = "value"  # the name that a condition uses for the value from the sandbox
 _MAX_SIZE = 1 << 16  # limit on items of a repeated sequence and on bits of a power
@@ -73,14 +75,6 @@ EVALUATION_ERRORS = (
     MemoryError,
     KeyError,
 )
-
-
-def read_value(text: str) -> Any:
-    """Return the value of a canonical text: literals, inf, nan, sets. Raises ValueError for other texts."""
-    try:
-        return evaluate(ast.parse(text, mode="eval").body, {"inf": math.inf, "nan": math.nan})
-    except EVALUATION_ERRORS as error:
-        raise ValueError(f"not a plain value ({type(error).__name__})") from None
 
 
 def check_condition(condition: str, text: str) -> bool:

@@ -12,20 +12,23 @@ namespaces as well, it can also act on the processes of that user.
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
+import marshal
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from corpo.data.execution.packages import offered_packages, used_packages
 from corpo.utils.errors import SandboxError
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -41,7 +44,9 @@ _UNSHARE = (
     "--ipc",
 )
 _BATCH = 48
-VERSION = 4  # part of the key of every cached result; raise it if results could differ
+MIN_OUTPUT_BYTES = 1 << 20
+CALLS_PER_SHARE = 50  # as in `worker.py`
+VERSION = 5  # part of the key of every cached result; raise it if results could differ
 
 
 class Isolation(StrEnum):
@@ -67,6 +72,12 @@ class Program:
     calls: tuple[Any, ...]
     mode: Mode = Mode.function
     entry: str = "f"
+    max_output: int = MIN_OUTPUT_BYTES  # bytes of all results, or of the output of a run on a stream
+
+    @property
+    def num_shares(self) -> int:
+        """Return how many times the time limit applies; see `CALLS_PER_SHARE` in `worker.py`."""
+        return len(self.calls) if self.mode is Mode.stream else -(-len(self.calls) // CALLS_PER_SHARE)
 
 
 @functools.cache
@@ -136,7 +147,8 @@ class Sandbox:
         if not batch:
             return []
         limits = {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "memory": self.memory}
-        messages = [json.dumps(message).encode() for message in (limits, *map(_job, batch))]
+        packages = [asdict(package) for package in offered_packages()]
+        messages = [json.dumps(message).encode() for message in (packages, limits, *map(_job, batch))]
         wrapper = _UNSHARE if self.isolation is Isolation.namespaces else ()
         with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
             process = subprocess.Popen(
@@ -145,11 +157,17 @@ class Sandbox:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=folder,
-                env={"PATH": "/usr/bin:/bin", "HOME": folder, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
+                env={
+                    "PATH": "/usr/bin:/bin",
+                    "HOME": folder,
+                    "LANG": "C.UTF-8",
+                    "PYTHONHASHSEED": "0",
+                    "OPENBLAS_NUM_THREADS": "1",  # of numpy; each thread reserves memory
+                },
                 start_new_session=True,
             )
             try:
-                runs = sum(map(_num_runs, batch))
+                runs = sum(program.num_shares for program in batch)
                 request = b"".join(len(message).to_bytes(8, "big") + message for message in messages)
                 out, _ = process.communicate(request, timeout=runs * (self.seconds + 1) + 30)
             except subprocess.TimeoutExpired:
@@ -159,12 +177,16 @@ class Sandbox:
         return [tuple(json.loads(line)) for line in whole.split("\n") if line]
 
 
-def _num_runs(program: Program) -> int:
-    """Return how often the worker starts a program: once per input in stream mode, otherwise once."""
-    return len(program.calls) if program.mode is Mode.stream else 1
-
-
 def _job(program: Program) -> dict[str, Any]:
     """Return a program as the worker reads it."""
-    calls = [repr(call) for call in program.calls] if program.mode is Mode.function else list(program.calls)
-    return {"source": program.source, "calls": calls, "mode": str(program.mode), "entry": program.entry}
+    calls = list(program.calls)
+    if program.mode is Mode.function:
+        calls = [base64.b64encode(marshal.dumps(call)).decode() for call in calls]
+    return {
+        "source": program.source,
+        "calls": calls,
+        "mode": str(program.mode),
+        "entry": program.entry,
+        "max_output": program.max_output,
+        "packages": used_packages(program.source + program.entry),
+    }

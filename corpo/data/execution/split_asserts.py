@@ -29,13 +29,13 @@ _SET_UP = (
 )
 
 
-def split_assertions(source: str, run: str = "") -> ScriptChecks:
+def split_assertions(source: str, run: str = "", has_tests: bool = False) -> ScriptChecks:
     """Return the tests of a script, each reported separately, so that a failure does not stop the others.
 
     A test is a statement that asserts or calls a function of the script. It is at the top level, or in
     the function that `run` calls, such as "check(candidate)". All other statements prepare the tests. If an
     assertion can be split, its test gives the value of the expression under test, otherwise it reports
-    whether it passed.
+    whether it passed. `has_tests` says that the script calls test functions, which need no assertion.
 
     Raises ValueError if there is no assertion and SyntaxError if the script is not Python.
     """
@@ -47,7 +47,7 @@ def split_assertions(source: str, run: str = "") -> ScriptChecks:
             node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function
         ]
         tree.body += ast.parse(run).body
-    if not _asserts(tree):
+    if not has_tests and not _asserts(tree):
         raise ValueError("there is no assert in the tests")
     helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     splitter = Splitter(tree)
@@ -123,14 +123,35 @@ class Splitter:
 
         These forms can be split: `EXPR == LITERAL` and the other comparisons, on either side, `EXPR`,
         `not EXPR`, `abs(EXPR - LITERAL) < LITERAL` and `math.isclose(EXPR, LITERAL)`. An expression that is
-        a comparison itself is not split: its value would only be True, which any program can give.
+        a comparison itself is not split: its value would only be True, which any program can give. Truth and
+        identity are those of the object itself, so they are evaluated in the sandbox.
         """
+        if (expression := self._tested_object(test)) is not None:
+            return expression, VALUE
         if self._is_constant(test):
             return ast.Constant(None), ast.unparse(test)
         parts = self._isolate(test)
         if parts is None or self._compares(parts[1]):
             return None
         return parts[1], ast.unparse(parts[0])
+
+    def _tested_object(self, test: ast.expr) -> ast.expr | None:
+        """Return the test as an expression that is True or False, if it asks for truth or identity only."""
+        tested: ast.expr
+        expression: ast.expr
+        match test:
+            case ast.UnaryOp(op=ast.Not(), operand=operand) if _is_simple(operand):
+                tested, expression = operand, test
+            case ast.Compare(
+                left=left, ops=[ast.Is() | ast.IsNot()], comparators=[ast.Constant(value=None | True | False)]
+            ) if _is_simple(left):
+                tested, expression = left, test
+            case _ if _is_simple(test):
+                tested = test
+                expression = ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), test))
+            case _:
+                return None
+        return None if self._is_constant(tested) or self._compares(tested) else expression
 
     def _is_constant(self, node: ast.expr) -> bool:
         """Check that a node has only literals and pure functions that the script does not redefine."""
@@ -150,6 +171,10 @@ class Splitter:
             case ast.UnaryOp(op=ast.Not() | ast.USub() as sign, operand=operand):
                 inner = self._isolate(operand)
                 return (ast.UnaryOp(sign, inner[0]), inner[1]) if inner else None
+            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[right]) if not self._is_constant(
+                right
+            ):
+                return None  # any object can contain others
             case ast.Compare(left=left, ops=[relation], comparators=[right]) if _is_portable(
                 relation, left, right
             ):
@@ -199,6 +224,10 @@ class Splitter:
         return any(
             isinstance(node, ast.Call) and function_name(node.func) not in dir(builtins) for node in inside
         )
+
+
+def _is_simple(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call | ast.Attribute | ast.Subscript | ast.Name)
 
 
 def _is_portable(relation: ast.cmpop, left: ast.expr, right: ast.expr) -> bool:

@@ -16,7 +16,7 @@ from corpo.data.types import LabelledProblem
 from corpo.task import Candidate, Kind, Pair, Problem
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
-_MAX_CANDIDATES_PER_LABEL = 30  # bounds the number of pairs of a problem
+MAX_CANDIDATES_PER_LABEL = 30  # bounds the number of pairs of a problem
 _IMBALANCE_COST = 0.25  # cost of a pair that adds to the imbalance of lengths, in the units of `distance`
 _CRASH_COST = 1.0  # cost of a side that crashes, hangs or is not a program
 
@@ -108,4 +108,10 @@ def _options(problem: LabelledProblem, kind: Kind, rng: Random) -> list[Option]:
 
 def _limited(candidates: list[Candidate], rng: Random) -> list[Candidate]:
     """Return a bounded number of candidates in random order, those that crash last."""
-    return sorted(rng.sample(candidates, len(candidates)), key=_crashes)[:_MAX_CANDIDATES_PER_LABEL]
+    return sorted(rng.sample(candidates, len(candidates)), key=_crashes)[:MAX_CANDIDATES_PER_LABEL]
+
+
+def num_beyond_cap(problem: LabelledProblem) -> int:
+    """Return the number of candidates beyond the limit for each label, which never form a pair."""
+    counts = [len(problem.by_label(label)) for label in (True, False)]
+    return sum(max(count - MAX_CANDIDATES_PER_LABEL, 0) for count in counts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpo.data.json_lines import parse_row
+from corpo.data.sources.text_files import text_rows
 from corpo.data.types import RealProblem
 from corpo.utils.errors import DataError
 
@@ -58,7 +57,7 @@ def rows_of(config: SourceConfig) -> Iterator[PlacedRow]:
 
 
 def file_rows(path: Path) -> Iterator[PlacedRow]:
-    """Yield the rows of a JSONL (also .gz) or Parquet file. Raises DataError with file and row."""
+    """Yield the rows of a JSONL, JSON, CSV (also .gz) or Parquet file. Raises DataError with file and row."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder; name a file in it")
     if not path.is_file():
@@ -69,18 +68,7 @@ def file_rows(path: Path) -> Iterator[PlacedRow]:
         for number, row in enumerate(read_rows(path), start=1):
             yield f"{path}, row {number}", row
         return
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        if line.strip():
-            place = f"{path}, row {number}"
-            yield place, parse_row(line, place)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
+    yield from text_rows(path)
 
 
 def _hub_rows(config: SourceConfig) -> Iterator[PlacedRow]:

@@ -8,11 +8,13 @@ import builtins
 import io
 import json
 import pickle
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from corpo.data.execution import prelude
 from corpo.data.execution.checks import CallChecks, Executable, StdioChecks
 from corpo.data.execution.split_asserts import split_assertions
 from corpo.data.sources.base import PlacedRow, Row, file_rows, register_source, rows_of, text_of
@@ -23,17 +25,10 @@ from corpo.utils.errors import DataError
 if TYPE_CHECKING:
     from corpo.config import SourceConfig
 
+_WHOLE_NUMBER = re.compile(r"-?\d{1,4300}", re.ASCII)
 _PYTHON3 = 3  # in CodeContests' numbering of languages
 # The difficulties of CodeContests by number; larger numbers are the letters of problems in a contest.
 _DIFFICULTIES = ("unknown", "easy", "medium", "hard", "harder", "hardest", "external")
-# The imports that LeetCode puts before a solution; APPS and LiveCodeBench do the same. The built-in `pow`
-# stays.
-_LEETCODE = (
-    "import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string, sys\n"
-    "from bisect import *\nfrom collections import *\nfrom functools import *\nfrom heapq import *\n"
-    "from itertools import *\nfrom math import *\nfrom operator import *\nfrom string import *\n"
-    "from typing import *\nfrom builtins import *\n"
-)
 
 
 def _human_eval_rows(config: SourceConfig) -> Iterable[PlacedRow]:
@@ -71,11 +66,11 @@ def without_docstring(prompt: str) -> str:
     The problem statement has that text already. Raises SyntaxError if the prompt is not Python.
     """
     function = ast.parse(prompt + "\n    pass").body[-1]
-    lines = prompt.splitlines(keepends=True)
+    lines = prompt.split("\n")  # as Python counts lines; `splitlines` also cuts at form feeds
     for node in reversed(getattr(function, "body", [])):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             del lines[node.lineno - 1 : node.end_lineno]
-    return "".join(lines).rstrip() + "\n"
+    return "\n".join(lines).rstrip() + "\n"
 
 
 @register_source("mbpp", "CC BY 4.0")
@@ -143,8 +138,11 @@ def _called_function(test: str) -> str:
 
 
 def _tidy(source: str) -> str:
-    """Return a program without carriage returns, tabs and blanks at line ends."""
-    return "\n".join(line.rstrip() for line in source.expandtabs(4).splitlines()).strip() + "\n"
+    """Return a program with plain line ends, which Python reads the same, and without empty lines around it.
+
+    Everything else stays, because it can be part of a literal.
+    """
+    return source.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip() + "\n"
 
 
 @register_source("apps", "MIT")
@@ -153,7 +151,7 @@ def apps(row: Row) -> RealProblem | None:
 
     The data set is described in arXiv 2105.09938. Problems without tests are left out.
     """
-    tests = _load_tests(row["input_output"] or "{}")
+    tests = json.loads(row["input_output"] or "{}")
     if not tests.get("inputs"):
         return None
     return RealProblem(
@@ -170,40 +168,33 @@ def apps(row: Row) -> RealProblem | None:
     )
 
 
-def _load_tests(text: str) -> dict[str, Any]:
-    """Parse JSON, or return nothing if it has a number with more digits than Python reads."""
-    try:
-        return dict(json.loads(text))
-    except json.JSONDecodeError:
-        raise
-    except ValueError:
-        return {}
-
-
 def _apps_checks(
     inputs: Sequence[Any], outputs: Sequence[Any], function: str | None, starter: str
 ) -> Executable:
     """Return calls if the tests name a function, otherwise runs on standard input."""
-    if function:
-        # APPS wraps the values of most problems in lists of one item: all values of a problem, or none.
-        is_wrapped = all(isinstance(value, list) and len(value) == 1 for value in outputs)
-        values = tuple(value[0] for value in outputs) if is_wrapped else tuple(outputs)
-        return _calls(function, "class Solution" in starter, tuple(map(tuple, inputs)), values)
-    return StdioChecks(tuple(map(_joined, inputs)), tuple(map(_joined, outputs)))
+    before = prelude.APPS + prelude.NUMPY
+    if not function:
+        return StdioChecks(tuple(map(_joined, inputs)), tuple(map(_joined, outputs)), before)
+    # APPS wraps the values of most problems in lists of one item: all values of a problem, or none.
+    is_wrapped = all(isinstance(value, list) and len(value) == 1 for value in outputs)
+    values = [value[0] for value in outputs] if is_wrapped else outputs
+    arguments = [tuple(map(_with_whole_keys, values_of_call)) for values_of_call in inputs]
+    entry = function
+    if "class Solution" in starter:
+        entry, before = f"Solution().{function}", prelude.LEETCODE + before
+    return CallChecks(entry, tuple(arguments), tuple(map(_with_whole_keys, values)), before)
+
+
+def _with_whole_keys(value: Any) -> Any:
+    """Return a dict with whole numbers as keys if all keys are such numbers, which JSON writes as texts."""
+    if not isinstance(value, dict) or not all(_WHOLE_NUMBER.fullmatch(key) for key in value):
+        return value
+    return {int(key): item for key, item in value.items()}
 
 
 def _joined(text: Any) -> str:
     """Return a text, which may be given as a list of lines."""
     return "\n".join(map(str, text)) if isinstance(text, list) else str(text)
-
-
-def _calls(
-    function: str, is_method: bool, arguments: tuple[tuple[Any, ...], ...], values: tuple[Any, ...]
-) -> CallChecks:
-    """Return calls of a function, or of a method of LeetCode's class Solution."""
-    if is_method:
-        return CallChecks(f"Solution().{function}", arguments, values, _LEETCODE)
-    return CallChecks(function, arguments, values)
 
 
 @register_source("code_contests", "CC BY 4.0")
@@ -261,9 +252,17 @@ def livecodebench(row: Row) -> RealProblem:
     checks: Executable
     if function:
         arguments = tuple(tuple(map(json.loads, test["input"].strip().split("\n"))) for test in tests)
-        checks = _calls(function, True, arguments, tuple(json.loads(test["output"]) for test in tests))
+        values = tuple(json.loads(test["output"]) for test in tests)
+        before = prelude.LIVECODEBENCH
+        checks = CallChecks(f"Solution().{function}", arguments, values, before, tolerance=0.0)
     else:
-        checks = StdioChecks(tuple(test["input"] for test in tests), tuple(test["output"] for test in tests))
+        checks = StdioChecks(
+            tuple(test["input"] for test in tests),
+            tuple(test["output"] for test in tests),
+            prelude.LIVECODEBENCH,
+            tolerance=0.0,
+            by_line=True,
+        )
     return RealProblem(
         str(row["question_id"]), Domain.code, statement, checks, topic=row.get("difficulty") or ""
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from corpo.config import CandidatesConfig
-from corpo.data.candidates.collect import collect_candidates
+from corpo.data.candidates.collect import collect_candidates, without_repeated_texts
 from corpo.data.execution.checks import Answer
 from corpo.data.types import RawCandidate, RealProblem
 from corpo.task import Domain
@@ -24,7 +24,7 @@ def test_collect_mutates_claimed_programs_without_a_reference_and_repeats_no_tex
     problem = RealProblem("p", Domain.code, "s", Answer("1"), given=given)
     config = CandidatesConfig(sources=["given", "mutants"], mutants=4)
     sampled = (RawCandidate(given[0].text, "model"), RawCandidate(" ", "model"))
-    candidates = collect_candidates(problem, config, sampled)
+    candidates = without_repeated_texts(collect_candidates(problem, config, sampled))
     assert set(given) < set(candidates)
     assert {candidate.origin for candidate in candidates} == {"human", "arithmetic", "constant"}
     assert len({candidate.text for candidate in candidates}) == len(candidates) == 5

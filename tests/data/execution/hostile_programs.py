@@ -60,7 +60,7 @@ HOSTILE_PROGRAMS = (
         ("timeout",),
     ),
     Hostile("huge integer to compute", "def f(x):\n    return 7 ** 10 ** 9", ("timeout", "MemoryError")),
-    Hostile("huge integer to report", "def f(x):\n    return 1 << 100000", ("not a value",)),
+    Hostile("huge integer to report", "def f(x):\n    return 1 << 100000", ("not a value", "wrong answer")),
     Hostile("memory bomb", "def f(x):\n    return [0] * 10 ** 10", ("MemoryError",)),
     Hostile(
         "memory bomb by and by",
@@ -87,7 +87,7 @@ HOSTILE_PROGRAMS = (
     ),
     Hostile("output flood in a value", "def f(x):\n    return 'a' * (1 << 21)", ("output limit",)),
     Hostile("output flood on a stream", "while True: print('a' * 1000)", ("OSError", "timeout"), (STREAMS,)),
-    Hostile("many items", "def f(x):\n    return [0] * 100000", ("not a value",)),
+    Hostile("many items", "def f(x):\n    return [0] * 100000", ("not a value", "wrong answer")),
     Hostile("deep recursion", "def f(x):\n    return f(x)", ("RecursionError",)),
     Hostile(
         "deep recursion without a limit",
@@ -236,8 +236,8 @@ HOSTILE_PROGRAMS = (
     ),
     Hostile("an error named like a value", "E = type('=2', (Exception,), {})" + _F + "raise E", ("=2",)),
     Hostile("a base exception", "class E(BaseException): pass\nraise E", ("crash",)),
-    Hostile("a value that cannot be copied", _F + "return lambda: x", ("not a value",)),
-    Hostile("a generator", _F + "yield x + 1", ("not a value",)),
+    Hostile("a value that cannot be copied", _F + "return lambda: x", ("not a value", "wrong answer")),
+    Hostile("a generator", _F + "yield x + 1", ("not a value", "wrong answer")),
     Hostile("a list that holds itself", _F + "a = []; a.append(a); return a", ("not a value",)),
     Hostile(
         "a list nested deeply",

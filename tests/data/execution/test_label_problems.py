@@ -12,7 +12,6 @@ from corpo.data.execution.sandbox import Sandbox
 from corpo.data.execution.split_asserts import split_assertions
 from corpo.data.types import RawCandidate, RealProblem, UnlabelledProblem, Use
 from corpo.task import Candidate, Domain
-from corpo.utils.errors import DataError
 
 CODE = RealProblem(
     "p",
@@ -34,6 +33,7 @@ LABELS = {  # program: passed, error, evidence
         "f(1) cannot run: the program is not Python or defines no such function",
     ),
     "def f(x):\n    return x * 2.0": (3, None, ""),
+    "def f(x):\n    return x * 2 + 1e-7": (0, "wrong answer", "f(1) = 2.0000001, not 2"),
     "def f(x):\n    return True if x == 1 else x * 2": (2, "wrong answer", "f(1) = True, not 2"),
 }
 SCRIPT = RealProblem(
@@ -80,8 +80,8 @@ OTHER_LABELS = [
 def _label(problem: RealProblem, *texts: str) -> tuple[Candidate, ...]:
     """Label programs with arbitrary claims, which must not matter."""
     candidates = tuple(RawCandidate(text, "given", claimed=i % 2 == 0) for i, text in enumerate(texts))
-    unlabelled = UnlabelledProblem("mine", problem, candidates, Use.evaluation, strict=True)
-    ((labelled,), _) = label_problems([unlabelled], Sandbox(cpu_seconds=0.5, seconds=3.0), None, 50)
+    unlabelled = UnlabelledProblem("mine", problem, candidates, Use.evaluation)
+    [labelled] = label_problems([unlabelled], Sandbox(cpu_seconds=0.5, seconds=3.0), None).problems
     assert [candidate.claimed for candidate in labelled.candidates] == [c.claimed for c in candidates]
     return labelled.candidates
 
@@ -101,21 +101,20 @@ def test_labels_of_scripts_runs_and_answers_have_error_and_evidence(
     assert candidate.correct is (error is None)
 
 
-def test_a_problem_with_a_failing_reference_is_left_out() -> None:
+def test_problems_with_failing_references_are_left_out_all_at_once() -> None:
     failing = "def f(x):\n    return [][x]"
-    problem = RealProblem("b", Domain.code, "s", CallChecks("f", ((1,),)), references=(failing,))
-    candidates = (RawCandidate(failing, "given"),)
-    unlabelled = UnlabelledProblem("mine", problem, candidates, Use.evaluation, strict=False)
-    assert label_problems([unlabelled], Sandbox(), None, 50) == ([], ["b"])
-
-
-def test_a_failing_reference_of_a_strict_problem_raises() -> None:
-    problem = RealProblem("s", Domain.code, "s", SCRIPT.checks, ("def f(x):\n    return 2",))
-    expected = (
-        r"^data.sources.mine: problem 's': its reference fails: assert c\(2\) == 4 fails; correct [^\n]*$"
-    )
-    with pytest.raises(DataError, match=expected):
-        _label(problem)
+    no_value = RealProblem("b", Domain.code, "s", CallChecks("f", ((1,),)), references=(failing,))
+    wrong_value = RealProblem("s", Domain.code, "s", SCRIPT.checks, ("def f(x):\n    return 2",))
+    unlabelled = [
+        UnlabelledProblem("mine", problem, (RawCandidate(failing, "given"),), Use.evaluation)
+        for problem in (no_value, CODE, wrong_value)
+    ]
+    labelled = label_problems(unlabelled, Sandbox(), None)
+    assert [problem.id for problem in labelled.problems] == ["p"]
+    assert labelled.left_out == {
+        "b": "its reference fails: f(1) raises IndexError",
+        "s": "its reference fails: assert c(2) == 4 fails",
+    }
 
 
 @pytest.mark.parametrize(

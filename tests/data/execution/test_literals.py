@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpo.data.execution.literals import check_condition, read_value
+from corpo.data.execution.literals import check_condition
+from corpo.data.execution.values import read_value
 
 values = st.recursive(
     st.none()

@@ -15,9 +15,10 @@ SPLIT = {
     "f(1) == 2": ("f(1)", "value == 2"),
     "f(1) == [1, (2,), {3}], 'why'": ("f(1)", "value == [1, (2,), {3}]"),
     "4 != f(1)": ("f(1)", "4 != value"),
-    "f(1)": ("f(1)", "value"),
-    "not f(1)": ("f(1)", "not value"),
-    "f(1) is None": ("f(1)", "value is None"),
+    "f(1)": ("not not f(1)", "value"),
+    "not f(1)": ("not f(1)", "value"),
+    "f(1) is None": ("f(1) is None", "value"),
+    "f(1) in (1, 2)": ("f(1)", "value in (1, 2)"),
     "set(f(1)) == {1}": ("set(f(1))", "value == {1}"),
     "abs(f(1) - 2.5) < 1e-06": ("f(1)", "abs(value - 2.5) < 1e-06"),
     "math.isclose(f(1), 2.5, rel_tol=0.1)": ("f(1)", "math.isclose(value, 2.5, rel_tol=0.1)"),
@@ -31,6 +32,7 @@ WHOLE = (
     "f(1) is 'a'",
     "2 if f(1) else 3",
     "0 < f(1) < 2",
+    "1 in f(1)",
 )
 
 
