@@ -101,7 +101,7 @@ def train(baseline, num_steps=8):
     """Train the shipped policy and return the logged metrics, one row per step."""
     model, tokenizer = load_policy(ModelConfig(), str(shipped_policy()), device="cpu")
     arguments = GRPOConfig(
-        output_dir="trl_output",
+        output_dir="../outputs/trl",
         max_steps=num_steps,
         per_device_train_batch_size=128,  # completions: 8 prompts, 16 for each
         num_generations=16,

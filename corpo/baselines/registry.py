@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 from collections.abc import Callable
@@ -97,7 +98,11 @@ def check_baseline(baseline: str, options: dict[str, Any], group_size: int | Non
     """Raise ValueError for an unknown baseline or option, or for a group size that does not suit them."""
     if baseline not in BASELINES:
         known = ", ".join(sorted(BASELINES))
-        raise ValueError(f"baseline {baseline!r} is unknown; choose one of {known}, or register your own")
+        close = difflib.get_close_matches(baseline, BASELINES, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(
+            f"baseline {baseline!r} is unknown{hint}; choose one of {known}, or register your own"
+        )
     parameters = list(inspect.signature(BASELINES[baseline]).parameters)[2:]
     names = [name for name in parameters if name != "lengths_PG"]
     for option in options:
