@@ -55,7 +55,7 @@ notebooks: $(STAMP)  ## open the notebooks on the most recent study in results/
 data: $(STAMP)  ## build, execute and label the pairs, and stop there
 	$(CORPO) data $(ARGS)
 
-base: $(STAMP)  ## train the shipped base policy from random weights (41 minutes on one thread)
+base: $(STAMP)  ## train the shipped base policy from random weights (30 minutes on two quiet cores)
 	$(CORPO) warm-start $(ARGS)
 
 dry-run: $(STAMP)  ## print the composed configuration, the stages to run or skip, and an estimate of the time
