@@ -25,7 +25,10 @@
 import importlib.util
 import subprocess
 import sys
+import warnings
 
+# They concern how these libraries use each other.
+warnings.filterwarnings("ignore", module="tqdm|transformers|trl")
 if importlib.util.find_spec("trl") is None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "..[pipeline,trl]"]
     subprocess.run(command, check=True)

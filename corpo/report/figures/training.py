@@ -68,9 +68,15 @@ def advantage_ratio(study: Study) -> Figure:
         ("sum", "By sum: ΣA⁺ / Σ|A⁻| (always 1 for GRPO)"),
     )
     for panel, (statistic, title) in zip(axes, panels, strict=True):
+        undefined = []
         for baseline in study.baselines:
             curve = ratio_curve(study, baseline, statistic, steps=5)
             draw_curve(panel, study, baseline, curve, np.exp(np.log(curve).mean(axis=1)))
+            if curve.isna().all(axis=None):
+                undefined.append(label_of(baseline))
+        if undefined:
+            note = "No ratio, all advantages have one sign: " + ", ".join(undefined)
+            panel.annotate(note, (0.02, 0.03), xycoords="axes fraction", fontsize=LABEL_SIZE)
         reference_line(panel, y=1)
         panel.set(title=title, xlabel="training step")
         set_plain_log_scale(panel)
