@@ -136,7 +136,7 @@ def _build_from_sources(config: Config, sampled: Stage | None, folder: Path) -> 
     candidates = {}
     if sampled is not None:
         problems = list(chain.from_iterable(problems_by_source.values()))
-        candidates = read_candidates(problems, sampled.folder, Path(config.candidates.model.path).name)
+        candidates = read_candidates(problems, sampled.checked(), Path(config.candidates.model.path).name)
     sandbox = _sandbox(config, config.candidates.cpu_seconds)
     built = build_real(
         config.data,
@@ -214,7 +214,7 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
     """Return the built pairs, each with its split. The data stage must be done."""
     from corpo.data.store import pairs_of, read_rows
 
-    path = data_stage(config).folder / PAIRS
+    path = data_stage(config).checked(PAIRS)
     return pairs_of(read_rows(path), str(path))
 
 

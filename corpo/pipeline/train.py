@@ -64,7 +64,7 @@ def trained_policy(config: Config) -> PolicySource:
 
 
 def _policy_of(stage: Stage) -> PolicySource:
-    return PolicySource((stage,), {}, stage.key, lambda: str(stage.folder / POLICY))
+    return PolicySource((stage,), {}, stage.key, lambda: str(stage.checked(POLICY)))
 
 
 def train_stage(config: Config) -> Stage:
