@@ -1,4 +1,4 @@
-"""The record of a finished stage, with the SHA-256 of each of its files, and the check of a file before use."""
+"""Write the record of a finished stage with the SHA-256 of each of its files, and check files against it."""
 
 from __future__ import annotations
 

@@ -52,25 +52,24 @@ def test_every_flipped_bit_of_the_record_is_found_or_changes_nothing(stage: Stag
     intact, record = path.read_bytes(), stage.record
     for position in random.Random(0).sample(range(8 * len(intact)), 200):
         _flip_bit(path, position)
-        try:
-            assert stage.record == record
-            stage.checked()
-        except DataError as error:
-            assert "done.json: is damaged" in str(error)
+        if path.read_bytes().lower() != intact.lower():  # the case of a number's exponent is of no matter
+            with pytest.raises(DataError, match="is damaged"):
+                stage.checked()
         path.write_bytes(intact)
+    assert stage.record == record
 
 
 def test_damage_in_a_folder_is_found_and_damage_beside_it_is_not_its_concern(stage: Stage) -> None:
     _flip_bit(stage.folder / "policy/config.json", 9)
     stage.checked("metrics.jsonl")
     for name in ("policy", ""):
-        with pytest.raises(DataError, match="policy/config.json: is damaged"):
+        with pytest.raises(DataError, match=r"policy/config\.json: is damaged"):
             stage.checked(name)
 
 
 def test_a_missing_file_is_found(stage: Stage) -> None:
     (stage.folder / "metrics.jsonl").unlink()
-    with pytest.raises(DataError, match="metrics.jsonl: is damaged or missing"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl: is damaged or missing"):
         stage.checked("metrics.jsonl")
 
 
@@ -102,6 +101,6 @@ def test_a_damaged_input_stops_the_stage_that_uses_it(
     monkeypatch.setitem(stage_module.VERSIONS, "user", 1)
     user = Stage("user", "user", (stage,), {}, tmp_path, use, minutes=lambda: 1.0)
     _flip_bit(stage.folder / "metrics.jsonl", 0)
-    with pytest.raises(DataError, match="metrics.jsonl"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl"):
         user.run()
     assert not user.done
