@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from corpo.config import BANK, PIPELINES, Config
 from corpo.pipeline.models import outputs
+from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.stage import Stage
 from corpo.utils.errors import DataError
 
@@ -61,7 +62,7 @@ def _source_stage(config: Config) -> Stage:
         name="data",
         title="data",
         inputs=() if sampled is None else (sampled,),
-        spec=cache_spec(config.data, config.candidates),
+        spec={**cache_spec(config.data, config.candidates), **plugin_spec(config)},
         outputs=outputs(config),
         work=lambda folder: _build_from_sources(config, sampled, folder),
         minutes=lambda: 3.0,
