@@ -108,8 +108,11 @@ def is_written(config: Config) -> bool:
     for name in (PROVENANCE, CONFIG, PAGE):
         if not (folder / name).exists():
             return False
-    is_same_config = (folder / CONFIG).read_text(encoding="utf-8") == config_yaml(config)
-    return is_same_config and read_json(folder / PROVENANCE) == stage_records(graph(study_stages(config)))
+    try:
+        is_same_config = (folder / CONFIG).read_text(encoding="utf-8") == config_yaml(config)
+        return is_same_config and read_json(folder / PROVENANCE) == stage_records(graph(study_stages(config)))
+    except ValueError:  # a damaged file, which is written again
+        return False
 
 
 def stage_records(stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:

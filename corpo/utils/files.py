@@ -82,7 +82,24 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file. Raises ValueError if it is damaged."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("lists and objects are nested too deep") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping or nothing. Raises ValueError if it is damaged."""
+    import yaml  # an installation with torch alone lacks it, and prints the list of commands without it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"not YAML: {' '.join(str(error).split())[:200]}") from None
+    if content is not None and not isinstance(content, dict):
+        raise ValueError(f"expected a mapping, found {type(content).__name__}")
+    return content or {}
 
 
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
