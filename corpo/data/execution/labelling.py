@@ -12,12 +12,14 @@ import platform
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from corpo.data.execution.sandbox import VERSION, Program, Sandbox
+from corpo.data.execution.packages import used_packages
+from corpo.data.execution.sandbox import CRASH, VERSION, Program, Sandbox
 from corpo.utils.errors import DataError
 from corpo.utils.files import append_jsonl, complete_lines, hash_of, write_jsonl
 
@@ -66,8 +68,12 @@ class LabelCache:
         self.known: dict[str, list[str]] = {record["key"]: record["results"] for record in records}
 
     def add(self, key: str, results: Sequence[str]) -> None:
-        """Add the results of one program. Large ones are left out, so that the program runs again."""
-        if sum(map(len, results)) > _MAX_CACHED_CHARS:
+        """Add the results of one program.
+
+        Large ones are left out, so that the program runs again. So are those of a process that ended without
+        a word, because something else on the machine may have ended it.
+        """
+        if sum(map(len, results)) > _MAX_CACHED_CHARS or CRASH in results:
             return
         with self._threads, self._processes:
             self.known[key] = list(results)
@@ -112,8 +118,9 @@ def _cache_key(program: Program, sandbox: Sandbox) -> str:
     """Return the hash of everything that the results of a program depend on."""
     content = [VERSION, program.source, repr(program.calls), program.mode, program.entry, program.max_output]
     limits = [sandbox.cpu_seconds, sandbox.seconds, sandbox.memory, sandbox.isolation]
-    python = [platform.python_implementation(), platform.python_version(), platform.machine()]
-    return hash_of([*content, *limits, *python], 32)
+    machine = [platform.python_implementation(), platform.python_version(), platform.machine()]
+    packages = [[name, version(name)] for name in used_packages(program.source + program.entry)]
+    return hash_of([*content, *limits, *machine, *packages], 32)
 
 
 def expected_outputs(

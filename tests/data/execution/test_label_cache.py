@@ -12,7 +12,7 @@ import pytest
 from corpo.data.execution.labelling import LabelCache, run_cached
 from corpo.data.execution.sandbox import Isolation, Mode, Program, Sandbox
 
-RESULTS = {"a" * 32: ["=1", "!crash"], "b" * 32: ["=[1, 2]"], "c" * 32: ["='\ud800'"]}
+RESULTS = {"a" * 32: ["=1", "!timeout"], "b" * 32: ["=[1, 2]"], "c" * 32: ["='\ud800'"]}
 
 
 @pytest.fixture
