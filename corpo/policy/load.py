@@ -101,9 +101,9 @@ def _check_weights(path: str, loading: dict[str, Any]) -> None:
     """Raise ModelError if weights of the model are missing in the files, or others are in them."""
     for kind, names in (("missing", loading["missing_keys"]), ("unexpected", loading["unexpected_keys"])):
         if names:
-            shown = ", ".join(sorted(names)[:_MAX_NAMES]) + (", ..." if len(names) > _MAX_NAMES else "")
+            first_names = ", ".join(sorted(names)[:_MAX_NAMES]) + (", ..." if len(names) > _MAX_NAMES else "")
             raise ModelError(
-                f"model.path={path}: {len(names)} weights are {kind} ({shown}); "
+                f"model.path={path}: {len(names)} weights are {kind} ({first_names}); "
                 "give the config.json and the *.safetensors of one model"
             )
 

@@ -6,7 +6,6 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any
 
 MAX_NUMBER = 1_000_000
@@ -24,17 +23,12 @@ def check_values(config: Any, maxima: Mapping[str, float], name: str = "") -> No
     MAX_NUMBER. `*` in a name stands for a name that the user chose. Raises ValueError with the name of the
     option, the value and the remedy.
     """
-    hints = _hints(type(config))
+    hints = typing.get_type_hints(type(config))
     for field in fields(config):
         option = f"{name}.{field.name}" if name else field.name
         value = getattr(config, field.name)
         _check_type(option, value, hints[field.name])
         _check_value(option, option, value, maxima, depth=0)
-
-
-@cache
-def _hints(config: type) -> dict[str, Any]:
-    return typing.get_type_hints(config)
 
 
 def _check_type(option: str, value: Any, hint: Any) -> None:
@@ -49,46 +43,46 @@ def _check_type(option: str, value: Any, hint: Any) -> None:
                 raise ValueError(f"{option}={value!r:.60}: expected {_WORDS[kind]}")
 
 
-def _check_value(option: str, shown: str, value: Any, maxima: Mapping[str, float], depth: int) -> None:
-    """Check a value. `option` is its name in `maxima`, and `shown` its name in a message."""
+def _check_value(option: str, label: str, value: Any, maxima: Mapping[str, float], depth: int) -> None:
+    """Check a value. `option` is its name in `maxima`, and `label` its name in a message."""
     if depth > _MAX_DEPTH:
-        raise ValueError(f"{shown}: lists and mappings are nested more than {_MAX_DEPTH} deep, or in a cycle")
+        raise ValueError(f"{label}: lists and mappings are nested more than {_MAX_DEPTH} deep, or in a cycle")
     if isinstance(value, bool) or value is None:
         return
     if isinstance(value, int | float):
-        _check_number(option, shown, value, maxima)
+        _check_number(option, label, value, maxima)
     elif isinstance(value, str):
-        _check_text(shown, value)
+        _check_text(label, value)
     elif is_dataclass(value):
         check_values(value, maxima, option)
     elif isinstance(value, list | tuple | dict):
-        _check_items(option, shown, value, maxima, depth)
+        _check_items(option, label, value, maxima, depth)
 
 
-def _check_items(option: str, shown: str, values: Any, maxima: Mapping[str, float], depth: int) -> None:
+def _check_items(option: str, label: str, values: Any, maxima: Mapping[str, float], depth: int) -> None:
     if len(values) > _MAX_ITEMS:
-        raise ValueError(f"{shown}: has {len(values):,} items; give at most {_MAX_ITEMS:,}")
+        raise ValueError(f"{label}: has {len(values):,} items; give at most {_MAX_ITEMS:,}")
     if not isinstance(values, dict):
         for value in values:
-            _check_value(option, shown, value, maxima, depth + 1)
+            _check_value(option, label, value, maxima, depth + 1)
         return
     for key, value in values.items():
-        check_name(shown, str(key))
+        check_name(label, str(key))
         if is_dataclass(value):
-            _check_value(f"{option}.*", f"{shown}.{key}", value, maxima, depth + 1)
+            _check_value(f"{option}.*", f"{label}.{key}", value, maxima, depth + 1)
         else:
-            _check_value(f"{option}.{key}", f"{shown}.{key}", value, maxima, depth + 1)
+            _check_value(f"{option}.{key}", f"{label}.{key}", value, maxima, depth + 1)
 
 
-def _check_number(option: str, shown: str, value: float, maxima: Mapping[str, float]) -> None:
+def _check_number(option: str, label: str, value: float, maxima: Mapping[str, float]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{shown}={value:g}: must be a finite number")
+        raise ValueError(f"{label}={value:g}: must be a finite number")
     is_seed = option.rpartition(".")[2] in ("seed", "seeds")
     maximum = maxima.get(option, MAX_SEED if is_seed else MAX_NUMBER)
     if abs(value) > maximum:
-        raise ValueError(f"{shown}={shown_number(value)}: must be at most {maximum:,}")
+        raise ValueError(f"{label}={shown_number(value)}: must be at most {maximum:,}")
     if is_seed and value < 0:
-        raise ValueError(f"{shown}={shown_number(value)}: must be at least 0")
+        raise ValueError(f"{label}={shown_number(value)}: must be at least 0")
 
 
 def shown_number(value: float) -> str:
