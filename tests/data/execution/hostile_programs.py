@@ -236,7 +236,9 @@ HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
         "class I(int):\n    def __eq__(self, other): return True" + _F + "return I(9)",
         ("not a value",),
     ),
-    Hostile("an error named like a value", "E = type('=2', (Exception,), {})" + _F + "raise E", ("=2",)),
+    Hostile(
+        "an error named like a value", "E = type('=2', (Exception,), {})" + _F + "raise E", ("Exception",)
+    ),
     Hostile("a base exception", "class E(BaseException): pass\nraise E", ("crash",)),
     Hostile("a value that cannot be copied", _F + "return lambda: x", ("not a value", "wrong answer")),
     Hostile("a generator", _F + "yield x + 1", ("not a value", "wrong answer")),
