@@ -1,8 +1,8 @@
 """Every option of an experiment with its default, unit and range. Hydra composes these classes from `conf/`.
 
 The comment of a field is its description in docs/reference/options.md, which is generated from this file. A
-value out of range raises ValueError with one line that names the option, the value and the remedy. This
-module imports nothing heavy.
+value out of range raises ValueError with one line that names the option, the value and the remedy. Every
+number is finite and at most 1,000,000, unless MAXIMA says otherwise. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
+from corpo.utils.validate import check_name, check_values, shown_number
 
 NEW = "new"  # the `model.path` of an untrained nano policy
 ADAMW, SGD = OPTIMIZERS = ("adamw", "sgd")  # of `train.optimizer`
@@ -20,27 +21,56 @@ PIPELINES, BANK = PROBLEM_SETS = ("pipelines", "bank")  # of `data.problems`
 TRACE, REWRITE = RATIONALES = ("trace", "rewrite")  # of `warm_start.rationale`
 CANDIDATE_SOURCES = ("given", "references", "mutants", "sampled")
 TRACKERS = ("tensorboard", "wandb")
+MAX_LEVELS = 1000  # of the reward
+# The largest values of options. Above them a run would not end or would not fit into any memory. A `*` stands
+# for a name that the user chooses.
+MAXIMA = {
+    "candidates.cpu_seconds": 3600,
+    "candidates.mutants": 10_000,
+    "candidates.samples": 10_000,
+    "data.mutants_per_solution": 10_000,
+    "data.pairing.max_candidate_chars": 10**8,
+    "data.pairing.max_statement_chars": 10**8,
+    "data.sources.*.limit": 10**9,
+    "evaluate.ks": 100_000,
+    "evaluate.num_rollouts": 100_000,
+    "nano.heads": 1000,
+    "nano.layers": 1000,
+    "nano.mlp": 100_000,
+    "nano.width": 10_000,
+    "rollout.vllm.max_model_len": 10**8,
+    "study.warm_starts": 1000,
+    "train.group_size": 10_000,
+    "train.token_budget": 10**8,
+    **dict.fromkeys(("model.architecture.max_position_embeddings", "model.architecture.rope_theta"), 10**9),
+    "model.architecture.num_hidden_layers": 1000,
+}
 
 
 def _require_min(section: str, config: Any, minimum: float, *names: str) -> None:
     """Raise ValueError if an option is below the minimum, NaN or infinite."""
     for name in names:
-        if not minimum <= getattr(config, name) < math.inf:
+        value = getattr(config, name)
+        if not minimum <= value < math.inf:
             raise ValueError(
-                f"{section}.{name}={getattr(config, name):g}: must be at least {minimum:g}, and finite"
+                f"{section}.{name}={shown_number(value)}: must be at least {minimum:g}, and finite"
             )
 
 
 def _require_max(section: str, config: Any, maximum: float, *names: str) -> None:
     for name in names:
         if not getattr(config, name) <= maximum:
-            raise ValueError(f"{section}.{name}={getattr(config, name):g}: must be at most {maximum:g}")
+            raise ValueError(
+                f"{section}.{name}={shown_number(getattr(config, name))}: must be at most {maximum:g}"
+            )
 
 
 def _require_positive(section: str, config: Any, *names: str) -> None:
     for name in names:
         if not 0 < getattr(config, name) < math.inf:
-            raise ValueError(f"{section}.{name}={getattr(config, name):g}: must be positive, and finite")
+            raise ValueError(
+                f"{section}.{name}={shown_number(getattr(config, name))}: must be positive, and finite"
+            )
 
 
 def _require_distinct(section: str, config: Any, *names: str) -> None:
@@ -322,6 +352,7 @@ class RewardConfig:
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of a reward of your own
 
     def __post_init__(self) -> None:
+        _require_max("reward", self, MAX_LEVELS, "levels")
         self.build()
 
     def build(self) -> Reward:
@@ -670,5 +701,8 @@ class Config:
                 "rollout.separate_prompts=true: only the compact prompt can be divided; "
                 "choose model.style=compact model.chat_template=false"
             )
-        if not self.name.strip() or self.name in (".", "..") or set(self.name) & set("/\\\0"):
-            raise ValueError(f"name={self.name!r}: must be a folder's name, without slashes")
+        check_name("name", self.name)
+        for name, source in self.data.sources.items():
+            if source.splits is not None:
+                check_name(f"data.sources.{name}.splits", source.splits)
+        check_values(self, MAXIMA)

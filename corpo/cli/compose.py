@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import importlib
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from corpo.cli import conf_files
 from corpo.cli.nearest import nearest
@@ -31,6 +33,8 @@ from corpo.utils.resources import conf_folder
 ConfigStore.instance().store(name="schema", node=Config)
 
 MULTIRUN = {"-m", "--multirun"}
+# What composing raises if an option or a file in `conf/` is wrong.
+_COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, RecursionError)
 # Lines of Hydra's messages that explain Hydra and not the mistake begin with one of these.
 _HYDRA_NOISE = (
     "full_key",
@@ -60,7 +64,7 @@ def load_config(overrides: Sequence[str]) -> Config:
     """
     try:
         return validated(compose(overrides))
-    except (HydraException, OmegaConfBaseException, ValueError, ImportError) as error:
+    except (*_COMPOSE_ERRORS, ValueError, ImportError) as error:
         raise ConfigError(_one_line(error)) from error
 
 
@@ -89,15 +93,20 @@ def validated(composed: DictConfig) -> Config:
     return config
 
 
-def _import_plugin(module: str) -> None:
+def _import_plugin(module: Any) -> None:
+    """Import a module that the user names. Raises ValueError if that fails, also if its own code fails."""
+    if not all(part.isidentifier() for part in str(module).split(".")):
+        raise ValueError(f"plugins=[{module}]: give names of Python modules, such as my_rewards")
     try:
         importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.split(".")[0]:
-            raise
-        raise ValueError(
-            f"plugins=[{module}]: no module of that name; put it into this folder or on PYTHONPATH"
-        ) from None
+    except (Exception, SystemExit) as error:  # whatever the code of the plugin raises
+        if isinstance(error, ModuleNotFoundError) and error.name == module.split(".")[0]:
+            raise ValueError(
+                f"plugins=[{module}]: no module of that name; put it into this folder or on PYTHONPATH"
+            ) from None
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        line = f"{place.filename}, line {place.lineno}"
+        raise ValueError(f"plugins=[{module}]: {type(error).__name__} in {line}: {error}") from error
 
 
 def _check_baselines(config: Config) -> None:
@@ -140,7 +149,7 @@ def load_jobs(arguments: Sequence[str]) -> list[tuple[list[str], Config]]:
     """
     try:
         return [(overrides, load_config(overrides)) for overrides in job_overrides(arguments)]
-    except (HydraException, OmegaConfBaseException) as error:
+    except _COMPOSE_ERRORS as error:
         raise ConfigError(_one_line(error)) from error
 
 
@@ -170,6 +179,8 @@ def job_overrides(arguments: Sequence[str]) -> list[list[str]]:
 
 def _one_line(error: BaseException) -> str:
     """Return the message in one line, without Hydra's explanations, with a hint for a misspelt name."""
+    if isinstance(error, RecursionError):
+        return "an option, or a YAML file in conf/, contains itself or is nested too deep"
     message = _full_message(error)
     if choice := re.search(r"Could not find '(\S+)/([^/']+)'", message):
         group, name = choice.groups()

@@ -12,6 +12,8 @@ from typing import Any
 
 from corpo.cli.options import option_names
 from corpo.config import Config
+from corpo.utils.errors import ConfigError
+from corpo.utils.files import read_yaml
 from corpo.utils.resources import conf_folder
 
 EXPERIMENT = "experiment"
@@ -62,10 +64,10 @@ def settings(group: str, choice: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml  # an installation with torch alone lacks it, and prints the list of commands without it
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
-    return yaml.load(path.read_text(encoding="utf-8"), loader) or {}
+    try:
+        return read_yaml(path)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _prefix(path: Path) -> str:

@@ -22,10 +22,11 @@ from rich.live import Live
 from rich.table import Table
 
 from corpo.config import Config
-from corpo.pipeline.stage import DONE, SPEC, Stage, graph, owner
+from corpo.pipeline.integrity import DONE, LOG
+from corpo.pipeline.stage import SPEC, Stage, graph, owner
 from corpo.utils.files import hash_of, read_json, read_jsonl, write_json
 
-LOG, FAILED = "log.txt", "failed.json"  # of a job, in the folder of its last stage
+FAILED = "failed.json"  # of a job, in the folder of its last stage, beside its log
 OBJECTIVE = "validation/pass@1"  # never an evaluation split
 REFRESH_SECONDS = 2.0
 STOPPED_CODES = (130, 143)  # the exit codes of a job that was asked to stop and left a checkpoint

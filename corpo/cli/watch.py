@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from corpo.pipeline.stage import DONE, OWNER, SPEC, owner
+from corpo.pipeline.integrity import DONE, OWNER
+from corpo.pipeline.stage import SPEC, owner
 from corpo.utils.errors import ConfigError
 from corpo.utils.files import read_json, read_jsonl
 from corpo.utils.progress import clock

@@ -24,7 +24,7 @@ from corpo.data.sources import SOURCES, read_problems
 from corpo.data.types import LabelledProblem, RawCandidate, RealProblem, UnlabelledProblem, Use
 from corpo.task import Kind, Pair
 from corpo.utils.errors import DataError
-from corpo.utils.files import file_hash, hash_of
+from corpo.utils.files import file_hash, files_below, hash_of
 
 log = logging.getLogger(__name__)
 
@@ -265,16 +265,16 @@ def problems_cache_spec(data: DataConfig) -> dict[str, object]:
 def _content_hashes(source: SourceConfig) -> dict[str, str]:
     """Return hashes of a source's local files. Raises DataError if one is missing."""
     hashes = {}
-    for option in ("path", "samples"):
+    for option in ("path", "hub", "samples"):
         value = getattr(source, option)
-        if value is None:
-            continue
+        if value is None or (option == "hub" and not Path(value).exists()):
+            continue  # a data set of the hub has a revision
         path = Path(value)
         if not path.exists():
             raise DataError(f"{path}: no such file or folder (data.sources.*.{option})")
         files = [path]
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
+            files = files_below(path)
         hashes[option] = hash_of([[str(file.relative_to(path)), file_hash(file)] for file in files])
     return hashes
 

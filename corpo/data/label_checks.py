@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from corpo.data.execution.label_problems import Labelled
+from corpo.data.execution.label_problems import SELF_REPORTED, Labelled
 from corpo.data.types import LabelledProblem
 
 _MAX_NAMED = 10  # problems that a line names
@@ -41,12 +41,24 @@ def label_findings(labelled: Labelled) -> list[str]:
         lines.append(f"{_counted(total, 'test')} not used: candidates.max_tests is smaller")
     if total := labelled.unusable_tests.total():
         lines.append(f"{_counted(total, 'test')} left out: the expected value is beyond the sandbox's limits")
+    if count := _num_self_reported(labelled.problems):
+        lines.append(
+            f"{count} correct labels are self-reported: their tests compare in the program's process"
+        )
     num_claims, others = _claims(labelled.problems)
     if others:
         lines.append(
             f"{others} of {num_claims} labels differ from those of the source; see disagreements.jsonl"
         )
     return lines
+
+
+def _num_self_reported(problems: Sequence[LabelledProblem]) -> int:
+    count = 0
+    for problem in problems:
+        for candidate in problem.candidates:
+            count += candidate.correct and candidate.evidence.startswith(SELF_REPORTED)
+    return count
 
 
 def _by_reason(labelled: Labelled) -> Counter[str]:

@@ -108,6 +108,7 @@ def pair_rows(pairs: Iterable[tuple[str, Pair]]) -> list[dict[str, Any]]:
     ]
 
 
+_NAMES = ("split", "problem_id", "family", "topic")  # fields that tables and files are named after
 _SIDE_TYPES = {"text": str, "correct": bool, "origin": str, "line": int}
 _PAIR_TYPES: dict[str, type] = {
     **dict.fromkeys(("split", "problem_id", "domain", "family", "topic", "statement"), str),
@@ -126,6 +127,12 @@ def pairs_of(rows: Sequence[dict[str, Any]], where: str) -> list[tuple[str, Pair
 
 def _pair_from(row: dict[str, Any], place: str) -> tuple[str, Pair]:
     _check_types(row, place)
+    for field in _NAMES:
+        if not row[field].isprintable() or (field == "split" and set(row[field]) & set("/\\")):
+            raise DataError(
+                f"{place}: field {field!r} is {row[field]!a:.60}; "
+                "give a name without line breaks, and a split without slashes"
+            )
     for field in ("statement", "a_text", "b_text"):
         if not row[field].strip():
             raise DataError(f"{place}: field {field!r} is empty; give its text")

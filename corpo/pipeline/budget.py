@@ -42,8 +42,8 @@ class Budget:
 def architecture(path: str, known: dict[str, Any]) -> PretrainedConfig | None:
     """Return the architecture from the model's folder, the cache or a hub, else from `known`, else None."""
     try:
-        return AutoConfig.from_pretrained(path)
-    except (OSError, ValueError):
+        return AutoConfig.from_pretrained(path, trust_remote_code=False)
+    except Exception:  # a damaged config.json raises many kinds of errors; loading explains them
         return AutoConfig.for_model(**known) if known else None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from corpo.config import BANK, PIPELINES, Config
 from corpo.pipeline.models import outputs
+from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.stage import Stage
 from corpo.utils.errors import DataError
 
@@ -61,7 +62,7 @@ def _source_stage(config: Config) -> Stage:
         name="data",
         title="data",
         inputs=() if sampled is None else (sampled,),
-        spec=cache_spec(config.data, config.candidates),
+        spec={**cache_spec(config.data, config.candidates), **plugin_spec(config)},
         outputs=outputs(config),
         work=lambda folder: _build_from_sources(config, sampled, folder),
         minutes=lambda: 3.0,
@@ -136,7 +137,7 @@ def _build_from_sources(config: Config, sampled: Stage | None, folder: Path) -> 
     candidates = {}
     if sampled is not None:
         problems = list(chain.from_iterable(problems_by_source.values()))
-        candidates = read_candidates(problems, sampled.folder, Path(config.candidates.model.path).name)
+        candidates = read_candidates(problems, sampled.checked(), Path(config.candidates.model.path).name)
     sandbox = _sandbox(config, config.candidates.cpu_seconds)
     built = build_real(
         config.data,
@@ -214,7 +215,7 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
     """Return the built pairs, each with its split. The data stage must be done."""
     from corpo.data.store import pairs_of, read_rows
 
-    path = data_stage(config).folder / PAIRS
+    path = data_stage(config).checked(PAIRS)
     return pairs_of(read_rows(path), str(path))
 
 

@@ -17,6 +17,7 @@ from corpo.pipeline.models import (
     rollout_engine,
     sampling_spec,
 )
+from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.stage import Stage
 from corpo.pipeline.train import start_policy, trained_policy
 from corpo.pipeline.warm_start import warm_start_suffix
@@ -52,6 +53,7 @@ def evaluate_stage(config: Config, trained: bool, with_thought: bool = True) -> 
         "reward": asdict(config.reward),
         "rollout": sampling_spec(config),
         "evaluate": {"num_rollouts": num_rollouts, "seed": config.evaluate.seed, "prefix": prefix},
+        **plugin_spec(config),
     }
 
     def minutes() -> float:

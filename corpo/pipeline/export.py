@@ -38,7 +38,7 @@ def export_pairs(config: Config) -> list[Path]:
     left_out = Counter(split for split, _ in pairs if _file_of(split) is None)
     for split, count in left_out.items():
         log.warning("left out %d pairs of %s, which are for learning curves only", count, split)
-    card = (folder / CARD).read_text(encoding="utf-8")
+    card = data_stage(config).checked(CARD).read_text(encoding="utf-8")
     write_hub_folder(folder / "hub", pairs, card, list(licences(config.data).values()) or ["MIT"])
     return [*written, folder / "hub"]
 

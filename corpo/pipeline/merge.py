@@ -13,7 +13,7 @@ import yaml
 
 from corpo.analysis.study import CONFIG, PROVENANCE, Run, Study, read_records, reading, write_study
 from corpo.utils.errors import DataError
-from corpo.utils.files import read_json, write_json, write_text
+from corpo.utils.files import read_json, read_yaml, write_json, write_text
 
 # Top-level options in which parts may differ, besides the seeds and baselines of their study.
 _MAY_DIFFER = ("name", "seed", "outputs", "results", "track", "budget")
@@ -49,7 +49,9 @@ def merge(parts: Sequence[Path], folder: Path) -> None:
 
 def _read_config(part: Path) -> dict[str, Any]:
     with reading(part / CONFIG) as path:
-        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = read_yaml(path)
+        if not isinstance(config.get("study"), dict):
+            raise ValueError("it has no options of a study")
     return config
 
 

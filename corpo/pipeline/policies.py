@@ -77,7 +77,7 @@ def read_rollouts(config: Config) -> dict[str, pd.DataFrame]:
 
     tables = {}
     for (name, _), stage in zip(evaluations(config).items(), evaluation_stages(config), strict=True):
-        tables[name] = pd.read_parquet(stage.folder / ROLLOUTS)
+        tables[name] = pd.read_parquet(stage.checked(ROLLOUTS))
     return tables
 
 
@@ -132,8 +132,8 @@ def write_data_card(config: Config, folder: Path) -> None:
     """Write `data_card.md` and `data_sheet.png` with the configuration and the stages that made them."""
     stage = data_stage(config)
     folder.mkdir(parents=True, exist_ok=True)
-    card = (stage.folder / CARD).read_text(encoding="utf-8")
+    card = stage.checked(CARD).read_text(encoding="utf-8")
     write_text(folder / "data_card.md", f"{card.rstrip()}\n\n![Plots of the data set](data_sheet.png)\n")
-    shutil.copyfile(stage.folder / SHEET, folder / "data_sheet.png")
+    shutil.copyfile(stage.checked(SHEET), folder / "data_sheet.png")
     write_text(folder / "config.yaml", config_yaml(config))
     write_json(folder / "provenance.json", stage_records(graph([stage])))

@@ -22,6 +22,7 @@ from corpo.pipeline.models import (
     rollout_engine,
     sampling_spec,
 )
+from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.stage import Stage
 from corpo.task import Domain
 from corpo.utils.files import read_jsonl, write_jsonl
@@ -47,6 +48,7 @@ def sample_stage(config: Config) -> Stage:
         "rollout": sampling_spec(writer),
         "samples": config.candidates.samples,
         "seed": config.candidates.seed,
+        **plugin_spec(config),
     }
     return Stage(
         name="sample",

@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from corpo.pipeline.integrity import DONE, OWNER, check_files, read_done, write_done
 from corpo.pipeline.provenance import provenance
 from corpo.utils import ranks
 from corpo.utils.files import hash_of, read_json, shown_path, storage, write_json
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 # Raise the number of a stage if its code changes what it writes. Results under the old number are left alone.
 VERSIONS = {"sample": 1, "data": 7, "warm_start": 4, "train": 7, "evaluate": 6}
-DONE, SPEC, OWNER = "done.json", "spec.json", "owner.json"
+SPEC = "spec.json"
 _TITLES = 4  # of stages that were done before, which a log message names
 
 
@@ -69,6 +70,20 @@ class Stage:
     def done(self) -> bool:
         """Return whether the result is complete."""
         return (self.folder / DONE).exists()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Return when, where and with which versions the result was made. Raises DataError if damaged."""
+        return read_done(self.folder)
+
+    def checked(self, name: str = "") -> Path:
+        """Return the path of a file or folder of the result, by default of the whole result.
+
+        Raises DataError if the stage is done and the content is not as the stage left it.
+        """
+        if self.done:
+            check_files(self.folder, name)
+        return self.folder / name
 
     def run(self) -> Path:
         """Do the work unless it is done, after the inputs that are not done.
@@ -181,7 +196,7 @@ def _run_one(stage: Stage, label: StageLabel) -> float:
         started = time.time()
         stage.work(stage.folder)
         seconds = round(time.time() - started, 1)  # of a resumed stage: since its last start
-        write_json(stage.folder / DONE, {"wall_seconds": seconds, "resumed": resumed, **provenance()})
+        write_done(stage.folder, {"wall_seconds": seconds, "resumed": resumed, **provenance()})
     log.info("%s: done in %s (%s)", label.describe(), clock(seconds), shown_path(stage.folder))
     return seconds
 

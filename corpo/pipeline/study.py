@@ -108,8 +108,11 @@ def is_written(config: Config) -> bool:
     for name in (PROVENANCE, CONFIG, PAGE):
         if not (folder / name).exists():
             return False
-    is_same_config = (folder / CONFIG).read_text(encoding="utf-8") == config_yaml(config)
-    return is_same_config and read_json(folder / PROVENANCE) == stage_records(graph(study_stages(config)))
+    try:
+        is_same_config = (folder / CONFIG).read_text(encoding="utf-8") == config_yaml(config)
+        return is_same_config and read_json(folder / PROVENANCE) == stage_records(graph(study_stages(config)))
+    except ValueError:  # a damaged file, which is written again
+        return False
 
 
 def stage_records(stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
@@ -117,7 +120,7 @@ def stage_records(stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
     records = {}
     for stage in stages:
         if stage.done:  # an input of a finished stage may be gone
-            records[stage.title] = {"key": stage.key, **read_json(stage.folder / "done.json")}
+            records[stage.title] = {"key": stage.key, **stage.record}
     return records
 
 
@@ -171,7 +174,7 @@ def gather(config: Config, folder: Path) -> None:
     for number, (_, pair) in enumerate(evaluated_pairs(config)):
         pairs[prompt_id(number)] = pair
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(data_stage(config).folder / CARD, folder / "data_card.md")
+    shutil.copyfile(data_stage(config).checked(CARD), folder / "data_card.md")
     write_text(folder / CONFIG, config_yaml(config))
     write_json(folder / PROVENANCE, stage_records(graph(study_stages(config))))
     rollouts = examples(study, pairs)
@@ -204,7 +207,7 @@ def _warnings(config: Config) -> list[dict[str, object]]:
     """Return the warnings of all runs, each with the name of its run."""
     warnings = []
     for run in study_runs(config):
-        for record in read_jsonl(train_stage(run).folder / "warnings.jsonl"):
+        for record in read_jsonl(train_stage(run).checked("warnings.jsonl")):
             warnings.append({"run": f"{run.baseline.name}-seed{run.seed}", **record})
     return warnings
 
@@ -234,7 +237,7 @@ def _read_floors(config: Config) -> dict[str, pd.DataFrame]:
     from corpo.analysis.study import EXACTLY_ONE, MEMORY, NO_TRACE
     from corpo.evaluate.skill_floors import exactly_one_rollouts, memory_rollouts
 
-    taught = pd.read_parquet(data_stage(config).folder / TAUGHT)
+    taught = pd.read_parquet(data_stage(config).checked(TAUGHT))
     without_thought = [_read_rollouts(_without_thought(base)) for base in study_bases(config)]
     pairs, reward = evaluated_pairs(config), config.reward.build()
     return {
@@ -247,7 +250,7 @@ def _read_floors(config: Config) -> dict[str, pd.DataFrame]:
 def _read_rollouts(stage: Stage) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_parquet(stage.folder / ROLLOUTS)
+    return pd.read_parquet(stage.checked(ROLLOUTS))
 
 
 def _read_run(config: Config) -> Run:
@@ -256,13 +259,13 @@ def _read_run(config: Config) -> Run:
 
     from corpo.analysis.study import Run
 
-    folder = train_stage(config).folder
+    stage = train_stage(config)
     rewards, lengths = {}, {}
-    for record in read_jsonl(folder / "groups.jsonl"):
+    for record in read_jsonl(stage.checked("groups.jsonl")):
         rewards[record["step"]] = np.array(record["rewards"])
         lengths[record["step"]] = np.array(record["lengths"])
     # A metric that is not defined at some step is null in the file, which pandas would keep as an object.
-    metrics = pd.DataFrame(read_jsonl(folder / "metrics.jsonl")).apply(pd.to_numeric)
+    metrics = pd.DataFrame(read_jsonl(stage.checked("metrics.jsonl"))).apply(pd.to_numeric)
     rollouts = _read_rollouts(evaluate_stage(config, trained=True))
     return Run(
         config.baseline.name,
@@ -290,7 +293,7 @@ def track_finished_study(config: Config) -> Path:
     for run in study_runs(config):
         stage = train_stage(run)
         trackers = trackers_of(run, f"{run.baseline.name}-seed{run.seed}", stage.key)
-        for record in read_jsonl(stage.folder / "metrics.jsonl"):
+        for record in read_jsonl(stage.checked("metrics.jsonl")):
             trackers.log_step(record)
         trackers.close()
     write_results(config)

@@ -24,6 +24,7 @@ from corpo.pipeline.models import (
     rollout_engine,
     sampling_spec,
 )
+from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.provenance import provenance
 from corpo.pipeline.stage import Stage
 from corpo.pipeline.warm_start import POLICY, warm_start_stage
@@ -64,7 +65,7 @@ def trained_policy(config: Config) -> PolicySource:
 
 
 def _policy_of(stage: Stage) -> PolicySource:
-    return PolicySource((stage,), {}, stage.key, lambda: str(stage.folder / POLICY))
+    return PolicySource((stage,), {}, stage.key, lambda: str(stage.checked(POLICY)))
 
 
 def train_stage(config: Config) -> Stage:
@@ -79,6 +80,7 @@ def train_stage(config: Config) -> Stage:
         "rollout": sampling_spec(config),
         "train": _settings_of_result(config.train),
         "seed": config.seed,
+        **plugin_spec(config),
     }
     return Stage(
         name="train",

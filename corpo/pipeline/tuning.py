@@ -64,7 +64,7 @@ def scores(config: Config) -> pd.DataFrame:
     """Return one row per run: baseline, variant, seed, score."""
     rows = []
     for name, run in tuning_runs(config):
-        metrics = read_jsonl(train_stage(run).folder / "metrics.jsonl")
+        metrics = read_jsonl(train_stage(run).checked("metrics.jsonl"))
         last = [record[SCORE] for record in metrics if SCORE in record][-NUM_VALIDATIONS:]
         score = sum(last) / len(last)
         rows.append({"baseline": run.baseline.name, "variant": name, "seed": run.seed, "score": score})

@@ -21,7 +21,7 @@ def variants(config: Config) -> dict[str, Config]:
     for name, options in config.study.variants.items():
         try:
             configs[name] = with_options(config, options)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise ConfigError(f"study.variants.{name}: {error}") from None
     return configs
 

@@ -52,8 +52,8 @@ def _unpack(source: Path, folder: Path) -> None:
     # Without dequantisation the weights stay packed and cannot be trained.
     quantization = GgufConfig(gguf_file=source.name, dequantize=True)
     model = AutoModelForCausalLM.from_pretrained(
-        **gguf, quantization_config=quantization, dtype=torch.bfloat16
+        **gguf, quantization_config=quantization, dtype=torch.bfloat16, trust_remote_code=False
     )
     model.save_pretrained(partial)
-    AutoTokenizer.from_pretrained(**gguf).save_pretrained(partial)
+    AutoTokenizer.from_pretrained(**gguf, trust_remote_code=False).save_pretrained(partial)
     partial.rename(folder)

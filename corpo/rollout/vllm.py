@@ -68,6 +68,7 @@ class VllmEngine:
         max_model_len = min(config.max_model_len, model.config.max_position_embeddings)  # vLLM refuses more
         self.llm = LLM(
             model=folder,
+            trust_remote_code=False,
             dtype=str(model.dtype).removeprefix("torch."),
             max_model_len=max_model_len,
             max_num_seqs=config.max_num_seqs,

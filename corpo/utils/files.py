@@ -82,7 +82,24 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file. Raises ValueError if it is damaged."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("lists and objects are nested too deep") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping or nothing. Raises ValueError if it is damaged."""
+    import yaml  # an installation with torch alone lacks it, and prints the list of commands without it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"not YAML: {' '.join(str(error).split())[:200]}") from None
+    if content is not None and not isinstance(content, dict):
+        raise ValueError(f"expected a mapping, found {type(content).__name__}")
+    return content or {}
 
 
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
@@ -97,15 +114,40 @@ def append_jsonl(path: Path, record: dict[str, Any]) -> None:
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read the complete lines of a JSONL file. A missing file has none."""
+    return [json.loads(line) for line in complete_lines(path)]
+
+
+def complete_lines(path: Path, errors: str = "strict") -> list[str]:
+    """Return the lines of a text file that are not empty, without a last one that a kill cut short.
+
+    A missing file has none. `errors` says what happens with bytes that are not UTF-8, as in `open`.
+    """
     if not path.exists():
         return []
-    complete, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    return [json.loads(line) for line in complete.split("\n") if line]
+    complete, _, _ = path.read_text(encoding="utf-8", errors=errors).rpartition("\n")
+    return [line for line in complete.split("\n") if line]
 
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write a JSONL file, atomically."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def files_below(folder: Path, parents: frozenset[Path] = frozenset()) -> list[Path]:
+    """Return all files in a folder and its subfolders, in a fixed order, also those behind links.
+
+    A link to one of the `parents`, the folders around this one, is not followed.
+    """
+    real = folder.resolve()
+    if real in parents:
+        return []
+    files = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            files += files_below(path, parents | {real})
+        elif path.is_file():
+            files.append(path)
+    return files
 
 
 def shown_path(path: Path) -> Path:

@@ -5,18 +5,25 @@ A program is correct if it gives the expected result on every call.
 
 from __future__ import annotations
 
+import json
+import logging
 import operator
+import platform
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from corpo.data.execution.sandbox import VERSION, Program, Sandbox
+from corpo.data.execution.packages import used_packages
+from corpo.data.execution.sandbox import CRASH, VERSION, Program, Sandbox
 from corpo.utils.errors import DataError
-from corpo.utils.files import append_jsonl, hash_of, read_jsonl, write_jsonl
+from corpo.utils.files import append_jsonl, complete_lines, hash_of, write_jsonl
+
+log = logging.getLogger(__name__)
 
 Calls = tuple[tuple[Any, ...], ...]
 Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the expected results
@@ -44,7 +51,8 @@ class Label:
 class LabelCache:
     """A cache of results by content, appended to a JSONL file, so that a killed run can continue.
 
-    Several threads and processes may share the file.
+    Several threads and processes may share the file. Each line has a checksum. Damaged lines are dropped with
+    a warning, and their programs run again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,17 +60,38 @@ class LabelCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._threads, self._processes = threading.Lock(), FileLock(path.with_suffix(".lock"))
         with self._processes:
-            records = read_jsonl(path)
-            write_jsonl(path, records)  # drops a last line that a kill cut short
+            lines = complete_lines(path, errors="replace")
+            records = [record for record in map(_parse_record, lines) if record is not None]
+            write_jsonl(path, records)  # drops damaged lines, and a last line that a kill cut short
+        if num_damaged := len(lines) - len(records):
+            log.warning("%s: dropped %d damaged lines; their programs run again", path, num_damaged)
         self.known: dict[str, list[str]] = {record["key"]: record["results"] for record in records}
 
     def add(self, key: str, results: Sequence[str]) -> None:
-        """Add the results of one program. Large ones are left out, so that the program runs again."""
-        if sum(map(len, results)) > _MAX_CACHED_CHARS:
+        """Add the results of one program.
+
+        Large ones are left out, so that the program runs again. So are those of a process that ended without
+        a word, because something else on the machine may have ended it.
+        """
+        if sum(map(len, results)) > _MAX_CACHED_CHARS or CRASH in results:
             return
         with self._threads, self._processes:
             self.known[key] = list(results)
-            append_jsonl(self.path, {"key": key, "results": list(results)})
+            append_jsonl(self.path, _record(key, list(results)))
+
+
+def _record(key: str, results: list[str]) -> dict[str, Any]:
+    return {"key": key, "results": results, "checksum": hash_of([key, results])}
+
+
+def _parse_record(line: str) -> dict[str, Any] | None:
+    """Return the record in a line of the cache, or None if the line is damaged."""
+    try:
+        record = json.loads(line)
+        is_intact = record == _record(record["key"], record["results"])
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return None
+    return record if is_intact else None
 
 
 def run_cached(
@@ -86,8 +115,12 @@ def run_cached(
 
 
 def _cache_key(program: Program, sandbox: Sandbox) -> str:
+    """Return the hash of everything that the results of a program depend on."""
     content = [VERSION, program.source, repr(program.calls), program.mode, program.entry, program.max_output]
-    return hash_of([*content, sandbox.cpu_seconds, sandbox.isolation], 32)
+    limits = [sandbox.cpu_seconds, sandbox.seconds, sandbox.memory, sandbox.isolation]
+    machine = [platform.python_implementation(), platform.python_version(), platform.machine()]
+    packages = [[name, version(name)] for name in used_packages(program.source + program.entry)]
+    return hash_of([*content, *limits, *machine, *packages], 32)
 
 
 def expected_outputs(

@@ -5,9 +5,13 @@ machine allows it, process, network and mount namespaces. The level of isolation
 label. Requesting a level that is not available raises SandboxError.
 
 At either level, a system-call filter (seccomp, on x86-64 and Arm) prevents a program from starting
-processes. Landlock (Linux 5.13) keeps it from files, TCP ports (from 6.7) and signals to other processes
-(from 6.12). Without Landlock, a program has the file permissions of the user who runs the sandbox. Without
-namespaces as well, it can also act on the processes of that user.
+processes, acting on others, opening sockets, changing attributes of files, and leaving shared memory, queues,
+semaphores or keys behind. Landlock (Linux 5.13) keeps it from files. Without Landlock, a program can read and
+write the files of the user who runs the sandbox.
+
+A sandbox that fails says nothing about a program. Each batch runs between two runs of a canary, a program
+whose value is known, and each process says that it is set up before its program runs. A batch whose worker
+fails runs again, and after several failures SandboxError is raised. So nothing of it is labelled or cached.
 """
 
 from __future__ import annotations
@@ -17,9 +21,12 @@ import functools
 import json
 import marshal
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -46,7 +53,7 @@ _UNSHARE = (
 _BATCH = 48
 MIN_OUTPUT_BYTES = 1 << 20
 CALLS_PER_SHARE = 50  # as in `worker.py`
-VERSION = 5  # part of the key of every cached result; raise it if results could differ
+VERSION = 6  # part of the key of every cached result; raise it if results could differ
 
 
 class Isolation(StrEnum):
@@ -80,12 +87,44 @@ class Program:
         return len(self.calls) if self.mode is Mode.stream else -(-len(self.calls) // CALLS_PER_SHARE)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """The results of a program, and whether its process was killed by another one or by itself."""
+
+    results: tuple[str, ...]
+    killed: bool
+
+
+class _WorkerFailure(Exception):
+    """A failure of a worker. `served` says whether its first canary had given its value."""
+
+    def __init__(self, reason: str, served: bool = False) -> None:
+        super().__init__(reason)
+        self.served = served
+
+
+# A program whose results are known. A worker that does not get them from it cannot label anything.
+_CANARY = Program(
+    "def f(x):\n    open('canary', 'w').write('1' * x)\n    return open('canary').read()", ((7,),)
+)
+_CANARY_RESULTS = ("='1111111'",)
+_RETRY_SECONDS = (0.0, 0.5, 2.0)  # before each attempt
+_RERUNS_OF_KILLED = 2
+_STARTED = b"started\n"  # what the process of a program writes before it runs it, as in `worker.py`
+# A reason why a call has no value. A program chooses the names of its exceptions, which cards show.
+_REASON = re.compile(r"[^\W\d][\w ]{0,59}")
+CRASH = "!crash"  # the result of a program whose process ended without a word
+
+
 @functools.cache
 def available_isolation() -> Isolation:
     """Return the strongest level that works on this machine. The probe runs once."""
     try:
         probe = subprocess.run(
-            [*_UNSHARE, sys.executable, "-I", "-S", "-c", "pass"], capture_output=True, timeout=20
+            _worker_command(Isolation.namespaces, "-c", "pass"),
+            capture_output=True,
+            timeout=20,
+            env=_environment(tempfile.gettempdir()),
         )
     except (OSError, subprocess.TimeoutExpired):
         return Isolation.process
@@ -119,7 +158,8 @@ class Sandbox:
     ) -> list[tuple[str, ...]]:
         """Run programs and return one text per call of each: "=" + canonical repr, or "!" + an error class.
 
-        `advance` receives the number of programs in each finished batch.
+        `advance` receives the number of programs in each finished batch. Raises SandboxError if the sandbox
+        itself fails several times.
         """
         batches = [programs[start : start + _BATCH] for start in range(0, len(programs), _BATCH)]
 
@@ -130,51 +170,223 @@ class Sandbox:
             return results
 
         with ThreadPoolExecutor(self.workers or os.cpu_count() or 1) as pool:
-            return list(chain.from_iterable(pool.map(work, batches)))
+            futures = [pool.submit(work, batch) for batch in batches]
+            try:
+                return list(chain.from_iterable(future.result() for future in futures))
+            except SandboxError:
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _run_batch(self, batch: Sequence[Program]) -> list[tuple[str, ...]]:
-        """Run a batch; a program that kills the worker is labelled, and the rest continue in a new worker."""
-        results = self._start_worker(batch)
-        if len(results) == len(batch):
-            return results
-        # The first program without a result killed the worker.
-        victim = batch[len(results)]
-        crashed = tuple("!crash" for _ in victim.calls)
-        return [*results, crashed, *self._run_batch(batch[len(results) + 1 :])] if batch else []
+        """Run a batch. Programs whose processes were killed run again, because the killer may be anyone."""
+        runs = self._repeat_until_served(batch)
+        for index, program in enumerate(batch):
+            for _ in range(_RERUNS_OF_KILLED):
+                if runs[index].killed:
+                    [runs[index]] = self._repeat_until_served([program])
+        return [run.results for run in runs]
 
-    def _start_worker(self, batch: Sequence[Program]) -> list[tuple[str, ...]]:
-        """Run a batch in one worker process, and return the results of the programs that it finished."""
-        if not batch:
-            return []
+    def _repeat_until_served(self, batch: Sequence[Program]) -> list[_Run]:
+        """Run a batch again if its worker failed, which says nothing about the programs.
+
+        If it fails again and again, run each program with a worker of its own. Raises SandboxError if that
+        fails, too.
+        """
+        failure = None
+        for delay in _RETRY_SECONDS:
+            time.sleep(delay)
+            try:
+                return self._serve(batch)
+            except _WorkerFailure as error:
+                failure = error
+        assert failure is not None
+        if not failure.served or len(batch) == 1:
+            raise SandboxError(
+                f"the sandbox cannot run programs: {failure}; free memory, processes and space in "
+                f"{tempfile.gettempdir()}, raise the limits of this shell (ulimit -a), then run the same "
+                "command again"
+            )
+        runs = []
+        for program in batch:
+            runs += self._repeat_until_served([program])
+        return runs
+
+    def _serve(self, batch: Sequence[Program]) -> list[_Run]:
+        """Run a batch in one worker process, between two runs of the canary.
+
+        Raises _WorkerFailure if the worker or the process of a program cannot start or dies, or if a canary
+        does not give its value.
+        """
+        programs = [_CANARY, *batch, _CANARY]
+        nonces = [os.urandom(16).hex() for _ in programs]
+        out, errors, status = self._communicate(programs, nonces)
+        runs: list[_Run] = []
+        reason = " ".join(errors.decode(errors="replace").split())[-300:]
+        try:
+            output = _Output(out)
+            for program, nonce in zip(programs, nonces, strict=True):
+                runs.append(_read_run(output, program, nonce))
+        except _WorkerFailure as error:
+            reason = str(error) or reason
+        served = bool(runs) and runs[0].results == _CANARY_RESULTS
+        if len(runs) < len(programs) or status:
+            raise _WorkerFailure(reason or f"its process ended with the status {status}", served)
+        if not served or runs[-1].results != _CANARY_RESULTS:
+            raise _WorkerFailure("a program whose value is known gives another one", served)
+        return runs[1:-1]
+
+    def _communicate(self, programs: Sequence[Program], nonces: Sequence[str]) -> tuple[bytes, bytes, int]:
+        """Give programs to a new worker. Return its output, its errors and its exit status."""
         limits = {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "memory": self.memory}
         packages = [asdict(package) for package in offered_packages()]
-        messages = [json.dumps(message).encode() for message in (packages, limits, *map(_job, batch))]
-        wrapper = _UNSHARE if self.isolation is Isolation.namespaces else ()
-        with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
-            process = subprocess.Popen(
-                [*wrapper, sys.executable, "-I", "-S", str(_WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd=folder,
-                env={
-                    "PATH": "/usr/bin:/bin",
-                    "HOME": folder,
-                    "LANG": "C.UTF-8",
-                    "PYTHONHASHSEED": "0",
-                    "OPENBLAS_NUM_THREADS": "1",  # of numpy; each thread reserves memory
-                },
-                start_new_session=True,
-            )
-            try:
-                runs = sum(program.num_shares for program in batch)
-                request = b"".join(len(message).to_bytes(8, "big") + message for message in messages)
-                out, _ = process.communicate(request, timeout=runs * (self.seconds + 1) + 30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, _ = process.communicate()
-        whole, _, _ = out.decode().rpartition("\n")
-        return [tuple(json.loads(line)) for line in whole.split("\n") if line]
+        parts = [_message(packages), _message(limits)]
+        for program, nonce in zip(programs, nonces, strict=True):
+            body = json.dumps({**_job(program), "nonce": nonce}).encode()
+            parts += [_message(_header(program, len(body))), body]
+        request = b"".join(parts)
+        runs = sum(program.num_shares for program in programs)
+        try:
+            with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
+                process = subprocess.Popen(
+                    _worker_command(self.isolation, str(_WORKER)),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=folder,
+                    env=_environment(folder),
+                    start_new_session=True,
+                )
+                try:
+                    out, errors = process.communicate(request, timeout=runs * (self.seconds + 1) + 30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    out, errors = process.communicate()
+                return out, errors, process.returncode
+        except OSError as error:
+            raise _WorkerFailure(f"{type(error).__name__}: {error}") from error
+
+
+def _worker_command(isolation: Isolation | None, *arguments: str) -> list[str]:
+    """Return the command of a Python process. It reads no files of the user and no installed packages."""
+    wrapper = _UNSHARE if isolation is Isolation.namespaces else ()
+    return [*wrapper, sys.executable, "-S", "-s", "-P", *arguments]
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """Return the environment of a worker: nothing of the user's, but the libraries that Python needs."""
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": folder,
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",  # the order of sets of texts is the same in each run
+        "OPENBLAS_NUM_THREADS": "1",  # of numpy; each thread reserves memory
+    }
+    if "LD_LIBRARY_PATH" in os.environ:
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return environment
+
+
+def _message(value: Any) -> bytes:
+    data = json.dumps(value).encode()
+    return len(data).to_bytes(8, "big") + data
+
+
+def _header(program: Program, size: int) -> dict[str, Any]:
+    """Return what the worker itself reads of a program; its process reads the body of `size` bytes."""
+    return {
+        "mode": str(program.mode),
+        "calls": len(program.calls),
+        "max_output": program.max_output,
+        "packages": used_packages(program.source + program.entry),
+        "size": size,
+    }
+
+
+class _Output:
+    """A reader of a worker's output: lines of JSON, some of which are followed by as many bytes as they say.
+
+    The bytes come from a program. Its reports are untrusted, and so is its standard output.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.position = data, 0
+
+    def next(self) -> tuple[str, Any]:
+        """Return the name and the value of the next record. Raises _WorkerFailure if there is none."""
+        end = self.data.find(b"\n", self.position)
+        if end < 0:
+            raise _WorkerFailure("")
+        [(name, value)] = json.loads(self.data[self.position : end]).items()
+        self.position = end + 1
+        if name == "failed":
+            raise _WorkerFailure(value)
+        if name in ("reports", "output"):
+            start, self.position = self.position, self.position + value
+            value = self.data[start : self.position]
+        return name, value
+
+    def run(self, num_calls: int, nonce: str) -> tuple[list[str], int]:
+        """Return the results of one process and its status. Raises _WorkerFailure if it did not start."""
+        reports = []
+        while (record := self.next())[0] == "reports":
+            reports.append(record[1])
+        end, status = record[1]
+        data = b"".join(reports)
+        if not data.startswith(_STARTED):
+            reason = " ".join(data.decode(errors="replace").split())[-300:]
+            raise _WorkerFailure(reason or f"the process of a program did not start (status {status})")
+        return read_reports(data.removeprefix(_STARTED), nonce.encode(), num_calls, end), status
+
+
+def _read_run(output: _Output, program: Program, nonce: str) -> _Run:
+    """Read the results of one program."""
+    num_calls = len(program.calls)
+    if program.mode is not Mode.stream:
+        results, status = output.run(num_calls, nonce)
+        return _Run(tuple(results), _was_killed(results, status))
+    results, killed = [], False
+    while len(results) < num_calls:
+        [result], status = output.run(1, nonce)
+        text = output.next()[1].decode(errors="replace")
+        killed = killed or _was_killed([result], status)
+        if result == CRASH and status == 0:
+            result = "="  # the program ended its process itself, with os._exit(0)
+        if result == "!timeout":  # the worker leaves out the runs that follow
+            return _Run((*results, *[result] * (num_calls - len(results))), killed)
+        results.append(result + text if result == "=" else result)
+    return _Run(tuple(results), killed)
+
+
+def _was_killed(results: Sequence[str], status: int) -> bool:
+    return CRASH in results and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def read_reports(data: bytes, nonce: bytes, num_calls: int, end: str) -> list[str]:
+    """Return the texts that a program reported in turn, and `end` for the calls that it did not reach."""
+    texts: list[str] = []
+    for line in data.split(b"\n")[:-1]:
+        index, text = _read_report(line, nonce)
+        if len(texts) == num_calls or index not in (None, len(texts)):
+            return ["!tampered"] * num_calls
+        if index is None:
+            return texts + [text] * (num_calls - len(texts))
+        texts.append(text)
+    return texts + [end] * (num_calls - len(texts))
+
+
+def _read_report(line: bytes, nonce: bytes) -> tuple[int | None, str]:
+    """Return the number of a call and its text. The number is -1 if the line is no report."""
+    if not line.startswith(nonce):
+        return -1, ""
+    try:
+        index, text = json.loads(line.removeprefix(nonce))
+    except (ValueError, TypeError, RecursionError):
+        return -1, ""
+    if not isinstance(text, str) or text[:1] not in ("=", "!") or not isinstance(index, int | None):
+        return -1, ""
+    if text[0] == "!" and not _REASON.fullmatch(text[1:]):
+        return index, "!Exception"
+    return index, text
 
 
 def _job(program: Program) -> dict[str, Any]:
@@ -188,5 +400,4 @@ def _job(program: Program) -> dict[str, Any]:
         "mode": str(program.mode),
         "entry": program.entry,
         "max_output": program.max_output,
-        "packages": used_packages(program.source + program.entry),
     }

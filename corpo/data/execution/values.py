@@ -77,7 +77,17 @@ _NAMES: dict[str, Callable[[], Any]] = {
     "object()": Opaque,
 }
 _CLOSINGS = {"(": ")", "[": "]", "{": "}"}
-_CALLS = {"Fraction(": Fraction, "Decimal(": Decimal, "frozenset(": frozenset}
+
+
+def _fraction(*numbers: object) -> Fraction:
+    """Return a fraction of integers. Of a text such as 1e9999999 it would have millions of digits."""
+    numerator, denominator = numbers
+    if type(numerator) is not int or type(denominator) is not int:
+        raise ValueError("not two integers")
+    return Fraction(numerator, denominator)
+
+
+_CALLS: dict[str, Callable[..., Any]] = {"Fraction(": _fraction, "Decimal(": Decimal, "frozenset(": frozenset}
 
 
 def _read_call(name: str, text: str, start: int) -> tuple[Any, int]:

@@ -4,10 +4,14 @@
 imported.
 
 The input is a sequence of messages, each a length (8 bytes, big-endian) and JSON: first the packages that
-programs may import, then the limits, then one program at a time. The memory that a program is forked with
-therefore holds no other program and no other program's tests. The output is one JSON line per program: a list
-with one text per call, "=" and the result, or "!" and the reason why there is none. The meaning of a call
-depends on the program's mode:
+programs may import, then the limits, then for each program a header and its body. This process reads the
+headers only. It moves bodies to a file, and reports of programs to the output, within the kernel. So the
+memory that a program's process is a copy of holds no other program, no other tests and no other results.
+
+The output is a sequence of records, each a line of JSON: "reports" and "output", followed by as many bytes of
+a program as they say, "end" after each run of a program, and "failed" if this process cannot go on. A
+program reports one text per call, "=" and the result, or "!" and the reason why there is none. The meaning of
+a call depends on the program's mode:
 
 - function: the arguments of `entry`, an expression over what the program defines, marshalled and in base 64;
   the result is the value's canonical repr
@@ -23,11 +27,12 @@ number of no test, all results become "!tampered". One attack remains possible: 
 frames or its memory, find the closure and the nonce, and report that such a test passed.
 
 A program's process has no privileges and no open file except its own pipe. It can start threads but no
-processes (seccomp). If the kernel has Landlock, it can read Python and the system's libraries, write to an
-empty folder, send signals only to itself and reach no TCP port. If a kernel lets it start processes,
-processor time and processes are counted over all of them, and all are killed in the end.
+processes, act on itself only, and open no socket (seccomp; see `REFUSED_CALLS`). If the kernel has Landlock,
+it can read Python and the system's libraries and write to an empty folder. If a kernel lets it start
+processes, processor time and processes are counted over all of them, and all are killed in the end.
 """
 
+import array
 import ast
 import atexit
 import base64
@@ -35,6 +40,8 @@ import builtins
 import contextlib
 import ctypes
 import errno
+import fcntl
+import gc
 import importlib.machinery
 import importlib.util
 import json
@@ -46,9 +53,11 @@ import select
 import signal
 import struct
 import sys
+import termios
 import threading
 import time
 import types
+from collections.abc import Sequence
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
@@ -58,6 +67,8 @@ CALLS_PER_SHARE = 50  # calls that share the time limit of a program; more calls
 MAX_PROCESSES = 16  # processes of one program at the same time
 CHECK_SECONDS = 0.1  # time between two checks of the processes that a program has started
 MAX_FILE_BYTES = 1 << 20
+MAX_OPEN_FILES = 32
+STARTED = b"started\n"  # what a program's process writes before the program runs
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 # --- results of calls ---
@@ -238,6 +249,7 @@ def define(source: str, entry: str, name: str = "candidate") -> dict[str, Any]:
 
 def run_function(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
     """Report every call's result as soon as it is known, so that a later crash does not lose it."""
+    evaluate = eval  # a program can replace the one in `builtins`
     # The arguments are read before the program runs, and once per call, so that calls share no objects.
     arguments = [marshal.loads(base64.b64decode(call)) for call in calls]
     get, exceptions = compile(entry, "<entry>", "eval"), EXCEPTIONS
@@ -249,7 +261,7 @@ def run_function(source: str, entry: str, calls: list[str], reporter: Reporter) 
         return reporter.end("!" + type(error).__name__)
     for index, args in enumerate(arguments):
         try:
-            result = eval(get, scope)(*args)
+            result = evaluate(get, scope)(*args)
         except exceptions as error:
             reporter.report(index, "!" + type(error).__name__)
         else:
@@ -260,15 +272,24 @@ def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) ->
     """Run the script's tests, which report by number. An error between two tests ends all that follow.
 
     They run as a main program. Otherwise, tests behind `if __name__ == "__main__"` would be skipped and
-    count as passed.
+    count as passed. They are compiled before the program runs, because it can replace `compile` and `exec`.
     """
+    code, imports, execute, exceptions = (
+        compile(entry, "<tests>", "exec"),
+        imports_of(entry),
+        exec,
+        EXCEPTIONS,
+    )
+    ignored = contextlib.suppress
     try:
         scope = define(source, "")
     except NotAProgram:
         return reporter.end("!not a program")
-    except EXCEPTIONS as error:
+    except exceptions as error:
         return reporter.end("!" + type(error).__name__)
-    import_into(scope, entry)
+    for statement in imports:
+        with ignored(Exception):  # the same import fails in the tests, where it is reported
+            execute(statement, scope)
     tests = {
         **scope,
         "__name__": "__main__",
@@ -277,20 +298,21 @@ def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) ->
         "__failed__": reporter.failed,
     }
     try:
-        exec(compile(entry, "<tests>", "exec"), tests)
-    except EXCEPTIONS as error:
+        execute(code, tests)
+    except exceptions as error:
         reporter.end("!" + type(error).__name__)
 
 
-def import_into(scope: dict[str, Any], tests: str) -> None:
-    """Do the imports of the tests in the program's namespace too.
+def imports_of(tests: str) -> list[types.CodeType]:
+    """Return the imports of the tests, which are done in the program's namespace, too.
 
     In the judges of HumanEval and MBPP, program and tests are one source.
     """
+    imports = []
     for statement in ast.parse(tests).body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
-            with contextlib.suppress(Exception):  # the same import fails in the tests, where it is reported
-                exec(compile(ast.Module([statement], []), "<tests>", "exec"), scope)
+            imports.append(compile(ast.Module([statement], []), "<tests>", "exec"))
+    return imports
 
 
 def run_stream(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
@@ -394,41 +416,170 @@ def landlock_ruleset(writable_folder: str, packages: list[dict[str, Any]]) -> in
     return rules
 
 
-# By architecture: its mark (linux/audit.h), and the numbers of clone, fork and vfork. A filter cannot see the
-# flags of clone3, so that call is answered as if the kernel did not have it.
-ARCHITECTURES = {"x86_64": (0xC000003E, (56, 57, 58)), "aarch64": (0xC00000B7, (220, -1, -1))}
-CLONE3, CLONE_THREAD, ALLOW, REFUSE = 435, 0x10000, 0x7FFF0000, 0x00050000
+# By architecture: its mark (linux/audit.h), and the place of its numbers in the tables below.
+ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+CLONE_THREAD, ALLOW, REFUSE = 0x10000, 0x7FFF0000, 0x00050000
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+NO_CALL = -1  # the call does not exist on this architecture
+# Calls that are refused, with their numbers on x86-64 and Arm. They act on other processes, on files outside
+# whatever Landlock says, or leave something behind after the end of the process.
+REFUSED_CALLS = {
+    # new programs, namespaces, other processes
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "kcmp": (312, 272),
+    "process_madvise": (440, 440),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "pidfd_send_signal": (424, 424),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    # System V and POSIX objects, keys
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    # sockets, but for a connected pair
+    "socket": (41, 198),
+    "connect": (42, 203),
+    "bind": (49, 200),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
+    # attributes of files
+    "chmod": (90, NO_CALL),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, NO_CALL),
+    "fchown": (93, 55),
+    "lchown": (94, NO_CALL),
+    "fchownat": (260, 54),
+    "utime": (132, NO_CALL),
+    "utimes": (235, NO_CALL),
+    "futimesat": (261, NO_CALL),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    # what could go around a filter, or watch the machine
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+}
+# Calls with an argument, by its place, that must have one of these values. "pid" is the process itself.
+# A value is compared in its lower half, and a pointer that must be null in both.
+LIMITED_CALLS: dict[str, tuple[tuple[int, int], int, tuple[Any, ...]]] = {
+    "kill": ((62, 129), 0, ("pid", 0)),
+    "tgkill": ((234, 131), 0, ("pid",)),
+    "prlimit64": ((302, 261), 0, ("pid", 0)),
+    "sched_setparam": ((142, 118), 0, ("pid", 0)),
+    "sched_setscheduler": ((144, 119), 0, ("pid", 0)),
+    "sched_setaffinity": ((203, 122), 0, ("pid", 0)),
+    "sched_setattr": ((314, 274), 0, ("pid", 0)),
+}
+SENDTO, SENDTO_ADDRESS = (44, 206), 4
+PRCTL, FCNTL = (157, 167), (72, 25)
+F_SETOWN, F_SETOWN_EX = 8, 15  # who receives a signal when a file is ready
+CLONE, FORK, VFORK, CLONE3 = (56, 220), (57, NO_CALL), (58, NO_CALL), (435, 435)
+Step = tuple[int, int, int, int]  # an instruction of a filter: code, two jumps, value
 
 
-def forbid_processes() -> None:
-    """Install a seccomp filter that allows new threads but no new processes.
+def check_argument(number: int, argument: int, values: Sequence[int], match: int, other: int) -> list[Step]:
+    """Return the steps that answer a call by one of its arguments: `match` if it has one of the values."""
+    steps: list[Step] = [(LOAD, 0, 0, 16 + 8 * argument)]
+    for position, value in enumerate(values):
+        steps.append((EQUAL, len(values) - position, 0, value & 0xFFFFFFFF))
+    steps += [(RETURN, 0, 0, other), (RETURN, 0, 0, match)]
+    return [(EQUAL, 0, len(steps), number), *steps]
 
-    It also applies to root, unlike RLIMIT_NPROC. It does nothing on other architectures.
+
+def call_filter(pid: int, mark: int, place: int) -> list[Step]:
+    """Return a seccomp filter that keeps the process `pid` to itself; see `REFUSED_CALLS`.
+
+    It allows new threads but no new processes. A filter cannot see the flags of clone3, so that call is
+    answered as if the kernel did not have it.
     """
-    if (machine := os.uname().machine) not in ARCHITECTURES:
-        return
-    mark, (clone, fork, vfork) = ARCHITECTURES[machine]
-    steps = (
+    not_permitted = REFUSE | errno.EPERM
+    steps: list[Step] = [
         (LOAD, 0, 0, 4),  # the architecture
         (EQUAL, 1, 0, mark),
-        (RETURN, 0, 0, REFUSE | errno.EPERM),
+        (RETURN, 0, 0, not_permitted),
         (LOAD, 0, 0, 0),  # the call's number
-        (AT_LEAST, 6, 0, 1 << 30),  # x86's third set of call numbers
-        (EQUAL, 4, 0, CLONE3),
-        (EQUAL, 4, 0, fork & 0xFFFFFFFF),
-        (EQUAL, 3, 0, vfork & 0xFFFFFFFF),
-        (EQUAL, 3, 0, clone),
-        (RETURN, 0, 0, ALLOW),
+        (AT_LEAST, 0, 1, 1 << 30),  # x86's third set of call numbers
         (RETURN, 0, 0, REFUSE | errno.ENOSYS),
-        (RETURN, 0, 0, REFUSE | errno.EAGAIN),
+        (EQUAL, 0, 1, CLONE3[place]),
+        (RETURN, 0, 0, REFUSE | errno.ENOSYS),
+        (EQUAL, 0, 4, CLONE[place]),
         (LOAD, 0, 0, 16),  # clone's flags
         (ANY_BIT, 0, 1, CLONE_THREAD),
         (RETURN, 0, 0, ALLOW),
         (RETURN, 0, 0, REFUSE | errno.EAGAIN),
-    )
+    ]
+    for numbers in (FORK, VFORK):
+        if numbers[place] != NO_CALL:
+            steps += [(EQUAL, 0, 1, numbers[place]), (RETURN, 0, 0, REFUSE | errno.EAGAIN)]
+    for numbers in REFUSED_CALLS.values():
+        if numbers[place] != NO_CALL:
+            steps += [(EQUAL, 0, 1, numbers[place]), (RETURN, 0, 0, not_permitted)]
+    for numbers, argument, names in LIMITED_CALLS.values():
+        values = [{"pid": pid}.get(name, name) for name in names]
+        steps += check_argument(numbers[place], argument, values, ALLOW, not_permitted)
+    steps += check_argument(PRCTL[place], 0, [PR_SET_PDEATHSIG], not_permitted, ALLOW)
+    steps += check_argument(FCNTL[place], 1, [F_SETOWN, F_SETOWN_EX], not_permitted, ALLOW)
+    address = 16 + 8 * SENDTO_ADDRESS
+    steps += [
+        (EQUAL, 0, 6, SENDTO[place]),
+        (LOAD, 0, 0, address),
+        (EQUAL, 0, 3, 0),
+        (LOAD, 0, 0, address + 4),
+        (EQUAL, 0, 1, 0),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, not_permitted),
+    ]
+    return [*steps, (RETURN, 0, 0, ALLOW)]
+
+
+def filter_calls() -> None:
+    """Install the filter of system calls for this process. It also applies to root.
+
+    It does nothing on other architectures. Raises OSError if the kernel refuses it.
+    """
+    if (machine := os.uname().machine) not in ARCHITECTURES:
+        return
+    steps = call_filter(os.getpid(), *ARCHITECTURES[machine])
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-    LIBC.prctl(PR_SET_SECCOMP, 2, struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code)), 0, 0)
+    program = struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code))
+    if LIBC.prctl(PR_SET_SECCOMP, 2, program, 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
 
 
 def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float, max_file_bytes: int) -> None:
@@ -440,8 +591,8 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float, max_f
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if rules is not None and LIBC.syscall(RESTRICT_SELF, rules, 0):
-        os._exit(1)  # exit: never run a program unconfined
-    forbid_processes()
+        raise OSError(ctypes.get_errno(), "Landlock")  # never run a program unconfined
+    filter_calls()
     LIBC.capset(struct.pack("Ii", 0x20080522, 0), bytes(24))
     os.closerange(3, keep)
     os.closerange(keep + 1, 256)
@@ -451,11 +602,15 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float, max_f
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, int(cpu_seconds) + 1),
         (resource.RLIMIT_FSIZE, max_file_bytes),
-        (resource.RLIMIT_NOFILE, 32),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 64),
     ):
-        resource.setrlimit(what, (value, value))
+        try:
+            resource.setrlimit(what, (value, value))
+        except (OSError, ValueError) as error:
+            allowed = resource.getrlimit(what)[1]
+            raise OSError(f"limit {what} of this shell is {allowed}, but {value} is needed") from error
 
 
 # --- in the worker: watching and cleaning up ---
@@ -531,57 +686,77 @@ def empty_folder(folder: str) -> None:
             os.rmdir(entry.path)
 
 
-def run_program(program: dict[str, Any], rules: int | None, limits: dict[str, Any]) -> list[str]:
-    """Return one text per call. A program that reads a stream is started once per call."""
-    calls = program["calls"]
-    if program["mode"] != "stream":
-        shares = -(-len(calls) // CALLS_PER_SHARE)
+def run_program(
+    body: int, header: dict[str, Any], rules: int | None, limits: dict[str, Any], out: int
+) -> None:
+    """Run a program on its calls, or once per call if it reads a stream, and forward its reports."""
+    if header["mode"] != "stream":
+        shares = -(-header["calls"] // CALLS_PER_SHARE)
         times = {name: shares * limits[name] for name in ("cpu_seconds", "seconds")}
-        return run_in_child(program, calls, rules, **{**limits, **times})
-    texts: list[str] = []
-    for text in calls:
-        if texts and texts[-1] in ("!timeout", "!not a program"):
-            texts.append(texts[-1])
-            continue
+        run_in_child(body, header, 0, rules, out, **{**limits, **times})
+        return
+    for index in range(header["calls"]):
         streams = os.memfd_create("in"), os.memfd_create("out")
-        os.write(streams[0], text.encode(errors="replace"))
-        os.lseek(streams[0], 0, os.SEEK_SET)
-        [result] = run_in_child(program, [text], rules, **limits, streams=streams)
-        if result == "=":
-            result += os.pread(streams[1], program["max_output"], 0).decode(errors="replace")
-        texts.append(result)
+        end = run_in_child(body, header, index, rules, out, **limits, streams=streams)
+        forward_file(streams[1], min(os.fstat(streams[1]).st_size, header["max_output"]), out)
         for stream in streams:
             os.close(stream)
-    return texts
+        if end == "!timeout":
+            return
+
+
+def start(
+    body: int,
+    index: int,
+    write_end: int,
+    rules: int | None,
+    limits: tuple[int, float],
+    streams: tuple[int, ...],
+) -> None:
+    """Read a program, confine this process and run the program in it. `limits` are memory and seconds."""
+    program = json.loads(os.pread(body, os.fstat(body).st_size, 0))
+    mode, calls = program["mode"], program["calls"]
+    if streams:
+        calls = [calls[index]]
+        os.pwrite(streams[0], calls[0].encode(errors="replace"), 0)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+    os.chdir("room")
+    confine(write_end, rules, *limits, max(MAX_FILE_BYTES, program["max_output"]))
+    os.write(write_end, STARTED)
+    RUN[mode](program["source"], program["entry"], calls, Reporter(write_end, program["nonce"]))
 
 
 def run_in_child(
-    program: dict[str, Any],
-    calls: list[str],
+    body: int,
+    header: dict[str, Any],
+    index: int,
     rules: int | None,
+    out: int,
     memory: int,
     cpu_seconds: float,
     seconds: float,
     streams: tuple[int, ...] = (),
-) -> list[str]:
-    """Run a program in a child process on these standard streams, then kill and delete all that it leaves."""
+) -> str:
+    """Run a program in a child process on these standard streams, then kill and delete all that it leaves.
+
+    `body` is a file with the program. Its reports are moved to `out` within the kernel. Return the result of
+    calls without a report.
+    """
     read_end, write_end = os.pipe()
-    nonce = os.urandom(16).hex()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            for number, stream in enumerate(streams):
-                os.dup2(stream, number)
-            os.chdir("room")
-            confine(write_end, rules, memory, cpu_seconds, max(MAX_FILE_BYTES, program["max_output"]))
-            RUN[program["mode"]](program["source"], program["entry"], calls, Reporter(write_end, nonce))
+            start(body, index, write_end, rules, (memory, cpu_seconds), streams)
             status = 0
+        except Exception as error:  # before the program runs; its own errors are reported
+            os.write(write_end, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(status)
     os.close(write_end)
     started = checked = time.monotonic()
-    data, end, has_ended = bytearray(), "!crash", False
+    size, end, has_ended = 0, "!crash", False
     while True:
         now = time.monotonic()
         if now >= started + seconds:
@@ -598,11 +773,12 @@ def run_in_child(
             if has_ended:  # a process that it started holds the pipe open
                 break
             continue
-        chunk = os.read(read_end, 1 << 16)
-        if not chunk:
+        available = waiting_bytes(read_end)
+        if not available:
             break
-        data += chunk
-        if len(data) > program["max_output"]:
+        forward_pipe(read_end, available, out)
+        size += available
+        if size > header["max_output"] + len(STARTED):
             end = "!output limit"
             break
     os.close(read_end)
@@ -610,31 +786,30 @@ def run_in_child(
     empty_folder("room")
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGXCPU):
         end = "!timeout"
-    if streams and end == "!crash" and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
-        end = "="  # the program ended its process itself, with os._exit(0)
-    return read_reports(bytes(data), nonce.encode(), len(calls), end)
+    send(out, {"end": [end, status]})
+    return end
 
 
-def read_reports(data: bytes, nonce: bytes, calls: int, end: str) -> list[str]:
-    """Return the texts that a program reported in turn, and `end` for the calls that it did not reach."""
-    texts: list[str] = []
-    for line in data.split(b"\n")[:-1]:
-        try:
-            index, text = json.loads(line.removeprefix(nonce))
-        except (ValueError, TypeError, RecursionError):
-            index, text = -1, ""
-        if (
-            not line.startswith(nonce)
-            or not isinstance(text, str)
-            or text[:1] not in ("=", "!")
-            or len(texts) == calls
-            or index not in (None, len(texts))
-        ):
-            return ["!tampered"] * calls
-        if index is None:
-            return texts + [text] * (calls - len(texts))
-        texts.append(text)
-    return texts + [end] * (calls - len(texts))
+def waiting_bytes(pipe: int) -> int:
+    """Return the number of bytes that can be read from a pipe now."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+def forward_pipe(pipe: int, size: int, out: int) -> None:
+    """Move bytes from a pipe to another one within the kernel, so that this process never holds them."""
+    send(out, {"reports": size})
+    while size:
+        size -= os.splice(pipe, out, size)
+
+
+def forward_file(file: int, size: int, out: int) -> None:
+    """Copy the first bytes of a file to a pipe within the kernel."""
+    send(out, {"output": size})
+    position = 0
+    while position < size:
+        position += os.splice(file, out, size - position, offset_src=position)
 
 
 def load_package(package: dict[str, Any]) -> None:
@@ -667,8 +842,44 @@ def _read_exactly(jobs: int, size: int) -> bytes:
     return data
 
 
+def send(out: int, message: dict[str, Any]) -> None:
+    """Write a message as one line of JSON."""
+    line = (json.dumps(message) + "\n").encode()
+    while line:
+        line = line[os.write(out, line) :]
+
+
+def receive_body(jobs: int, size: int) -> int:
+    """Return a file with the next bytes of the input, which this process never holds."""
+    body = os.memfd_create("body")
+    while size:
+        moved = os.splice(jobs, body, size)
+        if not moved:
+            raise OSError(errno.EPIPE, "the input ends within a program")
+        size -= moved
+    return body
+
+
+def serve(jobs: int, out: int) -> None:
+    """Run the programs on standard input, one after the other.
+
+    This process reads the headers of programs only. A process that runs a program is a copy of this one, so
+    this one never holds a program, its tests or its results.
+    """
+    os.mkdir("room")
+    packages = receive(jobs)
+    rules, limits = landlock_ruleset("room", packages), receive(jobs)
+    while (header := receive(jobs)) is not None:
+        for package in packages:
+            if package["name"] in header["packages"] and package["name"] not in sys.modules:
+                load_package(package)
+        body = receive_body(jobs, header["size"])
+        run_program(body, header, rules, limits, out)
+        os.close(body)
+
+
 def main() -> None:
-    """Run the programs on standard input, one after the other."""
+    """Set up this process, and serve the programs on standard input."""
     jobs, out = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -676,14 +887,11 @@ def main() -> None:
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `-S` leaves them out, and short programs use them
     sys.set_int_max_str_digits(0)  # the time limit bounds the work; older versions of Python have no limit
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    os.mkdir("room")
-    packages = receive(jobs)
-    rules, limits = landlock_ruleset("room", packages), receive(jobs)
-    while (program := receive(jobs)) is not None:
-        for package in packages:
-            if package["name"] in program["packages"] and package["name"] not in sys.modules:
-                load_package(package)
-        os.write(out, (json.dumps(run_program(program, rules, limits)) + "\n").encode())
+    gc.freeze()  # a collection in a copy of this process would write to, and so copy, all of its memory
+    try:
+        serve(jobs, out)
+    except OSError as error:  # of a machine that is out of processes, descriptors or space
+        send(out, {"failed": f"{type(error).__name__}: {error}"})
 
 
 if __name__ == "__main__":

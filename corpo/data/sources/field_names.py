@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from corpo.data.json_lines import check_depth
+
 Names = Mapping[str, tuple[str, ...]]
 
 ROW: Names = {
@@ -111,9 +113,11 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
     try:
-        return json.loads(value)
+        content = json.loads(value)
+        check_depth(content, "a field")
     except (ValueError, RecursionError):
         return value
+    return content
 
 
 def read_label(value: Any) -> bool | None:

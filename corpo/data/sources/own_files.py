@@ -92,6 +92,9 @@ def own(row: Row) -> RealProblem:
     for name in ("id", "statement"):
         if not str(row.get(name) or "").strip():
             raise ValueError(f"field {name!r} is missing or empty; {_ROW}")
+    for name in ("id", "topic"):
+        if not str(row.get(name) or "").isprintable():
+            raise ValueError(f"field {name!r} is {row[name]!a:.60}; give a name without line breaks")
     has_answer = row.get("answer") is not None
     if has_answer and row.get("tests"):
         raise ValueError("fields 'tests' and 'answer' are both there; keep only one of them")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corpo.data.json_lines import parse_row
+from corpo.data.json_lines import check_depth, check_unicode, parse_row, unique_keys
 from corpo.data.sources.field_names import decoded
 from corpo.utils.errors import DataError
 
@@ -80,7 +80,8 @@ def _is_json(text: str) -> bool:
 
 def _documents(text: str) -> list[Any] | None:
     """Return the JSON values that a text consists of, or None if it is anything else."""
-    decoder, values, position = json.JSONDecoder(), [], 0
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
+    values, position = [], 0
     while (rest := text[position:].lstrip()) != "":
         try:
             value, length = decoder.raw_decode(rest)
@@ -99,6 +100,8 @@ def _json_rows(path: Path, values: list[Any]) -> Iterator[PlacedObject]:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise DataError(f"{path}, row {number}: expected a JSON object, found {type(row).__name__}")
+        check_depth(row, f"{path}, row {number}")
+        check_unicode(row, f"{path}, row {number}")
         yield f"{path}, row {number}", row
 
 

@@ -5,6 +5,7 @@ Each candidate is labelled by calls and by assertions, between two honest progra
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import time
@@ -30,6 +31,7 @@ REPORTING = split_assertions(
 )
 STREAMS = StdioChecks(("1\n", "2\n"), ("2\n", "3\n"))
 SECONDS, CPU_SECONDS = 1.0, 0.3
+SECRET_MODE = 0o644
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,13 @@ class Hostile:
     outcomes: tuple[str, ...]
     checks: tuple[Executable, ...] = (ASSERTS, CALLS)
     # The protection without which the program could harm this machine, so that it is not run: "files",
-    # "processes" or "forks"; see `available_protections`.
+    # "processes", "forks" or "calls"; see `available_protections`.
     needs: str = ""
 
 
 _F = "\ndef f(x):\n    "
 _DENIED = ("PermissionError", "FileNotFoundError")
-HOSTILE_PROGRAMS = (
+HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
     # time, memory, output
     Hostile("endless loop", "def f(x):\n    while True: pass", ("timeout",)),
     Hostile("sleep", "import time\ndef f(x):\n    time.sleep(60)", ("timeout",)),
@@ -234,7 +236,9 @@ HOSTILE_PROGRAMS = (
         "class I(int):\n    def __eq__(self, other): return True" + _F + "return I(9)",
         ("not a value",),
     ),
-    Hostile("an error named like a value", "E = type('=2', (Exception,), {})" + _F + "raise E", ("=2",)),
+    Hostile(
+        "an error named like a value", "E = type('=2', (Exception,), {})" + _F + "raise E", ("Exception",)
+    ),
     Hostile("a base exception", "class E(BaseException): pass\nraise E", ("crash",)),
     Hostile("a value that cannot be copied", _F + "return lambda: x", ("not a value", "wrong answer")),
     Hostile("a generator", _F + "yield x + 1", ("not a value", "wrong answer")),
@@ -288,7 +292,7 @@ HOSTILE_PROGRAMS = (
         "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')\nos.mkdir('e')\nos.chmod('.', 0)"
         + _F
         + "return x",
-        ("wrong answer", "timeout"),
+        ("wrong answer", "timeout", "PermissionError"),
     ),
     Hostile(
         "modules left for others",
@@ -325,6 +329,69 @@ HOSTILE_PROGRAMS = (
         ("wrong answer",),
     ),
 )
+
+
+# --- calls that act on others or leave something behind ---
+
+_LIBC = (
+    "import ctypes, errno\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    "def check(result):\n    if result < 0 and ctypes.get_errno() == errno.EPERM:\n"
+    "        raise PermissionError\n    return result\n"
+)
+_CALLS = {  # by name: what runs before f, and the expression that f adds to its argument
+    "open files of the worker": ("import os, resource", "resource.prlimit(os.getppid(), 7, (16, 16))"),
+    "file size of the worker": ("import os, resource", "resource.prlimit(os.getppid(), 1, (1, 1))"),
+    "processor time of the worker": ("import os, resource", "resource.prlimit(os.getppid(), 0, (1, 1))"),
+    "limits of any process": ("import os, resource", "resource.prlimit(1, 7)"),
+    "nice value of the user": ("import os", "os.setpriority(os.PRIO_USER, 0, 19)"),
+    "scheduler of the worker": (
+        "import os",
+        "os.sched_setscheduler(os.getppid(), os.SCHED_IDLE, os.sched_param(0))",
+    ),
+    "core of the worker": ("import os", "os.sched_setaffinity(os.getppid(), {0})"),
+    "a signal to the worker": ("import os", "os.kill(os.getppid(), 0)"),
+    "a signal when a file is ready": ("import fcntl, os", "fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())"),
+    "life after the worker": (_LIBC, "check(libc.prctl(1, 0, 0, 0, 0))"),
+    "shared memory": (_LIBC, "check(libc.shmget(0x77780001, ctypes.c_size_t(4096), 0o1600))"),
+    "shared memory of another": (_LIBC, "check(libc.shmctl(0, 0, 0))"),
+    "a message queue": (_LIBC, "check(libc.msgget(0x77780001, 0o1600))"),
+    "a semaphore": (_LIBC, "check(libc.semget(0x77780001, 1, 0o1600))"),
+    "a POSIX queue": (_LIBC, "check(libc.mq_open(b'/corpo', 0o102, 0o600, None))"),
+    "a key": (
+        _LIBC + "import os\nnumber = {'x86_64': 248, 'aarch64': 217}[os.uname().machine]",
+        "check(libc.syscall(number, b'user', b'corpo', b'left', ctypes.c_size_t(4), ctypes.c_long(-4)))",
+    ),
+    "a ring": (_LIBC, "check(libc.syscall(425, 4, bytes(120)))"),
+    "a namespace": (_LIBC, "check(libc.unshare(0x10000000))"),
+    "memory of the worker": (
+        _LIBC + "import os",
+        "check(libc.process_vm_readv(os.getppid(), None, ctypes.c_ulong(0), None, ctypes.c_ulong(0), 0))",
+    ),
+    "another program": ("import os, sys", "os.execv(sys.executable, [sys.executable])"),
+    "UDP": ("import socket", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)"),
+    "a unix socket": ("import socket", "socket.socket(socket.AF_UNIX)"),
+    "a datagram to a unix socket": (
+        "import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
+        "a.sendto(b'x', {secret!r})",
+    ),
+    "a unix socket at the end of a pair": (
+        "import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
+        "a.connect({secret!r})",
+    ),
+    "an open file sent away": (
+        "import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
+        "socket.send_fds(a, [b'x'], [0])",
+    ),
+    "mode of a file": ("import os", "os.chmod({secret!r}, 0)"),
+    "owner of a file": ("import os", "os.chown({secret!r}, os.getuid(), os.getgid())"),
+    "times of a file": ("import os", "os.utime({secret!r}, (1, 1))"),
+    "attribute of a file": ("import os", "os.setxattr({secret!r}, 'user.corpo', b'left')"),
+    "mode of a module": ("import os", "os.chmod(os.__file__, 0o644)"),
+    "mode of the worker's file": ("import os, __main__", "os.chmod(__main__.__file__, 0)"),
+}
+for _name, (_before, _call) in _CALLS.items():
+    _source = f"{_before}{_F}return ({_call}) + x"
+    HOSTILE_PROGRAMS += (Hostile(f"refused call: {_name}", _source, ("PermissionError",), needs="calls"),)
 
 
 @dataclass(frozen=True)
@@ -383,8 +450,13 @@ class Scene:
         for path in (*self.temporary.iterdir(), self.tree / "left", Path("/tmp/corpo-left")):
             if path.exists():
                 leftovers.append(f"file {path}")
-        if not (self.tree / "secret").exists():
+        secret = self.tree / "secret"
+        if not secret.exists():
             leftovers.append("the tree is gone")
+        elif (secret.stat().st_mode & 0o777, os.listxattr(secret)) != (SECRET_MODE, []):
+            leftovers.append("the attributes of the secret have changed")
+        elif secret.stat().st_mtime < time.time() - 24 * 3600:
+            leftovers.append("the times of the secret have changed")
         return tuple(leftovers)
 
 
@@ -401,6 +473,7 @@ def open_scene() -> Iterator[Scene]:
             path.mkdir(exist_ok=True)
             path.chmod(0o777)  # permissions protect nothing here
         (scene.tree / "secret").write_text("{1: 2, 2: 3}")
+        (scene.tree / "secret").chmod(SECRET_MODE)
         try:
             tempfile.tempdir = str(scene.temporary)
             yield scene
@@ -414,6 +487,7 @@ def available_protections(isolation: Isolation, scene: Scene) -> set[str]:
         "files": f"return open({str(scene.tree / 'secret')!r}).read()",
         "processes": "return __import__('os').kill(__import__('os').getppid(), 0)",
         "forks": "return __import__('os').fork()",
+        "calls": "return __import__('resource').prlimit(__import__('os').getppid(), 7)",
     }
     results = Sandbox(isolation, CPU_SECONDS, SECONDS).run(
         [Program(f"def f():\n    {probe}", ((),)) for probe in probes.values()]

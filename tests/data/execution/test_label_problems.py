@@ -136,3 +136,37 @@ def test_assertions_in_a_main_block_run() -> None:
     problem = RealProblem("p", Domain.code, "s", checks)
     correct, wrong = _label(problem, "def f(x):\n    return 2", "def f(x):\n    return 1")
     assert (correct.correct, wrong.correct) == (True, False)
+
+
+def test_a_label_that_rests_on_comparisons_of_the_program_says_so() -> None:
+    inside = "for x in (1, 2):\n    assert f(x) == x + 1"
+    for tests, evidence in (
+        ("assert f(1) == 2", ""),
+        (inside, "self-reported: 1 of 1 tests"),
+        (f"assert f(1) == 2\n{inside}", "self-reported: 1 of 2 tests"),
+    ):
+        checks = split_assertions(tests)
+        problem = RealProblem("p", Domain.code, "s", checks)
+        right, wrong = _label(problem, "def f(x):\n    return x + 1", "def f(x):\n    return 9")
+        assert (right.correct, right.evidence) == (True, evidence)
+        assert not wrong.correct
+        assert "self-reported" not in wrong.evidence
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import builtins\nbuiltins.exec = lambda *a, **k: None\n",
+        "import builtins\nbuiltins.compile = lambda *a, **k: 'for n in (0, 1): __passed__(n)'\n"
+        "builtins.exec = lambda *a, **k: [a[1]['__passed__'](n) for n in (0, 1)]\n",
+        "import ast\nast.parse = lambda *a, **k: 1 / 0\n",
+        "import contextlib\ncontextlib.suppress = None\n",
+        "import __main__\n__main__.EXCEPTIONS = ()\n__main__.exec = __main__.eval = None\n",
+    ],
+)
+def test_replaced_functions_of_python_change_no_label(before: str) -> None:
+    for checks in (split_assertions("import math\nfor x in (1, 2):\n    assert f(x) == x + 1"), CODE.checks):
+        problem = RealProblem("p", Domain.code, "s", checks)
+        plain = _label(problem, "def f(x):\n    return x + 1", "def f(x):\n    return 9")
+        patched = _label(problem, f"{before}def f(x):\n    return x + 1", f"{before}def f(x):\n    return 9")
+        assert [candidate.correct for candidate in patched] == [candidate.correct for candidate in plain]

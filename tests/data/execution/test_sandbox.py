@@ -184,3 +184,16 @@ def test_processes_share_a_cache(tmp_path: Path) -> None:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert len(LabelCache(path).known) == 80
+
+
+@pytest.mark.parametrize(
+    "name", ["<img src=x>", "a\n# b", "| a | b |", "x" * 1000, "", "1a", "\x1b[2J", "= 2"]
+)
+def test_the_name_of_an_exception_is_a_word(name: str) -> None:
+    (results,) = _run(f"def f(x):\n    raise type({name!r}, (Exception,), {{}})")
+    assert results == ("!Exception", "!Exception")
+
+
+def test_the_name_of_a_class_of_its_own_is_kept() -> None:
+    (results,) = _run("class Größe_2(Exception): pass\ndef f(x):\n    raise Größe_2")
+    assert results == ("!Größe_2", "!Größe_2")
