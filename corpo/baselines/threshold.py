@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RewardGap:
-    """The gap between failures and successes. Each value above the first and up to the second separates them.
-
-    `threshold` is the proposal for R_min_correct: the lowest reward of a success, as the CoRPO paper defines it.
-    """
+    """The gap between failures and successes. Each value above the first, up to the second, separates them."""
 
     highest_failure: float
     lowest_success: float
 
     @property
     def threshold(self) -> float:
-        """Return the proposal for R_min_correct."""
+        """Return the proposal for R_min_correct: the lowest reward of a success, as in the CoRPO paper."""
         return self.lowest_success
 
 
@@ -31,18 +28,21 @@ def reward_gap(rewards: Sequence[float], correct: Sequence[bool]) -> RewardGap:
     Raises ValueError if a failure has at least the reward of a success, so that there is no R_min_correct,
     or if the sample has no failure or no success.
     """
-    failures, successes = [], []
+    failures: list[float] = []
+    successes: list[float] = []
     for reward, is_correct in zip(rewards, correct, strict=True):
         (successes if is_correct else failures).append(float(reward))
     if not failures or not successes:
         missing = "failure" if not failures else "correct response"
-        raise ValueError(f"rewards: none of the {len(rewards)} responses is a {missing}; take a larger sample")
+        raise ValueError(
+            f"rewards: none of the {len(rewards)} responses is a {missing}; take a larger sample"
+        )
     gap = RewardGap(max(failures), min(successes))
     if gap.highest_failure >= gap.lowest_success:
         overlap = sum(failure >= gap.lowest_success for failure in failures)
         raise ValueError(
             f"rewards: {overlap} of {len(failures)} failures have at least the lowest reward of a correct "
-            f"response ({gap.lowest_success:g}); the highest failure has {gap.highest_failure:g}, so no threshold "
-            "separates them; change the reward function"
+            f"response ({gap.lowest_success:g}); the highest failure has {gap.highest_failure:g}, so no "
+            "threshold separates them; change the reward function"
         )
     return gap

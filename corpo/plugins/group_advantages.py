@@ -15,6 +15,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +37,7 @@ ADVANTAGE_METRICS = (
 
 @dataclass
 class _RewardsSoFar:
-    """What the rewards of a run have been, for the check of the threshold."""
+    """The range of the rewards of a run so far, for the check of the threshold."""
 
     num_groups: int = 0
     num_clip_active: float = 0.0
@@ -128,15 +129,15 @@ def token_advantages(
     group_advantages: GroupAdvantages,
     token_level_rewards: Tensor,
     response_mask: Tensor,
-    index: Sequence[Hashable],
+    index: np.ndarray,
 ) -> tuple[Tensor, Tensor]:
     """Return advantages and returns, both (N, T), as the estimators of verl and SkyRL do.
 
-    The reward of a rollout is the sum over its tokens. Each of its response tokens gets its advantage. `index`
-    names the prompt of each rollout.
+    The reward of a rollout is the sum over its tokens. Each of its response tokens gets its advantage.
+    `index`, (N,), names the prompt of each rollout.
     """
     lengths_N = response_mask.sum(dim=-1)
-    advantages_N = group_advantages(token_level_rewards.sum(dim=-1), list(index), lengths_N)
+    advantages_N = group_advantages(token_level_rewards.sum(dim=-1), index.tolist(), lengths_N)
     advantages_NT = advantages_N[:, None] * response_mask
     return advantages_NT, advantages_NT
 
@@ -149,8 +150,8 @@ def refuse_setting(name: str, value: object, effect: str) -> None:
 def warn_of_filter(name: str) -> None:
     """Warn of a setting that drops groups of equal rewards."""
     log.warning(
-        "%s drops groups whose rewards are equal. CoRPO gives a group of equal failures negative advantages, so "
-        "part of its signal is lost; turn it off",
+        "%s drops groups whose rewards are equal. CoRPO gives a group of equal failures negative advantages, "
+        "so part of its signal is lost; turn it off",
         name,
     )
 
@@ -160,8 +161,8 @@ def _require_no_infinity(rewards_N: Tensor, groups: Sequence[Hashable]) -> None:
     if len(infinite):
         row = int(infinite[0])
         raise NonFiniteError(
-            f"the reward of rollout {row} (prompt {groups[row]!r}) is {float(rewards_N[row])}: a reward must be "
-            "finite, or NaN if it is missing"
+            f"the reward of rollout {row} (prompt {groups[row]!r}) is {float(rewards_N[row])}: a reward must "
+            "be finite, or NaN if it is missing"
         )
 
 

@@ -34,7 +34,9 @@ def register(baseline: str = "corpo", *, threshold: float, options: dict[str, An
     ) -> tuple[Tensor, Tensor]:
         nonlocal has_warned
         if getattr(config, "use_kl_in_reward", False):
-            refuse_setting("trainer.algorithm.use_kl_in_reward", True, "it moves rewards across the threshold")
+            refuse_setting(
+                "trainer.algorithm.use_kl_in_reward", True, "it moves rewards across the threshold"
+            )
         if getattr(config, "advantage_batch_normalize", False):
             refuse_setting("trainer.algorithm.advantage_batch_normalize", True, "it subtracts another mean")
         if getattr(config, "zero_variance_filter", False) and not has_warned:

@@ -8,8 +8,9 @@ Write a module of your own and pass it to the trainer:
 
     --advantage-estimator grpo --custom-reward-post-process-path my_module.post_process
 
-With this estimator, the advantage of a sample is its processed reward. `--custom-advantage-function-path` is no
-place for a group baseline, because it sees the samples of one process only, in which groups are not whole.
+With this estimator, the advantage of a sample is its processed reward. `--custom-advantage-function-path`
+does not suit a group baseline, because it sees the samples of one process only,
+and groups are not whole there.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def reward_post_process(
 
     def post_process(args: Any, samples: Sequence[Any]) -> tuple[list[float], list[float]]:
         if args.advantage_estimator != "grpo":
-            refuse_setting("--advantage-estimator", args.advantage_estimator, "only grpo keeps the advantages")
+            refuse_setting(
+                "--advantage-estimator", args.advantage_estimator, "only grpo keeps the advantages"
+            )
         if args.normalize_advantages:
             refuse_setting("--normalize-advantages", True, "it subtracts the mean of the batch")
         if args.kl_coef:

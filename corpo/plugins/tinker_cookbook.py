@@ -25,13 +25,13 @@ from corpo.plugins.group_advantages import GroupAdvantages
 def replace_advantages(
     baseline: str = "corpo", *, threshold: float, options: dict[str, Any] | None = None
 ) -> None:
-    """Replace `compute_advantages` of the training. `threshold` is R_min_correct on the scale of the rewards."""
+    """Replace `compute_advantages` of the training. `threshold` is R_min_correct on the rewards' scale."""
     group_advantages = GroupAdvantages(threshold, baseline, options or {})
 
     def compute_advantages(trajectory_groups_P: Sequence[Any]) -> list[Tensor]:
         rewards_P = [torch.tensor(group.get_total_rewards()) for group in trajectory_groups_P]
         sizes = [len(rewards_G) for rewards_G in rewards_P]
-        groups = [number for number, size in enumerate(sizes) for _ in range(size)]
-        return list(group_advantages(torch.cat(rewards_P), groups).split(sizes))
+        groups = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+        return list(group_advantages(torch.cat(rewards_P), groups.tolist()).split(sizes))
 
     train.compute_advantages = compute_advantages

@@ -1,8 +1,8 @@
 """CoRPO's baselines in torchtitan's reinforcement learning (tested against torchtitan 0.3.0).
 
-    from corpo.plugins.torchtitan import CorpoAdvantage
+from corpo.plugins.torchtitan import CorpoAdvantage
 
-    rollouter = Rollouter.Config(advantage=CorpoAdvantage.Config(threshold=0.0), ...)
+rollouter = Rollouter.Config(advantage=CorpoAdvantage.Config(threshold=0.0), ...)
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class CorpoAdvantage(Configurable):
 
     def __call__(self, group: Any) -> list[float]:
         """Return the advantages of the rollouts of a group, in their order."""
-        rewards = [math.nan if rollout.reward is None else rollout.reward for rollout in group.rollouts]
-        rewards_G = torch.tensor(rewards, dtype=torch.float64)
-        return self._group_advantages(rewards_G, [group.group_id] * len(rewards)).tolist()
+        rewards_G = torch.full((len(group.rollouts),), math.nan, dtype=torch.float64)
+        for row, rollout in enumerate(group.rollouts):
+            if rollout.reward is not None:
+                rewards_G[row] = rollout.reward
+        return self._group_advantages(rewards_G, [group.group_id] * len(rewards_G)).tolist()

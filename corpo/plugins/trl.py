@@ -103,6 +103,6 @@ def _refuse_async_config(argument: Any) -> None:
     if isinstance(argument, GRPOConfig) or "Async" not in type(argument).__name__:
         return
     raise ValueError(
-        f"{type(argument).__name__}: TRL's asynchronous trainer computes the advantages in its rollout worker, "
-        "where CorpoTrainer cannot replace them; use GRPOConfig"
+        f"{type(argument).__name__}: TRL's asynchronous trainer computes the advantages in its rollout "
+        "worker, where CorpoTrainer cannot replace them; use GRPOConfig"
     )

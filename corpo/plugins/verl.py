@@ -3,9 +3,9 @@
 Tested against verl 0.9.1. verl imports this module by itself if corpo is installed beside it (entry point
 `verl.plugins`); then choose `algorithm.adv_estimator=corpo`. Set R_min_correct with
 `+algorithm.pf_ppo.threshold=VALUE`, because that is the only part of verl's algorithm settings that takes
-names of one's own and reaches an estimator. Without it R_min_correct is 0, so that rewards have to be margins,
-reward minus R_min_correct, as `compute_score` returns them. This shift changes no advantage, except that
-`best` of ngrpo shifts with the rewards.
+new names and reaches an estimator. Without it R_min_correct is 0, so that rewards have to be margins, reward
+minus R_min_correct, as `compute_score` returns them. This shift changes no advantage, except that `best` of
+ngrpo shifts with the rewards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ THRESHOLD_SETTING = "algorithm.pf_ppo.threshold"
 
 @dataclass
 class _Batch:
-    """What `corpo.plugins.verl_trainer` tells the estimator, and hears from it."""
+    """The keys of a batch, set by `corpo.plugins.verl_trainer`, and the metrics that the estimator sets."""
 
     keys: Sequence[str]
     metrics: dict[str, float] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from corpo.plugins.verl import current_batch
 def with_corpo_metrics(trainer: type[Any]) -> type[Any]:
     """Return a subclass of a trainer of verl that also logs the metrics of `GroupAdvantages`."""
 
-    class CorpoTrainer(trainer):  # type: ignore[misc]
+    class CorpoTrainer(trainer):
         def _compute_advantage(self, batch: Any, metrics: dict[str, float]) -> Any:
             """Compute the advantages of a batch, whose keys are `{prompt}_{session}_{output}`."""
             with current_batch(batch.keys) as corpo_metrics:

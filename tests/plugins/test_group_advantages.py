@@ -7,6 +7,7 @@ import math
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -116,7 +117,9 @@ def test_token_advantages_are_on_the_response_tokens() -> None:
     mask = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 0]])
     token_rewards = torch.zeros(4, 3)
     token_rewards[range(4), mask.sum(1) - 1] = torch.tensor([1.0, -1.0, -0.5, -1.0])
-    advantages_NT, returns_NT = token_advantages(GroupAdvantages(0.0), token_rewards, mask, [7, 8, 7, 8])
+    advantages_NT, returns_NT = token_advantages(
+        GroupAdvantages(0.0), token_rewards, mask, np.array([7, 8, 7, 8])
+    )
     expected = advantages(torch.tensor([[1.0, -0.5], [-1.0, -1.0]]), "corpo", threshold=0.0)
     assert advantages_NT.equal(expected.T.flatten()[:, None] * mask)
     assert returns_NT.equal(advantages_NT)
@@ -125,7 +128,9 @@ def test_token_advantages_are_on_the_response_tokens() -> None:
 # --- the check of the threshold ---
 
 
-def _warnings_of(rewards_PG: torch.Tensor, threshold: float, caplog: Any, baseline: str = "corpo") -> list[str]:
+def _warnings_of(
+    rewards_PG: torch.Tensor, threshold: float, caplog: Any, baseline: str = "corpo"
+) -> list[str]:
     """Return the warnings of a run whose batches of two groups have these rewards."""
     compute = GroupAdvantages(threshold, baseline)
     with caplog.at_level(logging.WARNING):

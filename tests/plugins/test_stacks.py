@@ -196,7 +196,9 @@ def _run_slime(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None
 
 
 def _run_torchtitan(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:
-    stacks.install(request.getfixturevalue("monkeypatch"), "torchtitan.config", Configurable=stacks.Configurable)
+    stacks.install(
+        request.getfixturevalue("monkeypatch"), "torchtitan.config", Configurable=stacks.Configurable
+    )
     estimator = _plugin("torchtitan").CorpoAdvantage.Config(threshold=0.0).build()
     for number, rewards_G in enumerate(rewards_PG.tolist()):
         estimator(stacks.TitanGroup(number, [stacks.TitanRollout(reward) for reward in rewards_G]))
@@ -210,9 +212,7 @@ def _run_tinker_cookbook(rewards_PG: torch.Tensor, request: pytest.FixtureReques
     train.compute_advantages([stacks.TinkerGroup(rewards_G) for rewards_G in rewards_PG.tolist()])
 
 
-@pytest.mark.parametrize(
-    "run", [_run_skyrl, _run_rllm, _run_slime, _run_torchtitan, _run_tinker_cookbook]
-)
+@pytest.mark.parametrize("run", [_run_skyrl, _run_rllm, _run_slime, _run_torchtitan, _run_tinker_cookbook])
 def test_threshold_that_fits_no_reward_is_warned_of(
     run: Any, request: pytest.FixtureRequest, caplog: Any
 ) -> None:

@@ -149,7 +149,7 @@ def test_asynchronous_trainer_is_refused() -> None:
     from corpo.plugins.trl import CorpoTrainer
 
     config = object.__new__(config_module.AsyncGRPOConfig)  # its own checks want a GPU
-    with pytest.raises(ValueError, match="AsyncGRPOConfig: .*use GRPOConfig"):
+    with pytest.raises(ValueError, match=r"AsyncGRPOConfig: .*use GRPOConfig"):
         CorpoTrainer(args=config, threshold=0.0)
 
 

@@ -90,7 +90,7 @@ def test_threshold_comes_from_the_settings() -> None:
         _advantages_with(REWARDS, pf_ppo={"threshold": "high"})
 
 
-def test_settings_that_would_undo_corpo_are_refused_or_warned_of(caplog) -> None:  # type: ignore[no-untyped-def]
+def test_settings_that_would_undo_corpo_are_refused(caplog: pytest.LogCaptureFixture) -> None:
     from verl.trainer.config import FilterGroupsConfig
 
     with pytest.raises(ValueError, match=r"algorithm\.use_kl_in_reward=True: .*turn it off"):
@@ -102,7 +102,9 @@ def test_settings_that_would_undo_corpo_are_refused_or_warned_of(caplog) -> None
     assert "drops groups whose rewards are equal" in record.getMessage()
 
 
-def test_threshold_that_fits_no_reward_is_warned_of(caplog, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_threshold_that_fits_no_reward_is_warned_of(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Check rewards in [0, 1] with threshold 0, with which the clip is never active."""
     from corpo.plugins import group_advantages, verl
 
@@ -114,7 +116,9 @@ def test_threshold_that_fits_no_reward_is_warned_of(caplog, monkeypatch) -> None
     assert "algorithm.pf_ppo.threshold is 0" in record.getMessage()
 
 
-def test_session_of_several_outputs_counts_once_and_metrics_are_logged(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_session_of_several_outputs_counts_once_and_metrics_are_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Check the addition to verl's trainers in verl's own `_compute_advantage`, with a queue in memory."""
     pytest.importorskip("transfer_queue", reason="verl's v1 trainer needs the package TransferQueue")
     from types import SimpleNamespace
@@ -135,20 +139,23 @@ def test_session_of_several_outputs_counts_once_and_metrics_are_logged(monkeypat
             return self
 
     def kv_batch_get(**_):  # type: ignore[no-untyped-def]
-        fields = {"rm_scores": data.batch["token_level_rewards"], "response_mask": data.batch["response_mask"]}
+        fields = {
+            "rm_scores": data.batch["token_level_rewards"],
+            "response_mask": data.batch["response_mask"],
+        }
         return Fields({**fields, "uid": torch.zeros(5)}, batch_size=5)
 
     def kv_batch_put(keys, fields, **_):  # type: ignore[no-untyped-def]
         stored.update(fields.items())
 
-    monkeypatch.setattr(trainer_base, "tq", SimpleNamespace(kv_batch_get=kv_batch_get, kv_batch_put=kv_batch_put))
+    monkeypatch.setattr(
+        trainer_base, "tq", SimpleNamespace(kv_batch_get=kv_batch_get, kv_batch_put=kv_batch_put)
+    )
     monkeypatch.setattr(trainer_base, "response_to_nested", lambda values, mask: values)
     trainer_type = with_corpo_metrics(trainer_base.PPOTrainer)
     trainer = object.__new__(trainer_type)
     algorithm = {"adv_estimator": "corpo", "use_kl_in_reward": False, "gamma": 1.0, "lam": 1.0}
-    trainer.config = OmegaConf.create(
-        {"algorithm": algorithm, "actor_rollout_ref": {"rollout": {"n": 4}}}
-    )
+    trainer.config = OmegaConf.create({"algorithm": algorithm, "actor_rollout_ref": {"rollout": {"n": 4}}})
     metrics: dict[str, float] = {}
     batch = SimpleNamespace(keys=keys, partition_id="train")
     trainer._compute_advantage(batch, metrics)
