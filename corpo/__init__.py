@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers, which cannot follow __getattr__
-    from corpo.baselines import advantage_stats, advantages, group_advantages, register_baseline
+    from corpo.baselines import advantage_stats, advantages, group_advantages, register_baseline, reward_gap
     from corpo.evaluate.pass_at_k import pass_at_k
     from corpo.task.reward import register_reward
     from corpo.utils.errors import CorpoError
@@ -25,6 +25,7 @@ __all__ = [
     "pass_at_k",
     "register_baseline",
     "register_reward",
+    "reward_gap",
 ]
 
 _MODULES = {
@@ -35,6 +36,7 @@ _MODULES = {
     "pass_at_k": "corpo.evaluate.pass_at_k",
     "register_baseline": "corpo.baselines",
     "register_reward": "corpo.task.reward",
+    "reward_gap": "corpo.baselines",
 }
 
 

@@ -12,10 +12,12 @@ from corpo.baselines.registry import (
     register_baseline,
 )
 from corpo.baselines.stats import advantage_stats
+from corpo.baselines.threshold import RewardGap, reward_gap
 
 __all__ = [
     "BASELINES",
     "ROUNDING_TOLERANCE",
+    "RewardGap",
     "advantage_stats",
     "advantages",
     "check_baseline",
@@ -27,5 +29,6 @@ __all__ = [
     "paper",
     "register_baseline",
     "require_group_size",
+    "reward_gap",
     "zero_rounding_error",
 ]

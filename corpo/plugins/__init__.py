@@ -1,1 +1,1 @@
-"""CoRPO's baselines inside the trainers of TRL and verl."""
+"""CoRPO's baselines inside other trainers. `group_advantages.py` is the rule that all of them share."""

@@ -1,4 +1,4 @@
-"""CoRPO's baselines in TRL's `GRPOTrainer` (tested against TRL 1.16.0).
+"""CoRPO's baselines in TRL's `GRPOTrainer` (tested against TRL 1.0.0, 1.7.0 and 1.16.0).
 
     args = GRPOConfig(scale_rewards="none", ...)
     trainer = CorpoTrainer(model=..., reward_funcs=..., args=args, threshold=0.0)
@@ -7,7 +7,7 @@ TRL has no hook for advantages, and no reward function can express a clipped bas
 stores the rewards that TRL gathers, and replaces the advantages that TRL computes from them, both for
 training and in the logs.
 
-P prompts, G rollouts per prompt. B completions of a batch, F reward functions.
+B completions of a batch, F reward functions.
 """
 
 from __future__ import annotations
@@ -16,18 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from trl import GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer
 
-from corpo.baselines import advantage_stats, advantages, check_baseline, group_advantages
-
-ADVANTAGE_METRICS = (
-    "pass_rate",
-    "failed_positive_fraction",
-    "clip_active_fraction",
-    "zero_advantage_fraction",
-    "count_ratio",
-    "sum_ratio",
-)
+from corpo.baselines import check_baseline
+from corpo.plugins.group_advantages import GroupAdvantages
 
 
 class CorpoTrainer(GRPOTrainer):
@@ -35,7 +27,8 @@ class CorpoTrainer(GRPOTrainer):
 
     `threshold` is R_min_correct on the scale of the weighted sum of the reward functions: every failure has
     to be below it, and every success at or above it. `baseline` is a name registered in `corpo.baselines`,
-    and `options` are its options. The trainer logs `ADVANTAGE_METRICS` with the prefix `advantages/`.
+    and `options` are its options. The trainer logs the metrics of `GroupAdvantages` with the prefix
+    `advantages/`.
 
     Raises ValueError for settings of TRL that would change the advantages again.
     """
@@ -49,8 +42,10 @@ class CorpoTrainer(GRPOTrainer):
         **kwargs: Any,
     ) -> None:
         """Create TRL's trainer and check the settings."""
+        for argument in (*args, *kwargs.values()):
+            _refuse_async_config(argument)
+        self._advantages = GroupAdvantages(threshold, baseline, options or {})
         super().__init__(*args, **kwargs)
-        self.threshold, self.baseline, self.options = threshold, baseline, options or {}
         if self.scale_rewards != "none":
             raise ValueError(
                 f"scale_rewards={self.scale_rewards!r}: set scale_rewards='none'; "
@@ -61,7 +56,7 @@ class CorpoTrainer(GRPOTrainer):
                 f"multi_objective_aggregation={self.multi_objective_aggregation!r}: "
                 "the threshold needs 'sum_then_normalize'"
             )
-        check_baseline(baseline, self.options, self.num_generations)
+        check_baseline(baseline, options or {}, self.num_generations)
 
     def _calculate_rewards(
         self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
@@ -79,17 +74,15 @@ class CorpoTrainer(GRPOTrainer):
         group_size = self.num_generations if is_training else self.num_generations_eval
         if group_size == 1 and not is_training:
             return output  # nothing is learned in evaluation, and a single reward has no group
-        rewards_PG = weighted_rewards(self._rewards_BF, self.reward_weights).view(-1, group_size)
-        lengths_PG = self._lengths_B.view(-1, group_size)
-        advantages_PG = advantages_or_zero(
-            rewards_PG, lengths_PG, self.baseline, self.threshold, self.options
-        )
+        rewards_B = weighted_rewards(self._rewards_BF, self.reward_weights)
+        groups = [row // group_size for row in range(len(rewards_B))]
+        advantages_B = self._advantages(rewards_B, groups, self._lengths_B)
         local_size = len(output["advantages"])
         start = self.accelerator.process_index * local_size
-        local_advantages = advantages_PG.flatten()[start : start + local_size]
-        output["advantages"] = local_advantages.to(output["advantages"])
-        self._replace_logged_advantages(advantages_PG.flatten())
-        self._log_advantage_stats(rewards_PG, advantages_PG, "train" if is_training else "eval")
+        output["advantages"] = advantages_B[start : start + local_size].to(output["advantages"])
+        self._replace_logged_advantages(advantages_B)
+        for name, value in self._advantages.metrics.items():
+            self._metrics["train" if is_training else "eval"][f"advantages/{name}"].append(value)
         return output
 
     def _replace_logged_advantages(self, advantages_B: Tensor) -> None:
@@ -98,15 +91,6 @@ class CorpoTrainer(GRPOTrainer):
             logged.pop()
         logged.extend(advantages_B.tolist())
 
-    def _log_advantage_stats(self, rewards_PG: Tensor, advantages_PG: Tensor, mode: str) -> None:
-        """Log the statistics of the groups in which every rollout has a reward."""
-        is_scored_P = ~rewards_PG.isnan().any(dim=1)
-        if not bool(is_scored_P.any()):
-            return
-        stats = advantage_stats(rewards_PG[is_scored_P], advantages_PG[is_scored_P], self.threshold)
-        for name in ADVANTAGE_METRICS:
-            self._metrics[mode][f"advantages/{name}"].append(stats[name])
-
 
 def weighted_rewards(rewards_BF: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted sum of the reward functions, (B,); NaN if none of them scored a completion."""
@@ -114,31 +98,11 @@ def weighted_rewards(rewards_BF: Tensor, weights: Tensor) -> Tensor:
     return total_B.masked_fill(rewards_BF.isnan().all(dim=1), torch.nan)
 
 
-def advantages_or_zero(
-    rewards_PG: Tensor, lengths_PG: Tensor, baseline: str, threshold: float, options: dict[str, Any]
-) -> Tensor:
-    """Return the advantages (P, G) of groups in which rollouts may lack a reward (NaN).
-
-    A rollout without a reward gets 0. The others of its group get the advantages of a smaller group.
-    """
-    is_scored_PG = ~rewards_PG.isnan()
-    is_complete_P = is_scored_PG.all(dim=1)
-    advantages_PG = torch.zeros_like(rewards_PG)
-    if bool(is_complete_P.any()):
-        advantages_PG[is_complete_P] = advantages(
-            rewards_PG[is_complete_P],
-            baseline,
-            threshold=threshold,
-            lengths_PG=lengths_PG[is_complete_P],
-            **options,
-        )
-    for p in (~is_complete_P).nonzero().flatten().tolist():
-        is_scored_G = is_scored_PG[p]
-        advantages_PG[p, is_scored_G] = group_advantages(
-            rewards_PG[p, is_scored_G],
-            baseline,
-            threshold=threshold,
-            lengths_G=lengths_PG[p, is_scored_G],
-            **options,
-        )
-    return advantages_PG
+def _refuse_async_config(argument: Any) -> None:
+    """Raise ValueError for the settings of a trainer whose rollout workers compute the advantages."""
+    if isinstance(argument, GRPOConfig) or "Async" not in type(argument).__name__:
+        return
+    raise ValueError(
+        f"{type(argument).__name__}: TRL's asynchronous trainer computes the advantages in its rollout "
+        "worker, where CorpoTrainer cannot replace them; use GRPOConfig"
+    )

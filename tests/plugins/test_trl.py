@@ -127,43 +127,12 @@ def test_completion_without_a_reward_gets_advantage_zero(tmp_path: Path) -> None
     assert learned_PG[1, 0] == 0
 
 
-def test_group_that_lacks_rewards_is_treated_as_a_smaller_group() -> None:
-    """Check that means and standard deviations are over the scored rewards, as in TRL."""
-    from corpo.plugins.trl import advantages_or_zero
-
-    nan = float("nan")
-    rewards_PG, lengths_PG = (
-        torch.tensor([[1.0, -1.0, nan, nan], [1.0, 0.0, -1.0, 1.0], [nan, 1.0, nan, nan]]),
-        torch.tensor([[1, 9, 5, 5]]).expand(3, 4),
-    )
-
-    def advantages_of(baseline: str, **options: Any) -> torch.Tensor:
-        return advantages_or_zero(rewards_PG, lengths_PG, baseline, 0.0, options)
-
-    half = 0.5**0.5
-    expected = {
-        "grpo": [1.0, -1],
-        "rloo": [2.0, -2],
-        "maxrl": [1.0, -1],
-        "opo": [1.8, -0.2],
-        "corpo": [1.0, -1],
-    }
-    for baseline, first in expected.items():
-        torch.testing.assert_close(advantages_of(baseline)[0], torch.tensor([*first, 0, 0]))
-        whole = advantages(rewards_PG[1:2], baseline, threshold=0.0, lengths_PG=lengths_PG[1:2])
-        torch.testing.assert_close(advantages_of(baseline)[1:2], whole)
-    torch.testing.assert_close(advantages_of("grpo", std=True, eps=0.0)[0], torch.tensor([half, -half, 0, 0]))
-    assert advantages_of("grpo")[2].tolist() == [0] * 4, "a single rollout has no group"
-    assert advantages_of("static")[2].tolist() == [0, 1, 0, 0], "the threshold needs no group"
-    with pytest.raises(ValueError, match="no option"):
-        advantages_of("grpo", nonsense=1)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"scale_rewards": "group", "threshold": 0.0}, "scale_rewards"),
         ({"threshold": 0.0, "baseline": "reinforce"}, "'reinforce' is unknown"),
+        ({"threshold": None}, "threshold=None: give the smallest reward of a correct response"),
     ],
 )
 def test_settings_that_would_change_the_advantages_are_refused(
@@ -173,3 +142,26 @@ def test_settings_that_would_change_the_advantages_are_refused(
 
     with pytest.raises(ValueError, match=message):
         _trained(tmp_path, CorpoTrainer, **options)
+
+
+def test_asynchronous_trainer_is_refused() -> None:
+    config_module = pytest.importorskip("trl.experimental.async_grpo", reason="this TRL has no such trainer")
+    from corpo.plugins.trl import CorpoTrainer
+
+    config = object.__new__(config_module.AsyncGRPOConfig)  # its own checks want a GPU
+    with pytest.raises(ValueError, match=r"AsyncGRPOConfig: .*use GRPOConfig"):
+        CorpoTrainer(args=config, threshold=0.0)
+
+
+def test_threshold_that_fits_no_reward_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Check rewards in [0, 1] with threshold 0, with which the clip is never active."""
+    from corpo.plugins import group_advantages
+    from corpo.plugins.trl import CorpoTrainer
+
+    monkeypatch.setattr(group_advantages, "FIRST_GROUPS", 2)
+    with caplog.at_level("WARNING", logger=group_advantages.__name__):
+        _trained(tmp_path, CorpoTrainer, (REWARDS + 1) / 2, threshold=0.0)
+    [record] = [record for record in caplog.records if record.name == group_advantages.__name__]
+    assert "CoRPO equals GRPO in this run" in record.getMessage()

@@ -73,6 +73,98 @@ def test_groups_may_differ_in_size() -> None:
     assert output.batch["advantages"][1, 0] == 0, "a single rollout has no quantile"
 
 
+def _advantages_with(rewards: torch.Tensor, **settings):  # type: ignore[no-untyped-def]
+    """Return the advantages of verl's own call with these settings of its algorithm."""
+    from verl.trainer.config import AlgoConfig
+    from verl.trainer.ppo.ray_trainer import compute_advantage
+
+    data = _batch(rewards, list("aaaabbbb"))
+    config = AlgoConfig(adv_estimator="corpo", **settings)
+    return compute_advantage(data, adv_estimator="corpo", config=config).batch["advantages"][:, 0]
+
+
+def test_threshold_comes_from_the_settings() -> None:
+    computed = _advantages_with(REWARDS, pf_ppo={"threshold": 0.5})
+    torch.testing.assert_close(computed, advantages(REWARDS, "corpo", threshold=0.5).flatten())
+    with pytest.raises(ValueError, match=r"algorithm\.pf_ppo\.threshold='high'"):
+        _advantages_with(REWARDS, pf_ppo={"threshold": "high"})
+
+
+def test_settings_that_would_undo_corpo_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    from verl.trainer.config import FilterGroupsConfig
+
+    with pytest.raises(ValueError, match=r"algorithm\.use_kl_in_reward=True: .*turn it off"):
+        _advantages_with(REWARDS, use_kl_in_reward=True)
+    with caplog.at_level("WARNING"):
+        for _ in range(2):
+            _advantages_with(REWARDS, filter_groups=FilterGroupsConfig(enable=True))
+    [record] = [record for record in caplog.records if "filter_groups" in record.getMessage()]
+    assert "drops groups whose rewards are equal" in record.getMessage()
+
+
+def test_threshold_that_fits_no_reward_is_warned_of(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check rewards in [0, 1] with threshold 0, with which the clip is never active."""
+    from corpo.plugins import group_advantages, verl
+
+    monkeypatch.setattr(group_advantages, "FIRST_GROUPS", 2)
+    verl._group_advantages.cache_clear()
+    with caplog.at_level("WARNING"):
+        _advantages_with((REWARDS + 1) / 2)
+    [record] = [record for record in caplog.records if "CoRPO equals GRPO" in record.getMessage()]
+    assert "algorithm.pf_ppo.threshold is 0" in record.getMessage()
+
+
+def test_session_of_several_outputs_counts_once_and_metrics_are_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Check the addition to verl's trainers in verl's own `_compute_advantage`, with a queue in memory."""
+    pytest.importorskip("transfer_queue", reason="verl's v1 trainer needs the package TransferQueue")
+    from types import SimpleNamespace
+
+    from omegaconf import OmegaConf
+    from tensordict import TensorDict
+    from verl.trainer.ppo.v1 import trainer_base
+
+    from corpo.plugins.verl_trainer import with_corpo_metrics
+
+    rewards = torch.tensor([-1.0, -1.0, -0.2, 0.0, 1.0])  # the last session has two outputs
+    keys = ["a_0_0", "a_1_0", "a_2_0", "a_3_0", "a_3_1"]
+    data = _batch(rewards, list("aaaaa"))
+    stored = {}
+
+    class Fields(TensorDict):
+        def to_padded_tensor(self):  # type: ignore[no-untyped-def]
+            return self
+
+    def kv_batch_get(**_):  # type: ignore[no-untyped-def]
+        fields = {
+            "rm_scores": data.batch["token_level_rewards"],
+            "response_mask": data.batch["response_mask"],
+        }
+        return Fields({**fields, "uid": torch.zeros(5)}, batch_size=5)
+
+    def kv_batch_put(keys, fields, **_):  # type: ignore[no-untyped-def]
+        stored.update(fields.items())
+
+    monkeypatch.setattr(
+        trainer_base, "tq", SimpleNamespace(kv_batch_get=kv_batch_get, kv_batch_put=kv_batch_put)
+    )
+    monkeypatch.setattr(trainer_base, "response_to_nested", lambda values, mask: values)
+    trainer_type = with_corpo_metrics(trainer_base.PPOTrainer)
+    trainer = object.__new__(trainer_type)
+    algorithm = {"adv_estimator": "corpo", "use_kl_in_reward": False, "gamma": 1.0, "lam": 1.0}
+    trainer.config = OmegaConf.create({"algorithm": algorithm, "actor_rollout_ref": {"rollout": {"n": 4}}})
+    metrics: dict[str, float] = {}
+    batch = SimpleNamespace(keys=keys, partition_id="train")
+    trainer._compute_advantage(batch, metrics)
+    expected = advantages(torch.tensor([[-1.0, -1.0, -0.2, 1.0]]), "corpo", threshold=0.0)[0]
+    torch.testing.assert_close(stored["advantages"][:, 0], expected[[0, 1, 2, 3, 3]])
+    assert metrics["advantages/clip_active_fraction"] == 1
+    assert metrics["advantages/pass_rate"] == 0.25
+
+
 def test_reward_is_a_margin_over_the_threshold() -> None:
     from corpo.plugins.verl import compute_score
 

@@ -62,7 +62,13 @@ def test_joined_response_has_the_first_judgement_of_each_response() -> None:
 
 def test_joined_response_is_a_fault_if_one_of_the_two_is() -> None:
     right = format_response("", 9, 2)
-    for broken in ("<think>cut", " A: 9 B: 2", "", "<think></think> A: 11 B: 2", "</think></think> A: 1 B: 1"):
+    for broken in (
+        "<think>cut",
+        " A: 9 B: 2",
+        "",
+        "<think></think> A: 11 B: 2",
+        "</think></think> A: 1 B: 1",
+    ):
         for texts in ((right, broken), (broken, right), (broken, broken)):
             assert isinstance(parse_response(join_responses(*texts)), Fault)
     # Two halves that would be one valid response, if they were only put together.

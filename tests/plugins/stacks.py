@@ -1,0 +1,170 @@
+"""The parts of other training stacks that our plug-ins touch, for tests without their packages.
+
+Each has exactly the signatures of the named source. If the package itself can be imported, the tests use it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, ClassVar
+
+import pytest
+
+
+def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> ModuleType:
+    """Return a module: the package's own if it can be imported, or else a new one with these members."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        module = ModuleType(name)
+        vars(module).update(members)
+        parts = name.split(".")
+        for end in range(1, len(parts)):
+            parent = ".".join(parts[:end])
+            if parent not in sys.modules:
+                monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+        monkeypatch.setitem(sys.modules, name, module)
+        if len(parts) > 1:
+            monkeypatch.setattr(sys.modules[".".join(parts[:-1])], parts[-1], module, raising=False)
+        return module
+
+
+# --- SkyRL 0.4.0, skyrl/backends/skyrl_train/utils/ppo_utils.py ---
+
+
+class SkyrlRegistry:
+    """The registry and the call of SkyRL."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[..., Any]] = {}
+
+    def register_advantage_estimator(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.functions[name] = function
+            return function
+
+        return decorator
+
+    def compute_advantages_and_returns(
+        self,
+        token_level_rewards: Any,
+        response_mask: Any,
+        index: Any,
+        adv_estimator: str,
+        config: Any,
+        values: Any = None,
+        grpo_norm_by_std: bool = True,
+        gamma: float = 1.0,
+        lambd: float = 1.0,
+        **kwargs: Any,
+    ) -> Any:
+        return self.functions[adv_estimator](
+            token_level_rewards=token_level_rewards,
+            response_mask=response_mask,
+            index=index,
+            values=values,
+            grpo_norm_by_std=grpo_norm_by_std,
+            gamma=gamma,
+            lambd=lambd,
+            config=config,
+            **kwargs,
+        )
+
+
+# --- rLLM, rllm/trainer/algorithms/advantage.py, 2026-07 ---
+
+
+class RllmRegistry:
+    """The registry of rLLM, which looks up names that are not its own as "other"."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[..., Any]] = {}
+
+    def register_adv_estimator(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.functions[name] = function
+            return function
+
+        return decorator
+
+    def get_adv_estimator(self, name: str) -> Callable[..., Any]:
+        return self.functions[name if name in ("grpo", "reinforce", "rloo") else "other"]
+
+
+# --- slime, slime/utils/types.py and slime/ray/rollout.py, 2026-08 ---
+
+
+@dataclass
+class SlimeSample:
+    """A sample of slime, and the only members that the plug-in reads."""
+
+    group_index: int
+    index: int
+    reward: float
+    response_length: int = 3
+    rollout_id: int | None = None
+
+    def get_reward_value(self, args: Any) -> float:
+        return self.reward
+
+
+@dataclass
+class SlimeArguments:
+    """The arguments of slime that concern advantages, with their default values."""
+
+    advantage_estimator: str = "grpo"
+    normalize_advantages: bool = False
+    kl_coef: float = 0.0
+
+
+# --- torchtitan 0.3.0, torchtitan/config and torchtitan/experiments/rl/rollout/types.py ---
+
+
+class Configurable:
+    """The base class of torchtitan's components: `Config.build()` makes the component."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config:
+        """The base class of their options."""
+
+        _owner: ClassVar[type | None] = None
+
+        def build(self) -> Any:
+            assert self._owner is not None
+            return self._owner(config=self)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.Config._owner = cls
+
+
+@dataclass
+class TitanRollout:
+    """A rollout of torchtitan, and the only member that an estimator reads."""
+
+    reward: float | None
+
+
+@dataclass
+class TitanGroup:
+    """A group of torchtitan."""
+
+    group_id: int
+    rollouts: list[TitanRollout]
+
+
+# --- tinker-cookbook 0.6.1, tinker_cookbook/rl/types.py ---
+
+
+@dataclass
+class TinkerGroup:
+    """A group of tinker-cookbook: its total rewards."""
+
+    rewards: list[float] = field(default_factory=list)
+
+    def get_total_rewards(self) -> list[float]:
+        return self.rewards

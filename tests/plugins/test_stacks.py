@@ -1,0 +1,224 @@
+"""Tests of the plug-ins for SkyRL, rLLM, slime, torchtitan and tinker-cookbook.
+
+They use the packages where those can be imported, and `tests/plugins/stacks.py` elsewhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from corpo.baselines import advantages
+from corpo.plugins.group_advantages import FIRST_GROUPS
+from tests.plugins import stacks
+
+REWARDS = torch.tensor([[-1.0, -1.0, -1.0, -0.2], [-1.0, -0.6, 0.6, 1.0]])
+CORPO = advantages(REWARDS, "corpo", threshold=0.0)
+PLUGINS = ("skyrl", "rllm", "torchtitan", "tinker_cookbook")
+
+
+@pytest.fixture(autouse=True)
+def fresh_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import the plug-ins anew in each test, against the stack that the test provides."""
+    for name in PLUGINS:
+        monkeypatch.delitem(sys.modules, f"corpo.plugins.{name}", raising=False)
+
+
+def _plugin(name: str) -> Any:
+    return importlib.import_module(f"corpo.plugins.{name}")
+
+
+# --- SkyRL ---
+
+SKYRL = "skyrl.backends.skyrl_train.utils.ppo_utils"
+
+
+@pytest.fixture
+def skyrl(monkeypatch: pytest.MonkeyPatch) -> Any:
+    registry = stacks.SkyrlRegistry()
+    return stacks.install(
+        monkeypatch,
+        SKYRL,
+        register_advantage_estimator=registry.register_advantage_estimator,
+        compute_advantages_and_returns=registry.compute_advantages_and_returns,
+    )
+
+
+def _skyrl_advantages(skyrl: Any, rewards_PG: torch.Tensor, **config: Any) -> torch.Tensor:
+    """Return the advantages (P, G) that SkyRL's own call computes for rewards on the last tokens."""
+    lengths_N = 1 + torch.arange(rewards_PG.numel()) % 3
+    mask = (torch.arange(3) < lengths_N[:, None]).long()
+    token_rewards = torch.zeros(rewards_PG.numel(), 3)
+    token_rewards[torch.arange(rewards_PG.numel()), lengths_N - 1] = rewards_PG.flatten()
+    index = np.repeat(np.arange(len(rewards_PG)), rewards_PG.shape[1])
+    computed, returns = skyrl.compute_advantages_and_returns(
+        token_rewards, mask, index, "corpo", SimpleNamespace(**config)
+    )
+    assert returns.equal(computed)
+    assert computed.equal(computed[:, :1] * mask), "every response token has the advantage of its rollout"
+    return computed[:, 0].view(rewards_PG.shape)
+
+
+def test_skyrl_gets_corpo_advantages(skyrl: Any) -> None:
+    _plugin("skyrl").register("corpo", threshold=0.0)
+    assert _skyrl_advantages(skyrl, REWARDS).equal(CORPO)
+
+
+@pytest.mark.parametrize("setting", ["use_kl_in_reward", "advantage_batch_normalize"])
+def test_skyrl_settings_that_would_change_the_advantages_are_refused(skyrl: Any, setting: str) -> None:
+    _plugin("skyrl").register("corpo", threshold=0.0)
+    with pytest.raises(ValueError, match=f"trainer.algorithm.{setting}=True: .*turn it off"):
+        _skyrl_advantages(skyrl, REWARDS, **{setting: True})
+
+
+def test_skyrl_filter_of_equal_groups_is_warned_of_once(skyrl: Any, caplog: Any) -> None:
+    _plugin("skyrl").register("corpo", threshold=0.0)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            _skyrl_advantages(skyrl, REWARDS, zero_variance_filter=True)
+    [record] = caplog.records
+    assert record.getMessage().startswith("trainer.algorithm.zero_variance_filter drops groups")
+
+
+# --- rLLM ---
+
+
+@pytest.fixture
+def rllm(monkeypatch: pytest.MonkeyPatch) -> Any:
+    registry = stacks.RllmRegistry()
+    return stacks.install(
+        monkeypatch,
+        "rllm.trainer.algorithms.advantage",
+        register_adv_estimator=registry.register_adv_estimator,
+        get_adv_estimator=registry.get_adv_estimator,
+    )
+
+
+def test_rllm_gets_corpo_advantages_of_groups_of_any_size(rllm: Any) -> None:
+    _plugin("rllm").register("corpo", threshold=0.0)
+    estimator = rllm.get_adv_estimator("corpo")
+    rewards = [REWARDS[0].double().numpy(), REWARDS[1, 1:].double().numpy()]
+    computed, returns = estimator(rewards=rewards, algorithm_config=None, traj_groups=[])
+    for values_G, rewards_G in zip(computed, rewards, strict=True):
+        expected = advantages(torch.from_numpy(rewards_G)[None], "corpo", threshold=0.0)[0]
+        assert values_G.tolist() == expected.tolist()
+    assert [values_G.tolist() for values_G in returns] == [values_G.tolist() for values_G in computed]
+
+
+# --- slime ---
+
+
+def _slime_samples(rewards_PG: torch.Tensor) -> list[stacks.SlimeSample]:
+    samples = []
+    for index, reward in enumerate(rewards_PG.flatten().tolist()):
+        samples.append(stacks.SlimeSample(index // rewards_PG.shape[1], index, reward))
+    return samples
+
+
+def test_slime_gets_the_rewards_and_corpo_advantages() -> None:
+    post_process = _plugin("slime").reward_post_process(threshold=0.0)
+    rewards, processed = post_process(stacks.SlimeArguments(), _slime_samples(REWARDS))
+    assert rewards == REWARDS.flatten().tolist()
+    assert processed == pytest.approx(CORPO.flatten().tolist(), abs=1e-7)
+
+
+def test_slime_counts_a_rollout_of_several_samples_once() -> None:
+    samples = [replace(sample, rollout_id=sample.index) for sample in _slime_samples(REWARDS)]
+    samples.insert(7, replace(samples[7], index=70, reward=0.0))  # an earlier part of the last rollout
+    post_process = _plugin("slime").reward_post_process(threshold=0.0)
+    _, processed = post_process(stacks.SlimeArguments(), samples)
+    assert processed[7] == processed[8]
+    assert [*processed[:7], processed[8]] == pytest.approx(CORPO.flatten().tolist(), abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"advantage_estimator": "ppo"}, {"normalize_advantages": True}, {"kl_coef": 0.1}]
+)
+def test_slime_settings_that_would_change_the_advantages_are_refused(setting: dict[str, Any]) -> None:
+    post_process = _plugin("slime").reward_post_process(threshold=0.0)
+    [name] = setting
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')}="):
+        post_process(stacks.SlimeArguments(**setting), _slime_samples(REWARDS))
+
+
+# --- torchtitan ---
+
+
+def test_torchtitan_gets_corpo_advantages(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks.install(monkeypatch, "torchtitan.config", Configurable=stacks.Configurable)
+    estimator = _plugin("torchtitan").CorpoAdvantage.Config(threshold=0.0).build()
+    for number, rewards_G in enumerate(REWARDS.double()):
+        group = stacks.TitanGroup(number, [stacks.TitanRollout(reward) for reward in rewards_G.tolist()])
+        expected = advantages(rewards_G[None], "corpo", threshold=0.0)[0]
+        assert estimator(group) == expected.tolist()
+    unscored = stacks.TitanGroup(2, [stacks.TitanRollout(1.0), stacks.TitanRollout(None)])
+    assert estimator(unscored) == [0.0, 0.0]
+
+
+# --- tinker-cookbook ---
+
+
+def test_tinker_cookbook_gets_corpo_advantages(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = stacks.install(monkeypatch, "tinker_cookbook.rl.train", compute_advantages=None)
+    monkeypatch.setattr(train, "compute_advantages", train.compute_advantages)  # restored after the test
+    _plugin("tinker_cookbook").replace_advantages(threshold=0.0)
+    groups = [stacks.TinkerGroup(REWARDS[0].tolist()), stacks.TinkerGroup(REWARDS[1].tolist()[1:])]
+    first, second = train.compute_advantages(groups)
+    assert first.equal(CORPO[0])
+    assert second.equal(advantages(REWARDS[1:, 1:], "corpo", threshold=0.0)[0])
+
+
+# --- the failure of a public run, in every plug-in ---
+
+
+def _run_skyrl(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:
+    skyrl = request.getfixturevalue("skyrl")
+    _plugin("skyrl").register("corpo", threshold=0.0)
+    _skyrl_advantages(skyrl, rewards_PG)
+
+
+def _run_rllm(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:
+    rllm = request.getfixturevalue("rllm")
+    _plugin("rllm").register("corpo", threshold=0.0)
+    rllm.get_adv_estimator("corpo")(rewards=list(rewards_PG.numpy()), algorithm_config=None)
+
+
+def _run_slime(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:
+    _plugin("slime").reward_post_process(threshold=0.0)(stacks.SlimeArguments(), _slime_samples(rewards_PG))
+
+
+def _run_torchtitan(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:
+    stacks.install(
+        request.getfixturevalue("monkeypatch"), "torchtitan.config", Configurable=stacks.Configurable
+    )
+    estimator = _plugin("torchtitan").CorpoAdvantage.Config(threshold=0.0).build()
+    for number, rewards_G in enumerate(rewards_PG.tolist()):
+        estimator(stacks.TitanGroup(number, [stacks.TitanRollout(reward) for reward in rewards_G]))
+
+
+def _run_tinker_cookbook(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    train = stacks.install(monkeypatch, "tinker_cookbook.rl.train", compute_advantages=None)
+    monkeypatch.setattr(train, "compute_advantages", train.compute_advantages)
+    _plugin("tinker_cookbook").replace_advantages(threshold=0.0)
+    train.compute_advantages([stacks.TinkerGroup(rewards_G) for rewards_G in rewards_PG.tolist()])
+
+
+@pytest.mark.parametrize("run", [_run_skyrl, _run_rllm, _run_slime, _run_torchtitan, _run_tinker_cookbook])
+def test_threshold_that_fits_no_reward_is_warned_of(
+    run: Any, request: pytest.FixtureRequest, caplog: Any
+) -> None:
+    """Check rewards in [0, 1] with threshold 0, with which the clip is never active."""
+    rewards_PG = ((REWARDS + 1) / 2).repeat(FIRST_GROUPS // 2, 1)
+    with caplog.at_level(logging.WARNING):
+        run(rewards_PG, request)
+    [record] = caplog.records
+    assert "CoRPO equals GRPO in this run" in record.getMessage()
