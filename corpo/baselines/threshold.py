@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RewardGap:
-    """The gap between failures and successes. Each value above the first, up to the second, separates them."""
+    """The gap between rewards of failures and of successes. Values within it, and the second, separate them."""
 
     highest_failure: float
     lowest_success: float
