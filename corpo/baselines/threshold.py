@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RewardGap:
-    """The gap between rewards of failures and of successes. Values within it, and the second, separate them."""
+    """The gap between the rewards of failures and those of correct responses.
+
+    Each value above the first and up to the second separates them.
+    """
 
     highest_failure: float
     lowest_success: float
