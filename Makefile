@@ -15,7 +15,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo reproduce study report sweep notebooks data base dry-run smollm2 bench gpu-bench robustness \
-	check-repro docs test lint types style clean
+	check-repro release-check docs test lint types style clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -84,6 +84,10 @@ robustness: $(STAMP)  ## test kills, hostile programs, malformed input and a lon
 
 check-repro: $(STAMP)  ## run the tiny pipeline twice and compare every file byte by byte (two minutes)
 	$(BIN)/python -m benchmarks.robustness.kills --points 0
+
+release-check: $(STAMP)  ## build and check the archives and cards of a release, and publish nothing (two minutes)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt build twine
+	$(BIN)/python -m tests.packaging.release
 
 docs: $(STAMP)  ## build the documentation as a website in outputs/site/
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt furo myst-parser sphinx
