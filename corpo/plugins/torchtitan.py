@@ -2,7 +2,7 @@
 
 from corpo.plugins.torchtitan import CorpoAdvantage
 
-rollouter = Rollouter.Config(advantage=CorpoAdvantage.Config(threshold=0.0), ...)
+rollouter = Rollouter.Config(advantage=CorpoAdvantage.Config(threshold=0.0), **others)
 """
 
 from __future__ import annotations

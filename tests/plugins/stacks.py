@@ -168,3 +168,13 @@ class TinkerGroup:
 
     def get_total_rewards(self) -> list[float]:
         return self.rewards
+
+
+def tinker_group(rewards: list[float]) -> Any:
+    """Return a group with these rewards: of the package's own classes if it can be imported."""
+    try:
+        from tinker_cookbook.rl.types import Trajectory, TrajectoryGroup
+    except ImportError:
+        return TinkerGroup(rewards)
+    trajectories = [Trajectory(transitions=[], final_ob=None) for _ in rewards]
+    return TrajectoryGroup(trajectories, rewards, [{} for _ in rewards])

@@ -170,7 +170,7 @@ def test_tinker_cookbook_gets_corpo_advantages(monkeypatch: pytest.MonkeyPatch) 
     train = stacks.install(monkeypatch, "tinker_cookbook.rl.train", compute_advantages=None)
     monkeypatch.setattr(train, "compute_advantages", train.compute_advantages)  # restored after the test
     _plugin("tinker_cookbook").replace_advantages(threshold=0.0)
-    groups = [stacks.TinkerGroup(REWARDS[0].tolist()), stacks.TinkerGroup(REWARDS[1].tolist()[1:])]
+    groups = [stacks.tinker_group(REWARDS[0].tolist()), stacks.tinker_group(REWARDS[1].tolist()[1:])]
     first, second = train.compute_advantages(groups)
     assert first.equal(CORPO[0])
     assert second.equal(advantages(REWARDS[1:, 1:], "corpo", threshold=0.0)[0])
@@ -209,7 +209,7 @@ def _run_tinker_cookbook(rewards_PG: torch.Tensor, request: pytest.FixtureReques
     train = stacks.install(monkeypatch, "tinker_cookbook.rl.train", compute_advantages=None)
     monkeypatch.setattr(train, "compute_advantages", train.compute_advantages)
     _plugin("tinker_cookbook").replace_advantages(threshold=0.0)
-    train.compute_advantages([stacks.TinkerGroup(rewards_G) for rewards_G in rewards_PG.tolist()])
+    train.compute_advantages([stacks.tinker_group(rewards_G) for rewards_G in rewards_PG.tolist()])
 
 
 @pytest.mark.parametrize("run", [_run_skyrl, _run_rllm, _run_slime, _run_torchtitan, _run_tinker_cookbook])

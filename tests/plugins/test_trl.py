@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from packaging.version import Version
 
 from corpo.baselines import advantages
 from corpo.config import ModelConfig
@@ -121,10 +122,11 @@ def test_completion_without_a_reward_gets_advantage_zero(tmp_path: Path) -> None
 
     rewards_PG = REWARDS.clone()
     rewards_PG[1, 0] = torch.nan
-    plain, _ = _trained(tmp_path, trl.GRPOTrainer, rewards_PG)
     learned_PG, _ = _trained(tmp_path, CorpoTrainer, rewards_PG, threshold=0.0, baseline="grpo")
-    torch.testing.assert_close(learned_PG, plain)
     assert learned_PG[1, 0] == 0
+    if Version(trl.__version__) >= Version("1.7"):  # before, TRL took a missing reward for 0
+        plain, _ = _trained(tmp_path, trl.GRPOTrainer, rewards_PG)
+        torch.testing.assert_close(learned_PG, plain)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ from corpo.report.figures.style import (
     legend,
     line_styles,
     markers,
+    name_omitted,
     reference_line,
 )
 
@@ -277,15 +278,19 @@ def calibration(study: Study) -> Figure:
         fontsize=LABEL_SIZE,
     )
     sides: dict[bool, list[float]] = {False: [], True: []}
+    without_scores = []
     for policy in ("base", *study.baselines):
         rollouts = list(study.bases.values())
         if policy != "base":
             rollouts = [run.rollouts for run in study.of(policy)]
         curve = calibration_curve(rollouts)
+        if curve.empty:
+            without_scores.append(policy)
         for level, share in zip(curve["confidence"], curve["correct"], strict=True):
             sides[level > 0.5].append(100 * share)
         for panel, column in ((left, "correct"), (right, "share")):
             _draw_by_confidence(panel, study, policy, 100 * curve["confidence"], 100 * curve[column])
+    name_omitted(right, "No confidence stated", without_scores)
     for is_above, x in ((False, 2), (True, 57)):
         if sides[is_above]:
             text = f"{min(sides[is_above]):.0f} to {max(sides[is_above]):.0f}%"

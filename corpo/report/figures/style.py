@@ -220,6 +220,13 @@ def _others(baselines: Sequence[str]) -> list[str]:
     return [name for name in baselines if name not in COLOURS]
 
 
+def name_omitted(axes: Axes, reason: str, policies: Sequence[str]) -> None:
+    """Name the policies that a panel cannot show, and why, in its lower left corner."""
+    if policies:
+        names = ", ".join(label_of(policy) for policy in policies)
+        axes.annotate(f"{reason}: {names}", (0.02, 0.03), xycoords="axes fraction", fontsize=LABEL_SIZE)
+
+
 def label_end(axes: Axes, name: str, x: float, y: float) -> None:
     """Write the name of a baseline beside the end of its line; `finish_figure` moves names apart."""
     shade = text_colour(name)

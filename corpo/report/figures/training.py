@@ -44,6 +44,7 @@ from corpo.report.figures.style import (
     layer,
     legend,
     line_styles,
+    name_omitted,
     reference_line,
 )
 from corpo.train.failures import FAILURES
@@ -73,10 +74,8 @@ def advantage_ratio(study: Study) -> Figure:
             curve = ratio_curve(study, baseline, statistic, steps=5)
             draw_curve(panel, study, baseline, curve, np.exp(np.log(curve).mean(axis=1)))
             if curve.isna().all(axis=None):
-                undefined.append(label_of(baseline))
-        if undefined:
-            note = "No ratio, all advantages have one sign: " + ", ".join(undefined)
-            panel.annotate(note, (0.02, 0.03), xycoords="axes fraction", fontsize=LABEL_SIZE)
+                undefined.append(baseline)
+        name_omitted(panel, "No ratio, all advantages have one sign", undefined)
         reference_line(panel, y=1)
         panel.set(title=title, xlabel="training step")
         set_plain_log_scale(panel)
