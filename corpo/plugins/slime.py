@@ -15,6 +15,7 @@ and groups are not whole there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,8 +49,12 @@ def reward_post_process(
         rewards = [sample.get_reward_value(args) for sample in samples]
         last_sample = {_rollout_key(sample): row for row, sample in enumerate(samples)}
         rows = list(last_sample.values())
+        rewards_N = torch.full((len(rows),), math.nan, dtype=torch.float64)
+        for place, row in enumerate(rows):
+            if rewards[row] is not None:
+                rewards_N[place] = rewards[row]
         advantages_N = group_advantages(
-            torch.tensor([rewards[row] for row in rows], dtype=torch.float64),
+            rewards_N,
             [samples[row].group_index for row in rows],
             torch.tensor([samples[row].response_length for row in rows]),
         )

@@ -104,11 +104,11 @@ class SlimeSample:
 
     group_index: int
     index: int
-    reward: float
+    reward: float | None
     response_length: int = 3
     rollout_id: int | None = None
 
-    def get_reward_value(self, args: Any) -> float:
+    def get_reward_value(self, args: Any) -> float | None:
         return self.reward
 
 

@@ -130,6 +130,15 @@ def test_slime_gets_the_rewards_and_corpo_advantages() -> None:
     assert processed == pytest.approx(CORPO.flatten().tolist(), abs=1e-7)
 
 
+def test_slime_sample_without_a_reward_gets_advantage_zero() -> None:
+    samples = _slime_samples(REWARDS)
+    samples[0] = replace(samples[0], reward=None)
+    post_process = _plugin("slime").reward_post_process(threshold=0.0)
+    _, processed = post_process(stacks.SlimeArguments(), samples)
+    expected = advantages(REWARDS[:1, 1:], "corpo", threshold=0.0)[0].tolist()
+    assert processed[:4] == pytest.approx([0.0, *expected], abs=1e-7)
+
+
 def test_slime_counts_a_rollout_of_several_samples_once() -> None:
     samples = [replace(sample, rollout_id=sample.index) for sample in _slime_samples(REWARDS)]
     samples.insert(7, replace(samples[7], index=70, reward=0.0))  # an earlier part of the last rollout

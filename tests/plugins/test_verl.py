@@ -125,7 +125,7 @@ def test_session_of_several_outputs_counts_once_and_metrics_are_logged(
 
     from omegaconf import OmegaConf
     from tensordict import TensorDict
-    from verl.trainer.ppo.v1 import trainer_base
+    from verl.trainer.ppo.v1 import PPOTrainerSync, trainer_base
 
     from corpo.plugins.verl_trainer import with_corpo_metrics
 
@@ -152,17 +152,36 @@ def test_session_of_several_outputs_counts_once_and_metrics_are_logged(
         trainer_base, "tq", SimpleNamespace(kv_batch_get=kv_batch_get, kv_batch_put=kv_batch_put)
     )
     monkeypatch.setattr(trainer_base, "response_to_nested", lambda values, mask: values)
-    trainer_type = with_corpo_metrics(trainer_base.PPOTrainer)
-    trainer = object.__new__(trainer_type)
+    trainer = object.__new__(with_corpo_metrics(PPOTrainerSync))
     algorithm = {"adv_estimator": "corpo", "use_kl_in_reward": False, "gamma": 1.0, "lam": 1.0}
     trainer.config = OmegaConf.create({"algorithm": algorithm, "actor_rollout_ref": {"rollout": {"n": 4}}})
     metrics: dict[str, float] = {}
-    batch = SimpleNamespace(keys=keys, partition_id="train")
-    trainer._compute_advantage(batch, metrics)
+
+    class KeysOfBatch:
+        partition_id = "train"
+
+        def __init__(self) -> None:
+            self.keys = keys
+
+        def __len__(self) -> int:
+            return len(keys)
+
+    trainer._compute_advantage(KeysOfBatch(), metrics)
     expected = advantages(torch.tensor([[-1.0, -1.0, -0.2, 1.0]]), "corpo", threshold=0.0)[0]
     torch.testing.assert_close(stored["advantages"][:, 0], expected[[0, 1, 2, 3, 3]])
     assert metrics["advantages/clip_active_fraction"] == 1
     assert metrics["advantages/pass_rate"] == 0.25
+
+
+def test_verl_loads_the_addition_to_its_trainers_by_the_environment() -> None:
+    import os
+    import subprocess
+    import sys
+
+    code = "from verl.trainer.ppo.v1 import get_trainer_cls; print(get_trainer_cls('sync').__module__)"
+    environment = {**os.environ, "VERL_USE_EXTERNAL_MODULES": "corpo.plugins.verl_trainer"}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert process.stdout.strip().endswith("corpo.plugins.verl_trainer"), process.stderr[-2000:]
 
 
 def test_reward_is_a_margin_over_the_threshold() -> None:
