@@ -26,7 +26,8 @@ def sample_demo(config: Config) -> Demo:
     """
     from corpo.baselines import advantages
     from corpo.policy.load import load_policy
-    from corpo.report.demo import NAMES, Demo
+    from corpo.report.demo import Demo
+    from corpo.report.names import PAPER_BASELINES
     from corpo.task.grade import grade
 
     reward = config.reward.build()
@@ -41,7 +42,7 @@ def sample_demo(config: Config) -> Demo:
     rewards_PG = grade(rollouts.texts_PG, pairs, reward).rewards_PG.double()
     failed_PG = rewards_PG < reward.threshold
     advantages_of, rewarded_of = {}, {}
-    for baseline in NAMES:
+    for baseline in PAPER_BASELINES:
         advantages_of[baseline] = advantages(rewards_PG, baseline, threshold=reward.threshold)
         rewarded_of[baseline] = failed_PG & (advantages_of[baseline] > 0)
     index = _most_rewarded_failures(failed_PG, rewarded_of["grpo"])

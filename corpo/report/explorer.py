@@ -14,7 +14,7 @@ import torch
 from corpo.analysis.study import Study
 from corpo.baselines import group_advantages, needs_lengths
 from corpo.data.pairing.splits import TRAIN
-from corpo.report.figures import label_of
+from corpo.report.names import label_of
 from corpo.task import Pair, Verdict, parse_response
 
 # More would make the page and the records too large.

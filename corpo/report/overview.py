@@ -20,7 +20,7 @@ from corpo.analysis.claims import (
 from corpo.analysis.runs import EARLY, rewarded_failures
 from corpo.analysis.splits import accuracy
 from corpo.analysis.study import BASE, Study
-from corpo.report.figures import label_of
+from corpo.report.names import label_of
 
 MAX_LISTED = 4  # with more baselines, only the range of their values is given
 _VERDICTS = (HOLDS, FAILS, UNDECIDED, NO_SUBJECT, UNTESTABLE)

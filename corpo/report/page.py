@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from corpo.analysis.claims import (
+    CLAIM_TITLES,
     FAILS,
     HOLDS,
     NO_SUBJECT,
@@ -24,11 +25,11 @@ from corpo.analysis.study import PAGE
 from corpo.analysis.summary import summary_means
 from corpo.data.pairing.splits import TRAIN
 from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
-from corpo.report.closing_card import TITLES as CLAIM_TITLES
 from corpo.report.explorer import explorer_data
-from corpo.report.figures import caption_of, label_of, spec_of
+from corpo.report.figures import caption_of, spec_of
 from corpo.report.figures.style import DARK_COLOURS
 from corpo.report.html import render
+from corpo.report.names import label_of
 from corpo.report.published_section import section
 from corpo.report.skill import TITLE, SkillSection
 from corpo.report.svg import colour_variable, inline_svg

@@ -24,7 +24,6 @@ from corpo.report.figures.style import (
     CORRECT,
     FORMATS,
     LABEL_SIZE,
-    NAMES,
     NEUTRAL_COLOURS,
     WIDTH,
     WRONG,
@@ -32,7 +31,6 @@ from corpo.report.figures.style import (
     colours,
     figure_style,
     finish_figure,
-    label_of,
     legend,
     line_styles,
     markers,
@@ -50,6 +48,7 @@ from corpo.report.figures.training import (
     predicted_failed_positive,
     rewarded_failures,
 )
+from corpo.report.names import label_of
 from corpo.task import Kind
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "FIGURES",
     "FORMATS",
     "LABEL_SIZE",
-    "NAMES",
     "NEUTRAL_COLOURS",
     "WIDTH",
     "WRONG",

@@ -27,11 +27,11 @@ from corpo.report.figures.style import (
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     line_styles,
     markers,
     reference_line,
 )
+from corpo.report.names import label_of
 
 IN_DOMAIN, OUT_OF_DOMAIN = GROUPS
 INTEREST = 100 * EFFECT_OUT_OF_DOMAIN  # percentage points

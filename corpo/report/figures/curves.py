@@ -30,12 +30,12 @@ from corpo.report.figures.style import (
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     layer,
     line_styles,
     reference_line,
     remove_end_labels,
 )
+from corpo.report.names import label_of
 from corpo.task import Kind
 
 MONITORED_KINDS = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kind.both_correct)

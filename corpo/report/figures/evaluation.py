@@ -33,7 +33,6 @@ from corpo.report.figures.style import (
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     layer,
     legend,
     line_styles,
@@ -41,6 +40,7 @@ from corpo.report.figures.style import (
     name_omitted,
     reference_line,
 )
+from corpo.report.names import label_of
 
 INTEREST = 100 * EFFECT_OUT_OF_DOMAIN  # percentage points
 LARGE_DIFFERENCE = 10  # percentage points that get the darkest colour

@@ -21,8 +21,8 @@ from corpo.report.figures.style import (
     WIDTH,
     figure_style,
     finish_figure,
-    label_of,
 )
+from corpo.report.names import label_of
 from corpo.task import CUT, Kind
 from corpo.task.response import SCORE_MAX
 

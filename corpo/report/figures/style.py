@@ -26,6 +26,7 @@ from PIL import Image
 from scipy.optimize import isotonic_regression
 
 from corpo.analysis.study import Study
+from corpo.report.names import label_of
 from corpo.report.svg import with_data
 from corpo.utils.files import write_atomically
 
@@ -34,23 +35,6 @@ plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
 WIDTH = 9.0
 FORMATS = ("png", "svg", "pdf")  # pages of results show PNG; git ignores the other two in `results/`
-NAMES = {
-    "base": "base",
-    "grpo": "GRPO",
-    "static": "static",
-    "corpo": "CoRPO",
-    "corpo_loo": "CoRPO-LOO",
-    "rloo": "RLOO",
-    "reinforce_plus_plus_baseline": "REINFORCE++",
-    "opo": "OPO",
-    "quantile": "QAE",
-    "ngrpo": "NGRPO",
-    "maxrl": "MaxRL",
-    "positive_only": "positive only",
-    "negative_only": "negative only",
-    "weighted": "weighted",
-    "pass_at_k": "pass@k",
-}
 COLOURS = {"grpo": "#b85c00", "static": "#0077bb", "corpo": "#5e1657", "base": "#707070"}
 OTHER_COLOUR = "#ababab"  # baselines that are not in the paper
 CORRECT, WRONG = "#45a89d", "#a3123a"  # candidates and rollouts
@@ -173,11 +157,6 @@ def save_in_all_formats(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG, SVG and PDF into a folder."""
     for image_format in FORMATS:
         save(figure, folder / f"{name}.{image_format}")
-
-
-def label_of(name: str) -> str:
-    """Return the name of a baseline as figures print it."""
-    return NAMES.get(name, name)
 
 
 def colour(study: Study, name: str) -> str:

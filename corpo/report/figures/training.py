@@ -40,13 +40,13 @@ from corpo.report.figures.style import (
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     layer,
     legend,
     line_styles,
     name_omitted,
     reference_line,
 )
+from corpo.report.names import label_of
 from corpo.train.failures import FAILURES
 
 PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
