@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from corpo.analysis import compare
 from corpo.analysis import regrade as regrading
-from corpo.analysis.claims import EFFECT_OUT_OF_DOMAIN, IN_DOMAIN, OUT_OF_DOMAIN
+from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.figure_data import calibration_curve
 from corpo.analysis.runs import EARLY, runs_table
 from corpo.analysis.splits import accuracy, rows_of
@@ -22,8 +22,10 @@ from corpo.analysis.study import Study
 from corpo.analysis.verification import skill_table
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.report.figures.style import (
+    BAND,
     COLOURS,
     DIFFERENCE_MAP,
+    INTEREST,
     LABEL_SIZE,
     MAX_BASELINES_WITH_BANDS,
     REFERENCE_COLOUR,
@@ -42,9 +44,7 @@ from corpo.report.figures.style import (
 )
 from corpo.report.names import label_of
 
-INTEREST = 100 * EFFECT_OUT_OF_DOMAIN  # percentage points
 LARGE_DIFFERENCE = 10  # percentage points that get the darkest colour
-BAND: dict[str, Any] = {"color": REFERENCE_COLOUR, "alpha": 0.08, "linewidth": 0}
 _REGRADED_TITLES = {
     "levels": "By number of reward levels",
     "group": "By rollouts per group",

@@ -25,6 +25,7 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 from scipy.optimize import isotonic_regression
 
+from corpo.analysis.claims import EFFECT_OUT_OF_DOMAIN
 from corpo.analysis.study import Study
 from corpo.report.names import label_of
 from corpo.report.svg import with_data
@@ -63,6 +64,9 @@ DARK_COLOURS = {
     VERDICT_COLOURS["unparseable"]: "#33363b",
 }
 REFERENCE_COLOUR = "#333333"  # lines such as zero, parity and the expected value of a random guess
+# Differences of accuracy that are smaller than this, in percentage points, lie in a grey band.
+INTEREST = 100 * EFFECT_OUT_OF_DOMAIN
+BAND: dict[str, Any] = {"color": REFERENCE_COLOUR, "alpha": 0.08, "linewidth": 0}
 GRID_COLOUR = "#e6e6e6"
 # Rewards from -1 to 1: darker is higher, and the hue changes between failures and successes.
 REWARD_MAP = LinearSegmentedColormap.from_list(
