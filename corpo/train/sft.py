@@ -25,7 +25,7 @@ from corpo.config import WarmStartConfig
 from corpo.data.pairing.drawing import draw_pairs
 from corpo.data.pipelines.traces import BAD, OK
 from corpo.data.types import LabelledProblem
-from corpo.policy.cores import side_by_side
+from corpo.policy.cores import map_parallel
 from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import Domain, Kind, Pair, Verdict, parse_response
@@ -200,7 +200,7 @@ def _backward(
         num_tokens=num_tokens,
     )
     totals = torch.zeros(2)
-    for losses, gradients in side_by_side(compute, parts, model.device):
+    for losses, gradients in map_parallel(compute, parts, model.device):
         totals += losses
         add_gradients(parameters, gradients)
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}

@@ -13,7 +13,7 @@ import torch
 
 from corpo.config import LossConfig, NanoConfig, WarmStartConfig
 from corpo.data.types import LabelledProblem, Use
-from corpo.policy.cores import side_by_side
+from corpo.policy.cores import map_parallel
 from corpo.task import Candidate, Domain, render_prompt
 from corpo.train.demonstrations import Demonstrator
 from corpo.train.new_nano import new_nano
@@ -108,4 +108,4 @@ def test_parts_are_computed_side_by_side_and_returned_in_order() -> None:
         return part
 
     with _threads(3):
-        assert list(side_by_side(meet, range(6), torch.device("cpu"))) == list(range(6))
+        assert list(map_parallel(meet, range(6), torch.device("cpu"))) == list(range(6))
