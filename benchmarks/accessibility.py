@@ -4,8 +4,8 @@ It needs `pip install axe-playwright-python` (which brings axe-core) and Chromiu
 
     python -m benchmarks.accessibility results/reproduce/report.html --pictures pictures
 
-It prints each violation, and its exit code is 1 if there are any. With `--pictures`, it also writes pictures of
-the page in each state into a folder.
+It prints each violation, and its exit code is 1 if there are any. With `--pictures`, it also writes pictures
+of the page in each state into a folder.
 """
 
 from __future__ import annotations

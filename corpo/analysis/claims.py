@@ -166,7 +166,7 @@ class Guarantee:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The baselines that the test requires."""
+        """Return the baselines that the test requires."""
         return (self.baseline,)
 
 
@@ -182,7 +182,7 @@ STATEMENTS = {
     "C6": "CoRPO takes smaller weight-update steps and converges more stably.",
     "C7": "Not in the paper: what CoRPO costs against GRPO.",
 }
-# The same in a few words.
+# The claims in a few words.
 CLAIM_TITLES = {
     "C1": "GRPO rewards failures",
     "C2": "static never does, but stalls late",

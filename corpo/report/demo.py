@@ -267,7 +267,9 @@ def _batch(demo: Demo) -> Table:
         share = count / demo.num_failures if demo.num_failures else 0.0
         style = STYLES[REWARDED] if count else ""
         counted = f"rewards {count} failures, {share:.1%} " if count else "rewards no failure"
-        table.add_row(label_of(baseline), Text(counted, style=style), Text(REWARDED * round(100 * share), style=style))
+        table.add_row(
+            label_of(baseline), Text(counted, style=style), Text(REWARDED * round(100 * share), style=style)
+        )
     return table
 
 

@@ -86,7 +86,9 @@ def _rewarded(study: Study) -> list[str]:
             f"In the first {EARLY} steps, the share of failures with a positive advantage was {values}."
         )
     if never:
-        sentences.append(f"No failure ever had a positive advantage with {_enumeration(list(map(label_of, never)))}.")
+        sentences.append(
+            f"No failure ever had a positive advantage with {_enumeration(list(map(label_of, never)))}."
+        )
     return sentences
 
 

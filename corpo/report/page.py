@@ -76,7 +76,7 @@ PAPER_ROWS = ("in domain", "OOD")  # how the names of the splits of the paper be
 class Report:
     """The contents that the Markdown report and the web page of a study have in common."""
 
-    figures: Sequence[str]  # names of the PNG files in the folder `figures`
+    figures: Sequence[str]  # names of the files in the folder `figures`, without their extensions
     findings: list[Finding]
     seeds: list[int]  # of training
     facts: dict[str, object]  # provenance

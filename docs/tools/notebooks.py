@@ -1,7 +1,7 @@
 """Run the notebooks and store them with their outputs: `python -m docs.tools.notebooks [NAME ...]`.
 
-A notebook is edited as `notebooks/NAME.py`. This tool writes `notebooks/NAME.ipynb`. The outputs show
-the study in `results/study`, unless CORPO_STUDY names another folder. Texts that change from run to run although
+A notebook is edited as `notebooks/NAME.py`. This tool writes `notebooks/NAME.ipynb`. The outputs show the
+study in `results/study`, unless CORPO_STUDY names another folder. Texts that change from run to run although
 the results are the same are removed, so that a diff shows changes of the results only.
 """
 

@@ -36,7 +36,10 @@ def test_a_claim_has_its_verdict_or_the_number_of_each() -> None:
         *(make_finding("C5", verdict) for verdict in (UNDECIDED, FAILS, FAILS)),
     ]
     lines = [" ".join(line.split()) for line in printed(verdicts(results))]
-    assert lines == [f"C1 {CLAIM_TITLES['C1']} holds", f"C5 {CLAIM_TITLES['C5']} undecided (1), does not hold (2)"]
+    assert lines == [
+        f"C1 {CLAIM_TITLES['C1']} holds",
+        f"C5 {CLAIM_TITLES['C5']} undecided (1), does not hold (2)",
+    ]
 
 
 def test_numbers_are_those_of_the_study() -> None:

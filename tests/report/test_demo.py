@@ -21,7 +21,9 @@ FAILURES = 7
 
 def make_demo(rewards: list[float]) -> Demo:
     rewards_PG = torch.tensor([rewards], dtype=torch.float64)
-    advantages_of = {name: advantages(rewards_PG, name, threshold=0.0)[0].tolist() for name in PAPER_BASELINES}
+    advantages_of = {
+        name: advantages(rewards_PG, name, threshold=0.0)[0].tolist() for name in PAPER_BASELINES
+    }
     problem = Problem("double", Domain.code, "code_seen_2", "seen", "doubled, sum: f([1, 2]) == 6")
     a = Candidate("def f(xs):\n    return 2 * sum(xs)", True, "reference", passed=21, total=21)
     b = Candidate("def f(xs):\n    return sum(xs)", False, "drop", line=2, evidence="f([1, 2]) = 3, not 6")

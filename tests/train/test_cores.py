@@ -99,7 +99,7 @@ def test_training_does_not_depend_on_the_number_of_cores(
 
 
 def test_parts_are_computed_side_by_side_and_returned_in_order() -> None:
-    """Three parts wait for each other, which they can only do if they run at the same time."""
+    """Let three parts wait for each other, which they can only do if they run at the same time."""
     meeting = threading.Barrier(3, timeout=30)
 
     def meet(part: int) -> int:
