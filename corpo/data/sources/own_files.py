@@ -9,7 +9,7 @@ A row, or a folder whose name is the problem's id (`corpo.data.sources.folders`)
 | tests | tests.py, tests.json, or tests/*.in with *.out or *.ans | assertions; or calls; or runs |
 | entry | "entry" in tests.json | the function that the calls go to; "f" by default |
 | answer | answer.txt | instead of tests, for worked solutions: the final answer |
-| references | reference.py or reference*.py, *.md | solutions claimed to be correct |
+| references | reference*.py, reference*.md, or files in references/ | solutions claimed to be correct |
 | candidates | candidates/*.py, *.md, *.txt, also in correct/ and wrong/ | what is labelled |
 
 `tests` of a row is a list: of assertions ("assert f(1) == 2"), of calls ({"args": [1], "value": 2}) or of

@@ -25,7 +25,8 @@ def read_runs(folder: Path) -> list[dict[str, str]]:
         if path.is_file() and not path.name.startswith("."):
             name = path.relative_to(folder).as_posix().lower()
             if name in paths:
-                raise DataError(f"{path}: differs from {paths[name].name} in case only; rename one of them")
+                other = paths[name].relative_to(folder)
+                raise DataError(f"{path}: differs from {other} in case only; rename one of them")
             paths[name] = path
     outputs: dict[str, str] = {}
     for name in sorted(paths):
