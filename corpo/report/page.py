@@ -24,7 +24,7 @@ from corpo.analysis.runs import EARLY
 from corpo.analysis.study import PAGE
 from corpo.analysis.summary import summary_means
 from corpo.data.pairing.splits import TRAIN
-from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
+from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, reasons_list, seeds_table
 from corpo.report.explorer import explorer_data
 from corpo.report.figures import caption_of, spec_of
 from corpo.report.figures.style import DARK_COLOURS
@@ -107,7 +107,7 @@ def write_report(folder: Path, report: Report, runs: str, validation: str) -> No
 ## Claims
 {claims_table(report.findings)}
 
-{reasons(report.findings)}
+{reasons_list(report.findings)}
 
 {CLAIMS_NOTE}
 `differences.csv` has the differences from GRPO on each split; `aggregates.csv` has interquartile means and
@@ -200,7 +200,7 @@ def write_page(
         claims=_claims(report.findings),
         symbols=SYMBOLS,
         claims_note=_without_markup(CLAIMS_NOTE),
-        reasons=reasons(report.findings).replace("- ", "").splitlines(),
+        reasons=reasons(report.findings),
         tables=[_table(k, table) for k, table in report.tables],
         floor_columns=FLOOR_COLUMNS,
         floors_note=FLOORS_NOTE,
