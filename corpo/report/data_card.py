@@ -153,7 +153,7 @@ Every worked solution was labelled by its final answer. {_tests(data)}Content ha
 `{content_hash(pair_rows(data.pairs))}`.
 
 ## Funnel
-What is lost on the way from the sources to the pairs, and the option that changes it.
+The table shows what is lost on the way from the sources to the pairs, and which option changes it.
 
 {_funnel(data)}
 
@@ -170,8 +170,8 @@ with those of the source.
 {_sources(data, licences)}
 
 ## Splits
-Every pair appears in both orders; the column *pairs* ignores the order. Candidates of a problem are paired
-preferably if they are similar in length and words, and if the wrong one returns a wrong answer instead of
+Every pair appears in both orders; the column *pairs* ignores the order. Pairs of a problem are preferred if
+their candidates are similar in length and words, and if the wrong candidate returns a wrong answer instead of
 raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 
 {_splits(data.pairs, "sources")}

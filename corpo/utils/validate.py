@@ -19,7 +19,7 @@ _PLAIN: dict[object, tuple[type, ...]] = {int: (int,), float: (int, float), str:
 def check_values(config: Any, maxima: Mapping[str, float], name: str = "") -> None:
     """Check every value of a config, which is a dataclass, and of its parts.
 
-    Numbers must be finite, and their size at most what `maxima` says by the name of the option, or else
+    Numbers must be finite. Their absolute value must not exceed the entry of `maxima` for the option, or else
     MAX_NUMBER. Seeds must not be negative. `*` in a name stands for a name that the user chose. Raises
     ValueError with the name of the option, the value and the remedy.
     """

@@ -14,7 +14,7 @@ A row, or a folder whose name is the problem's id (`corpo.data.sources.folders`)
 
 `tests` of a row is a list: of assertions ("assert f(1) == 2"), of calls ({"args": [1], "value": 2}) or of
 runs ({"input": "1", "output": "2"}). Or it is a text: assertions, or functions of pytest or unittest, or
-HumanEval's check(candidate). Usual other names of these fields are taken and noted.
+HumanEval's check(candidate). Other common names of these fields are taken and noted.
 """
 
 from __future__ import annotations

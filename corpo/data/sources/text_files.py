@@ -28,7 +28,10 @@ _MAX_CELL_CHARS = 1 << 30
 
 
 def decode(data: bytes) -> str:
-    """Return the text of a file: UTF-8, or what its byte-order mark says. Raises UnicodeDecodeError."""
+    """Return the text of a file in UTF-8, or in the encoding of its byte-order mark.
+
+    Raises UnicodeDecodeError.
+    """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding)

@@ -323,8 +323,8 @@ FIGURES = (
         "Line charts by stated confidence and policy: the percentage of candidates that are correct, and "
         "the percentage of candidates that received this confidence.",
         "Left: share of candidates that are correct at each stated confidence. The numbers are the smallest "
-        "and the largest share below and above 50%; if they are close, a confidence says no more than its "
-        "side of 50%. Right: how often each confidence is stated. Confidence levels with fewer than 50 "
+        "and the largest share below and above 50%. If they are close, only the side of 50% carries "
+        "information. Right: how often each confidence is stated. Confidence levels with fewer than 50 "
         "candidates are left out.",
     ),
     FigureSpec(

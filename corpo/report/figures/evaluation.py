@@ -263,7 +263,7 @@ def _seeds(text: str) -> np.ndarray:
 def calibration(study: Study) -> Figure:
     """Draw the share of correct candidates by stated confidence, and how often each confidence is stated.
 
-    The left panel says, for confidences below and above one half, between which values the shares lie.
+    The left panel has the smallest and the largest share of confidences below and above one half.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.2), sharex=True)
     left.plot([0, 100], [0, 100], color=REFERENCE_COLOUR, linewidth=0.9, linestyle=":")

@@ -290,7 +290,7 @@ def distributions(study: Study) -> Figure:
     """Draw histograms of rewards and of each baseline's advantages in the first and last steps.
 
     Rewards are those of all runs. Failed rollouts with a positive advantage have a colour of their own, and
-    each panel says how large their share is.
+    each panel has their share as a number.
     """
     is_few = len(study.baselines) <= MAX_BASELINES_WITH_BANDS
     heights = [1.3] + [1.3 if is_few else 0.75] * len(study.baselines)
