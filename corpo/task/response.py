@@ -119,6 +119,20 @@ def complete_responses(prompts: Sequence[str], texts_PG: Sequence[Sequence[str]]
     return responses_PG
 
 
+def continuation(prompt: str, response: str) -> str:
+    """Return what a model has to write behind a prompt to give a response; see `complete_responses`.
+
+    This is the response without the think tags at the end of the prompt. If they close the think block, it
+    has no thought.
+    """
+    match = _PROMPT_THOUGHT.search(prompt)
+    if match is None:
+        return response
+    if CLOSE in match[0]:
+        return response.partition(CLOSE)[2]
+    return response.removeprefix(OPEN)
+
+
 def format_response(thought: str, score_a: float, score_b: float) -> str:
     """Return a response in the grammar. The demonstrations of the warm start are written this way."""
     return f"{OPEN}{thought}{CLOSE} A: {score_a:g} B: {score_b:g}"
