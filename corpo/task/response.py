@@ -18,10 +18,13 @@ from corpo.task.model_text import next_question_starts
 SCORE_MIN, SCORE_MAX, CUT = 0.0, 10.0, 5.0  # scores above CUT mean "correct", scores below it "wrong"
 OPEN, CLOSE = "<think>", "</think>"
 
-_WORDS = r"(?:[ \t]*/[ \t]*10|[ \t]+out of 10)?(?:,?[ \t]+[-(]?[ \t]*[A-Za-z][A-Za-z ,.;'()-]*)?\.?\**"
+_OUT_OF_10 = r"(?:[ \t]*/[ \t]*10|[ \t]+out of 10)?"
+_FIRST_LETTER, _OTHER_LETTERS = r",?[ \t]+(?:[-(][ \t]*)?[A-Za-z]", r"[A-Za-z ,.;'()-]*"
+# The lookbehind and the possessive `*+` change no match. They keep the time in proportion to the text.
 _SCORES = re.compile(
-    rf"\s*\**A:\**\s*(?P<a>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}"
-    rf"[\s,;]+\**B:\**\s*(?P<b>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}\s*",
+    rf"\s*\**A:\**\s*(?P<a>\d{{1,4}}(?:\.\d{{1,8}})?){_OUT_OF_10}(?:{_FIRST_LETTER}{_OTHER_LETTERS})?\.?\**"
+    r"(?<![\s,;])[\s,;]+"
+    rf"\**B:\**\s*(?P<b>\d{{1,4}}(?:\.\d{{1,8}})?){_OUT_OF_10}(?:{_FIRST_LETTER}{_OTHER_LETTERS}+)?\.?\**\s*",
     re.ASCII,
 )
 _NEXT_PAIR = re.compile(r"\n\[A\]\n")  # of the next prompt that a base model writes itself
