@@ -4,8 +4,8 @@ It needs `pip install axe-playwright-python` (which brings axe-core) and Chromiu
 
     python -m benchmarks.accessibility results/reproduce/report.html --pictures pictures
 
-It prints each violation and ends with 1 if there are any. With `--pictures`, it also writes a picture of each
-state into a folder.
+It prints each violation, and its exit code is 1 if there are any. With `--pictures`, it also writes pictures
+of the page in each state into a folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WIDTHS = (390, 838, 1280)
 SCHEMES = ("light", "dark")
 HEIGHT = 900
 OPTIONS = {"resultTypes": ["violations"]}  # leaves out the details of rules that hold
-# Also content that is folded or shown on demand is checked.
+# Content that is folded, or shown on demand, is checked, too.
 OPEN_ALL = """() => {
   document.querySelectorAll("details").forEach((details) => { details.open = true; });
   document.querySelectorAll("input.toggle").forEach((box) => { box.checked = true; });

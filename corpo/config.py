@@ -560,7 +560,8 @@ class CandidatesConfig:
     mutants: int = 8  # one-edit mutants to sample per reference, at least 1
     # the calls or runs of a problem that count, from the first, at least 1; null runs all
     max_tests: int | None = None
-    # relative tolerance of floats, at least 0; null is that of the source's own judge, or else 1e-6
+    # relative tolerance of floats in values of calls and in outputs, at least 0; null is that of the source's
+    # own judge, or else 1e-6
     tolerance: float | None = None
     # processor time in seconds for 50 calls of a program, or for each of its runs, positive
     cpu_seconds: float = 3.0

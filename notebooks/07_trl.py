@@ -19,7 +19,7 @@
 # `CorpoTrainer` is TRL's `GRPOTrainer` with another baseline. This notebook trains the shipped base policy,
 # which has 0.9 million parameters, for a few steps with GRPO and with CoRPO. It needs no GPU, no model hub
 # and no results of this project, and runs in about two minutes on two cores. The next cell installs what it
-# needs into the environment of the notebook, unless that is there.
+# needs into the environment of the notebook, unless it is there already.
 
 # %%
 import importlib.util
@@ -27,7 +27,7 @@ import subprocess
 import sys
 import warnings
 
-# They concern how these libraries use each other.
+# These libraries warn about how they use each other.
 warnings.filterwarnings("ignore", module="tqdm|transformers|trl")
 if importlib.util.find_spec("trl") is None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "..[pipeline,trl]"]

@@ -55,7 +55,7 @@ MAX_LISTED = 40  # differences in the page
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedProgram:
     """A program with our label and the label of the benchmark's judge."""
 
     problem_id: str
@@ -67,7 +67,7 @@ class Compared:
 class Comparison:
     """The programs that have both labels, and the reasons why others have no label of ours."""
 
-    programs: list[Compared]
+    programs: list[ComparedProgram]
     without_label: Counter[str]
 
 
@@ -79,7 +79,7 @@ def compare(
     judged_by_text: dict[tuple[str, str], bool] = {}
     for problem, texts, labels in zip(problems, programs, judged, strict=True):
         candidates = tuple(RawCandidate(text, "given") for text in texts)
-        unlabelled.append(UnlabelledProblem("it", problem, candidates, Use.evaluation))
+        unlabelled.append(UnlabelledProblem("benchmark", problem, candidates, Use.evaluation))
         for text, is_right in zip(texts, labels, strict=True):
             judged_by_text[problem.id, text] = is_right
     labelled = label_problems(unlabelled, Sandbox(cpu_seconds=SECONDS, seconds=20 * SECONDS), None)
@@ -87,7 +87,7 @@ def compare(
     for labelled_problem in labelled.problems:
         for candidate in labelled_problem.candidates:
             is_right = judged_by_text[labelled_problem.id, candidate.text]
-            compared.append(Compared(labelled_problem.id, candidate, is_right))
+            compared.append(ComparedProgram(labelled_problem.id, candidate, is_right))
     without_label = Counter(reason for _, reason in labelled.undecided.elements())
     for problem, texts in zip(problems, programs, strict=True):
         if texts and (reason := labelled.left_out.get(problem.id)):

@@ -62,7 +62,9 @@ program, answer, verdict or message.
 
 def main() -> None:
     counter = KindCounter()
-    pytest.main(["-q", "-p", "no:cacheprovider", str(ROOT / "tests")], plugins=[counter])
+    code = pytest.main(["-q", "-p", "no:cacheprovider", str(ROOT / "tests")], plugins=[counter])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):  # then tests are missing in the counts
+        raise SystemExit(f"pytest ended with the exit code {int(code)}; nothing is written")
     path = ROOT / "results/robustness/labels.md"
     write_text(path, page(counter))
     print(path.read_text(encoding="utf-8"))

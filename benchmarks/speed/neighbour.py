@@ -79,9 +79,10 @@ def measure_in_process(way: str) -> dict[str, Any]:
 
 
 def measure(way: str) -> dict[str, Any]:
-    """Train the shipped base policy for some steps. Return seconds per step and a hash of the weights.
+    """Train the shipped base policy for some steps.
 
-    The seconds of sampling and of the update come apart.
+    Return the seconds of sampling and of the update per step, the number of threads, and a hash of the
+    weights.
     """
     import hashlib
 
@@ -97,7 +98,7 @@ def measure(way: str) -> dict[str, Any]:
 
     if way == OPERATIONS:
         for module in (cores, hf, rl):
-            module.shares_out = _never  # type: ignore[attr-defined]
+            module.is_parallel = _never  # type: ignore[attr-defined]
     config = load_config([f"train.prompts_per_step={PROMPTS}", f"train.group_size={GROUP}"])
     torch.manual_seed(0)
     path = model_path(config)

@@ -166,7 +166,7 @@ class Guarantee:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The baselines that the test requires."""
+        """Return the baselines that the test requires."""
         return (self.baseline,)
 
 
@@ -181,6 +181,16 @@ STATEMENTS = {
     "domain against static for it.",
     "C6": "CoRPO takes smaller weight-update steps and converges more stably.",
     "C7": "Not in the paper: what CoRPO costs against GRPO.",
+}
+# The claims in a few words.
+CLAIM_TITLES = {
+    "C1": "GRPO rewards failures",
+    "C2": "static never does, but stalls late",
+    "C3": "CoRPO never does, and switches",
+    "C4": "static's advantage ratio rises most",
+    "C5": "static and CoRPO generalise better",
+    "C6": "CoRPO takes smaller, smoother steps",
+    "C7": "CoRPO costs as much as GRPO",
 }
 
 

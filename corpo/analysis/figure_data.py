@@ -39,10 +39,11 @@ def share_inside(points: Sequence[Prediction]) -> float:
 
 
 def calibration_curve(rollouts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per stated confidence: its share of all candidates, and how many of them are correct.
+    """Return a row per stated confidence that at least `MIN_CANDIDATES` candidates received.
 
-    `rollouts` holds one table per seed; their candidates are counted together. Confidences that fewer than
-    `MIN_CANDIDATES` candidates received have no row.
+    The columns are `confidence`, `correct` (the share of its candidates that are correct), `count` (their
+    number) and `share` (their share of all candidates). `rollouts` holds one table per seed; their candidates
+    are counted together.
     """
     confidences_of = [confidences(table) for table in rollouts]
     stated_N = np.concatenate([stated for stated, _ in confidences_of])

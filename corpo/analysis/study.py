@@ -54,7 +54,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The baseline and the seed."""
+        """Return the baseline and the seed in one text."""
         return f"{self.baseline}-seed{self.seed}"
 
 
@@ -92,12 +92,12 @@ class Study:
 
     @property
     def base(self) -> pd.DataFrame:
-        """Rollouts of the first base policy."""
+        """Return the rollouts of the first base policy."""
         return next(iter(self.bases.values()))
 
     @property
     def baselines(self) -> list[str]:
-        """Names of the baselines, in the order of the runs."""
+        """Return the names of the baselines, in the order of the runs."""
         return list(dict.fromkeys(run.baseline for run in self.runs))
 
     @property
@@ -118,7 +118,7 @@ class Study:
 
     @property
     def splits(self) -> list[str]:
-        """Names of the evaluation splits, in the order of the rollouts."""
+        """Return the names of the evaluation splits, in the order of the rollouts."""
         return list(dict.fromkeys(self.base["split"]))
 
     def of(self, baseline: str) -> list[Run]:

@@ -17,8 +17,8 @@ def zero_rounding_error(difference: Tensor, rewards_PG: Tensor, compared: Tensor
     A reward that equals its baseline must not get a positive advantage, and a division by a tiny standard
     deviation must not enlarge the rounding error. Use it in baselines of your own, too. `difference` is
     `compared` (the rewards by default) minus a baseline. The tolerance is relative to these two values and to
-    the median reward of the group, so that one outlier does not erase the advantages of the others. Rewards
-    that are no float32 numbers have the precision of float64.
+    the median reward of the group, so that one outlier does not erase the advantages of the others. It is the
+    precision of float32 if float32 can represent all rewards of the group, and otherwise that of float64.
     """
     compared = rewards_PG if compared is None else compared
     sizes_PG = rewards_PG.abs()

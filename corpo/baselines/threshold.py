@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,8 +30,14 @@ def reward_gap(rewards: Sequence[float], correct: Sequence[bool]) -> RewardGap:
     are correct.
 
     Raises ValueError if a failure has at least the reward of a success, so that there is no R_min_correct,
-    or if the sample has no failure or no success.
+    if the sample has no failure or no success, or if a reward is not a finite number.
     """
+    not_finite = [reward for reward in rewards if not math.isfinite(reward)]
+    if not_finite:
+        raise ValueError(
+            f"rewards: {len(not_finite)} of {len(rewards)} are not finite numbers (the first is "
+            f"{not_finite[0]}); leave these responses out of the sample"
+        )
     failures: list[float] = []
     successes: list[float] = []
     for reward, is_correct in zip(rewards, correct, strict=True):

@@ -27,9 +27,8 @@ def _build_data(config: Config) -> None:
     folder = data_stage(config).run()
     print(f"pairs: {folder / PAIRS}\ncard:  {folder / CARD}\nplots: {folder / SHEET}\npage:  {folder / PAGE}")
     results = results_folder(config)
-    if (
-        config.data.sources and not (results / "table.md").exists()
-    ):  # else the folder is about more than the data
+    is_evaluation = (results / "table.md").exists()  # which has a configuration and provenance of its own
+    if config.data.sources and not is_evaluation:
         write_data_card(config, results)
 
 

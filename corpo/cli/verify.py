@@ -66,7 +66,9 @@ def main(arguments: Sequence[str]) -> None:
     if options.policy:
         overrides.append(f"model.path={options.policy}")
     if options.baseline:
-        overrides += [f"baseline={options.baseline}", f"seed={options.seed}"]
+        overrides.append(f"baseline={options.baseline}")
+    if options.seed is not None:
+        overrides.append(f"seed={options.seed}")
     config = load_config(overrides)
     if options.baseline:
         config = _with_trained_policy(config)
@@ -94,7 +96,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="OPTION=VALUE")
     parser.add_argument("--policy")
     parser.add_argument("--baseline")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--rollouts", type=int, default=16)
     parser.add_argument("--json", action="store_true")
     # In Python 3.11, parse_args refuses options such as seed=3 behind an option such as --json.
@@ -136,12 +138,14 @@ def read_pair(problem: Path, a: Path, b: Path) -> Pair:
 
 
 def _check_syntax(path: Path, text: str) -> None:
+    from corpo.data.python_text import PARSE_ERRORS
+
     try:
         compile(text, str(path), "exec")
-    except (SyntaxError, ValueError) as error:  # ValueError: a null byte
+    except PARSE_ERRORS as error:
         number = error.lineno if isinstance(error, SyntaxError) else None
         line = f", line {number}" if number else ""
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        reason = error.msg if isinstance(error, SyntaxError) else str(error) or "nested too deep"
         raise DataError(f"{path}{line}: not Python ({reason})") from None
 
 

@@ -1,4 +1,4 @@
-"""Shortcut floors: the accuracy on a split of two classifiers that do not understand programs.
+"""Measure shortcut floors: the accuracy on a split of classifiers that do not understand programs.
 
 *length* calls either the longer or the shorter candidate correct, whichever is right more often on the
 other problems, and the other candidate wrong. *words* is a logistic regression on the token counts of a

@@ -26,7 +26,9 @@ def sample_demo(config: Config) -> Demo:
     """
     from corpo.baselines import advantages
     from corpo.policy.load import load_policy
-    from corpo.report.demo import NAMES, Demo
+    from corpo.report.demo import Demo
+    from corpo.report.names import PAPER_BASELINES
+    from corpo.task import complete_responses
     from corpo.task.grade import grade
 
     reward = config.reward.build()
@@ -38,10 +40,11 @@ def sample_demo(config: Config) -> Demo:
     seed = int(hash_of(["demo", config.seed], 8), 16)
     with rollout_engine(config, model, tokenizer, path) as engine:
         rollouts = engine.generate(prompts, config.train.group_size, seed)
-    rewards_PG = grade(rollouts.texts_PG, pairs, reward).rewards_PG.double()
+    texts_PG = complete_responses(prompts, rollouts.texts_PG)
+    rewards_PG = grade(texts_PG, pairs, reward).rewards_PG.double()
     failed_PG = rewards_PG < reward.threshold
     advantages_of, rewarded_of = {}, {}
-    for baseline in NAMES:
+    for baseline in PAPER_BASELINES:
         advantages_of[baseline] = advantages(rewards_PG, baseline, threshold=reward.threshold)
         rewarded_of[baseline] = failed_PG & (advantages_of[baseline] > 0)
     index = _most_rewarded_failures(failed_PG, rewarded_of["grpo"])
@@ -49,7 +52,7 @@ def sample_demo(config: Config) -> Demo:
         seed=config.seed,
         policy=config.model.path,
         pair=pairs[index],
-        responses=rollouts.texts_PG[index],
+        responses=texts_PG[index],
         rewards=_rounded(rewards_PG[index]),
         advantages={baseline: _rounded(values_PG[index]) for baseline, values_PG in advantages_of.items()},
         threshold=reward.threshold,

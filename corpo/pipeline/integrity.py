@@ -11,7 +11,8 @@ from corpo.utils.files import file_hash, files_below, hash_of, read_json, write_
 DONE, OWNER, LOCK, LOG = "done.json", "owner.json", "lock", "log.txt"
 _FILES, _CHECKSUM = "files", "sha256"
 _CHANGING = (DONE, OWNER, LOCK, LOG)  # files that change after the end of a stage
-_CHECKPOINTS = "step-"  # files that carry a hash of their own
+# How the names of checkpoints begin, of one process and of several. They have a hash of their own.
+_CHECKPOINTS = ("step-", "rank-")
 
 
 def write_done(folder: Path, record: dict[str, Any]) -> None:
@@ -19,7 +20,7 @@ def write_done(folder: Path, record: dict[str, Any]) -> None:
     hashes = {}
     for path in files_below(folder):
         name = path.relative_to(folder).as_posix()
-        if not name.startswith((".", _CHECKPOINTS)) and name not in _CHANGING:
+        if not name.startswith((".", *_CHECKPOINTS)) and name not in _CHANGING:
             hashes[name] = file_hash(path)
     whole = {**record, _FILES: hashes}
     write_json(folder / DONE, {**whole, _CHECKSUM: hash_of(whole, 64)})

@@ -112,7 +112,7 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     results_table = (folder / "table.md").read_text(encoding="utf-8")
     report = f"""# {config.name}
 
-Policies on {data}{page} that they were not trained on.
+Policies are evaluated on {data}{page} that they were not trained on.
 
 {results_table}
 
@@ -122,7 +122,7 @@ Policies on {data}{page} that they were not trained on.
 """
     write_text(folder / "report.md", report)
     if not config.data.file:
-        shutil.copyfile(data_stage(config).folder / PAGE, folder / PAGE)
+        shutil.copyfile(data_stage(config).checked(PAGE), folder / PAGE)
     write_text(folder / "config.yaml", config_yaml(config))
     write_json(folder / "provenance.json", records)
     return folder

@@ -22,7 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from corpo.pipeline.integrity import DONE, OWNER, check_files, read_done, write_done
+from corpo.pipeline.integrity import DONE, LOCK, OWNER, check_files, read_done, write_done
 from corpo.pipeline.provenance import provenance
 from corpo.utils import ranks
 from corpo.utils.files import hash_of, read_json, shown_path, storage, write_json
@@ -208,7 +208,7 @@ def stage_lock(folder: Path, title: str) -> Iterator[None]:
     Wait while another process holds it; the system releases the lock of a dead process.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock")
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -14,7 +14,7 @@ from corpo.config import PIPELINES, Config
 from corpo.pipeline.data import CARD, TAUGHT, data_stage, evaluated_pairs, split_pairs
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.provenance import typed_command
-from corpo.pipeline.stage import Stage, run_stages
+from corpo.pipeline.stage import Stage, graph, run_stages
 from corpo.pipeline.train import trackers_of, train_stage
 from corpo.utils import ranks
 from corpo.utils.errors import DataError
@@ -102,7 +102,6 @@ def results_folder(config: Config) -> Path:
 def is_written(config: Config) -> bool:
     """Return whether the results folder holds the report of exactly these stages under this config."""
     from corpo.analysis.study import CONFIG, PAGE, PROVENANCE
-    from corpo.pipeline.stage import graph
 
     folder = results_folder(config)
     for name in (PROVENANCE, CONFIG, PAGE):
@@ -143,7 +142,6 @@ def require_done(stages: Sequence[Stage]) -> None:
 def write_results(config: Config) -> Path:
     """Write `results/<name>/`: the records of finished stages, then what is made of them."""
     from corpo.analysis.study import PAGE
-    from corpo.pipeline.stage import graph
     from corpo.report.render import render_results
     from corpo.report.track_study import track_study
 
@@ -166,7 +164,6 @@ def gather(config: Config, folder: Path) -> None:
 
     from corpo.analysis.study import CONFIG, PROVENANCE, write_study
     from corpo.evaluate.rollouts import prompt_id
-    from corpo.pipeline.stage import graph
     from corpo.report.explorer import examples, training_examples
 
     study = read_runs(config)
@@ -197,7 +194,7 @@ def _kept_rollouts(config: Config) -> dict[str, pd.DataFrame]:
     tables = {}
     for run in study_runs(config):
         if run.seed == config.study.seeds[0]:
-            paths = sorted((train_stage(run).folder / KEPT_ROLLOUTS).glob("*.parquet"))
+            paths = sorted(train_stage(run).checked(KEPT_ROLLOUTS).glob("*.parquet"))
             if paths:  # a training of an earlier version has kept none
                 tables[run.baseline.name] = pd.concat([pd.read_parquet(path) for path in paths])
     return tables

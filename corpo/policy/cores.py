@@ -1,8 +1,8 @@
 """Compute the parts of a batch side by side on the cores of a CPU, with the same bits on any number of them.
 
-torch can instead split each operation over the cores. The threads then wait for the slowest of them after
-each operation, so that one busy neighbour holds up all of them. The order of the sums of an operation, and so
-their rounding, also depends on the number of its threads.
+torch itself splits each operation over the cores. The threads then wait for the slowest of them after each
+operation, so one busy process beside them holds up all of them. The number of threads also decides the order
+of the sums of an operation, and so their rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def shares_out(device: torch.device) -> bool:
+def is_parallel(device: torch.device) -> bool:
     """Return whether parts are computed side by side: on a CPU, unless several processes train together.
 
     Several processes exchange weights and gradients in every part, so the order of the parts is fixed.
@@ -28,7 +28,7 @@ def shares_out(device: torch.device) -> bool:
     return device.type == "cpu" and ranks.world_size() == 1
 
 
-def side_by_side(
+def map_parallel(
     compute: Callable[[Part], Result],
     parts: Sequence[Part],
     device: torch.device,
@@ -36,12 +36,12 @@ def side_by_side(
 ) -> Iterator[Result]:
     """Yield the results of the parts, in the order of the parts.
 
-    If `shares_out(device)`, each core computes a part at a time, at most `max_workers` of them, and each
+    If `is_parallel(device)`, up to `max_workers` cores compute one part each at the same time, and each
     operation runs on one thread. Otherwise the parts are computed one after the other. The parts should be
-    sorted from short to long. `compute` runs in other threads, so it must itself switch gradients off where
-    none are wanted.
+    sorted from short to long. `compute` runs in other threads, so it must itself switch gradients off if none
+    are wanted.
     """
-    if not shares_out(device):
+    if not is_parallel(device):
         yield from map(compute, parts)
         return
     num_workers = min(torch.get_num_threads(), max_workers or len(parts) or 1)

@@ -14,8 +14,9 @@ from corpo.analysis.compare import REFERENCE
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import BASE, CONFIG, PROVENANCE, read_variants, reading
 from corpo.evaluate.intervals import FEW_SEEDS
-from corpo.report.figures import label_of, save_in_all_formats
+from corpo.report.figures import save_in_all_formats
 from corpo.report.figures.ablation import ablation, overview
+from corpo.report.names import label_of
 from corpo.utils.files import read_json, write_text
 from corpo.utils.markdown import table as markdown_table
 

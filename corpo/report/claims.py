@@ -51,9 +51,14 @@ def seeds_table(findings: Sequence[Finding], seeds: Sequence[int]) -> str:
     return markdown_table(("claim", "quantity", *(f"seed {seed}" for seed in seeds)), rows)
 
 
-def reasons(findings: Sequence[Finding]) -> str:
-    """Return why a study cannot test some claims, as a list in Markdown; empty if it can test all."""
-    lines = [
-        f"- {finding.claim}, {finding.verdict}: {finding.reason}." for finding in findings if finding.reason
+def reasons(findings: Sequence[Finding]) -> list[str]:
+    """Return why a study cannot test some claims, a text per claim; empty if it can test all."""
+    texts = [
+        f"{finding.claim}, {finding.verdict}: {finding.reason}." for finding in findings if finding.reason
     ]
-    return "\n".join(dict.fromkeys(lines))
+    return list(dict.fromkeys(texts))
+
+
+def reasons_list(findings: Sequence[Finding]) -> str:
+    """Return the `reasons` as a list in Markdown."""
+    return "\n".join(f"- {reason}" for reason in reasons(findings))

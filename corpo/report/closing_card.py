@@ -12,25 +12,23 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from corpo.analysis.claims import FAILS, HOLDS, IN_DOMAIN, OUT_OF_DOMAIN, Finding, findings
+from corpo.analysis.claims import (
+    CLAIM_TITLES,
+    FAILS,
+    HOLDS,
+    IN_DOMAIN,
+    OUT_OF_DOMAIN,
+    Finding,
+    findings,
+)
 from corpo.analysis.runs import EARLY, rewarded_failures
 from corpo.analysis.splits import accuracy
-from corpo.analysis.study import PAGE, PROVENANCE, Study, read_study
+from corpo.analysis.study import BASE, PAGE, PROVENANCE, Study, read_study
+from corpo.report.names import PAPER_BASELINES, label_of
 from corpo.utils.files import read_json, shown_path
 from corpo.utils.progress import clock
 
 WIDTH = 80
-# The claims of the paper in a few words; `STATEMENTS` of `corpo.analysis.claims` has whole sentences.
-TITLES = {
-    "C1": "GRPO rewards failures",
-    "C2": "static never does, but stalls late",
-    "C3": "CoRPO never does, and switches",
-    "C4": "static's advantage ratio rises most",
-    "C5": "static and CoRPO generalise better",
-    "C6": "CoRPO takes smaller, smoother steps",
-    "C7": "CoRPO costs as much as GRPO",
-}
-NAMES = {"base": "base", "grpo": "GRPO", "static": "static", "corpo": "CoRPO"}
 STYLES = {HOLDS: "green", FAILS: "red"}  # of verdicts; the others have none
 
 
@@ -61,7 +59,7 @@ def verdicts(results: Sequence[Finding]) -> Table:
         by_claim.setdefault(finding.claim, Counter())[finding.verdict] += 1
     table = Table.grid(padding=(0, 2))
     for claim, counts in by_claim.items():
-        table.add_row(claim, TITLES[claim], _in_words(counts))
+        table.add_row(claim, CLAIM_TITLES[claim], _in_words(counts))
     return table
 
 
@@ -76,12 +74,12 @@ def _in_words(counts: Counter[str]) -> Text:
 
 def numbers(study: Study) -> Table:
     """Return the three numbers: rewarded failures, and accuracy in domain and out of domain."""
-    policies = [name for name in NAMES if name in ("base", *study.baselines)]
+    policies = [name for name in (BASE, *PAPER_BASELINES) if name in (BASE, *study.baselines)]
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=38)
     for _ in policies:
         table.add_column(justify="right")
-    table.add_row("", *(NAMES[policy] for policy in policies))
+    table.add_row("", *map(label_of, policies))
     for label, values in _rows(study, policies):
         table.add_row(label, *values)
     return table
@@ -100,6 +98,6 @@ def _rows(study: Study, policies: Sequence[str]) -> Iterator[tuple[str, list[str
 
 def _rewarded(study: Study, policy: str) -> str:
     """Return the share of failures that a baseline rewards in the first steps; the base was not trained."""
-    if policy == "base":
+    if policy == BASE:
         return "–"
     return f"{rewarded_failures(study, policy, late=False).mean():.1%}"

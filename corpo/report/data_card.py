@@ -22,7 +22,8 @@ from corpo.evaluate.shortcut_floors import WORD_PAIRS, memory_floor, shortcut_fl
 from corpo.task import Candidate, Domain, Kind, Pair
 from corpo.utils.markdown import escaped, table
 
-MAX_LISTED = 20  # problems that a card names
+MAX_LISTED = 20  # problems, origins or lines that a card names
+OriginRow = tuple[str, int, int]  # an origin, and the numbers of its candidates with each label
 _FLOORS = """Simple classifiers show how far one gets without understanding a program. *length* calls the
 longer candidate correct and the other one wrong, or the reverse, whichever did better on other problems.
 *words* is a logistic regression on token counts, and *word pairs* calls the candidate correct that it finds
@@ -152,7 +153,7 @@ Every worked solution was labelled by its final answer. {_tests(data)}Content ha
 `{content_hash(pair_rows(data.pairs))}`.
 
 ## Funnel
-What is lost on the way from the sources to the pairs, and the option that changes it.
+The table shows what is lost on the way from the sources to the pairs, and which option changes it.
 
 {_funnel(data)}
 
@@ -169,8 +170,8 @@ with those of the source.
 {_sources(data, licences)}
 
 ## Splits
-Every pair appears in both orders; the column *pairs* ignores the order. Candidates of a problem are paired
-preferably if they are similar in length and words, and if the wrong one returns a wrong answer instead of
+Every pair appears in both orders; the column *pairs* ignores the order. Pairs of a problem are preferred if
+their candidates are similar in length and words, and if the wrong candidate returns a wrong answer instead of
 raising an error. {SMALL_SPLIT_MARK}: fewer than {SMALL_SPLIT} problems.
 
 {_splits(data.pairs, "sources")}
@@ -223,19 +224,18 @@ def _tests(data: RealData) -> str:
     )
 
 
-def _capped(rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+def _capped(rows: Sequence[OriginRow]) -> list[OriginRow]:
     """Return the most frequent origins, and the sum of all others in one row."""
     if len(rows) <= MAX_LISTED:
         return list(rows)
     ordered = sorted(rows, key=_num_candidates, reverse=True)
     others = ordered[MAX_LISTED:]
-    first = sum(int(str(row[1])) for row in others)
-    second = sum(int(str(row[2])) for row in others)
+    first, second = sum(row[1] for row in others), sum(row[2] for row in others)
     return [*ordered[:MAX_LISTED], (f"{len(others)} others", first, second)]
 
 
-def _num_candidates(row: tuple[object, ...]) -> int:
-    return int(str(row[1])) + int(str(row[2]))
+def _num_candidates(row: OriginRow) -> int:
+    return row[1] + row[2]
 
 
 def _candidates(problems: Sequence[LabelledProblem]) -> list[Candidate]:
@@ -257,7 +257,7 @@ def _isolation(problems: Sequence[LabelledProblem]) -> str:
     return f"isolation: {', '.join(levels)}" if levels else "no program had to be run"
 
 
-def _origin_rows(candidates: Sequence[Candidate], columns: tuple[bool, bool]) -> list[tuple[object, ...]]:
+def _origin_rows(candidates: Sequence[Candidate], columns: tuple[bool, bool]) -> list[OriginRow]:
     """Return one row per origin: its name and the number of candidates with each of the labels `columns`."""
     counts = Counter((candidate.origin, candidate.correct) for candidate in candidates)
     origins = sorted({origin for origin, _ in counts})

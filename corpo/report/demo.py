@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from corpo.report.html import render
+from corpo.report.names import PAPER_BASELINES, label_of
 from corpo.task import Candidate, Pair
 from corpo.utils.files import write_text
 
-NAMES = {"grpo": "GRPO", "static": "static", "corpo": "CoRPO"}  # baselines and how they are written
 # Each kind of response has a sign of its own, for readers without colour.
 CORRECT, REWARDED, OTHER = "■", "▲", "·"
 STYLES = {CORRECT: "blue", REWARDED: "bold red", OTHER: ""}
@@ -145,14 +145,14 @@ def _responses(demo: Demo, width: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("")
     table.add_column("response")
-    for name in ("reward", *NAMES.values()):
+    for name in ("reward", *map(label_of, PAPER_BASELINES)):
         table.add_column(name, justify="right", min_width=6)
-    numbers = 2 + (len(NAMES) + 1) * 7
+    numbers = 2 + (len(PAPER_BASELINES) + 1) * 7
     signs = demo.signs
     for index in demo.order:
         sign = signs[index]
         advantages = []
-        for baseline in NAMES:
+        for baseline in PAPER_BASELINES:
             value = demo.advantages[baseline][index]
             is_rewarded_failure = sign != CORRECT and value > 0
             style = STYLES[REWARDED] if is_rewarded_failure else STYLES[CORRECT] if value > 0 else ""
@@ -262,12 +262,14 @@ def _explanation(demo: Demo) -> Text:
 
 def _batch(demo: Demo) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    for baseline, name in NAMES.items():
+    for baseline in PAPER_BASELINES:
         count = demo.num_rewarded[baseline]
         share = count / demo.num_failures if demo.num_failures else 0.0
         style = STYLES[REWARDED] if count else ""
         counted = f"rewards {count} failures, {share:.1%} " if count else "rewards no failure"
-        table.add_row(name, Text(counted, style=style), Text(REWARDED * round(100 * share), style=style))
+        table.add_row(
+            label_of(baseline), Text(counted, style=style), Text(REWARDED * round(100 * share), style=style)
+        )
     return table
 
 
@@ -285,7 +287,7 @@ def write_page(demo: Demo, path: Path) -> None:
                 "meaning": MEANINGS[signs[index]],
                 "response": demo.responses[index],
                 "reward": signed(demo.rewards[index], 1),
-                "advantages": [signed(demo.advantages[baseline][index]) for baseline in NAMES],
+                "advantages": [signed(demo.advantages[baseline][index]) for baseline in PAPER_BASELINES],
                 "is_rewarded_failure": signs[index] == REWARDED,
                 "is_correct": signs[index] == CORRECT,
             }
@@ -298,7 +300,7 @@ def write_page(demo: Demo, path: Path) -> None:
             demo=demo,
             terms=TERMS,
             rows=rows,
-            names=NAMES,
+            names={baseline: label_of(baseline) for baseline in PAPER_BASELINES},
             candidates={"A": demo.pair.a, "B": demo.pair.b},
             marks=_svg_marks(demo),
             svg_x=_svg_x,

@@ -14,7 +14,7 @@ import torch
 from corpo.analysis.study import Study
 from corpo.baselines import group_advantages, needs_lengths
 from corpo.data.pairing.splits import TRAIN
-from corpo.report.figures import label_of
+from corpo.report.names import label_of
 from corpo.task import Pair, Verdict, parse_response
 
 # More would make the page and the records too large.
@@ -232,7 +232,7 @@ def _falling_reward(row: Sequence[Any]) -> tuple[float, int]:
 
 
 def aligned_lines(a: str, b: str) -> Iterator[tuple[str | None, str | None]]:
-    """Yield the lines of two texts side by side. Where only one of them has a line, the other is None."""
+    """Yield the lines of two texts side by side. If only one of them has a line there, the other is None."""
     a_lines, b_lines = a.split("\n"), b.split("\n")
     matcher = difflib.SequenceMatcher(None, a_lines, b_lines, autojunk=False)
     for _, a_start, a_end, b_start, b_end in matcher.get_opcodes():

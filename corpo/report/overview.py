@@ -20,7 +20,7 @@ from corpo.analysis.claims import (
 from corpo.analysis.runs import EARLY, rewarded_failures
 from corpo.analysis.splits import accuracy
 from corpo.analysis.study import BASE, Study
-from corpo.report.figures import label_of
+from corpo.report.names import label_of
 
 MAX_LISTED = 4  # with more baselines, only the range of their values is given
 _VERDICTS = (HOLDS, FAILS, UNDECIDED, NO_SUBJECT, UNTESTABLE)
@@ -35,6 +35,7 @@ def _what_was_run(study: Study) -> list[str]:
     baselines = _enumeration([label_of(name) for name in study.baselines])
     if len(study.baselines) > MAX_LISTED:
         baselines = f"{len(study.baselines)} baselines"
+    verb = "was" if len(study.baselines) == 1 else "were"
     seeds = "one seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
     bases = "one base policy" if len(study.bases) == 1 else f"{len(study.bases)} base policies"
     rewards = study.runs[0].rewards
@@ -42,7 +43,7 @@ def _what_was_run(study: Study) -> list[str]:
     evaluated = study.base
     num_evaluated = evaluated["prompt_id"].nunique()
     return [
-        f"{baselines} were trained with {seeds} each from {bases}, for {_number(len(rewards), 'step')}.",
+        f"{baselines} {verb} trained with {seeds} each from {bases}, for {_number(len(rewards), 'step')}.",
         f"Each step sampled {_number(group_size, 'response')} to each of {num_prompts} prompts.",
         f"Then the base and the trained policies were evaluated on {_number(num_evaluated, 'prompt')} "
         f"of {_number(len(study.splits), 'split')}, "
@@ -76,8 +77,8 @@ def _rewarded(study: Study) -> list[str]:
         share = rewarded_failures(study, name, late=False).mean()
         if not np.isnan(share):
             shares[name] = 100 * share
-    never = [label_of(name) for name, share in shares.items() if share == 0 and _never_rewards(study, name)]
-    others = {name: share for name, share in shares.items() if label_of(name) not in never}
+    never = [name for name, share in shares.items() if share == 0 and _never_rewards(study, name)]
+    others = {name: share for name, share in shares.items() if name not in never}
     sentences = []
     if others:
         values = _values(others, "{:.1f}%")
@@ -85,7 +86,9 @@ def _rewarded(study: Study) -> list[str]:
             f"In the first {EARLY} steps, the share of failures with a positive advantage was {values}."
         )
     if never:
-        sentences.append(f"No failure ever had a positive advantage with {_enumeration(never)}.")
+        sentences.append(
+            f"No failure ever had a positive advantage with {_enumeration(list(map(label_of, never)))}."
+        )
     return sentences
 
 

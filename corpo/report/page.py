@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from corpo.analysis.claims import (
+    CLAIM_TITLES,
     FAILS,
     HOLDS,
     NO_SUBJECT,
@@ -23,12 +24,12 @@ from corpo.analysis.runs import EARLY
 from corpo.analysis.study import PAGE
 from corpo.analysis.summary import summary_means
 from corpo.data.pairing.splits import TRAIN
-from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, seeds_table
-from corpo.report.closing_card import TITLES as CLAIM_TITLES
+from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, reasons_list, seeds_table
 from corpo.report.explorer import explorer_data
-from corpo.report.figures import caption_of, label_of, spec_of
+from corpo.report.figures import caption_of, spec_of
 from corpo.report.figures.style import DARK_COLOURS
 from corpo.report.html import render
+from corpo.report.names import label_of
 from corpo.report.published_section import section
 from corpo.report.skill import TITLE, SkillSection
 from corpo.report.svg import colour_variable, inline_svg
@@ -75,7 +76,7 @@ PAPER_ROWS = ("in domain", "OOD")  # how the names of the splits of the paper be
 class Report:
     """The contents that the Markdown report and the web page of a study have in common."""
 
-    figures: Sequence[str]  # names of the PNG files in the folder `figures`
+    figures: Sequence[str]  # names of the files in the folder `figures`, without their extensions
     findings: list[Finding]
     seeds: list[int]  # of training
     facts: dict[str, object]  # provenance
@@ -106,7 +107,7 @@ def write_report(folder: Path, report: Report, runs: str, validation: str) -> No
 ## Claims
 {claims_table(report.findings)}
 
-{reasons(report.findings)}
+{reasons_list(report.findings)}
 
 {CLAIMS_NOTE}
 `differences.csv` has the differences from GRPO on each split; `aggregates.csv` has interquartile means and
@@ -199,7 +200,7 @@ def write_page(
         claims=_claims(report.findings),
         symbols=SYMBOLS,
         claims_note=_without_markup(CLAIMS_NOTE),
-        reasons=reasons(report.findings).replace("- ", "").splitlines(),
+        reasons=reasons(report.findings),
         tables=[_table(k, table) for k, table in report.tables],
         floor_columns=FLOOR_COLUMNS,
         floors_note=FLOORS_NOTE,

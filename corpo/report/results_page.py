@@ -12,7 +12,7 @@ from corpo.analysis.ablation import K
 from corpo.analysis.claims import HISTORY, STATEMENTS
 from corpo.analysis.contrasts import PREDICTIONS
 from corpo.report.ablation_page import INTERVALS_NOTE, OVERVIEW, summary
-from corpo.report.claims import CLAIMS_NOTE, EXPECTED_GRADIENTS, claims_table, reasons, seeds_table
+from corpo.report.claims import CLAIMS_NOTE, EXPECTED_GRADIENTS, claims_table, reasons_list, seeds_table
 from corpo.report.render import Rendered
 from corpo.report.skill import TITLE
 from corpo.utils.markdown import table as markdown_table
@@ -166,7 +166,7 @@ def _section(name: str, rendered: Rendered) -> str:
         f"commits {facts['commits of the stages']}, {facts['hardware']}.\n",
         f"{claims_table(rendered.findings)}\n",
     ]
-    if text := reasons(rendered.findings):
+    if text := reasons_list(rendered.findings):
         parts.append(f"{text}\n")
     parts.append(f"### Single seeds\n{seeds_table(rendered.findings, rendered.study.seeds)}\n")
     if rendered.skill is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpo.policy.cores import shares_out, side_by_side
+from corpo.policy.cores import is_parallel, map_parallel
 from corpo.policy.group_cache import GroupCache, StaticGroupCache, StaticSlots
 from corpo.policy.packing import left_pad, positions, prompt_mask
 from corpo.policy.tree_attention import use_tree_attention
@@ -70,7 +70,7 @@ class SharedPrefixEngine:
             uniforms_PGT = self._uniforms(seed, [numbers[p] for p in chunk], group)
             return self._sample([prompt_ids[p] for p in chunk], uniforms_PGT)
 
-        sampled = side_by_side(sample, chunks, self.model.device, max_workers=CHUNKS)
+        sampled = map_parallel(sample, chunks, self.model.device, max_workers=CHUNKS)
         for chunk, (ids, mask, logprobs) in zip(chunks, sampled, strict=True):
             ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
             if advance:
@@ -85,7 +85,7 @@ class SharedPrefixEngine:
         the cores, because the rounding of log-probs depends on the size of a chunk.
         """
         prompts_in_memory = max(1, self.rows // group)
-        if not shares_out(self.model.device):
+        if not is_parallel(self.model.device):
             return prompts_in_memory
         return max(1, min(prompts_in_memory // CHUNKS, math.ceil(num_prompts / CHUNKS)))
 
@@ -197,8 +197,9 @@ class SharedPrefixEngine:
         """Cut the padding that all completions share, and decode the texts."""
         length, group = int(mask_PGT.sum(-1).max()), ids_PGT.shape[1]
         rows = zip(ids_PGT.flatten(0, 1), mask_PGT.flatten(0, 1), strict=True)
+        end_ids = self._end_ids
         texts = self.tokenizer.batch_decode(
-            [without_end(ids[mask].tolist(), self._end_ids) for ids, mask in rows], skip_special_tokens=True
+            [without_end(ids[mask].tolist(), end_ids) for ids, mask in rows], skip_special_tokens=True
         )
         texts_PG = [texts[start : start + group] for start in range(0, len(texts), group)]
         return Rollouts(

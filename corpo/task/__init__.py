@@ -1,7 +1,15 @@
 """The verifier task: read a problem and two candidates, reason, give a confidence that each is correct."""
 
 from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt, separate_prompts
-from corpo.task.response import CUT, Fault, Verdict, complete_responses, format_response, parse_response
+from corpo.task.response import (
+    CUT,
+    Fault,
+    Verdict,
+    complete_responses,
+    continuation,
+    format_response,
+    parse_response,
+)
 from corpo.task.reward import (
     ConfidenceReward,
     OrdinalReward,
@@ -31,6 +39,7 @@ __all__ = [
     "build_reward",
     "chat_prompt",
     "complete_responses",
+    "continuation",
     "format_response",
     "level_at",
     "parse_response",

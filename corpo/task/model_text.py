@@ -37,7 +37,7 @@ def without_thoughts(text: str) -> str:
     """Return the text without its think blocks.
 
     A closing tag alone ends a block that the prompt has opened. An opening tag alone begins a block that was
-    cut off, so nothing behind it is an answer.
+    cut off, so the text behind it holds no answer.
     """
     rest = _BLOCK.sub("", text)
     closings = list(_LONE_CLOSE.finditer(rest))
@@ -49,7 +49,7 @@ def without_thoughts(text: str) -> str:
 
 
 def without_marks(text: str) -> str:
-    """Return the content of the last answer element, if there is one, without special tokens behind it."""
+    """Return the content of the last answer element, or else the text, without special tokens at its end."""
     for match in _ANSWER.finditer(text):
         content = match[2] or match[3]
         text = content if content.strip() else text

@@ -18,10 +18,13 @@ from corpo.task.model_text import next_question_starts
 SCORE_MIN, SCORE_MAX, CUT = 0.0, 10.0, 5.0  # scores above CUT mean "correct", scores below it "wrong"
 OPEN, CLOSE = "<think>", "</think>"
 
-_WORDS = r"(?:[ \t]*/[ \t]*10|[ \t]+out of 10)?(?:,?[ \t]+[-(]?[ \t]*[A-Za-z][A-Za-z ,.;'()-]*)?\.?\**"
+_OUT_OF_10 = r"(?:[ \t]*/[ \t]*10|[ \t]+out of 10)?"
+_FIRST_LETTER, _OTHER_LETTERS = r",?[ \t]+(?:[-(][ \t]*)?[A-Za-z]", r"[A-Za-z ,.;'()-]*"
+# The lookbehind and the possessive `*+` change no match. They keep the time in proportion to the text.
 _SCORES = re.compile(
-    rf"\s*\**A:\**\s*(?P<a>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}"
-    rf"[\s,;]+\**B:\**\s*(?P<b>\d{{1,4}}(?:\.\d{{1,8}})?){_WORDS}\s*",
+    rf"\s*\**A:\**\s*(?P<a>\d{{1,4}}(?:\.\d{{1,8}})?){_OUT_OF_10}(?:{_FIRST_LETTER}{_OTHER_LETTERS})?\.?\**"
+    r"(?<![\s,;])[\s,;]+"
+    rf"\**B:\**\s*(?P<b>\d{{1,4}}(?:\.\d{{1,8}})?){_OUT_OF_10}(?:{_FIRST_LETTER}{_OTHER_LETTERS}+)?\.?\**\s*",
     re.ASCII,
 )
 _NEXT_PAIR = re.compile(r"\n\[A\]\n")  # of the next prompt that a base model writes itself
@@ -117,6 +120,20 @@ def complete_responses(prompts: Sequence[str], texts_PG: Sequence[Sequence[str]]
         opened = match[0] if match else ""
         responses_PG.append([opened + text for text in texts_G])
     return responses_PG
+
+
+def continuation(prompt: str, response: str) -> str:
+    """Return what a model has to write behind a prompt to give a response; see `complete_responses`.
+
+    This is the response without the think tags at the end of the prompt. If they close the think block, it
+    has no thought.
+    """
+    match = _PROMPT_THOUGHT.search(prompt)
+    if match is None:
+        return response
+    if CLOSE in match[0]:
+        return response.partition(CLOSE)[2]
+    return response.removeprefix(OPEN)
 
 
 def format_response(thought: str, score_a: float, score_b: float) -> str:

@@ -94,7 +94,10 @@ class Pair:
 
     @property
     def is_swapped(self) -> bool:
-        """Return which of the two orders of a pair this one is. Both orders have the same id."""
+        """Return whether the text of A sorts after that of B, which tells the two orders of a pair apart.
+
+        Both orders have the same id.
+        """
         return self.a.text > self.b.text
 
     def swapped(self) -> Pair:

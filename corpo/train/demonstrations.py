@@ -12,7 +12,7 @@ from corpo.data.pipelines.chains import trace_solution
 from corpo.data.pipelines.slips import Slips
 from corpo.data.pipelines.traces import OK, trace_program
 from corpo.data.types import LabelledProblem
-from corpo.task import Candidate, Domain, Kind, Pair, format_response
+from corpo.task import Candidate, Domain, Kind, Pair, continuation, format_response
 
 # Scores are spread over their side of the cut, so that the scores of the base policy vary and an ordinal
 # reward has something to rank.
@@ -21,7 +21,7 @@ CORRECT_SCORES, WRONG_SCORES = (6, 7, 8, 9, 10), (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A prompt and the response to imitate."""
+    """A prompt and the response to imitate, without think tags that the prompt ends with."""
 
     prompt: str
     response: str
@@ -113,7 +113,9 @@ class Demonstrator:
         else:
             rationale = rewrite(pair, correct_texts)
         score_a, score_b = (_draw_score(call, rng) for call in rationale.calls)
-        return Demonstration(self.render(pair), format_response(rationale.text, score_a, score_b))
+        prompt = self.render(pair)
+        response = format_response(rationale.text, score_a, score_b)
+        return Demonstration(prompt, continuation(prompt, response))
 
     def batch(self, problems: Sequence[LabelledProblem], pairs: int, rng: Random) -> list[Demonstration]:
         """Return two demonstrations per pair: of the pair and of its swapped twin, or of two different pairs.

@@ -1,4 +1,4 @@
-"""Checks of a training run: errors for NaN or infinite values, and warnings if the run collapses."""
+"""Check a training run: raise errors for NaN or infinite values, and warn if the run collapses."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from corpo.task import Fault
 from corpo.utils.errors import NonFiniteError, ResponseError
 
 REFERENCE_STEPS = 5  # the first steps of a run, with which later steps are compared
+_FORMAT = "teach the response format first (model.warm_start=true), or explain it (model.style=instruct)"
+# What to do if most responses have the same fault.
+_ADVICE = {
+    Fault.no_think: f"{_FORMAT}, with model.chat_template=true for a chat model",
+    Fault.unclosed_think: "raise rollout.max_new_tokens, or choose a model that thinks less",
+    Fault.second_think: _FORMAT,
+    Fault.no_scores: f"{_FORMAT}, or set rollout.stop if the responses run on",
+    Fault.out_of_range: _FORMAT,
+}
 
 
 def require_finite(
@@ -99,19 +108,9 @@ def require_verdicts(history: Sequence[Mapping[str, Any]], limits: CollapseLimit
 
 
 def _fault_share(record: Mapping[str, Any], fault: Fault) -> float:
-    """Return the share of responses with a fault; the unparseable ones are all responses with any fault."""
+    """Return the share of responses with a fault. A response is unparseable if it has any fault."""
     faults = sum(record.get(f"fault_{name.name}") or 0 for name in Fault)
     return record["unparseable"] * (record.get(f"fault_{fault.name}") or 0) / faults if faults else 0.0
-
-
-_FORMAT = "teach the response format first (model.warm_start=true), or explain it (model.style=instruct)"
-_ADVICE = {
-    Fault.no_think: f"{_FORMAT}, with model.chat_template=true for a chat model",
-    Fault.unclosed_think: "raise rollout.max_new_tokens, or choose a model that thinks less",
-    Fault.second_think: _FORMAT,
-    Fault.no_scores: f"{_FORMAT}, or set rollout.stop if the responses run on",
-    Fault.out_of_range: _FORMAT,
-}
 
 
 def _advantage_warnings(

@@ -47,7 +47,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.baselines import advantage_stats, advantages, check_baseline
 from corpo.config import TrainConfig
-from corpo.policy.cores import shares_out, side_by_side
+from corpo.policy.cores import is_parallel, map_parallel
 from corpo.policy.load import accelerator
 from corpo.policy.lora import add_lora, merge_adapters
 from corpo.policy.packing import group_logprobs
@@ -342,7 +342,7 @@ class PolicyGradientTrainer:
             require_finite("the log-prob", trainer_logprobs_PGT, part.mask_PGT, names)
             return trainer_logprobs_PGT.cpu()
 
-        computed = side_by_side(compute, micro_batches, device)
+        computed = map_parallel(compute, micro_batches, device)
         for micro_batch, trainer_logprobs_PGT in zip(micro_batches, computed, strict=True):
             part = rollouts.of(micro_batch.groups)
             log_ratio = (part.logprobs_PGT - trainer_logprobs_PGT).sum()
@@ -451,13 +451,13 @@ class PolicyGradientTrainer:
                 micro_batch.scale * weights_PGT[chunk],
                 micro_batch.names(prompt_names),
             )
-            if shares_out(loss.device):
+            if is_parallel(loss.device):
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
                 return chunk_totals, chunk_ratio_max, gradients
             loss.backward()  # FSDP reduces the gradients in the backward pass
             return chunk_totals, chunk_ratio_max, []
 
-        computed = side_by_side(compute, micro_batches, self.trained_model.device)
+        computed = map_parallel(compute, micro_batches, self.trained_model.device)
         for micro_batch, (chunk_totals, chunk_ratio_max, gradients) in zip(
             micro_batches, computed, strict=True
         ):
@@ -568,7 +568,7 @@ class PolicyGradientTrainer:
         def log_prob(chunk: list[int]) -> Tensor:
             return self._reference_logprobs(rollouts.of(chunk).to(device)).sum((1, 2)).cpu()
 
-        for chunk, log_prob_P in zip(chunks, side_by_side(log_prob, chunks, device), strict=True):
+        for chunk, log_prob_P in zip(chunks, map_parallel(log_prob, chunks, device), strict=True):
             log_ratio_P[chunk] -= log_prob_P
         if not self.config.loss.kl:
             self.reference.to("cpu")  # frees accelerator memory until the next validation

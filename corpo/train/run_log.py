@@ -26,7 +26,10 @@ KEPT_PROMPTS = 4  # of a batch: both orders of two pairs
 
 
 class TrainedBatch(NamedTuple):
-    """The batch of a training step. Pairs and texts are those of this rank, and the rest of all ranks."""
+    """The batch of a training step.
+
+    Pairs and texts are those of this rank, and all other fields are those of all ranks.
+    """
 
     metrics: dict[str, float]
     rewards_PG: Tensor
@@ -93,16 +96,19 @@ class RunLog:
         rows = []
         for p, pair in enumerate(batch.pairs[:KEPT_PROMPTS]):
             for g, text in enumerate(batch.texts_PG[p]):
-                row = {
-                    "step": step,
-                    "prompt": p,
-                    "pair_id": pair.id,
-                    "swapped": pair.is_swapped,
-                    "rollout": g,
-                }
-                row |= {"response": text, "tokens": lengths_PG[p][g]}
-                row |= {"reward": round(rewards_PG[p][g], 4), "advantage": round(advantages_PG[p][g], 4)}
-                rows.append(row)
+                rows.append(
+                    {
+                        "step": step,
+                        "prompt": p,
+                        "pair_id": pair.id,
+                        "swapped": pair.is_swapped,
+                        "rollout": g,
+                        "response": text,
+                        "tokens": lengths_PG[p][g],
+                        "reward": round(rewards_PG[p][g], 4),
+                        "advantage": round(advantages_PG[p][g], 4),
+                    }
+                )
         table = pd.DataFrame(rows)
         write_atomically(self.rollouts / f"step-{step:06d}.parquet", table.to_parquet)
 

@@ -25,10 +25,10 @@ from corpo.config import WarmStartConfig
 from corpo.data.pairing.drawing import draw_pairs
 from corpo.data.pipelines.traces import BAD, OK
 from corpo.data.types import LabelledProblem
-from corpo.policy.cores import side_by_side
+from corpo.policy.cores import map_parallel
 from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
 from corpo.rollout.hf import SharedPrefixEngine
-from corpo.task import Domain, Kind, Pair, Verdict, parse_response
+from corpo.task import Domain, Kind, Pair, Verdict, complete_responses, parse_response
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.demonstrations import Demonstration, Demonstrator
 from corpo.train.optimizer import MasterAdamW, add_gradients
@@ -200,7 +200,7 @@ def _backward(
         num_tokens=num_tokens,
     )
     totals = torch.zeros(2)
-    for losses, gradients in side_by_side(compute, parts, model.device):
+    for losses, gradients in map_parallel(compute, parts, model.device):
         totals += losses
         add_gradients(parameters, gradients)
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
@@ -283,13 +283,14 @@ def dev_accuracy(
 ) -> dict[str, float]:
     """Return pass@1 by domain and kind, and the unparseable share, from `DEV_ROLLOUTS` rollouts per pair."""
     attention = engine.model.config._attn_implementation
-    rollouts = engine.generate([demonstrator.render(pair) for pair in pairs], DEV_ROLLOUTS, seed)
+    prompts = [demonstrator.render(pair) for pair in pairs]
+    rollouts = engine.generate(prompts, DEV_ROLLOUTS, seed)
     engine.model.set_attn_implementation(attention)  # sampling has switched to another implementation
     is_correct: dict[str, list[bool]] = {}
     unparseable = 0
-    for pair, texts in zip(pairs, rollouts.texts_PG, strict=True):
-        for text in texts:
-            verdict = parse_response(text)
+    for pair, responses in zip(pairs, complete_responses(prompts, rollouts.texts_PG), strict=True):
+        for response in responses:
+            verdict = parse_response(response)
             is_parsed = isinstance(verdict, Verdict)
             unparseable += not is_parsed
             outcomes = is_correct.setdefault(f"{pair.problem.domain}_{pair.kind}", [])

@@ -16,7 +16,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def escaped(text: str) -> str:
     """Return a text in which no pipe and no line end can end a cell. Math and code keep their backslashes."""
-    return re.sub(r"(?<!\\)\|", r"\|", " ".join(text.split("\n")))
+    return re.sub(r"(?<!\\)\|", r"\|", re.sub(r"\r\n|\r|\n", " ", text))
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -19,9 +19,9 @@ _PLAIN: dict[object, tuple[type, ...]] = {int: (int,), float: (int, float), str:
 def check_values(config: Any, maxima: Mapping[str, float], name: str = "") -> None:
     """Check every value of a config, which is a dataclass, and of its parts.
 
-    Numbers must be finite and at most as large as `maxima` says by the name of the option, or else
-    MAX_NUMBER. `*` in a name stands for a name that the user chose. Raises ValueError with the name of the
-    option, the value and the remedy.
+    Numbers must be finite. Their absolute value must not exceed the entry of `maxima` for the option, or else
+    MAX_NUMBER. Seeds must not be negative. `*` in a name stands for a name that the user chose. Raises
+    ValueError with the name of the option, the value and the remedy.
     """
     hints = typing.get_type_hints(type(config))
     for field in fields(config):
@@ -79,10 +79,11 @@ def _check_number(option: str, label: str, value: float, maxima: Mapping[str, fl
         raise ValueError(f"{label}={value:g}: must be a finite number")
     is_seed = option.rpartition(".")[2] in ("seed", "seeds")
     maximum = maxima.get(option, MAX_SEED if is_seed else MAX_NUMBER)
-    if abs(value) > maximum:
+    minimum = 0 if is_seed else -maximum
+    if value > maximum:
         raise ValueError(f"{label}={shown_number(value)}: must be at most {maximum:,}")
-    if is_seed and value < 0:
-        raise ValueError(f"{label}={shown_number(value)}: must be at least 0")
+    if value < minimum:
+        raise ValueError(f"{label}={shown_number(value)}: must be at least {minimum:,}")
 
 
 def shown_number(value: float) -> str:

@@ -1,8 +1,8 @@
 """Run the notebooks and store them with their outputs: `python -m docs.tools.notebooks [NAME ...]`.
 
-A notebook is edited as `notebooks/NAME.py`. This tool writes `notebooks/NAME.ipynb`. The outputs are of the
-study in `results/study`, unless CORPO_STUDY names another folder. What differs from run to run without a
-change of the results is removed, so that a diff shows changes of the results only.
+A notebook is edited as `notebooks/NAME.py`. This tool writes `notebooks/NAME.ipynb`. The outputs show the
+study in `results/study`, unless CORPO_STUDY names another folder. Texts that change from run to run although
+the results are the same are removed, so that a diff shows changes of the results only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
-# pandas gives each styled table a random name, and matplotlib's figures print their size beside the image.
+# pandas gives each styled table a random name.
 _STYLE_NAME = re.compile(r"\bT_[0-9a-f]{5}")
 
 
@@ -58,7 +58,7 @@ def _is_noise(output: nbformat.NotebookNode) -> bool:
 
 def _strip_data(data: dict[str, str]) -> None:
     if "image/png" in data or "text/html" in data:
-        data.pop("text/plain", None)  # a name and a size, or the same table without its form
+        data.pop("text/plain", None)  # the size of a figure, or the same table without its form
     if "image/png" in data:
         data["image/png"] = _with_palette(data["image/png"])
     if "text/html" in data:
@@ -76,6 +76,7 @@ def _with_palette(encoded: str) -> str:
 
 
 def main() -> None:
+    """Run the named notebooks, or all of them, and store them."""
     os.environ.setdefault("CORPO_STUDY", str(Path("..", "results", "study")))
     names = sys.argv[1:] or [path.stem for path in sorted(FOLDER.glob("*.py"))]
     for name in names:

@@ -97,7 +97,7 @@ def hue(colour: str) -> float:
     return float(np.degrees(np.arctan2(b, a)) % 360)
 
 
-def in_the_dark(colours: Mapping[str, str]) -> dict[str, str]:
+def dark_colours(colours: Mapping[str, str]) -> dict[str, str]:
     """Return the colours that a page with a dark ground shows instead."""
     return {name: DARK_COLOURS[shade] for name, shade in colours.items()}
 
@@ -115,7 +115,7 @@ def write_simulations(images: list[Path], folder: Path) -> None:
 def main() -> None:
     """Print the smallest differences of each group, and write simulations of the given images."""
     for group, colours in GROUPS.items():
-        for ground, shades in (("light", colours), ("dark", in_the_dark(colours))):
+        for ground, shades in (("light", colours), ("dark", dark_colours(colours))):
             for view in VIEWS:
                 difference, first, second = smallest_difference(shades, view)
                 print(f"{group}, {ground}, {view}: {difference:.0f} ({first}, {second})")

@@ -22,10 +22,10 @@ from corpo.analysis.theory import dependence, expected_advantage_stats, partly_d
 from corpo.report.figures import (
     COLOURS,
     LABEL_SIZE,
-    NAMES,
     WIDTH,
     figure_style,
     finish_figure,
+    label_of,
     line_styles,
     predicted_failed_positive,
     reference_line,
@@ -94,8 +94,8 @@ def draw_count_ratio(axes: Axes) -> None:
     for baseline, rate, height in (("grpo", 0.22, 1.15), ("static", 0.66, 8.0), ("corpo", 0.3, 0.12)):
         ratios = curve(TEN_LEVELS, 0.0, baseline, GROUP_SIZE, "count_ratio")
         style = line_styles([])[baseline]
-        axes.plot(PASS_RATES, ratios, style, color=COLOURS[baseline], linewidth=1.8, label=NAMES[baseline])
-        axes.text(rate, height, NAMES[baseline], color=COLOURS[baseline], fontsize=LABEL_SIZE)
+        axes.plot(PASS_RATES, ratios, style, color=COLOURS[baseline], linewidth=1.8, label=label_of(baseline))
+        axes.text(rate, height, label_of(baseline), color=COLOURS[baseline], fontsize=LABEL_SIZE)
     reference_line(axes, y=1)
     title = f"Expected N⁺/N⁻\n(10 levels, G = {GROUP_SIZE})"
     axes.set(title=title, xlabel="pass rate", ylim=(0.02, 50))

@@ -177,3 +177,19 @@ def test_a_byte_order_mark_is_no_part_of_a_program(
 ) -> None:
     files[1].write_text("\ufeff" + RIGHT, encoding="utf-8")
     assert run_main(capsys, "verify", *files, "--rollouts", 2)[0] in (0, 1)
+
+
+def test_the_seed_of_a_baseline_may_be_an_option(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--baseline", "static", "seed=7", "outputs=nowhere")
+    code, _, errors = run_main(capsys, "verify", *files, *options)
+    assert (code, "run corpo train baseline=static seed=7" in errors) == (2, True)
+
+
+def test_a_program_that_is_nested_too_deep_is_refused(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files[1].write_text("x = " + "-" * 100_000 + "1\n")
+    code, _, errors = run_main(capsys, "verify", *files)
+    assert (code, "a.py: not Python (" in errors) == (2, True)

@@ -19,6 +19,7 @@ def _write_result(folder: Path) -> None:
     write_json(folder / "policy/config.json", {"layers": 4})
     write_text(folder / "pairs.parquet", "PAR1" * 9)
     write_text(folder / "step-000001.safetensors", "a checkpoint, which has a hash of its own")
+    write_text(folder / "rank-1-of-2/step-000001.safetensors", "the checkpoint of another process")
 
 
 @pytest.fixture

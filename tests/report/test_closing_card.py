@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from corpo.analysis.claims import FAILS, HOLDS, STATEMENTS, UNDECIDED, Finding, findings
+from corpo.analysis.claims import CLAIM_TITLES, FAILS, HOLDS, STATEMENTS, UNDECIDED, Finding, findings
 from corpo.analysis.study import read_study
-from corpo.report.closing_card import TITLES, closing_card, numbers, verdicts
+from corpo.report.closing_card import closing_card, numbers, verdicts
 from tests.command import ROOT
 from tests.synthetic_study import synthetic_study
 
@@ -27,7 +27,7 @@ def make_finding(claim: str, verdict: str) -> Finding:
 
 
 def test_every_claim_has_a_title() -> None:
-    assert set(TITLES) == set(STATEMENTS)
+    assert set(CLAIM_TITLES) == set(STATEMENTS)
 
 
 def test_a_claim_has_its_verdict_or_the_number_of_each() -> None:
@@ -36,7 +36,10 @@ def test_a_claim_has_its_verdict_or_the_number_of_each() -> None:
         *(make_finding("C5", verdict) for verdict in (UNDECIDED, FAILS, FAILS)),
     ]
     lines = [" ".join(line.split()) for line in printed(verdicts(results))]
-    assert lines == [f"C1 {TITLES['C1']} holds", f"C5 {TITLES['C5']} undecided (1), does not hold (2)"]
+    assert lines == [
+        f"C1 {CLAIM_TITLES['C1']} holds",
+        f"C5 {CLAIM_TITLES['C5']} undecided (1), does not hold (2)",
+    ]
 
 
 def test_numbers_are_those_of_the_study() -> None:

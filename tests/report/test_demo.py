@@ -11,7 +11,8 @@ import torch
 from rich.console import Console
 
 from corpo.baselines import advantages
-from corpo.report.demo import CORRECT, NAMES, OTHER, REWARDED, Demo, number_line, terminal_view, write_page
+from corpo.report.demo import CORRECT, OTHER, REWARDED, Demo, number_line, terminal_view, write_page
+from corpo.report.names import PAPER_BASELINES
 from corpo.task import Candidate, Domain, Pair, Problem
 
 REWARDS = [0.8, -0.2, -0.2, -0.4, -0.4, -0.4, -0.6, -0.6]  # their mean is -0.25
@@ -20,7 +21,9 @@ FAILURES = 7
 
 def make_demo(rewards: list[float]) -> Demo:
     rewards_PG = torch.tensor([rewards], dtype=torch.float64)
-    advantages_of = {name: advantages(rewards_PG, name, threshold=0.0)[0].tolist() for name in NAMES}
+    advantages_of = {
+        name: advantages(rewards_PG, name, threshold=0.0)[0].tolist() for name in PAPER_BASELINES
+    }
     problem = Problem("double", Domain.code, "code_seen_2", "seen", "doubled, sum: f([1, 2]) == 6")
     a = Candidate("def f(xs):\n    return 2 * sum(xs)", True, "reference", passed=21, total=21)
     b = Candidate("def f(xs):\n    return sum(xs)", False, "drop", line=2, evidence="f([1, 2]) = 3, not 6")
@@ -115,6 +118,6 @@ def test_page_has_every_response_in_full(tmp_path: Path) -> None:
 
 
 def test_a_batch_without_rewarded_failures_says_so() -> None:
-    demo = replace(make_demo([-1.0, -1.0]), num_rewarded=dict.fromkeys(NAMES, 0))
+    demo = replace(make_demo([-1.0, -1.0]), num_rewarded=dict.fromkeys(PAPER_BASELINES, 0))
     lines = printed(demo, 80)
-    assert sum("rewards no failure" in line for line in lines) == len(NAMES)
+    assert sum("rewards no failure" in line for line in lines) == len(PAPER_BASELINES)

@@ -113,7 +113,7 @@ def test_colour_blind_readers_can_tell_the_colours_of_a_figure_apart(
     group: str, limit: float, view: str
 ) -> None:
     colours = palette.GROUPS[group]
-    for shades in (colours, palette.in_the_dark(colours)):
+    for shades in (colours, palette.dark_colours(colours)):
         assert palette.smallest_difference(shades, view)[0] >= limit
 
 

@@ -17,8 +17,8 @@ from tests.synthetic_study import synthetic_study
 
 @pytest.mark.kind("checks after labelling, the funnel and the card")
 def test_no_text_ends_a_cell_or_a_row() -> None:
-    lines = table(["origin", "count"], [["mo|del\nb", 2]]).split("\n")
-    assert lines[-1] == "| mo\\|del b | 2 |"
+    lines = table(["origin", "count"], [["mo|del\nb\rc\r\nd", 2]]).split("\n")
+    assert lines[-1] == "| mo\\|del b c d | 2 |"
 
 
 @pytest.fixture(scope="module")

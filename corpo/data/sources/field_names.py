@@ -54,13 +54,14 @@ ROW: Names = {
         "code",
     ),
     "topic": ("difficulty", "category", "subject", "level"),
-    "origin": ("model", "author"),
-    "correct": ("is_correct", "passed", "label", "verdict"),
 }
+_CORRECT = ("is_correct", "passed", "label", "verdict")
+# The fields of a row with a single candidate that belong to the candidate and not to the problem.
+ONLY_CANDIDATE: Names = {"origin": ("model", "author"), "correct": _CORRECT}
 CANDIDATE: Names = {
     "text": ("code", "program", "solution", "completion", "response", "content", "source"),
     "origin": ("model", "author", "name"),
-    "correct": ("is_correct", "passed", "label", "verdict"),
+    "correct": _CORRECT,
 }
 CALL: Names = {
     "args": ("arguments", "inputs", "input"),
@@ -100,12 +101,15 @@ def with_standard_names(
     return result
 
 
-def ignored_fields(row: Mapping[str, Any], names: Names, known: Collection[str] = ()) -> list[str]:
-    """Return the fields that could have a meaning, because their names are spellings, but are not used."""
+def ignored_fields(row: Mapping[str, Any], names: Names, used: Collection[str]) -> list[str]:
+    """Return the fields that could have a meaning, because their names are spellings, but are not used.
+
+    `used` are the fields that are used under the name that they have.
+    """
     spellings: set[str] = set()
     for choices in names.values():
         spellings.update(choices)
-    return sorted(name for name in row if name in spellings and name not in known)
+    return sorted(name for name in row if name in spellings and name not in used)
 
 
 def decoded(value: Any) -> Any:

@@ -78,14 +78,13 @@ def _row(folder: Path) -> dict[str, Any]:
     tests_name = _tests_name(folder)
     row |= _tests(folder, tests_name)
     is_math = tests_name == "answer.txt"
-    reference_files = [*folder.glob("reference*"), *folder.glob("solution.*")]
+    references = [*folder.glob("reference*"), *folder.glob("solution.*")]
     row["references"] = [
-        candidate["text"] for candidate in _candidates(reference_files, folder, is_math, notes)
+        candidate["text"] for candidate in _candidates(_files_in(references), folder, is_math, notes)
     ]
     candidates = folder / next((name for name in _CANDIDATES if (folder / name).is_dir()), _CANDIDATES[0])
-    files = [path for path in candidates.rglob("*") if "__pycache__" not in path.parts]
-    row["candidates"] = _candidates(files, candidates, is_math, notes)
-    used = {statement.partition("/")[0], candidates.name, *(path.name for path in reference_files)}
+    row["candidates"] = _candidates(_files_in([candidates]), candidates, is_math, notes)
+    used = {statement.partition("/")[0], candidates.name, *(path.name for path in references)}
     used |= {path.name for path in folder.glob(tests_name)}
     for path in sorted(folder.iterdir()):
         if path.name not in used and not path.name.startswith((".", "_")):
@@ -96,12 +95,21 @@ def _row(folder: Path) -> dict[str, Any]:
 # --- candidates ---
 
 
+def _files_in(paths: list[Path]) -> list[Path]:
+    """Return these files and all files in these folders, without Python's caches."""
+    files: list[Path] = []
+    for path in paths:
+        below = path.rglob("*") if path.is_dir() else [path]
+        files += [file for file in below if file.is_file() and "__pycache__" not in file.parts]
+    return files
+
+
 def _candidates(files: list[Path], root: Path, is_math: bool, notes: list[str]) -> list[dict[str, Any]]:
     """Return the candidates in some files, and note the files that are left out."""
     candidates = []
     other_suffixes: Counter[str] = Counter()
     for path in sorted(files):
-        if not path.is_file() or path.name.startswith("."):
+        if path.name.startswith("."):
             continue
         place = path.relative_to(root.parent if root.name in _CANDIDATES else root)
         if path.suffix not in _SOLUTIONS:
@@ -154,7 +162,7 @@ def _tests_name(folder: Path) -> str:
             return name
     raise DataError(
         f"{folder}: has no tests.py, tests.json, tests/*.in or answer.txt; add one of them, "
-        "it says which candidates are correct"
+        "because it says which candidates are correct"
     )
 
 

@@ -9,12 +9,12 @@ A row, or a folder whose name is the problem's id (`corpo.data.sources.folders`)
 | tests | tests.py, tests.json, or tests/*.in with *.out or *.ans | assertions; or calls; or runs |
 | entry | "entry" in tests.json | the function that the calls go to; "f" by default |
 | answer | answer.txt | instead of tests, for worked solutions: the final answer |
-| references | reference.py or reference*.py, *.md | solutions claimed to be correct |
+| references | reference*.py, reference*.md, or files in references/ | solutions claimed to be correct |
 | candidates | candidates/*.py, *.md, *.txt, also in correct/ and wrong/ | what is labelled |
 
 `tests` of a row is a list: of assertions ("assert f(1) == 2"), of calls ({"args": [1], "value": 2}) or of
 runs ({"input": "1", "output": "2"}). Or it is a text: assertions, or functions of pytest or unittest, or
-HumanEval's check(candidate). Usual other names of these fields are taken and noted.
+HumanEval's check(candidate). Other common names of these fields are taken and noted.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def _joined_rows(rows: Iterable[PlacedRow]) -> Iterator[PlacedRow]:
     order: list[tuple[str, dict[str, Any]]] = []
     for place, row in rows:
         taken: dict[str, str] = {}
-        standard = with_standard_names(row, field_names.ROW, taken)
+        standard = with_standard_names(row, {**field_names.ROW, **field_names.ONLY_CANDIDATE}, taken)
         candidate = decoded(standard.get("candidates"))
         if not isinstance(candidate, str) or "id" not in standard:
             order.append((place, dict(row)))
             continue
         fields = {name: standard.pop(name, None) for name in ("origin", "correct")}
         standard["candidates"] = [{"text": candidate, **fields}]
-        standard[NOTES] = _notes(taken, {})
+        standard[NOTES] = _taken_notes(taken)
         key = str(standard["id"]), str(standard.get("statement"))
         if key in by_key:
             by_key[key]["candidates"] += standard["candidates"]
@@ -100,7 +100,7 @@ def own(row: Row) -> RealProblem:
         raise ValueError("fields 'tests' and 'answer' are both there; keep only one of them")
     if not has_answer and not row.get("tests"):
         raise ValueError(f"neither 'tests' nor 'answer' is there; {_ROW}")
-    notes = [*row.get(NOTES, ()), *_notes(taken, row)]
+    notes = [*row.get(NOTES, ()), *_taken_notes(taken), *_ignored_notes(row, is_code=not has_answer)]
     references, candidates = (_candidates(row, name, notes) for name in ("references", "candidates"))
     problem = RealProblem(
         id=str(row["id"]),
@@ -155,11 +155,16 @@ def _starter(prompt: str) -> str:
     return starter if "def " in starter.rstrip().rpartition("\n")[2] else ""
 
 
-def _notes(taken: Mapping[str, str], row: Row) -> list[str]:
-    """Return which fields were taken under another name, and which were not used."""
-    notes = [f"took field {spelling!r} as {name!r}" for spelling, name in taken.items()]
-    ignored = field_names.ignored_fields(row, field_names.ROW)
-    return notes + [f"did not use field {name!r}" for name in ignored]
+def _taken_notes(taken: Mapping[str, str]) -> list[str]:
+    """Return which fields were taken under another name."""
+    return [f"took field {spelling!r} as {name!r}" for spelling, name in taken.items()]
+
+
+def _ignored_notes(row: Row, is_code: bool) -> list[str]:
+    """Return which fields were not used although their names have a meaning."""
+    names = {**field_names.ROW, **field_names.ONLY_CANDIDATE}
+    used = ("prompt",) if is_code else ()  # the start of the program, which candidates may continue
+    return [f"did not use field {name!r}" for name in field_names.ignored_fields(row, names, used)]
 
 
 # --- candidates ---

@@ -10,6 +10,7 @@ from typing import Any
 from corpo.data.candidates.extract import extract_code, is_answer
 from corpo.data.execution.checks import CallChecks, Executable, StdioChecks
 from corpo.data.execution.test_functions import split_tests
+from corpo.data.python_text import PARSE_ERRORS
 from corpo.data.sources import field_names
 from corpo.data.sources.field_names import with_standard_names
 
@@ -30,8 +31,12 @@ def read_checks(tests: Any, entry: Any, programs: list[str], set_up: str = "") -
     if isinstance(tests, Mapping) and "inputs" in tests and "outputs" in tests:
         entry = entry or tests.get("fn_name")
         names = ("args", "value") if entry else ("input", "output")
-        pairs = zip(tests["inputs"], tests["outputs"], strict=True)
-        tests = [dict(zip(names, pair, strict=True)) for pair in pairs]
+        inputs, outputs = list(tests["inputs"]), list(tests["outputs"])
+        if len(inputs) != len(outputs):
+            raise ValueError(
+                f"field 'tests' has {len(inputs)} inputs and {len(outputs)} outputs; each input needs one"
+            )
+        tests = [dict(zip(names, pair, strict=True)) for pair in zip(inputs, outputs, strict=True)]
     if isinstance(tests, str):
         return _script(set_up + tests, entry)
     if not isinstance(tests, list):
@@ -117,7 +122,7 @@ def _definitions(program: str) -> Iterator[str]:
     """Yield the names that a program defines at its top level."""
     try:
         body = ast.parse(program).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except PARSE_ERRORS:
         return
     for statement in body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -18,12 +18,16 @@ _ADVICE = "every standard input, *.in, needs its expected output, *.out or *.ans
 def read_runs(folder: Path) -> list[dict[str, str]]:
     """Return the runs in a folder, such as 1.in with 1.out, or input/1.txt with output/1.txt.
 
-    Raises DataError if an input or an output is alone.
+    Raises DataError if an input or an output is alone, or if two names differ in case only.
     """
-    paths = {}
-    for path in folder.rglob("*"):
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
-            paths[path.relative_to(folder).as_posix().lower()] = path
+            name = path.relative_to(folder).as_posix().lower()
+            if name in paths:
+                other = paths[name].relative_to(folder)
+                raise DataError(f"{path}: differs from {other} in case only; rename one of them")
+            paths[name] = path
     outputs: dict[str, str] = {}
     for name in sorted(paths):
         choices = list(_partners(name, _OUTPUT_MARKS))

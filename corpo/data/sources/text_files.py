@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ _MAX_CELL_CHARS = 1 << 30
 
 
 def decode(data: bytes) -> str:
-    """Return the text of a file: UTF-8, or what its byte-order mark says. Raises UnicodeDecodeError."""
+    """Return the text of a file in UTF-8, or in the encoding of its byte-order mark.
+
+    Raises UnicodeDecodeError.
+    """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding)
@@ -39,7 +43,7 @@ def read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
         return decode(gzip.decompress(data) if path.suffix == ".gz" else data)
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8") from None
 
 
@@ -55,14 +59,16 @@ def text_rows(path: Path) -> Iterator[PlacedObject]:
         yield from _csv_rows(path, text, "\t" if suffix == ".tsv" else ",")
         return
     if suffix == ".json" or text.lstrip().startswith("["):
-        values = _documents(text)
-        if values is None:
-            raise DataError(f"{path}: not JSON; write a list of objects, or one object per line (.jsonl)")
-        yield from _json_rows(path, values)
+        try:
+            documents = _documents(text)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{path}: not JSON ({error}); write a list of objects, or one object per line (.jsonl)"
+            ) from None
+        yield from _json_rows(path, documents)
         return
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    if not _is_json(first) and (values := _documents(text)):
-        yield from _json_rows(path, values)  # pretty objects, one after the other
+    if documents := _pretty_documents(text):
+        yield from _json_rows(path, documents)
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -78,18 +84,34 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _documents(text: str) -> list[Any] | None:
-    """Return the JSON values that a text consists of, or None if it is anything else."""
+def _pretty_documents(text: str) -> list[Any]:
+    """Return the JSON values of a text whose first line is only a part of one. Other texts give none."""
+    first_line = next((line for line in text.split("\n") if line.strip()), "")
+    if _is_json(first_line):
+        return []
+    try:
+        return _documents(text)
+    except (ValueError, RecursionError):
+        return []
+
+
+def _documents(text: str) -> list[Any]:
+    """Return the JSON values that a text consists of. Raises ValueError if it is anything else."""
     decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
-    values, position = [], 0
-    while (rest := text[position:].lstrip()) != "":
-        try:
-            value, length = decoder.raw_decode(rest)
-        except (ValueError, RecursionError):
-            return None
+    values = []
+    position = _skip_space(text, 0)
+    while position < len(text):
+        value, end = decoder.raw_decode(text, position)
         values.append(value)
-        position = len(text) - len(rest) + length
+        position = _skip_space(text, end)
     return values
+
+
+def _skip_space(text: str, position: int) -> int:
+    """Return the position of the first character from here on that is not white space."""
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position
 
 
 def _json_rows(path: Path, values: list[Any]) -> Iterator[PlacedObject]:
@@ -130,7 +152,7 @@ def _csv_rows(path: Path, text: str, delimiter: str) -> Iterator[PlacedObject]:
             row: dict[str, Any] = {}
             for name, cell in cells.items():
                 if name is None:
-                    raise DataError(f"{path}, line {number}: has more cells than the header; quote the cells")
+                    raise DataError(f"{path}, row {number}: has more cells than the header; quote the cells")
                 if cell:
                     row[name.strip()] = decoded(cell)
             yield f"{path}, row {number}", row

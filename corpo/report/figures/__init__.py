@@ -24,7 +24,6 @@ from corpo.report.figures.style import (
     CORRECT,
     FORMATS,
     LABEL_SIZE,
-    NAMES,
     NEUTRAL_COLOURS,
     WIDTH,
     WRONG,
@@ -32,7 +31,6 @@ from corpo.report.figures.style import (
     colours,
     figure_style,
     finish_figure,
-    label_of,
     legend,
     line_styles,
     markers,
@@ -50,6 +48,7 @@ from corpo.report.figures.training import (
     predicted_failed_positive,
     rewarded_failures,
 )
+from corpo.report.names import label_of
 from corpo.task import Kind
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "FIGURES",
     "FORMATS",
     "LABEL_SIZE",
-    "NAMES",
     "NEUTRAL_COLOURS",
     "WIDTH",
     "WRONG",
@@ -161,7 +159,8 @@ FIGURES = (
         "of domain, and KL divergence from the base policy.",
         "Main results per baseline. Dots are means over seeds, ticks are single seeds, and the dotted line "
         "is the base policy. Accuracies are means over splits; the KL divergence is measured at the end of "
-        "training. Accuracies in the grey band differ from that of GRPO by less than is of interest.",
+        "training. The grey band has accuracies whose difference from that of GRPO is too small to be of "
+        "interest.",
         _has_table_splits,
     ),
     FigureSpec(
@@ -232,11 +231,11 @@ FIGURES = (
         "levels, group size, share of correct rollouts and split, and with a positive advantage by "
         "baseline.",
         "Rollouts of the evaluation, graded with other numbers of reward levels, put into other groups, or "
-        "given to other baselines. Colours are the policies that sampled the rollouts. All panels but the "
-        "last show which failures lie above the mean of their group, as GRPO computes it, so also rollouts "
-        "of policies trained with static and CoRPO have some; the last one shows which baselines would give "
-        "failures a positive advantage. Bars span the seeds. No policy is trained for this figure. Data: "
-        "`regraded.csv`.",
+        "given to other baselines. Colours are the policies that sampled the rollouts. The last panel shows "
+        "which baselines would give failures a positive advantage. The other panels show which failures lie "
+        "above the mean of their group, as GRPO computes it. So rollouts of policies that were trained with "
+        "static and CoRPO have such failures, too. Bars span the seeds. No policy is trained for this "
+        "figure. Data: `regraded.csv`.",
         can_be_regraded,
     ),
     FigureSpec(
@@ -245,8 +244,9 @@ FIGURES = (
         "Line charts by training step and baseline: mean reward and pass@1 of the training batch and "
         "validation pass@1, above their differences from GRPO with the same seed.",
         "Above: reward and pass@1 of the training batches (5-step means), and pass@1 on the validation "
-        "problems. Below, with few baselines: the difference between each run and the run of GRPO with the "
-        "same seed. Bands span the seeds. In the grey band differences are smaller than is of interest.",
+        "problems. If there are few baselines, the panels below show the difference between each run and "
+        "the run of GRPO with the same seed. Bands span the seeds. Differences in the grey band are too "
+        "small to be of interest.",
     ),
     FigureSpec(
         accuracy_by_kind,
@@ -254,9 +254,9 @@ FIGURES = (
         "Line charts of validation pass@1 by training step and baseline, a panel per kind of pair, above "
         "the differences from GRPO with the same seed.",
         "pass@1 on validation pairs of each kind by training step. By default, training uses the first two "
-        "kinds only. The dotted line is a random guess for each candidate. Below, with few baselines: the "
-        "difference between each run and the run of GRPO with the same seed. In the grey band differences "
-        "are smaller than is of interest.",
+        "kinds only. The dotted line is a random guess for each candidate. If there are few baselines, the "
+        "panels below show the difference between each run and the run of GRPO with the same seed. "
+        "Differences in the grey band are too small to be of interest.",
         _has_validation_by_kind,
     ),
     FigureSpec(
@@ -304,7 +304,7 @@ FIGURES = (
         "intervals, beside the range that is too small to be of interest.",
         "Difference in pass@k between each baseline and GRPO on the same prompts: mean, 95% interval and "
         "single seeds (ticks). With several seeds the interval is over seeds and problems. With few seeds "
-        "it may extend beyond the frame. In the grey band differences are smaller than is of interest. Many "
+        "it may extend beyond the frame. Differences in the grey band are too small to be of interest. Many "
         "baselines are shown as a table of numbers, which are bold if the interval excludes zero.",
         _has_reference_and_another,
     ),
@@ -323,8 +323,8 @@ FIGURES = (
         "Line charts by stated confidence and policy: the percentage of candidates that are correct, and "
         "the percentage of candidates that received this confidence.",
         "Left: share of candidates that are correct at each stated confidence. The numbers are the smallest "
-        "and the largest share below and above 50%; if they are close, a confidence says no more than its "
-        "side of 50%. Right: how often each confidence is stated. Confidence levels with fewer than 50 "
+        "and the largest share below and above 50%. If they are close, only the side of 50% carries "
+        "information. Right: how often each confidence is stated. Confidence levels with fewer than 50 "
         "candidates are left out.",
     ),
     FigureSpec(
@@ -333,8 +333,8 @@ FIGURES = (
         "Line charts by training step and baseline of gradient norm, update norm, KL divergence from the "
         "base policy and entropy, above their ratios to GRPO with the same seed.",
         "Gradient norms, norms of the weight updates, KL divergence from the base policy, and entropy by "
-        "training step. Below, with few baselines: each run divided by the run of GRPO with the same seed. "
-        "Bands span the seeds.",
+        "training step. If there are few baselines, the panels below show each run divided by the run of "
+        "GRPO with the same seed. Bands span the seeds.",
     ),
 )
 

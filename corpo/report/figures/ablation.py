@@ -14,27 +14,26 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from corpo.analysis.ablation import GROUPS, K
-from corpo.analysis.claims import EFFECT_OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import BASE
 from corpo.report.figures.style import (
+    BAND,
     COLOURS,
+    INTEREST,
     LABEL_SIZE,
-    REFERENCE_COLOUR,
     WIDTH,
     colours,
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     line_styles,
     markers,
     reference_line,
 )
+from corpo.report.names import label_of
 
 IN_DOMAIN, OUT_OF_DOMAIN = GROUPS
-INTEREST = 100 * EFFECT_OUT_OF_DOMAIN  # percentage points
 SMALLEST_REACH = 5.0  # percentage points to both sides, so that noise does not look large
 LABEL_OFFSET = 0.2  # names begin to the right of the marks of the last variant
 MAX_LABEL_CHARS = 6  # longer names of variants are rotated
@@ -64,7 +63,7 @@ def ablation(table: pd.DataFrame) -> Figure:
         middle = (low + high) / 2
         reach = max(SMALLEST_REACH, high - middle)
         panel.set(title=f"{group.capitalize()}, pass@{K} (%)", ylim=(middle - reach, middle + reach))
-    gap.axhspan(-INTEREST, INTEREST, color=REFERENCE_COLOUR, alpha=0.08, linewidth=0)
+    gap.axhspan(-INTEREST, INTEREST, **BAND)
     reach = max(SMALLEST_REACH, *(abs(end) for end in gap.get_ylim()))
     gap.set_ylim(-reach, reach)
     reference_line(gap, y=0)
@@ -166,7 +165,7 @@ def overview(ablations: Mapping[str, pd.DataFrame]) -> Figure:
     ends = np.concatenate([panel.get_xlim() for panel in differences])
     widest = max(SMALLEST_REACH, float(np.abs(ends).max()))
     for panel, group in zip(differences, (OUT_OF_DOMAIN, IN_DOMAIN), strict=True):
-        panel.axvspan(-INTEREST, INTEREST, color=REFERENCE_COLOUR, alpha=0.08, linewidth=0)
+        panel.axvspan(-INTEREST, INTEREST, **BAND)
         reference_line(panel, x=0)
         panel.set(title=f"{group.capitalize()}:\npass@{K} minus GRPO\n(points)", xlim=(-widest, widest))
     handles = [_legend_entry(baseline, others) for baseline in others]

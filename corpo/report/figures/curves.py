@@ -17,29 +17,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from corpo.analysis.claims import EFFECT_OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE
 from corpo.analysis.runs import has_metrics
 from corpo.analysis.study import Study
 from corpo.report.figures.style import (
+    BAND,
+    INTEREST,
     LABEL_SIZE,
     MAX_BASELINES_WITH_BANDS,
-    REFERENCE_COLOUR,
     WIDTH,
     colour,
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     layer,
     line_styles,
     reference_line,
     remove_end_labels,
 )
+from corpo.report.names import label_of
 from corpo.task import Kind
 
 MONITORED_KINDS = (Kind.first_correct, Kind.second_correct, Kind.both_wrong, Kind.both_correct)
-INTEREST = 100 * EFFECT_OUT_OF_DOMAIN  # percentage points
 MAX_LABELLED_COLUMNS = 3  # with more, only the panels of the last column have room for names
 SMALLEST_REACH = 3.0  # percentage points that every panel of differences shows, so that noise stays small
 
@@ -54,7 +53,7 @@ class CurvePanel:
     is_percent: bool = False
     is_ratio: bool = False  # the panel below shows ratios to GRPO instead of differences
     smallest_reach: float = SMALLEST_REACH
-    interest: float | None = None  # differences that are smaller than this lie in a grey band
+    has_band: bool = False  # a grey band marks differences that are too small to be of interest
     y_range: tuple[float, float] | None = None
     chance: float | None = None  # the expected value of a random guess
 
@@ -62,7 +61,7 @@ class CurvePanel:
 LEARNING = (
     CurvePanel("reward_mean", "Training batch:\nmean reward", window=5, smallest_reach=0.05),
     CurvePanel("pass_rate", "Training batch:\npass@1 (%)", window=5, is_percent=True),
-    CurvePanel("validation/pass@1", "Validation:\npass@1 (%)", is_percent=True, interest=INTEREST),
+    CurvePanel("validation/pass@1", "Validation:\npass@1 (%)", is_percent=True, has_band=True),
 )
 SKILL = (
     CurvePanel("validation/auc_a", "AUC of score A,\nseen", smallest_reach=0.05),
@@ -184,8 +183,8 @@ def _draw_differences(axes: Axes, study: Study, content: CurvePanel) -> None:
             gains = curve - reference
             reach = max(reach, _largest(gains.to_numpy()))
             draw_curve(axes, study, baseline, gains, gains.mean(axis=1))
-    if content.interest is not None:
-        axes.axhspan(-content.interest, content.interest, color=REFERENCE_COLOUR, alpha=0.07, linewidth=0)
+    if content.has_band:
+        axes.axhspan(-INTEREST, INTEREST, **BAND)
     if content.is_ratio:
         _set_ratio_scale(axes, math.exp(1.05 * reach))
     else:
@@ -248,7 +247,7 @@ def accuracy_by_kind(study: Study) -> Figure:
                 f"validation/pass@1/{kind}",
                 title,
                 is_percent=True,
-                interest=INTEREST,
+                has_band=True,
                 y_range=(0, 100),
                 chance=25,
             )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from corpo.analysis import compare
 from corpo.analysis import regrade as regrading
-from corpo.analysis.claims import EFFECT_OUT_OF_DOMAIN, IN_DOMAIN, OUT_OF_DOMAIN
+from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.figure_data import calibration_curve
 from corpo.analysis.runs import EARLY, runs_table
 from corpo.analysis.splits import accuracy, rows_of
@@ -22,8 +22,10 @@ from corpo.analysis.study import Study
 from corpo.analysis.verification import skill_table
 from corpo.evaluate.intervals import FEW_SEEDS
 from corpo.report.figures.style import (
+    BAND,
     COLOURS,
     DIFFERENCE_MAP,
+    INTEREST,
     LABEL_SIZE,
     MAX_BASELINES_WITH_BANDS,
     REFERENCE_COLOUR,
@@ -33,7 +35,6 @@ from corpo.report.figures.style import (
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     layer,
     legend,
     line_styles,
@@ -41,10 +42,9 @@ from corpo.report.figures.style import (
     name_omitted,
     reference_line,
 )
+from corpo.report.names import label_of
 
-INTEREST = 100 * EFFECT_OUT_OF_DOMAIN  # percentage points
 LARGE_DIFFERENCE = 10  # percentage points that get the darkest colour
-BAND: dict[str, Any] = {"color": REFERENCE_COLOUR, "alpha": 0.08, "linewidth": 0}
 _REGRADED_TITLES = {
     "levels": "By number of reward levels",
     "group": "By rollouts per group",
@@ -263,7 +263,7 @@ def _seeds(text: str) -> np.ndarray:
 def calibration(study: Study) -> Figure:
     """Draw the share of correct candidates by stated confidence, and how often each confidence is stated.
 
-    The left panel says, for confidences below and above one half, between which values the shares lie.
+    The left panel has the smallest and the largest share of confidences below and above one half.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.2), sharex=True)
     left.plot([0, 100], [0, 100], color=REFERENCE_COLOUR, linewidth=0.9, linestyle=":")

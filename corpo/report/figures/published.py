@@ -14,9 +14,9 @@ from corpo.report.figures.style import (
     WIDTH,
     figure_style,
     finish_figure,
-    label_of,
     markers,
 )
+from corpo.report.names import label_of
 
 
 @figure_style()

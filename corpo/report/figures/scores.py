@@ -21,8 +21,8 @@ from corpo.report.figures.style import (
     WIDTH,
     figure_style,
     finish_figure,
-    label_of,
 )
+from corpo.report.names import label_of
 from corpo.task import CUT, Kind
 from corpo.task.response import SCORE_MAX
 
@@ -47,8 +47,8 @@ def has_scores(study: Study) -> bool:
 def score_maps(study: Study) -> Figure:
     """Draw how often each pair of scores is given, a row per policy and a column per kind of pair.
 
-    Each quadrant says which percentage of the rollouts it has, and a frame marks the correct quadrant. Of
-    many baselines only those of the paper are shown.
+    Each quadrant has its percentage of the rollouts as a number, and a frame marks the correct quadrant. If
+    there are many baselines, only those of the paper are shown.
     """
     policies = [BASE, *study.baselines]
     if len(study.baselines) > MAX_BASELINES_WITH_BANDS:

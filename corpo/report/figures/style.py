@@ -25,7 +25,9 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 from scipy.optimize import isotonic_regression
 
+from corpo.analysis.claims import EFFECT_OUT_OF_DOMAIN
 from corpo.analysis.study import Study
+from corpo.report.names import label_of
 from corpo.report.svg import with_data
 from corpo.utils.files import write_atomically
 
@@ -34,23 +36,6 @@ plt.switch_backend(os.environ.get("MPLBACKEND", "Agg"))
 
 WIDTH = 9.0
 FORMATS = ("png", "svg", "pdf")  # pages of results show PNG; git ignores the other two in `results/`
-NAMES = {
-    "base": "base",
-    "grpo": "GRPO",
-    "static": "static",
-    "corpo": "CoRPO",
-    "corpo_loo": "CoRPO-LOO",
-    "rloo": "RLOO",
-    "reinforce_plus_plus_baseline": "REINFORCE++",
-    "opo": "OPO",
-    "quantile": "QAE",
-    "ngrpo": "NGRPO",
-    "maxrl": "MaxRL",
-    "positive_only": "positive only",
-    "negative_only": "negative only",
-    "weighted": "weighted",
-    "pass_at_k": "pass@k",
-}
 COLOURS = {"grpo": "#b85c00", "static": "#0077bb", "corpo": "#5e1657", "base": "#707070"}
 OTHER_COLOUR = "#ababab"  # baselines that are not in the paper
 CORRECT, WRONG = "#45a89d", "#a3123a"  # candidates and rollouts
@@ -79,6 +64,9 @@ DARK_COLOURS = {
     VERDICT_COLOURS["unparseable"]: "#33363b",
 }
 REFERENCE_COLOUR = "#333333"  # lines such as zero, parity and the expected value of a random guess
+# Differences of accuracy that are smaller than this, in percentage points, lie in a grey band.
+INTEREST = 100 * EFFECT_OUT_OF_DOMAIN
+BAND: dict[str, Any] = {"color": REFERENCE_COLOUR, "alpha": 0.08, "linewidth": 0}
 GRID_COLOUR = "#e6e6e6"
 # Rewards from -1 to 1: darker is higher, and the hue changes between failures and successes.
 REWARD_MAP = LinearSegmentedColormap.from_list(
@@ -173,11 +161,6 @@ def save_in_all_formats(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG, SVG and PDF into a folder."""
     for image_format in FORMATS:
         save(figure, folder / f"{name}.{image_format}")
-
-
-def label_of(name: str) -> str:
-    """Return the name of a baseline as figures print it."""
-    return NAMES.get(name, name)
 
 
 def colour(study: Study, name: str) -> str:

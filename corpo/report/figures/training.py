@@ -40,13 +40,13 @@ from corpo.report.figures.style import (
     figure_style,
     finish_figure,
     label_end,
-    label_of,
     layer,
     legend,
     line_styles,
     name_omitted,
     reference_line,
 )
+from corpo.report.names import label_of
 from corpo.train.failures import FAILURES
 
 PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
@@ -290,7 +290,7 @@ def distributions(study: Study) -> Figure:
     """Draw histograms of rewards and of each baseline's advantages in the first and last steps.
 
     Rewards are those of all runs. Failed rollouts with a positive advantage have a colour of their own, and
-    each panel says how large their share is.
+    each panel has their share as a number.
     """
     is_few = len(study.baselines) <= MAX_BASELINES_WITH_BANDS
     heights = [1.3] + [1.3 if is_few else 0.75] * len(study.baselines)

@@ -4,7 +4,7 @@ function candidateBox(name, candidate) {
   const title = create("h3", "Candidate " + name + ": ");
   title.append(create("span", candidate.correct ? "correct" : "wrong", candidate.correct ? "good" : "bad"));
   const tests = candidate.total ? ", " + candidate.passed + " of " + candidate.total + " tests passed" : "";
-  title.append(create("span", " (origin: " + candidate.origin.replaceAll("_", " ") + tests + ")", "soft"));
+  title.append(create("span", " (origin: " + words(candidate.origin) + tests + ")", "soft"));
   const pre = create("pre");
   candidate.text.split("\n").forEach((line, index) => {
     const row = create("span", undefined, candidate.line === index + 1 ? "row bug" : "row");
@@ -31,7 +31,7 @@ function show(emptyMessage) {
   if (!filtered.length) { box.append(emptyMessage); return; }
   const prompt = filtered[index], sides = create("div", undefined, "sides");
   prompt.candidates.forEach((candidate, side) => sides.append(candidateBox("AB"[side], candidate)));
-  const title = "Split: " + prompt.split.replaceAll("_", " ") + "; problem: " + prompt.problem;
+  const title = "Split: " + words(prompt.split) + "; problem: " + prompt.problem;
   box.append(create("div", title, "soft"), create("pre", prompt.statement, "plain"), sides);
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from corpo.data.candidates.extract import complete_code, extract_code, is_answer, sample_program
@@ -82,8 +84,6 @@ def test_extract_code_takes_the_program_and_nothing_else(answer: str, program: s
 
 
 def test_extract_code_prefers_the_requested_program() -> None:
-    import re
-
     answer = (
         f"```python\n{GOOD}```\nA helper for tests:\n```python\ndef compare(a, b):\n    return a == b\n```"
     )

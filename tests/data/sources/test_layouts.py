@@ -289,8 +289,8 @@ def test_a_folder_is_read_as_it_comes(
         path = tmp_path / "problem" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    found_labels, notes = _labels(SourceConfig(loader="own", path=str(tmp_path)))
-    assert found_labels == {origin: [label] for origin, label in labels.items()}
+    by_origin, notes = _labels(SourceConfig(loader="own", path=str(tmp_path)))
+    assert by_origin == {origin: [label] for origin, label in labels.items()}
     assert _has_notes(notes, parts), notes
 
 

@@ -19,6 +19,7 @@ from corpo.config import SourceConfig
 from corpo.data.execution.label_problems import label_problems
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.sources import SOURCES, read_problems
+from corpo.data.sources.base import file_rows
 from corpo.data.types import RawCandidate, RealProblem, UnlabelledProblem, Use
 from corpo.task import Candidate
 from corpo.utils.errors import DataError
@@ -414,6 +415,11 @@ MISTAKES: dict[str, tuple[str, str, list[object]]] = {
         "own",
         [OWN | {"tests": "def check(candidate):\n    assert candidate(1) == 2"}],
     ),
+    "own: an input without an output": (
+        "field 'tests' has 2 inputs and 1 outputs; each input needs one",
+        "own",
+        [OWN | {"tests": {"inputs": ["1", "2"], "outputs": ["1"]}}],
+    ),
     "own: run of another type": (
         "test 1: 'output' is {'a': 1}; expected a text or a list of lines",
         "own",
@@ -601,6 +607,7 @@ FOLDERS: dict[str, dict[str, str | bytes | None]] = {
         "reference.py": "def f(x): pass",
     },
     "runs": RUNS | {"tests.py": None},
+    "folder of references": {"reference.py": None, "references/a.py": TWICE},
     "answer.txt": {
         "tests.py": None,
         "answer.txt": "4\n",
@@ -636,6 +643,10 @@ FOLDER_MISTAKES: dict[str, tuple[str, dict[str, str | bytes | None]]] = {
         RUNS | NO | {"tests/2.in": None},
     ),
     "no .in": ("/twice/tests: no *.in in it; write", NO | {"tests/readme": "x"}),
+    "two names in one case": (
+        "/twice/tests/a.in: differs from A.in in case only; rename one of them",
+        RUNS | NO | {"tests/A.in": "1", "tests/A.out": "2", "tests/a.in": "3", "tests/a.out": "6"},
+    ),
 }
 
 
@@ -657,6 +668,52 @@ def test_mistakes_in_a_folder_are_reported_in_one_line(
 def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     error = _error(SourceConfig(loader="own", path=str(tmp_path)))
     assert "no folder in it; give each problem a folder" in error
+
+
+# --- files of the user ---
+
+
+def test_notes_name_the_fields_that_are_not_used(tmp_path: Path) -> None:
+    row = {"id": "twice", "statement": "Twice.", "prompt": "def f(x):\n", "tests": ["assert f(1) == 2"]}
+    row |= {"candidates": ["    return x * 2\n"], "model": "gpt", "label": "correct"}
+    notes: list[str] = []
+    [problem] = read_problems("own", SourceConfig(path=_file(tmp_path / "own.jsonl", row)), notes)
+    assert problem.given == (RawCandidate(TWICE, "given"),)
+    fields = [note.partition("'")[2].partition("'")[0] for note in notes]
+    assert fields == ["label", "model"], "candidates continue the prompt, so it is used"
+
+
+def test_objects_one_after_the_other_are_read_from_a_file_of_any_name(tmp_path: Path) -> None:
+    texts = {"lines.json": "\n".join(map(json.dumps, [GSM, GSM])), "pretty.jsonl": json.dumps(GSM, indent=1)}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(f" {text}\n\n")
+        rows = list(file_rows(tmp_path / name))
+        assert [row for _, row in rows] == [GSM] * len(rows)
+
+
+DAMAGED = {
+    "cut.json": ('[{"id": "1"', r"cut\.json: not JSON \(Expecting ',' delimiter"),
+    "twice.json": ('{"id": "1", "id": "2"}', r"twice\.json: not JSON \(the key 'id' is there twice\)"),
+    "cells.csv": ("id,statement\n1,2,3\n", r"cells\.csv, row 2: has more cells than the header"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
+    text, expected = DAMAGED[name]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=expected):
+        list(file_rows(tmp_path / name))
+
+
+def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.gz"
+    data = bytearray(gzip.compress(json.dumps(GSM).encode()))
+    data[10] ^= 0xFF  # the first byte behind the header
+    for damaged in (data, data[:20], b"no gzip"):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"rows\.jsonl\.gz: cannot be read"):
+            list(file_rows(path))
 
 
 # --- excerpts of the real files ---
