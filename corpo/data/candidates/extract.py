@@ -55,8 +55,9 @@ def complete_code(starter: str, answer: str) -> str:
     """Return the program that `starter` and its continuation form, without the text after the function.
 
     The function ends at the first line that is not indented. If the answer repeats the whole function in a
-    block, that block is the program.
+    block, that block is the program. Text inside think blocks never counts.
     """
+    answer = without_thoughts(answer)
     blocks = fenced_blocks(answer)
     if any(DEFINITION.match(block.text) for block in blocks):
         return extract_code(answer)

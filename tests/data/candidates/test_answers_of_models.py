@@ -96,6 +96,18 @@ def test_a_prompt_that_has_opened_the_fence_is_continued() -> None:
     assert complete_code(starter, answer) == GOOD
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<think>\n```python\ndef total(xs):\n    return 0\n```\n</think>    return sum(xs)\n",
+        "    return 0\nNo, that is wrong.</think>\n    return sum(xs)\n",
+        "    return sum(xs)\n<think>Is it right? def total(xs): return 1",
+    ],
+)
+def test_a_continuation_never_takes_code_from_a_thought(answer: str) -> None:
+    assert complete_code("def total(xs):\n", answer).replace("\n\n", "\n") == GOOD
+
+
 PROMPT = 'from typing import List\n\n\ndef twice(xs: List[int]) -> List[int]:\n    """Twice.\n    """\n'
 STARTER = "from typing import List\n\n\ndef twice(xs: List[int]) -> List[int]:\n"
 BODY = "    return [x + x for x in xs]\n"
