@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from corpo.config import Config
-from corpo.utils.files import file_hash, hash_of
+from corpo.utils.errors import ConfigError
+from corpo.utils.files import file_hash, hash_of, shown_path
 
 _OWN_PACKAGE = "corpo"
 _INSTALLED = ("site-packages", "dist-packages")  # folders of installed packages; they have versions
@@ -64,10 +65,17 @@ def _local_file(root: Path, module: str) -> Path | None:
 
 
 def _imports(module: str, path: Path) -> Iterator[str]:
-    """Yield the dotted names that a module may import, and the packages that hold them."""
+    """Yield the dotted names that a module may import, and the packages that hold them.
+
+    Raises ConfigError if the file is not Python.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:  # ValueError for a null byte
+        raise ConfigError(f"plugins: {shown_path(path)} is not Python: {error}; mend the file") from None
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

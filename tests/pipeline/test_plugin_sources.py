@@ -14,6 +14,7 @@ from corpo.pipeline.data import data_stage
 from corpo.pipeline.evaluate import evaluate_stage
 from corpo.pipeline.plugin_sources import source_files
 from corpo.pipeline.train import train_stage
+from corpo.utils.errors import ConfigError
 
 FILES = {
     "guard_alone.py": "import json\n",
@@ -82,3 +83,10 @@ def test_an_edited_plugin_changes_the_keys_of_training_and_evaluation_only(folde
     assert after[0] == before[0], "embedded data does not depend on plugins"
     assert after[1] != before[1]
     assert after[2] != before[2]
+
+
+@pytest.mark.parametrize("text", ["def f(:\n", "x = 1\x00\n"])
+def test_a_local_module_that_is_not_python_is_refused_by_name(folder: Path, text: str) -> None:
+    (folder / "guard_helper.py").write_text(text)
+    with pytest.raises(ConfigError, match=r"plugins: .*guard_helper\.py is not Python: .*mend the file"):
+        source_files("guard_user")
