@@ -279,32 +279,38 @@ def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) ->
     """Run the script's tests, which report by number. An error between two tests ends all that follow.
 
     They run as a main program. Otherwise, tests behind `if __name__ == "__main__"` would be skipped and
-    count as passed. All that they need is fetched before the program runs, because it can replace any
-    function of Python.
+    count as passed. They are compiled before the program runs, because it can replace any function of
+    Python. What a test that reports by itself needs is fetched before, too.
     """
     tree = ast.parse(entry)
-    code, imports = compile(entry, "<tests>", "exec"), imports_of(tree)
+    code, imports = compile(tree, "<tests>", "exec"), imports_of(tree)
     execute, exceptions, ignored = exec, EXCEPTIONS, contextlib.suppress
-    for statement in imports:
-        with ignored(Exception):  # a module that stands for the program is not there yet
-            execute(statement, {})
-    put_back = saved_modules(tree)
+    saved: list[tuple[Any, str, Any]] = []
     tests: dict[str, Any] = {}
     own = {
-        "__builtins__": dict(vars(builtins)),
         "__name__": "__main__",
-        "__checked__": operand_check(tree, tests),
         "__value__": reporter.tested_value,
         "__passed__": reporter.passed,
         "__failed__": reporter.failed,
     }
+    if "__passed__" in entry:
+        for statement in imports:
+            with ignored(Exception):  # a module that stands for the program is not there yet
+                execute(statement, {})
+        saved = functions_of_modules(tree)
+        own |= {"__builtins__": dict(vars(builtins)), "__checked__": operand_check(tree, tests)}
+    modules, put = sys.modules, setattr
+    modules_before = dict(modules)
     try:
         scope = define(source, "")
     except NotAProgram:
         return reporter.end("!not a program")
     except exceptions as error:
         return reporter.end("!" + type(error).__name__)
-    put_back()
+    for owner, name, value in saved:
+        put(owner, name, value)
+    if saved:
+        modules |= modules_before
     for statement in imports:
         with ignored(Exception):  # the same import fails in the tests, where it is reported
             execute(statement, scope)
@@ -331,36 +337,28 @@ def imports_of(tests: ast.Module) -> list[types.CodeType]:
 IS_IMMUTABLE, IS_OF_PYTHON = 1 << 8, 1 << 9  # flags of a class
 
 
-def saved_modules(tests: ast.Module) -> Callable[[], None]:
-    """Return a function that puts back what a program replaces in the modules that the tests import.
+def functions_of_modules(tests: ast.Module) -> list[tuple[Any, str, Any]]:
+    """Return the functions and classes of the modules that the tests import, with their owners and names.
 
-    These are the modules, their functions and classes, and the methods of classes written in Python.
+    Those of classes that are written in Python are among them. A program could replace any of them.
     """
-    modules: dict[str, types.ModuleType] = {}
+    names: list[str] = []
     for statement in tests.body:
-        names: list[str] = []
         if isinstance(statement, ast.Import):
             names += [alias.name for alias in statement.names]
         elif isinstance(statement, ast.ImportFrom):
             names.append(statement.module or "")
-        modules |= {name: sys.modules[name] for name in names if name in sys.modules}
-    owners: list[Any] = list(modules.values())
-    for module in modules.values():
+    owners: list[Any] = [sys.modules[name] for name in names if name in sys.modules]
+    for module in list(owners):
         for value in vars(module).values():
             if type(value) is type and value.__flags__ & (IS_OF_PYTHON | IS_IMMUTABLE) == IS_OF_PYTHON:
                 owners.append(value)
-    saved = []
+    functions = []
     for owner in owners:
         for name, value in vars(owner).items():
             if not name.startswith("__") and (callable(value) or isinstance(value, classmethod)):
-                saved.append((owner, name, value))
-
-    def put_back(_table: dict[str, types.ModuleType] = sys.modules, _put: Any = setattr) -> None:
-        _table |= modules
-        for owner, name, value in saved:
-            _put(owner, name, value)
-
-    return put_back
+                functions.append((owner, name, value))
+    return functions
 
 
 # Methods by which an object decides how it compares, or what is computed with it.
@@ -488,12 +486,15 @@ NUM_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by version of Landlock; 16 from ver
 TCP, SCOPED = 0b11, 0b11  # bind and connect; abstract sockets and signals to other processes
 
 
+PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # of all packages that are installed
+
+
 def readable_paths(packages: list[dict[str, Any]]) -> list[str]:
     """Return the files and folders that programs may read: Python, the system's libraries, the packages."""
     library = os.path.dirname(os.__file__)
     paths = []
     for name in os.listdir(library):
-        if name not in ("site-packages", "dist-packages"):
+        if name not in PACKAGE_FOLDERS:
             paths.append(os.path.join(library, name))
     paths += ["/lib", "/lib64", "/usr/lib", "/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom"]
     for package in packages:
@@ -515,8 +516,17 @@ def enter_view(packages: list[dict[str, Any]]) -> None:
     os.mkdir("view")
     view = os.path.abspath("view")
     mount("tmpfs", view, MS_NOSUID | MS_NODEV, "tmpfs")
+    library = os.path.dirname(os.__file__)
+    show(library, view + library)  # as a whole, because each mount takes time
+    hidden = [view + os.path.join(library, name) for name in PACKAGE_FOLDERS]
+    hidden = list(filter(os.path.isdir, hidden))
+    for folder in hidden:
+        mount("tmpfs", folder, MS_NOSUID | MS_NODEV, "tmpfs")
     for path in (*readable_paths(packages), "/dev/null", "/proc"):
-        show(path, view + path)
+        if os.path.dirname(path) != library:
+            show(path, view + path)
+    for folder in hidden:
+        mount("", folder, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"{view}/dev/{name}")
     os.mkdir(f"{view}/room")
