@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from corpo.data.execution import checks as checks_module
 from corpo.data.execution.checks import CallChecks, Executable, StdioChecks, expected_results
 from corpo.data.execution.labelling import compare
 from corpo.data.execution.sandbox import Isolation, Program, Sandbox
@@ -38,7 +39,9 @@ CHECKS: dict[str, Executable] = {
     ),
     "streams": StdioChecks(("1\n", "2\n"), ("2\n", "3\n")),
 }
-NEIGHBOUR = "NEIGHBOUR = 1\ndef g(x): return x + 1\ndef f(x): return g(x)"
+WORKER = Path(checks_module.__file__).with_name("worker.py")
+NEIGHBOUR = "WORKER = Path(checks_module.__file__).with_name("worker.py")
+NEIGHBOUR = 1\ndef g(x): return x + 1\ndef f(x): return g(x)"
 UDP_PORT, ABSTRACT_SOCKET, KEY = 38391, "\0corpo-attack", "corpo-attack"
 SECRET, MODE = "{1: 2, 2: 3}", 0o644
 SYSTEM_V = ("shm", "msg", "sem")
@@ -64,6 +67,7 @@ class Outside:
             "the cores of a process": sorted(os.sched_getaffinity(self.process)),
             "the scheduler of a process": os.sched_getscheduler(self.process),
             "keys": sorted(line.split()[0] for line in _lines("/proc/keys") if KEY in line),
+            "the mode of the worker's file": WORKER.stat().st_mode,
             "files": sorted(str(path) for path in self.folder.rglob("*")),
             "processes": _processes(f"HOME={self.folder}"),
             "contacts": list(self.contacts),
@@ -89,6 +93,10 @@ class Outside:
                 subprocess.run(["ipcrm", options[kind], number], check=False)
         for key in after["keys"]:  # type: ignore[attr-defined]
             ctypes.CDLL(None).syscall(250, 21, int(key, 16), 0, 0, 0)  # keyctl: invalidate
+        while self.state()["keys"]:
+            time.sleep(0.1)  # the kernel removes it soon
+        if os.getuid() == 0:
+            WORKER.chmod(MODE)
         self.contacts.clear()
         self.write_secret()
 

@@ -83,7 +83,7 @@ def cell(records: dict[tuple[str, str], Records], program: str) -> str:
     outcomes: dict[str, list[str]] = {}
     for (user, level), by_program in records.items():
         record = by_program[program]
-        text = "; ".join(faults(record)) or f"held ({record['error']})"
+        text = "; ".join(faults(record)) or f"held ({record['error'][:60]})"
         outcomes.setdefault(text, []).append(f"{level} as {user}")
     if len(outcomes) == 1:
         return next(iter(outcomes))
@@ -104,8 +104,8 @@ def page(titles: dict[str, str], before: Any, after: Any, commit: str, command: 
     facts = provenance()
     return f"""# Programs of an independent attack
 
-`{command}`. Each program is labelled by calls, by assertions, by a loop over inputs, by a test that reports
-by itself, and by runs on standard input, in one batch with an honest program before and after it. It has
+`{command}`
+labels each program by calls, by assertions, by a loop over inputs, by a test that reports by itself, and by runs on standard input, in one batch with an honest program before and after it. It has
 0.3 s of processor time and 1 s on the clock for each. A program is *held* if no label says correct, both
 honest programs are labelled right, and nothing outside has changed or been reached: a file, a process, two
 sockets, objects of System V, keys, other processes. The ordinary user is `nobody`. The path of its Python has
