@@ -40,8 +40,7 @@ CHECKS: dict[str, Executable] = {
     "streams": StdioChecks(("1\n", "2\n"), ("2\n", "3\n")),
 }
 WORKER = Path(checks_module.__file__).with_name("worker.py")
-NEIGHBOUR = "WORKER = Path(checks_module.__file__).with_name("worker.py")
-NEIGHBOUR = 1\ndef g(x): return x + 1\ndef f(x): return g(x)"
+NEIGHBOUR = "NEIGHBOUR = 1\ndef g(x): return x + 1\ndef f(x): return g(x)"
 UDP_PORT, ABSTRACT_SOCKET, KEY = 38391, "\0corpo-attack", "corpo-attack"
 SECRET, MODE = "{1: 2, 2: 3}", 0o644
 SYSTEM_V = ("shm", "msg", "sem")

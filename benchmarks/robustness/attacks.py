@@ -105,8 +105,9 @@ def page(titles: dict[str, str], before: Any, after: Any, commit: str, command: 
     return f"""# Programs of an independent attack
 
 `{command}`
-labels each program by calls, by assertions, by a loop over inputs, by a test that reports by itself, and by runs on standard input, in one batch with an honest program before and after it. It has
-0.3 s of processor time and 1 s on the clock for each. A program is *held* if no label says correct, both
+labels each program by calls, by assertions, by a loop over inputs, by a test that reports by itself, and by
+runs on standard input, in one batch with an honest program before and after it. It has 0.3 s of processor
+time and 1 s on the clock for each. A program is *held* if no label says correct, both
 honest programs are labelled right, and nothing outside has changed or been reached: a file, a process, two
 sockets, objects of System V, keys, other processes. The ordinary user is `nobody`. The path of its Python has
 blanks and an umlaut. *Before* is commit {commit}.
