@@ -1,4 +1,4 @@
-"""Run the tiny pipeline in difficult surroundings, and compare its files with those of a quiet run.
+"""Build the tiny pairs in difficult surroundings, and compare the files with those of a quiet run.
 
 `python -m benchmarks.robustness.environments` writes results/robustness/environments.md. Only root can run
 it, because it mounts a small disk and becomes another user. The exit code is 1 if a file differs.
@@ -40,13 +40,13 @@ class Outcome:
 
 
 def arguments(folder: Path) -> list[str]:
-    """Return the arguments of Python for the tiny pipeline in a folder."""
+    """Return the arguments of Python that build, run and label the tiny data in a folder."""
     options = ["experiment=tiny", f"outputs='{folder}/outputs'", f"results='{folder}/results'"]
-    return ["-m", "experiments.reproduce", *options]
+    return ["-m", "experiments.data", *options]
 
 
 def start(folder: Path, environment: dict[str, str] = ENVIRONMENT) -> subprocess.Popen[str]:
-    """Start the tiny pipeline."""
+    """Start a build."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, *arguments(folder)]
     return subprocess.Popen(
@@ -190,7 +190,7 @@ def main() -> None:
     facts = provenance()
     text = f"""# Difficult surroundings
 
-`python -m benchmarks.robustness.environments` runs `python -m experiments.reproduce experiment=tiny` in each
+`python -m benchmarks.robustness.environments` runs `python -m experiments.data experiment=tiny` in each
 of them, and compares its {len(expected)} files with those of a quiet run, byte for byte, records without
 times and command. A run that fails says why in one line, and the same command continues it.
 Commit {facts["commit"]}; {facts["cpu"]}, torch {facts["torch"]}, Linux {os.uname().release}.
