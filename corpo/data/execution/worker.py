@@ -384,7 +384,8 @@ def operand_check(tests: ast.Module, scope: dict[str, Any]) -> Callable[[Any], A
     kind_of, identity, apply, refused, values_of = type, id, map, NotAValue, dict.values
     mro_of, attributes_of = type.__dict__["__mro__"].__get__, type.__dict__["__dict__"].__get__
     scalars = frozenset(map(id, (*SCALARS, complex)))
-    containers = {id(kind): kind.__iter__ for kind in (*CONTAINERS, collections.deque)}
+    kinds: tuple[Any, ...] = (*CONTAINERS, collections.deque)
+    containers = {id(kind): kind.__iter__ for kind in kinds}
     methods, function = tuple(DECIDING_METHODS), types.FunctionType
     slots = (types.WrapperDescriptorType, types.MethodDescriptorType)
     code_of: Any = vars(types.FunctionType)["__code__"].__get__
