@@ -147,8 +147,6 @@ def _check_syntax(path: Path, text: str) -> None:
         line = f", line {number}" if number else ""
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or "nested too deep"
         raise DataError(f"{path}{line}: not Python ({reason})") from None
-    except (RecursionError, MemoryError):
-        raise DataError(f"{path}: its expressions are nested too deeply for Python") from None
 
 
 def _read_text(path: Path) -> str:
