@@ -172,7 +172,7 @@ def ordinary_user(folder: Path) -> Outcome:
     os.chown(folder, USER, USER)
     process = subprocess.Popen(
         visitor_command(home, arguments(folder)),
-        cwd=ROOT,
+        cwd=home,
         env=visitor_environment(home, ROOT),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
