@@ -11,12 +11,14 @@ import importlib
 import re
 import traceback
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -33,6 +35,7 @@ from corpo.utils.resources import conf_folder
 ConfigStore.instance().store(name="schema", node=Config)
 
 MULTIRUN = {"-m", "--multirun"}
+MAX_JOBS = 1000  # of a sweep
 # What composing raises if an option or a file in `conf/` is wrong.
 _COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, RecursionError)
 # Lines of Hydra's messages that explain Hydra and not the mistake begin with one of these.
@@ -168,10 +171,27 @@ def job_overrides(arguments: Sequence[str]) -> list[list[str]]:
     if not sweeper.endswith("BasicSweeper"):
         return [[override for override in shared if not override.startswith("hydra")]]
     swept = [override for override in parsed if not str(override.input_line).startswith("hydra")]
+    _check_num_jobs(swept)
     jobs = []
     for batch in BasicSweeper.split_arguments(swept, None):
         jobs += [list(job) for job in batch]
     return jobs
+
+
+def _check_num_jobs(overrides: Sequence[Override]) -> None:
+    """Raise ConfigError if a sweep has too many jobs, without listing them."""
+    num_jobs = 1
+    for override in overrides:
+        if not override.is_discrete_sweep():
+            continue
+        value = override.value()
+        try:
+            choices = value.range() if isinstance(value, RangeSweep) else override.sweep_iterator()
+            num_jobs *= sum(1 for _ in islice(choices, MAX_JOBS + 1))
+        except (ValueError, ArithmeticError) as error:  # a step of 0, or a number that is none
+            raise ConfigError(f"{override.input_line}: not a range ({error})") from None
+        if num_jobs > MAX_JOBS:
+            raise ConfigError(f"{override.input_line}: the sweep has more than {MAX_JOBS} jobs; narrow it")
 
 
 # --- messages -----------------------------------------------------------------------------------------------

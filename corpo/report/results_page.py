@@ -27,8 +27,10 @@ _OTHER_FOLDERS = {
     "mbpp_sampled": "[MBPP with sampled candidates](mbpp_sampled/data_card.md): another data card",
     "bench": "speed: [a step](bench/step.md), [packing](bench/packing.md), [TRL](bench/against_trl.md), "
     "[rollout engines](bench/engines.md), [GPU](bench/gpu.md)",
-    "robustness": "[hostile programs](robustness/hostile.md), [malformed input](robustness/malformed.md), "
-    "[kills](robustness/kills.md), [a long run](robustness/soak.md), [labelling](robustness/labelling.md), "
+    "robustness": "[hostile programs](robustness/hostile.md), [an attack](robustness/attacks.md), "
+    "[malformed input](robustness/malformed.md), [kills](robustness/kills.md), "
+    "[difficult surroundings](robustness/environments.md), [a long run](robustness/soak.md), "
+    "[labelling](robustness/labelling.md), [the cost of the sandbox](robustness/sandbox_cost.md), "
     "[labels](robustness/labels.md), [the judges of benchmarks](robustness/judges.md)",
 }
 

@@ -222,6 +222,7 @@ FILES = {
     "empty.py": b" \n",
     "cut.py": b"def f(:",
     "binary.py": b"\x80\xfe",
+    "deep.py": b"x = " + b"-" * 100_000 + b"1",
 }
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "unknown command": (["trian"], "no command 'trian'"),
@@ -229,6 +230,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "verify: no such problem": (["verify", "none.md", "a.py", "a.py"], "none.md: cannot be read"),
     "verify: an empty program": (["verify", "p.md", "a.py", "empty.py"], "empty.py: is empty"),
     "verify: no program": (["verify", "p.md", "cut.py", "a.py"], "cut.py, line 1: not Python"),
+    "verify: nested too deep": (["verify", "p.md", "deep.py", "a.py"], "deep.py: not Python (nested"),
     "verify: no text": (["verify", "p.md", "binary.py", "a.py"], "binary.py: cannot be read"),
     "verify: one of each": (["verify", "p.md", "a.py", "s.txt"], "not one of each"),
     "verify: no rollouts": (["verify", "p.md", "a.py", "a.py", "--rollouts", "0"], "--rollouts 0"),

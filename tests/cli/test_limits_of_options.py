@@ -80,6 +80,32 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         check_values(config, MAXIMA)
 
 
+SWEEPS = {
+    "a range": ["seed=range(0,1000000000000)"],
+    "a shuffled range": ["seed=shuffle(range(0,1000000000000))"],
+    "a range of fractions": ["train.lr=range(0,1,1e-12)"],
+    "an endless range": ["train.lr=range(0,inf)"],
+    "a product": ["seed=range(0,100)", "train.steps=range(1,101)"],
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_with_too_many_jobs_is_refused_at_once(name: str) -> None:
+    with pytest.raises(ConfigError, match="more than 1000 jobs"):
+        compose.load_jobs(["--multirun", *SWEEPS[name]])
+
+
+@pytest.mark.parametrize("sweep", ["seed=range(0,5,0)", "train.lr=range(0,1.0,0)", "train.lr=range(0,nan)"])
+def test_a_range_that_is_none_is_refused(sweep: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        compose.load_jobs(["--multirun", sweep])
+    assert "\n" not in str(error.value)
+
+
+def test_a_sweep_of_a_thousand_jobs_is_listed() -> None:
+    assert len(compose.job_overrides(["--multirun", "seed=range(0,1000)"])) == 1000
+
+
 YAML = {
     "a tab": "seed:\t- 1\n",
     "a key twice": "seed: 1\nseed: 2\n",

@@ -105,7 +105,7 @@ class ScriptChecks:
         """Return the names that the script uses and does not define: those that a program has to define."""
         tree = ast.parse(self.source)
         used: set[str] = set()
-        defined = {*dir(builtins), "__value__", "__passed__", "__failed__"}
+        defined = {*dir(builtins), "__value__", "__passed__", "__failed__", "__checked__"}
         for node in ast.walk(tree):
             if isinstance(node, ast.Name):
                 (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)

@@ -27,6 +27,23 @@ def _is_not_in(item: Any, container: Any) -> bool:
     return item not in container
 
 
+class _Approx:
+    """A number that equals those near it, as `pytest.approx` does.
+
+    That of a list or a dict is evaluated in the sandbox, where it can be compared with arrays.
+    """
+
+    def __init__(self, expected: float, rel: float = 1e-6, abs: float = 1e-12) -> None:
+        if not isinstance(expected, int | float):
+            raise ValueError("not a number")
+        self.expected, self.tolerance = expected, max(rel * math.fabs(expected), abs)
+
+    def __eq__(self, value: Any) -> bool:
+        return bool(value == self.expected or abs(value - self.expected) <= self.tolerance)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
@@ -65,6 +82,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sorted": sorted,
     "isclose": math.isclose,
     "math.isclose": math.isclose,
+    "pytest.approx": _Approx,
 }
 EVALUATION_ERRORS = (
     ValueError,

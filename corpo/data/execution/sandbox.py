@@ -7,7 +7,8 @@ label. Requesting a level that is not available raises SandboxError.
 At either level, a system-call filter (seccomp, on x86-64 and Arm) prevents a program from starting
 processes, acting on others, opening sockets, changing attributes of files, and leaving shared memory, queues,
 semaphores or keys behind. Landlock (Linux 5.13) keeps it from files. Without Landlock, a program can read and
-write the files of the user who runs the sandbox.
+write the files of the user who runs the sandbox. With namespaces, only Python, libraries and packages have a
+name at all, and they are read-only.
 
 A sandbox that fails says nothing about a program. Each batch runs between two runs of a canary, a program
 whose value is known, and each process says that it is set up before its program runs. A batch whose worker
@@ -53,7 +54,7 @@ _UNSHARE = (
 _BATCH = 48
 MIN_OUTPUT_BYTES = 1 << 20
 CALLS_PER_SHARE = 50  # as in `worker.py`
-VERSION = 6  # part of the key of every cached result; raise it if results could differ
+VERSION = 7  # part of the key of every cached result; raise it if results could differ
 
 
 class Isolation(StrEnum):
@@ -118,17 +119,20 @@ CRASH = "!crash"  # the result of a program whose process ended without a word
 
 @functools.cache
 def available_isolation() -> Isolation:
-    """Return the strongest level that works on this machine. The probe runs once."""
+    """Return the strongest level that works on this machine. A worker without programs tries it once."""
     try:
-        probe = subprocess.run(
-            _worker_command(Isolation.namespaces, "-c", "pass"),
-            capture_output=True,
-            timeout=20,
-            env=_environment(tempfile.gettempdir()),
-        )
+        with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
+            probe = subprocess.run(
+                _worker_command(Isolation.namespaces, str(_WORKER)),
+                input=_message(_packages()) + _message({}),
+                capture_output=True,
+                timeout=20,
+                cwd=folder,
+                env=_environment(folder),
+            )
     except (OSError, subprocess.TimeoutExpired):
         return Isolation.process
-    return Isolation.namespaces if probe.returncode == 0 else Isolation.process
+    return Isolation.process if probe.returncode or probe.stdout else Isolation.namespaces
 
 
 @dataclass
@@ -238,8 +242,7 @@ class Sandbox:
     def _communicate(self, programs: Sequence[Program], nonces: Sequence[str]) -> tuple[bytes, bytes, int]:
         """Give programs to a new worker. Return its output, its errors and its exit status."""
         limits = {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "memory": self.memory}
-        packages = [asdict(package) for package in offered_packages()]
-        parts = [_message(packages), _message(limits)]
+        parts = [_message(_packages()), _message(limits)]
         for program, nonce in zip(programs, nonces, strict=True):
             body = json.dumps({**_job(program), "nonce": nonce}).encode()
             parts += [_message(_header(program, len(body))), body]
@@ -284,6 +287,10 @@ def _environment(folder: str) -> dict[str, str]:
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return environment
+
+
+def _packages() -> list[dict[str, Any]]:
+    return [asdict(package) for package in offered_packages()]
 
 
 def _message(value: Any) -> bytes:
@@ -366,10 +373,11 @@ def read_reports(data: bytes, nonce: bytes, num_calls: int, end: str) -> list[st
     texts: list[str] = []
     for line in data.split(b"\n")[:-1]:
         index, text = _read_report(line, nonce)
-        if len(texts) == num_calls or index not in (None, len(texts)):
-            return ["!tampered"] * num_calls
         if index is None:
+            texts = texts[: num_calls - 1]  # an error after the last call is that call's
             return texts + [text] * (num_calls - len(texts))
+        if len(texts) == num_calls or index != len(texts):
+            return ["!tampered"] * num_calls
         texts.append(text)
     return texts + [end] * (num_calls - len(texts))
 

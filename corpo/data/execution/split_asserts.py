@@ -1,16 +1,20 @@
 """Split assertions into an expression, run in the sandbox, and a condition on its value, checked outside.
 
-Expected values stay in the condition, so they never enter the sandbox. An assertion that cannot be split
-reports from inside the sandbox whether it passed.
+Expected values stay in the condition, so they never enter the sandbox. Those in variables and in tables of
+cases are found by `corpo.data.execution.known_values`. An assertion that cannot be split reports from inside
+the sandbox whether it passed. Its operands are checked there, so that no object can lie about its equality.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import chain
 
 from corpo.data.execution.checks import ScriptChecks
+from corpo.data.execution.known_values import KnownValues, names_in
 from corpo.data.execution.literals import BINARY, EVALUATION_ERRORS, FUNCTIONS, VALUE, evaluate, function_name
 
 # Statements that prepare the tests but test nothing themselves, whatever functions they call.
@@ -27,56 +31,162 @@ _SET_UP = (
     ast.Return,
     ast.Global,
 )
+_LEAVING = (ast.Return, ast.Yield, ast.YieldFrom, ast.Await, ast.Global, ast.Nonlocal)
+_INNER_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
-def split_assertions(source: str, run: str = "", has_tests: bool = False) -> ScriptChecks:
+def split_assertions(source: str, run: str = "", called: Mapping[str, str] | None = None) -> ScriptChecks:
     """Return the tests of a script, each reported separately, so that a failure does not stop the others.
 
-    A test is a statement that asserts or calls a function of the script. It is at the top level, or in
-    the function that `run` calls, such as "check(candidate)". All other statements prepare the tests. If an
+    A test is a statement that asserts or calls a function of the script. It is at the top level, or in a
+    function that the script calls once, at its top level. All other statements prepare the tests. If an
     assertion can be split, its test gives the value of the expression under test, otherwise it reports
-    whether it passed. `has_tests` says that the script calls test functions, which need no assertion.
+    whether it passed.
+
+    `run` is a call to add to the script, such as "check(candidate)". `called` has the test functions that the
+    script calls, which need no assertion: by call, such as "TestSum('test_zero').debug()", the function's
+    name, such as "TestSum.test_zero".
 
     Raises ValueError if there is no assertion and SyntaxError if the script is not Python.
     """
     tree = ast.parse(source)
-    bodies = [tree.body]
-    if run:
-        function = run.partition("(")[0]
-        bodies = [
-            node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function
-        ]
-        tree.body += ast.parse(run).body
-    if not has_tests and not _asserts(tree):
+    if not called and not _asserts(tree):
         raise ValueError("there is no assert in the tests")
-    helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    splitter = Splitter(tree)
-    tests: list[str] = []
-    conditions: list[str] = []
-    for body in bodies:
-        for index, statement in enumerate(body):
-            if isinstance(statement, _SET_UP) or not (_asserts(statement) or _mentions(statement, helpers)):
-                continue
-            split = splitter.split(statement.test) if isinstance(statement, ast.Assert) else None
-            expression, condition = split or (statement, "")
-            body[index] = _reporting(len(tests), expression)
-            tests.append(ast.unparse(statement))
-            conditions.append(condition)
-    if not tests:
+    tree.body += ast.parse(run).body
+    tree.body = list(chain.from_iterable(map(_unwrapped, tree.body)))
+    script = _Script(tree, called or {})
+    tree.body = script.split_body(tree.body, KnownValues(tree, script.splitter.is_constant), tree)
+    if not script.tests:
         if run:
             raise ValueError(f"there is no assert in a function {run.partition('(')[0]!r}")
         raise ValueError(
             "there is no assert outside a function, where it would run; call your test functions, too"
         )
-    return ScriptChecks(ast.unparse(ast.fix_missing_locations(tree)), tuple(tests), tuple(conditions))
+    if not all(script.conditions):
+        _CheckedOperands().visit(tree)
+    text = ast.unparse(ast.fix_missing_locations(tree))
+    return ScriptChecks(text, tuple(script.tests), tuple(script.conditions))
+
+
+class _Script:
+    """A script whose statements become tests, numbered in the order in which they run."""
+
+    def __init__(self, tree: ast.Module, called: Mapping[str, str]) -> None:
+        self.splitter = Splitter(tree)
+        self.tests: list[str] = []
+        self.conditions: list[str] = []
+        self._helpers = {
+            node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
+        names: dict[str, str] = {}
+        for statement in tree.body:
+            match statement:
+                case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+                    names[ast.unparse(statement)] = name
+        names |= {ast.unparse(ast.parse(call)): name for call, name in called.items()}
+        self._functions: dict[str, ast.FunctionDef] = {}
+        for call, name in names.items():
+            function = _function(tree, name)
+            if function is not None and _runs_once(function, tree) and [*names.values()].count(name) == 1:
+                self._functions[call] = function
+
+    def split_body(
+        self, body: list[ast.stmt], known: KnownValues, scope: ast.Module | ast.FunctionDef
+    ) -> list[ast.stmt]:
+        """Return the statements of a body with those that test something replaced by their reports."""
+        pending, split = deque(body), []
+        while pending:
+            statement = pending.popleft()
+            steps = known.steps(statement) if isinstance(statement, ast.For) and _asserts(statement) else None
+            if steps is not None:
+                pending.extendleft(reversed(steps))
+                continue
+            is_split = self._is_split_function(statement, known)
+            statement = known.replace_names(statement)
+            if not is_split and self._is_test(statement):
+                statement = self._report(statement)
+            known.learn(statement)
+            split.append(statement)
+        scope.body = split
+        return known.without_unused(split, scope) or [ast.Pass()]
+
+    def _is_split_function(self, statement: ast.stmt, known: KnownValues) -> bool:
+        """Split the body of the function that a statement calls. Return whether there is any test in it."""
+        if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+            return False
+        function = self._functions.get(ast.unparse(statement))
+        if function is None:
+            return False
+        num_tests = len(self.tests)
+        function.body = self.split_body(function.body, known.inside(function), function)
+        return len(self.tests) > num_tests
+
+    def _is_test(self, statement: ast.stmt) -> bool:
+        if isinstance(statement, _SET_UP):
+            return False
+        return _asserts(statement) or bool(self._helpers.intersection(names_in(statement)))
+
+    def _report(self, statement: ast.stmt) -> ast.stmt:
+        """Add a test. Return the statement that reports it."""
+        split = self.splitter.split(statement.test) if isinstance(statement, ast.Assert) else None
+        expression, condition = split or (statement, "")
+        self.tests.append(ast.unparse(statement))
+        self.conditions.append(condition)
+        return _reporting(len(self.tests) - 1, expression)
+
+
+def _unwrapped(statement: ast.stmt) -> list[ast.stmt]:
+    """Return what stands below `if __name__ == "__main__"`, or else the statement itself."""
+    if isinstance(statement, ast.If) and ast.unparse(statement.test) == "__name__ == '__main__'":
+        return statement.body
+    return [statement]
 
 
 def _asserts(tree: ast.AST) -> bool:
-    return any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+    """Check for an assertion, or a call of a function such as `np.testing.assert_allclose`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call) and "assert" in _last_name(node.func):
+            return True
+    return False
 
 
-def _mentions(tree: ast.AST, names: set[str]) -> bool:
-    return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(tree))
+def _last_name(function: ast.expr) -> str:
+    """Return the last part of a function's name in small letters, such as "assertin" for `self.assertIn`."""
+    return ast.unparse(function).rpartition(".")[2].lower()
+
+
+def _function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
+    """Return the function or method of a name such as "test_sum" or "TestSum.test_zero"."""
+    owner, _, name = name.rpartition(".")
+    bodies = [tree.body]
+    if owner:
+        bodies = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
+    functions = []
+    for body in bodies:
+        functions += [node for node in body if isinstance(node, ast.FunctionDef) and node.name == name]
+    return functions[0] if len(functions) == 1 else None
+
+
+def _runs_once(function: ast.FunctionDef, tree: ast.Module) -> bool:
+    """Check that nothing but one call names a function, and that all its statements run in turn."""
+    mentions = 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            mentions += (node.id if isinstance(node, ast.Name) else node.attr) == function.name
+    if mentions > 1 or function.decorator_list:
+        return False
+    pending: list[ast.AST] = [*function.body]
+    if isinstance(function.body[-1], ast.Return):
+        pending.pop()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _LEAVING):
+            return False
+        if not isinstance(node, _INNER_SCOPES):
+            pending += ast.iter_child_nodes(node)
+    return True
 
 
 def _reporting(number: int, test: ast.stmt | ast.expr) -> ast.Try:
@@ -97,6 +207,37 @@ def _reporting(number: int, test: ast.stmt | ast.expr) -> ast.Try:
     return frame
 
 
+class _CheckedOperands(ast.NodeTransformer):
+    """Check what tests compare and compute with, because its classes can be the program's."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Check both sides of a comparison."""
+        self.generic_visit(node)
+        if not isinstance(node.ops[0], ast.Is | ast.IsNot):
+            node.left, node.comparators = _checked(node.left), list(map(_checked, node.comparators))
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Check both sides of an operator."""
+        self.generic_visit(node)
+        node.left, node.right = _checked(node.left), _checked(node.right)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Check the arguments of a function that compares, such as `np.allclose` or `assertCountEqual`."""
+        self.generic_visit(node)
+        if any(part in _last_name(node.func) for part in ("assert", "equal", "close")):
+            node.args = list(map(_checked, node.args))
+        return node
+
+
+def _checked(operand: ast.expr) -> ast.expr:
+    """Return a call of the function that the worker offers for this, unless no program gives the operand."""
+    if isinstance(operand, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Compare | ast.Starred):
+        return operand
+    return ast.Call(ast.Name("__checked__", ast.Load()), [operand], [])
+
+
 class Splitter:
     """A splitter of the assertions of one script, with the names that the script redefines."""
 
@@ -105,7 +246,8 @@ class Splitter:
         imported: set[str] = set()  # from math, under their own names
         for node in ast.walk(script):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                bound.add(node.name)
+                if node.name != "pytest":  # the class that stands for it, see `test_functions`
+                    bound.add(node.name)
             elif isinstance(node, ast.arg):
                 bound.add(node.arg)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -128,7 +270,7 @@ class Splitter:
         """
         if (expression := self._tested_object(test)) is not None:
             return expression, VALUE
-        if self._is_constant(test):
+        if self.is_constant(test):
             return ast.Constant(None), ast.unparse(test)
         parts = self._isolate(test)
         if parts is None or self._compares(parts[1]):
@@ -151,9 +293,9 @@ class Splitter:
                 expression = ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), test))
             case _:
                 return None
-        return None if self._is_constant(tested) or self._compares(tested) else expression
+        return None if self.is_constant(tested) or self._compares(tested) else expression
 
-    def _is_constant(self, node: ast.expr) -> bool:
+    def is_constant(self, node: ast.expr) -> bool:
         """Check that a node has only literals and pure functions that the script does not redefine."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.Call) and function_name(inner.func) not in self._known:
@@ -171,7 +313,7 @@ class Splitter:
             case ast.UnaryOp(op=ast.Not() | ast.USub() as sign, operand=operand):
                 inner = self._isolate(operand)
                 return (ast.UnaryOp(sign, inner[0]), inner[1]) if inner else None
-            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[right]) if not self._is_constant(
+            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[right]) if not self.is_constant(
                 right
             ):
                 return None  # any object can contain others
@@ -189,7 +331,7 @@ class Splitter:
             case ast.Call(func=func, args=[first, second], keywords=words) if (
                 "isclose" in function_name(func) and function_name(func) in self._known
             ):
-                if not all(self._is_constant(word.value) for word in words):
+                if not all(self.is_constant(word.value) for word in words):
                     return None
                 return self._isolate_side(first, second, lambda a, b: ast.Call(func, [a, b], words))
             case ast.Call() | ast.Attribute() | ast.Subscript() | ast.Name():
@@ -200,9 +342,9 @@ class Splitter:
         self, left: ast.expr, right: ast.expr, join: Callable[[ast.expr, ast.expr], ast.expr]
     ) -> tuple[ast.expr, ast.expr] | None:
         """Isolate the side that is not constant, if the other is; `join` puts the sides together again."""
-        if self._is_constant(right) and (inner := self._isolate(left)):
+        if self.is_constant(right) and (inner := self._isolate(left)):
             return join(inner[0], right), inner[1]
-        if self._is_constant(left) and (inner := self._isolate(right)):
+        if self.is_constant(left) and (inner := self._isolate(right)):
             return join(left, inner[0]), inner[1]
         return None
 

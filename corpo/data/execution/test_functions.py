@@ -1,13 +1,14 @@
 """Turn tests of pytest, unittest and HumanEval into a script whose tests report one by one.
 
-Each test function, each method of a test class and each set of parameters becomes one test. pytest itself is
-not in the sandbox; a few lines replace `raises`, `approx` and `fail`. The modules that the tests import from,
-such as `solution`, are the program.
+Each test function and each method of a test class is called, once for each of its sets of parameters, and
+each assertion in it becomes a test. pytest itself is not in the sandbox; a few lines replace `raises`,
+`approx` and `fail`. The modules that the tests import from, such as `solution`, are the program.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,16 +103,16 @@ def split_tests(source: str, entry: str | None = None) -> ScriptChecks:
             )
         return split_assertions(_text(tree, modules, uses_pytest), f"check({entry})")
     _remove_fixture_marks(tree)
-    calls = []
+    calls: dict[str, str] = {}
     cases = _test_cases(tree)
     for node in list(tree.body):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test") and node.name not in called:
-            calls += list(_function_calls(node, tree))
+            calls |= _function_calls(node, tree)
         elif isinstance(node, ast.ClassDef):
-            calls += list(_class_calls(node, tree, is_unittest=node.name in cases))
+            calls |= _class_calls(node, tree, is_unittest=node.name in cases)
     for call in calls:
         tree.body += ast.parse(call).body
-    return split_assertions(_text(tree, modules, uses_pytest), has_tests=bool(calls))
+    return split_assertions(_text(tree, modules, uses_pytest), called=calls)
 
 
 def _text(tree: ast.Module, modules: list[str], uses_pytest: bool) -> str:
@@ -134,15 +135,14 @@ def _take_imports(tree: ast.Module) -> tuple[list[str], bool]:
     modules: list[str] = []
     body: list[ast.stmt] = []
     uses_pytest = False
+    aliases: dict[str, str] = {}
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom):
             statement = _absolute(statement)
             if statement.module == "pytest":
                 uses_pytest = True
                 for alias in statement.names:
-                    if alias.name in ("fixture", "mark", "param"):
-                        continue  # the decorators are evaluated here
-                    body += ast.parse(f"{alias.asname or alias.name} = pytest.{alias.name}").body
+                    aliases[alias.asname or alias.name] = f"pytest.{alias.name}"
                 continue
             modules += _program_modules([statement.module or ""])
         elif isinstance(statement, ast.Import):
@@ -153,7 +153,21 @@ def _take_imports(tree: ast.Module) -> tuple[list[str], bool]:
             modules += _program_modules([alias.name for alias in statement.names])
         body.append(statement)
     tree.body = body
+    _FullNames(aliases).visit(tree)
     return list(dict.fromkeys(modules)), uses_pytest
+
+
+class _FullNames(ast.NodeTransformer):
+    """Replace names such as `approx` by those with their module."""
+
+    def __init__(self, aliases: dict[str, str]) -> None:
+        self._aliases = aliases
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Replace a name that is imported."""
+        if isinstance(node.ctx, ast.Load) and node.id in self._aliases:
+            return ast.parse(self._aliases[node.id], mode="eval").body
+        return node
 
 
 def _absolute(statement: ast.ImportFrom) -> ast.ImportFrom:
@@ -207,8 +221,12 @@ def _is_check(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef) and node.name == "check" and len(node.args.args) == 1
 
 
-def _function_calls(function: ast.FunctionDef, tree: ast.Module, owner: str = "") -> Iterator[str]:
-    """Yield the calls of a test function, one per set of parameters, and remove its decorators."""
+def _function_calls(function: ast.FunctionDef, tree: ast.Module, owner: str = "") -> dict[str, str]:
+    """Return the calls of a test function, one per set of parameters, each with the name of the function.
+
+    Remove its decorators. Literal parameters are assigned in a copy of the function, because an assertion on
+    a known value can be split.
+    """
     decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
     parameters = [node for node in function.decorator_list if _is_parametrize(node)]
     function.decorator_list = [
@@ -217,7 +235,7 @@ def _function_calls(function: ast.FunctionDef, tree: ast.Module, owner: str = ""
         if "mark." not in text and "fixture" not in text
     ]
     if any("mark.skip" in text or "mark.xfail" in text for text in decorators):
-        return
+        return {}
     arguments = [argument.arg for argument in function.args.args if argument.arg != "self"]
     sets = [_parameter_sets(node, tree) for node in parameters if isinstance(node, ast.Call)]
     given: set[str] = set()
@@ -227,15 +245,49 @@ def _function_calls(function: ast.FunctionDef, tree: ast.Module, owner: str = ""
         if choices.loop:
             loops.append(choices.loop)
     fixtures = {name: _fixture_value(name, tree) for name in arguments if name not in given}
+    calls: dict[str, str] = {}
     for combination in product(*(choices.values for choices in reversed(sets))):
         words = dict(fixtures)
         for choice in combination:
             words |= choice
-        texts = [f"{name}={words[name]}" for name in arguments]
+        case = function
+        if given and not loops and not function.args.defaults:
+            case = _with_literals(function, words, f"{function.name}__{len(calls) + 1}")
+            _siblings(function, tree, owner).append(case)
+        texts = [
+            f"{argument.arg}={words[argument.arg]}" for argument in case.args.args if argument.arg in words
+        ]
         if owner:
-            texts = [owner, repr(function.name), *texts]
-        call = f"{'__run_method__' if owner else function.name}({', '.join(texts)})"
-        yield f"[{call} {' '.join(loops)}]" if loops else call
+            texts = [owner, repr(case.name), *texts]
+        call = f"{'__run_method__' if owner else case.name}({', '.join(texts)})"
+        calls[f"[{call} {' '.join(loops)}]" if loops else call] = f"{owner}.{case.name}".lstrip(".")
+    if calls and f"{owner}.{function.name}".lstrip(".") not in calls.values():
+        _siblings(function, tree, owner).remove(function)
+    return calls
+
+
+def _siblings(function: ast.FunctionDef, tree: ast.Module, owner: str) -> list[ast.stmt]:
+    """Return the body that a function belongs to: that of the file, or that of the class `owner`."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == owner and function in node.body:
+            return node.body
+    return tree.body
+
+
+def _with_literals(function: ast.FunctionDef, words: dict[str, str], name: str) -> ast.FunctionDef:
+    """Return a copy of a function that assigns its literal arguments itself."""
+    case = copy.deepcopy(function)
+    case.name, case.args.args, assignments = name, [], []
+    for argument in function.args.args:
+        text = words.get(argument.arg, argument.arg)
+        try:
+            ast.literal_eval(text)
+        except (ValueError, TypeError):  # TypeError: a list within a set
+            case.args.args.append(argument)
+        else:
+            assignments += ast.parse(f"{argument.arg} = {text}").body
+    case.body = [*assignments, *case.body]
+    return case
 
 
 def _is_parametrize(node: ast.expr) -> bool:
@@ -309,10 +361,11 @@ def _test_cases(tree: ast.Module) -> set[str]:
     return names
 
 
-def _class_calls(node: ast.ClassDef, tree: ast.Module, is_unittest: bool) -> Iterator[str]:
-    """Yield the calls of the methods of a test class of pytest or unittest."""
+def _class_calls(node: ast.ClassDef, tree: ast.Module, is_unittest: bool) -> dict[str, str]:
+    """Return the calls of the methods of a test class of pytest or unittest, each with the method's name."""
+    calls: dict[str, str] = {}
     if not is_unittest and not node.name.startswith("Test"):
-        return
+        return calls
     methods = [method for method in node.body if isinstance(method, ast.FunctionDef)]
     if any(method.name == "setUpClass" for method in methods):
         index = tree.body.index(node) + 1
@@ -322,13 +375,20 @@ def _class_calls(node: ast.ClassDef, tree: ast.Module, is_unittest: bool) -> Ite
             continue
         if is_unittest:
             _AssertionMethods().visit(method)
-            yield f"{node.name}({method.name!r}).debug()"
+            calls[f"{node.name}({method.name!r}).debug()"] = f"{node.name}.{method.name}"
         else:
-            yield from _function_calls(method, tree, owner=node.name)
+            calls |= _function_calls(method, tree, owner=node.name)
+    return calls
 
 
 class _AssertionMethods(ast.NodeTransformer):
     """Replace the assertion methods of unittest by assertions, which a program cannot replace."""
+
+    def visit_With(self, node: ast.With) -> ast.AST | list[ast.stmt]:
+        """Replace `with self.subTest(...)` by what is in it."""
+        self.generic_visit(node)
+        is_sub_test = all(ast.unparse(item).startswith("self.subTest(") for item in node.items)
+        return node.body if is_sub_test else node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         """Replace a call such as `self.assertEqual(a, b)`."""

@@ -26,10 +26,15 @@ random nonce that no global name leads to. If a report has another nonce, comes 
 number of no test, all results become "!tampered". One attack remains possible: a program can walk Python's
 frames or its memory, find the closure and the nonce, and report that such a test passed.
 
+Such a test is made robust against simpler tricks. It has the built-in functions, and the functions of the
+modules that it imports, as they were before the program ran. It refuses to compare or to compute with an
+object whose class is the program's own and defines how it compares, unless the test itself names that class.
+
 A program's process has no privileges and no open file except its own pipe. It can start threads but no
 processes, act on itself only, and open no socket (seccomp; see `REFUSED_CALLS`). If the kernel has Landlock,
-it can read Python and the system's libraries and write to an empty folder. If a kernel lets it start
-processes, processor time and processes are counted over all of them, and all are killed in the end.
+it can read Python and the system's libraries and write to an empty folder. In a namespace of mounts, no
+other file has a name (see `enter_view`). If a kernel lets it start processes, processor time and processes
+are counted over all of them, and all are killed in the end.
 """
 
 import array
@@ -37,6 +42,7 @@ import ast
 import atexit
 import base64
 import builtins
+import collections
 import contextlib
 import ctypes
 import errno
@@ -57,7 +63,7 @@ import termios
 import threading
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
@@ -66,6 +72,7 @@ MAX_DECIMAL_BITS = 4000  # larger integers are written in base 16, which is fast
 CALLS_PER_SHARE = 50  # calls that share the time limit of a program; more calls get as many shares
 MAX_PROCESSES = 16  # processes of one program at the same time
 CHECK_SECONDS = 0.1  # time between two checks of the processes that a program has started
+MAX_STEP_SECONDS = 0.5  # of the clock; a longer step between two looks at it means that all was stopped
 MAX_FILE_BYTES = 1 << 20
 MAX_OPEN_FILES = 32
 STARTED = b"started\n"  # what a program's process writes before the program runs
@@ -272,47 +279,160 @@ def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) ->
     """Run the script's tests, which report by number. An error between two tests ends all that follow.
 
     They run as a main program. Otherwise, tests behind `if __name__ == "__main__"` would be skipped and
-    count as passed. They are compiled before the program runs, because it can replace `compile` and `exec`.
+    count as passed. They are compiled before the program runs, because it can replace any function of
+    Python. What a test that reports by itself needs is fetched before, too.
     """
-    code, imports, execute, exceptions = (
-        compile(entry, "<tests>", "exec"),
-        imports_of(entry),
-        exec,
-        EXCEPTIONS,
-    )
-    ignored = contextlib.suppress
+    tree = ast.parse(entry)
+    code, imports = compile(tree, "<tests>", "exec"), imports_of(tree)
+    execute, exceptions, ignored = exec, EXCEPTIONS, contextlib.suppress
+    saved: list[tuple[Any, str, Any]] = []
+    tests: dict[str, Any] = {}
+    own = {
+        "__name__": "__main__",
+        "__value__": reporter.tested_value,
+        "__passed__": reporter.passed,
+        "__failed__": reporter.failed,
+    }
+    if "__passed__" in entry:
+        for statement in imports:
+            with ignored(Exception):  # a module that stands for the program is not there yet
+                execute(statement, {})
+        saved = functions_of_modules(tree)
+        own |= {"__builtins__": dict(vars(builtins)), "__checked__": operand_check(tree, tests)}
+    modules, put = sys.modules, setattr
+    modules_before = dict(modules)
     try:
         scope = define(source, "")
     except NotAProgram:
         return reporter.end("!not a program")
     except exceptions as error:
         return reporter.end("!" + type(error).__name__)
+    for owner, name, value in saved:
+        put(owner, name, value)
+    if saved:
+        modules |= modules_before
     for statement in imports:
         with ignored(Exception):  # the same import fails in the tests, where it is reported
             execute(statement, scope)
-    tests = {
-        **scope,
-        "__name__": "__main__",
-        "__value__": reporter.tested_value,
-        "__passed__": reporter.passed,
-        "__failed__": reporter.failed,
-    }
+    tests |= scope
+    tests |= own
     try:
         execute(code, tests)
     except exceptions as error:
         reporter.end("!" + type(error).__name__)
 
 
-def imports_of(tests: str) -> list[types.CodeType]:
+def imports_of(tests: ast.Module) -> list[types.CodeType]:
     """Return the imports of the tests, which are done in the program's namespace, too.
 
     In the judges of HumanEval and MBPP, program and tests are one source.
     """
     imports = []
-    for statement in ast.parse(tests).body:
+    for statement in tests.body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             imports.append(compile(ast.Module([statement], []), "<tests>", "exec"))
     return imports
+
+
+IS_IMMUTABLE, IS_OF_PYTHON = 1 << 8, 1 << 9  # flags of a class
+
+
+def functions_of_modules(tests: ast.Module) -> list[tuple[Any, str, Any]]:
+    """Return the functions and classes of the modules that the tests import, with their owners and names.
+
+    Those of classes that are written in Python are among them. A program could replace any of them.
+    """
+    names: list[str] = []
+    for statement in tests.body:
+        if isinstance(statement, ast.Import):
+            names += [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom):
+            names.append(statement.module or "")
+    owners: list[Any] = [sys.modules[name] for name in names if name in sys.modules]
+    for module in list(owners):
+        for value in vars(module).values():
+            if type(value) is type and value.__flags__ & (IS_OF_PYTHON | IS_IMMUTABLE) == IS_OF_PYTHON:
+                owners.append(value)
+    functions = []
+    for owner in owners:
+        for name, value in vars(owner).items():
+            if not name.startswith("__") and (callable(value) or isinstance(value, classmethod)):
+                functions.append((owner, name, value))
+    return functions
+
+
+# Methods by which an object decides how it compares, or what is computed with it.
+DECIDING_METHODS = [f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge", "contains")]
+for _name in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+    DECIDING_METHODS += [f"__{_name}__", f"__r{_name}__"]
+NotAValue = type("not a value", (Exception,), {})  # a test reports its name
+
+
+def operand_check(tests: ast.Module, scope: dict[str, Any]) -> Callable[[Any], Any]:
+    """Return a function that returns an operand of the tests, unless it could lie about its comparison.
+
+    It raises NotAValue for an object, alone or within containers, whose class has a deciding method that the
+    program defines. Classes that the tests name are allowed, because they may be what is tested. Their names
+    begin with a capital letter, so that no class takes the place of a function. `scope` is the namespace of
+    the tests. Types are compared by identity, because a metaclass can lie, too.
+    """
+    names = set()
+    for node in ast.walk(tests):
+        name = node.id if isinstance(node, ast.Name) else node.name if isinstance(node, ast.ClassDef) else ""
+        if name[:1].isupper():
+            names.add(name)
+    kind_of, identity, apply, refused, values_of = type, id, map, NotAValue, dict.values
+    mro_of, attributes_of = type.__dict__["__mro__"].__get__, type.__dict__["__dict__"].__get__
+    scalars = frozenset(map(id, (*SCALARS, complex)))
+    kinds: tuple[Any, ...] = (*CONTAINERS, collections.deque)
+    containers = {id(kind): kind.__iter__ for kind in kinds}
+    methods, function = tuple(DECIDING_METHODS), types.FunctionType
+    slots = (types.WrapperDescriptorType, types.MethodDescriptorType)
+    code_of: Any = vars(types.FunctionType)["__code__"].__get__
+    file_of: Any = vars(types.CodeType)["co_filename"].__get__
+
+    def is_of_library(method: Any, name: str) -> Any:
+        kind = kind_of(method)
+        if kind is slots[0] or kind is slots[1]:
+            return method.__name__ == name  # `__eq__ = int.__ne__` would not be the library's choice
+        if kind is not function:
+            return method is None
+        file = file_of(code_of(method))
+        return file[:1] == "/" or file[:8] == "<frozen " or file == "<tests>"
+
+    def decides(kind: type) -> bool:
+        for name in names:
+            if scope.get(name) is kind:
+                return False
+        for base in mro_of(kind):
+            attributes = attributes_of(base)
+            for name in methods:
+                if name in attributes and not is_of_library(attributes[name], name):
+                    return True
+        return False
+
+    def checked(operand: Any) -> Any:
+        pending: list[Any] = [operand]
+        seen: dict[int, Any] = {}
+        while pending:
+            value = pending.pop()
+            kind = kind_of(value)
+            if identity(kind) in scalars or identity(value) in seen:
+                continue
+            seen[identity(value)] = value
+            if identity(kind) not in containers and decides(kind):
+                raise refused
+            for base in mro_of(kind):
+                if identity(base) in containers:
+                    parts = [*containers[identity(base)](value)]
+                    if base is dict:
+                        parts += values_of(value)
+                    if not {*apply(identity, apply(kind_of, parts))} <= scalars:
+                        pending += parts
+                    break
+        return operand
+
+    return checked
 
 
 def run_stream(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
@@ -367,6 +487,79 @@ NUM_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by version of Landlock; 16 from ver
 TCP, SCOPED = 0b11, 0b11  # bind and connect; abstract sockets and signals to other processes
 
 
+PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # of all packages that are installed
+
+
+def readable_paths(packages: list[dict[str, Any]]) -> list[str]:
+    """Return the files and folders that programs may read: Python, the system's libraries, the packages."""
+    library = os.path.dirname(os.__file__)
+    paths = []
+    for name in os.listdir(library):
+        if name not in PACKAGE_FOLDERS:
+            paths.append(os.path.join(library, name))
+    paths += ["/lib", "/lib64", "/usr/lib", "/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom"]
+    for package in packages:
+        paths += [os.path.join(package["root"], folder) for folder in package["folders"]]
+    return [path for path in paths if os.path.exists(path)]
+
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC = 32, 4096, 16384
+ROOM_LIMITS = "size=64m,nr_inodes=4096"  # bytes and files that a program can write in all
+
+
+def enter_view(packages: list[dict[str, Any]]) -> None:
+    """Change the root folder to one that holds only what programs need, read-only, and an empty room.
+
+    No other file of the machine has a name there. This process needs a mount namespace of its own. Programs
+    cannot leave the root folder, because that needs privileges or an open folder outside of it.
+    """
+    os.mkdir("view")
+    view = os.path.abspath("view")
+    mount("tmpfs", view, MS_NOSUID | MS_NODEV, "tmpfs")
+    library = os.path.dirname(os.__file__)
+    show(library, view + library)  # as a whole, because each mount takes time
+    hidden = [view + os.path.join(library, name) for name in PACKAGE_FOLDERS]
+    hidden = list(filter(os.path.isdir, hidden))
+    for folder in hidden:
+        mount("tmpfs", folder, MS_NOSUID | MS_NODEV, "tmpfs")
+    for path in (*readable_paths(packages), "/dev/null", "/proc"):
+        if os.path.dirname(path) != library:
+            show(path, view + path)
+    for folder in hidden:
+        mount("", folder, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        os.symlink(f"/proc/self/fd{target}", f"{view}/dev/{name}")
+    os.mkdir(f"{view}/room")
+    mount("tmpfs", f"{view}/room", MS_NOSUID | MS_NODEV, "tmpfs", ROOM_LIMITS)
+    mount("", view, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+    os.chroot(view)
+    os.chdir("/")
+    os.environ["HOME"] = "/room"
+
+
+def show(path: str, target: str) -> None:
+    """Mount a file or folder at another place, read-only."""
+    if os.path.isdir(path):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if not os.path.exists(target):
+            os.mknod(target)
+    mount(path, target, MS_BIND | MS_REC)
+    # The kernel refuses to remount without the restrictions that the mount has outside of the namespace.
+    restrictions = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount("", target, MS_REMOUNT | MS_BIND | MS_RDONLY | restrictions)
+
+
+def mount(source: str, target: str, flags: int, kind: str = "", options: str = "") -> None:
+    """Mount a file system. Raises OSError if the kernel refuses it."""
+    texts = [os.fsencode(text) for text in (source, target, kind, options)]
+    if LIBC.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]):
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount: {os.strerror(number)}", target)
+
+
 def landlock_ruleset(writable_folder: str, packages: list[dict[str, Any]]) -> int | None:
     """Open a Landlock ruleset with what a program may do with files, ports and signals.
 
@@ -381,38 +574,17 @@ def landlock_ruleset(writable_folder: str, packages: list[dict[str, Any]]) -> in
     rules: int = LIBC.syscall(
         CREATE_RULESET, handled, ctypes.c_size_t(8 if version < 4 else 16 if version < 6 else 24), 0
     )
-    library = os.path.dirname(os.__file__)
-    modules = [
-        os.path.join(library, name)
-        for name in os.listdir(library)
-        if name not in ("site-packages", "dist-packages")
-    ]
-    allowed = [
-        (path, READ_FILE | READ_DIR)
-        for path in (
-            *modules,
-            "/lib",
-            "/lib64",
-            "/usr/lib",
-            "/etc/localtime",
-            "/usr/share/zoneinfo",
-            "/dev/urandom",
-        )
-    ]
-    for package in packages:
-        for folder in package["folders"]:
-            allowed.append((os.path.join(package["root"], folder), READ_FILE | READ_DIR))
+    allowed = [(path, READ_FILE | READ_DIR) for path in readable_paths(packages)]
     allowed += [
-        (library, READ_DIR),
+        (os.path.dirname(os.__file__), READ_DIR),
         ("/dev/null", READ_FILE | WRITE_FILE),
         (writable_folder, rights & ~(EXECUTE | MAKE_CHAR | MAKE_BLOCK)),
     ]
     for path, access in allowed:
-        if os.path.exists(path):
-            fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            access &= rights if os.path.isdir(path) else FILE_RIGHTS & rights
-            LIBC.syscall(ADD_RULE, rules, 1, struct.pack("=Qi", access, fd), 0)
-            os.close(fd)
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        access &= rights if os.path.isdir(path) else FILE_RIGHTS & rights
+        LIBC.syscall(ADD_RULE, rules, 1, struct.pack("=Qi", access, fd), 0)
+        os.close(fd)
     return rules
 
 
@@ -755,11 +927,13 @@ def run_in_child(
         finally:
             os._exit(status)
     os.close(write_end)
-    started = checked = time.monotonic()
-    size, end, has_ended = 0, "!crash", False
+    last = checked = time.monotonic()
+    elapsed, size, end, has_ended = 0.0, 0, "!crash", False
     while True:
         now = time.monotonic()
-        if now >= started + seconds:
+        elapsed += min(now - last, MAX_STEP_SECONDS)
+        last = now
+        if elapsed >= seconds:
             end = "!timeout"
             break
         if now >= checked + CHECK_SECONDS:
@@ -768,7 +942,7 @@ def run_in_child(
             if excess := exceeded_limit(cpu_seconds):
                 end = "!" + excess
                 break
-        wait = 0 if has_ended else min(checked + CHECK_SECONDS, started + seconds) - now
+        wait = 0 if has_ended else max(0, min(checked + CHECK_SECONDS - now, seconds - elapsed))
         if not select.select([read_end], [], [], wait)[0]:
             if has_ended:  # a process that it started holds the pipe open
                 break
@@ -866,8 +1040,11 @@ def serve(jobs: int, out: int) -> None:
     This process reads the headers of programs only. A process that runs a program is a copy of this one, so
     this one never holds a program, its tests or its results.
     """
-    os.mkdir("room")
     packages = receive(jobs)
+    if os.getpid() == 1:  # the first process of a namespace
+        enter_view(packages)
+    else:
+        os.mkdir("room")
     rules, limits = landlock_ruleset("room", packages), receive(jobs)
     while (header := receive(jobs)) is not None:
         for package in packages:

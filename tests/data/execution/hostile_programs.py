@@ -27,7 +27,7 @@ CALLS = CallChecks("f", ((1,), (2,)), (2, 3))
 ASSERTS = split_assertions("assert f(1) == 2\nassert f(2) == 3")
 # These tests cannot be split, so they report by themselves.
 REPORTING = split_assertions(
-    "for x in (1, 2):\n    assert f(x) == x + 1\nfor x in (3, 4):\n    assert f(x) == x + 1"
+    "assert all(f(x) == x + 1 for x in (1, 2))\nassert all(f(x) - x == 1 for x in (3, 4))"
 )
 STREAMS = StdioChecks(("1\n", "2\n"), ("2\n", "3\n"))
 SECONDS, CPU_SECONDS = 1.0, 0.3
@@ -45,8 +45,8 @@ class Hostile:
     source: str
     outcomes: tuple[str, ...]
     checks: tuple[Executable, ...] = (ASSERTS, CALLS)
-    # The protection without which the program could harm this machine, so that it is not run: "files",
-    # "processes", "forks" or "calls"; see `available_protections`.
+    # The protection without which the program could harm or see this machine, so that it is not run: "files",
+    # "names" (of files), "processes", "forks" or "calls"; see `available_protections`.
     needs: str = ""
 
 
@@ -228,13 +228,39 @@ HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
     ),
     Hostile(
         "always equal",
-        "class E:\n    def __eq__(self, other): return True" + _F + "return E()",
+        "class E:\n    def __eq__(self, other): return True\n    def __sub__(self, other): return 1"
+        + _F
+        + "return E()",
         ("not a value",),
+        (ASSERTS, CALLS, REPORTING),
     ),
     Hostile(
         "an integer that is always equal",
         "class I(int):\n    def __eq__(self, other): return True" + _F + "return I(9)",
         ("not a value",),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "an integer whose class lies",
+        "class M(type):\n    def __getattribute__(self, name):\n"
+        "        return int.__eq__ if name == '__eq__' else type.__getattribute__(self, name)\n"
+        "    def __eq__(self, other): return True\n    def __hash__(self): return hash(int)\n"
+        "class I(int, metaclass=M):\n    def __eq__(self, other): return True" + _F + "return I(9)",
+        ("not a value", "wrong answer"),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "an object in the place of the function",
+        "class F:\n    def __call__(self, x): return self\n    def __eq__(self, other): return True\n"
+        "    def __sub__(self, other): return self\n    def __getattr__(self, name): return self\nf = F()",
+        ("not a value",),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "patched all",
+        "import builtins\nbuiltins.all = lambda items: True" + _F + "return x",
+        ("wrong answer", "AssertionError"),
+        (ASSERTS, CALLS, REPORTING),
     ),
     Hostile(
         "an error named like a value", "E = type('=2', (Exception,), {})" + _F + "raise E", ("Exception",)
@@ -272,6 +298,25 @@ HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
         ("BlockingIOError", "wrong answer"),
     ),
     # the machine
+    Hostile(
+        "looking for a file outside",
+        "import os" + _F + "return os.stat({secret!r}).st_size and x",
+        _DENIED,
+        needs="names",
+    ),
+    Hostile(
+        "looking for the user's files",
+        "import os" + _F + "return len(os.listdir('/etc')) and x",
+        _DENIED,
+        needs="files",
+    ),
+    Hostile(
+        "files without end",
+        "import os\ni = 0\nopen('a', 'w')\nwhile True:\n    i += 1\n    os.link('a', f'l{i}')\n"
+        "    os.symlink('a', f's{i}')\n    os.mkdir(f'd{i}')\n    os.mkfifo(f'p{i}')",
+        ("timeout", "OSError"),
+        (CALLS,),
+    ),
     Hostile("writing outside", "open({tree!r} + '/left', 'w')" + _F + "return x", _DENIED, needs="files"),
     Hostile(
         "writing to shared folders", "open('/tmp/corpo-left', 'w')" + _F + "return x", _DENIED, needs="files"
@@ -485,6 +530,7 @@ def available_protections(isolation: Isolation, scene: Scene) -> set[str]:
     """Return the protections in `Hostile.needs` that this machine's sandbox has at this level."""
     probes = {
         "files": f"return open({str(scene.tree / 'secret')!r}).read()",
+        "names": f"return __import__('os').stat({str(scene.tree / 'secret')!r})",
         "processes": "return __import__('os').kill(__import__('os').getppid(), 0)",
         "forks": "return __import__('os').fork()",
         "calls": "return __import__('resource').prlimit(__import__('os').getppid(), 7)",

@@ -10,6 +10,7 @@ from corpo.data.execution.checks import Answer, CallChecks, StdioChecks
 from corpo.data.execution.label_problems import label_problems
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.execution.split_asserts import split_assertions
+from corpo.data.execution.test_functions import split_tests
 from corpo.data.types import RawCandidate, RealProblem, UnlabelledProblem, Use
 from corpo.task import Candidate, Domain
 
@@ -139,7 +140,7 @@ def test_assertions_in_a_main_block_run() -> None:
 
 
 def test_a_label_that_rests_on_comparisons_of_the_program_says_so() -> None:
-    inside = "for x in (1, 2):\n    assert f(x) == x + 1"
+    inside = "assert all(f(x) == x + 1 for x in (1, 2))"
     for tests, evidence in (
         ("assert f(1) == 2", ""),
         (inside, "self-reported: 1 of 1 tests"),
@@ -153,6 +154,104 @@ def test_a_label_that_rests_on_comparisons_of_the_program_says_so() -> None:
         assert "self-reported" not in wrong.evidence
 
 
+LIARS = {  # objects that would pass every comparison in the process of the program
+    "equal to everything": "class E:\n    def __eq__(self, other): return True",
+    "an integer": "class E(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__",
+    "a method of Python": "class E(int):\n    __eq__ = int.__ne__\n    __hash__ = int.__hash__",
+    "differences of zero": "class E:\n    def __sub__(self, other): return 0\n    __rsub__ = __sub__",
+    "in its own order": (
+        "class E:\n    def __sub__(self, other): return self\n    def __abs__(self): return self\n"
+        "    def __lt__(self, other): return True\n    __le__ = __gt__ = __ge__ = __eq__ = __lt__"
+    ),
+    "a metaclass": (
+        "class M(type):\n    def __getattribute__(self, name):\n"
+        "        return int.__eq__ if name == '__eq__' else type.__getattribute__(self, name)\n"
+        "    def __hash__(self): return hash(int)\n    def __eq__(self, other): return True\n"
+        "class E(int, metaclass=M):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__"
+    ),
+    "in a list": (
+        "class F:\n    def __eq__(self, other): return True\nclass L(list): pass\n"
+        "E = lambda *values: L([F(), (F(),), {1: F()}])"
+    ),
+    "called": (
+        "class F:\n    def __call__(self, *values): return self\n    def __eq__(self, other): return True\n"
+        "E = lambda *values: F()"
+    ),
+    "everything is in it": "class E(list):\n    def __contains__(self, item): return True",
+}
+SELF_REPORTING = (
+    "assert all(f(x) == x + 1 for x in (1, 2))",
+    "assert all(x + 1 == f(x) for x in (1, 2))",
+    "assert all(abs(f(x) - x - 1) < 1e-6 for x in (1, 2))",
+    "import pytest\nassert all(f(x) == pytest.approx(x + 1) for x in (1, 2))",
+    "assert all([f(x)] == [x + 1] for x in (1, 2))",
+    "assert 2 in f(1) and 3 in f(2)",
+    "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n"
+    "        self.assertCountEqual([f(1)], [2])",
+    "def same(a, b):\n    return a == b\nassert same(f(1), 2)\nassert same([f(2)], [3])",
+)
+
+
+@pytest.mark.parametrize("liar", LIARS)
+def test_no_object_lies_about_its_equality_in_a_test_that_reports_by_itself(liar: str) -> None:
+    program = f"{LIARS[liar]}\ndef f(x):\n    return E()"
+    for tests in SELF_REPORTING:
+        if liar == "everything is in it" and " in f" not in tests:
+            continue
+        checks = split_tests(tests)
+        assert not all(checks.conditions)
+        [candidate] = _label(RealProblem("p", Domain.code, "s", checks), program)
+        assert not candidate.correct, tests
+
+
+def test_objects_that_the_tests_or_python_define_are_compared() -> None:
+    program = (
+        "from dataclasses import dataclass\nfrom fractions import Fraction\n"
+        "from collections import deque, Counter\nimport datetime\n"
+        "@dataclass\nclass Money:\n    cents: int\n    def __add__(self, other):\n"
+        "        return Money(self.cents + other.cents)\n"
+        "class Bag:\n    def __init__(self, items):\n        self.items = items\n"
+        "    def __contains__(self, item):\n        return item in self.items\n"
+        "def half(x):\n    return Fraction(x, 2)\ndef day():\n    return datetime.date(2020, 1, 2)\n"
+        "def queue():\n    return deque([1, Fraction(1, 2)])\ndef count():\n    return Counter('aab')\n"
+    )
+    checks = split_assertions(
+        "import datetime\nfrom collections import deque\n"
+        "assert Money(1) + Money(2) == Money(3)\nassert 3 in Bag([3]) and 4 not in Bag([3])\n"
+        "assert all(half(x) == x / 2 for x in (1, 3))\nassert day() == datetime.date(2020, 1, 2)\n"
+        "assert queue() == deque([1, 0.5])\nassert count() == {'a': 2, 'b': 1} and day().year == 2020\n"
+    )
+    [candidate] = _label(RealProblem("p", Domain.code, "s", checks), program)
+    assert candidate.correct, candidate.evidence
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "import unittest\nunittest.TestCase.assertCountEqual = lambda *a, **k: None\n",
+        "import unittest\nclass C(unittest.TestCase):\n    def debug(self): pass\nunittest.TestCase = C\n",
+        "import math\nmath.isclose = lambda *a, **k: True\n",
+        "import random\nrandom.randint = lambda a, b: 0\n",
+    ],
+)
+def test_tests_use_the_functions_of_python_and_not_those_of_the_program(patch: str) -> None:
+    checks = split_tests(
+        "import math, random, unittest\nfrom solution import f\n"
+        "class T(unittest.TestCase):\n    def test_f(self):\n        self.assertCountEqual([f(1)], [2])\n"
+        "    def test_near(self):\n        x = random.randint(5, 9)\n"
+        "        assert math.isclose(f(x), x + 1)\n"
+    )
+    assert not any(checks.conditions)
+    problem = RealProblem("p", Domain.code, "s", checks)
+    right, wrong, zero = _label(
+        problem,
+        f"{patch}def f(x):\n    return x + 1",
+        f"{patch}def f(x):\n    return 9",
+        f"{patch}def f(x):\n    return 1 + (x == 1)",
+    )
+    assert [right.correct, wrong.correct, zero.correct] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     "before",
     [
@@ -162,10 +261,15 @@ def test_a_label_that_rests_on_comparisons_of_the_program_says_so() -> None:
         "import ast\nast.parse = lambda *a, **k: 1 / 0\n",
         "import contextlib\ncontextlib.suppress = None\n",
         "import __main__\n__main__.EXCEPTIONS = ()\n__main__.exec = __main__.eval = None\n",
+        "import builtins\nbuiltins.all = lambda items: True\n",
+        "import math\nmath.floor = lambda number: type('E', (), {'__radd__': lambda a, b: f(b)})()\n",
+        "import sys, types\nsys.modules['math'] = types.SimpleNamespace(floor=lambda x: 1 / 0)\n",
     ],
 )
 def test_replaced_functions_of_python_change_no_label(before: str) -> None:
-    for checks in (split_assertions("import math\nfor x in (1, 2):\n    assert f(x) == x + 1"), CODE.checks):
+    inside = split_assertions("import math\nassert all(f(x) == x + math.floor(1.5) for x in (1, 2))")
+    assert inside.conditions == ("",)
+    for checks in (inside, CODE.checks):
         problem = RealProblem("p", Domain.code, "s", checks)
         plain = _label(problem, "def f(x):\n    return x + 1", "def f(x):\n    return 9")
         patched = _label(problem, f"{before}def f(x):\n    return x + 1", f"{before}def f(x):\n    return 9")

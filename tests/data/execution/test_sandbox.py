@@ -7,13 +7,16 @@ import json
 import multiprocessing
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from corpo.data.execution import packages as packages_module
 from corpo.data.execution import sandbox as sandbox_module
 from corpo.data.execution.labelling import LabelCache, compare, expected_outputs, label_programs, run_cached
+from corpo.data.execution.packages import Package
 from corpo.data.execution.sandbox import Isolation, Mode, Program, Sandbox, available_isolation
 from corpo.utils.errors import DataError, SandboxError
 
@@ -116,13 +119,80 @@ def test_programs_write_in_their_own_directory_only(isolation: Isolation, tmp_pa
     )
     allowed = "open('mine', 'w').write('1')\nimport os\nprint(input(), os.listdir('.'))"
     programs = [Program(text, ("7\n",), Mode.stream, "") for text in (*attempts, allowed, allowed)]
-    assert Sandbox(isolation).run(programs) == [("!PermissionError",)] * 4 + [("=7 ['mine']\n",)] * 2
+    refused = "!PermissionError" if isolation is Isolation.process else "!FileNotFoundError"
+    assert Sandbox(isolation).run(programs) == [(refused,)] * 4 + [("=7 ['mine']\n",)] * 2
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "kept")]
 
 
 def test_a_program_can_open_its_standard_input() -> None:
     source = "print(int(open('/dev/stdin').read()) + 1)"
     assert Sandbox().run([Program(source, ("1", "2"), Mode.stream, "")]) == [("=2\n", "=3\n")]
+
+
+@pytest.mark.skipif(Isolation.namespaces not in LEVELS, reason="this machine has no user namespaces")
+def test_no_file_that_programs_do_not_need_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offer a package and a temporary folder whose paths have blanks and other letters."""
+    home = tmp_path / "mein Zuhause ü"
+    (home / "packages" / "mine").mkdir(parents=True)
+    (home / "packages" / "mine" / "__init__.py").write_text("from mine.part import value")
+    (home / "packages" / "mine" / "part.py").write_text("value = 5")
+    (home / "secret").write_text("hush")
+    package = Package("mine", str(home / "packages"), ("mine",))
+    for module in (sandbox_module, packages_module):
+        monkeypatch.setattr(module, "offered_packages", lambda: (package,))
+    monkeypatch.setattr(tempfile, "tempdir", str(home))
+    names = [
+        str(home / "secret"),
+        str(home),
+        str(Path.cwd() / "pyproject.toml"),
+        "/etc/passwd",
+        "/var",
+        "/usr/bin",
+    ]
+    source = (
+        "import os, mine, email.message, sqlite3, time\n"
+        "def see(name):\n    return os.path.exists(name)\n"
+        "def f(names):\n    open('own', 'w').write('1')\n"
+        "    return mine.value, os.getcwd(), os.listdir(), [name for name in names if see(name)]"
+    )
+    [[result]] = Sandbox(Isolation.namespaces, cpu_seconds=2.0).run([Program(source, ((names,),))])
+    assert result == f"=(5, '/room', ['own'], {[str(home)]!r})"  # the folder that leads to the package
+    assert sorted(path.name for path in home.iterdir()) == ["packages", "secret"]
+
+
+@pytest.mark.skipif(Isolation.namespaces not in LEVELS, reason="this machine has no user namespaces")
+def test_programs_can_change_no_file_of_python_even_without_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files are mounted read-only."""
+    source = (
+        "import os\ndef f(path):\n    try:\n        open(path, 'a')\n    except OSError as error:\n"
+        "        return os.strerror(error.errno)"
+    )
+    worker = Path(sandbox_module._WORKER).read_text()
+    without = worker.replace('rules, limits = landlock_ruleset("room", packages)', "rules, limits = None")
+    assert worker != without
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "worker.py"
+        path.write_text(without)
+        monkeypatch.setattr(sandbox_module, "_WORKER", path)
+        [results] = Sandbox(Isolation.namespaces).run(
+            [Program(source, ((os.__file__,), ("/etc/new",), ("/x",)))]
+        )
+    assert results == ("='Read-only file system'",) * 3
+
+
+@pytest.mark.skipif(Isolation.namespaces not in LEVELS, reason="this machine has no user namespaces")
+def test_a_program_cannot_fill_memory_through_its_room() -> None:
+    """Bytes and files of the room are limited, and the next program has an empty one."""
+    fill = (
+        "import os\ndef f(number):\n    try:\n        for i in range(number):\n"
+        "            open(str(i), 'w').write('1' * (1 << 20 if number < 999 else 1))\n"
+        "    except OSError as error:\n        return os.strerror(error.errno), i > 50\n"
+    )
+    programs = [Program(fill, ((200,),)), Program(fill, ((10000,),)), Program(fill, ((60,),))]
+    full = ("=('No space left on device', True)",)
+    assert Sandbox(Isolation.namespaces, cpu_seconds=3.0).run(programs) == [full, full, ("=None",)]
 
 
 def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from itertools import product
 
 import pytest
@@ -55,6 +56,101 @@ def test_functions_that_the_script_redefines_are_not_trusted() -> None:
     assert split_assertions("from math import isclose\nassert isclose(f(1), 2.0)").conditions == (
         "isclose(value, 2.0)",
     )
+
+
+KNOWN = {  # scripts whose expected values are in variables or tables: what is evaluated, and the conditions
+    "for x, y in [(1, 2), (3, 4)]:\n    assert f(x) == y": (["f(1)", "f(3)"], ["value == 2", "value == 4"]),
+    "for i in range(2):\n    assert f(i) == i + 1": (["f(0)", "f(1)"], ["value == 0 + 1", "value == 1 + 1"]),
+    "x = [1]\ny = [2]\nassert f(x) == y": (["f(x)"], ["value == [2]"]),
+    "y = [2]\nr = f(1)\nassert sorted(y) == r": (["r"], ["sorted([2]) == value"]),
+    "a, b = 1, (2, 3)\nassert f(a) in b": (["f(1)"], ["value in (2, 3)"]),
+    "for k, v in {'a': 1}.items():\n    assert f(k) == v": (["f('a')"], ["value == 1"]),
+    "xs = [1, 2]\nfor i, (x, y) in enumerate(zip(xs, [3, 4])):\n    assert f(i, x) == y": (
+        ["f(0, 1)", "f(1, 2)"],
+        ["value == 3", "value == 4"],
+    ),
+    "for x in (1, 2):\n    for y in (3, 4):\n        z = x * y\n        assert f(x, y) == z": (
+        ["f(1, 3)", "f(1, 4)", "f(2, 3)", "f(2, 4)"],
+        ["value == 1 * 3", "value == 1 * 4", "value == 2 * 3", "value == 2 * 4"],
+    ),
+    "def test():\n    y = [2]\n    assert f(1) == y\ntest()": (["f(1)"], ["value == [2]"]),
+    "CASES = [(1, 2)]\ndef test(f):\n    for x, y in CASES:\n        assert f(x) == y\n    return\ntest(g)": (
+        ["f(1)"],
+        ["value == 2"],
+    ),
+    "if __name__ == '__main__':\n    y = 2\n    assert f(1) == y": (["f(1)"], ["value == 2"]),
+}
+UNKNOWN = (  # scripts in which a program could change what is compared, or in which names have other values
+    "y = [2]\nassert f(y) == y",
+    "y = [2]\nz = y\nf(z)\nassert f(1) == y",
+    "y = [2]\ny[0] = f(0)\nassert f(1) == y",
+    "y = [[2]]\nfor x in y:\n    f(x)\nassert f(1) == y",
+    "y = 2\nif f(0):\n    y = 3\nassert f(1) == y",
+    "y = 2\nfor y in f(0):\n    pass\nassert f(1) == y",
+    "def test():\n    global y\n    y = 3\ny = 2\ntest()\nassert f(1) == y",
+    "cases = [[1, 2]]\ncases.append(f(0))\nfor x, y in cases:\n    assert f(x) == y",
+    "for x, y in [(1, 2), (3, 4)]:\n    if f(x):\n        break\n    assert f(x) == y",
+    "y = 2\nexec('y = 3')\nassert f(1) == y",
+    "for x in range(10 ** 9):\n    assert f(x) == x",
+    "def test(x):\n    assert f(x) == x\ntest(1)\ntest(2)",
+    "def test():\n    if f(0):\n        return\n    assert f(1) == 2\ntest()",
+)
+
+
+@pytest.mark.parametrize("script", KNOWN)
+def test_expected_values_in_variables_and_tables_stay_outside(script: str) -> None:
+    checks = split_assertions(script)
+    expressions, conditions = KNOWN[script]
+    assert list(checks.conditions) == conditions
+    for number, expression in enumerate(expressions):
+        assert f"__value__({number}, {expression})" in checks.source
+    assert not {"y", "v", "z", "CASES"} & set(re.findall(r"\w+", checks.source))
+
+
+@pytest.mark.parametrize("script", UNKNOWN)
+def test_names_whose_values_may_change_are_not_replaced(script: str) -> None:
+    assert set(split_assertions(script).conditions) == {""}
+
+
+def test_tests_with_known_values_decide_as_python_does() -> None:
+    """Compare each script with Python itself, on programs that also change their arguments."""
+    programs = {
+        "right": "def f(*x):\n    return sum(x) + 1\n",
+        "wrong": "def f(*x):\n    return 7\n",
+        "changes": "def f(x):\n    x.append(9)\n    return x\n",
+    }
+    scripts = {
+        "for x, y in [(1, 2), (3, 4)]:\n    assert f(x) == y": ["right"],
+        "for x in (1, 2):\n    for y in (3, 4):\n        z = x + y\n        assert f(x, y) == z + 1": [
+            "right"
+        ],
+        "x = [1]\ny = [1, 9]\nassert f(x) == y\nassert x == y": ["changes"],
+        "x = [1]\nassert f(x) == x": ["changes"],
+        "x = [1]\nfor y in ([1, 9], [1, 9, 9]):\n    assert f(x) == y": ["changes"],
+        "def test():\n    assert f(1) == 2\n    assert f(6) == 7\ntest()": ["right"],
+    }
+    for script, accepted in scripts.items():
+        checks = split_assertions(script)
+        assert all(checks.conditions) or script.endswith("== x"), script
+        all_results = Sandbox().run([checks.program(source) for source in programs.values()])
+        expected = expected_results(checks, None)
+        verdicts = {}
+        for name, results in zip(programs, all_results, strict=True):
+            verdicts[name] = all(map(checks.matches, results, expected))
+            space: dict[str, object] = {}
+            try:
+                exec(programs[name] + script, space)
+            except (AssertionError, AttributeError, TypeError):
+                assert not verdicts[name], (script, name)
+            else:
+                assert verdicts[name], (script, name)
+        assert [name for name, verdict in verdicts.items() if verdict] == accepted
+
+
+def test_an_error_behind_the_last_test_counts() -> None:
+    script = split_assertions("assert f(1) == 1\nassert f(2) == 2\nf(3)")
+    program = "def f(x):\n    return x if x < 3 else 1 / 0"
+    assert Sandbox().run([script.program(program)]) == [("=1", "!ZeroDivisionError")]
 
 
 PROGRAM = """

@@ -83,6 +83,35 @@ def test_killed_processes_change_no_result(isolation: Isolation, deepest: bool) 
     assert killed
 
 
+@pytest.mark.parametrize("isolation", LEVELS)
+def test_time_in_which_all_processes_are_stopped_does_not_count(isolation: Isolation) -> None:
+    """Stop a worker and its program for longer than the program may take, as a suspended machine does."""
+    program = Program("import time\ndef f(x):\n    time.sleep(1.2)\n    return x", ((1,),))
+    num_processes = 2 if isolation is Isolation.process else 3  # in addition, the first one of the namespaces
+    stopped = threading.Event()
+
+    def stop() -> None:
+        deepest = None
+        while True:
+            processes = sorted(_descendants(), key=lambda process: process[1])
+            if len(processes) == num_processes and processes[-1] == deepest:
+                break
+            deepest = processes[-1] if processes else None
+            time.sleep(0.3)
+        stopped.set()
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid, _ in processes:
+                with suppress(ProcessLookupError):  # it has ended in the meantime
+                    os.kill(pid, number)
+            time.sleep(2.0 if number == signal.SIGSTOP else 0.0)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    assert Sandbox(isolation, seconds=1.9, workers=1).run([program]) == [("=1",)]
+    assert stopped.is_set()
+    thread.join()
+
+
 def test_a_worker_that_is_always_killed_stops_the_run_and_caches_nothing(tmp_path: Path) -> None:
     cache = LabelCache(tmp_path / "labels.jsonl")
     with (
