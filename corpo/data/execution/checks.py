@@ -97,6 +97,7 @@ class ScriptChecks:
     tests: tuple[str, ...]
     # A condition on the value that each test gives; "" for a test that reports by itself whether it passed.
     conditions: tuple[str, ...]
+    left_out: tuple[str, ...] = ()  # names of tests that their file skips or expects to fail
 
     def __post_init__(self) -> None:
         _check_lengths("test", self.tests, "condition", self.conditions)

@@ -52,13 +52,16 @@ def split_assertions(source: str, run: str = "", called: Mapping[str, str] | Non
     tree = ast.parse(source)
     if not called and not _asserts(tree):
         raise ValueError("there is no assert in the tests")
+    function = run.partition("(")[0]
+    if run and not _defines(tree, function):
+        raise ValueError(f"there is no assert in a function {function!r}")
     tree.body += ast.parse(run).body
     tree.body = list(chain.from_iterable(map(_unwrapped, tree.body)))
     script = _Script(tree, called or {})
     tree.body = script.split_body(tree.body, KnownValues(tree, script.splitter.is_constant), tree)
     if not script.tests:
         if run:
-            raise ValueError(f"there is no assert in a function {run.partition('(')[0]!r}")
+            raise ValueError(f"there is no assert in a function {function!r}")
         raise ValueError(
             "there is no assert outside a function, where it would run; call your test functions, too"
         )
@@ -66,6 +69,10 @@ def split_assertions(source: str, run: str = "", called: Mapping[str, str] | Non
         _CheckedOperands().visit(tree)
     text = ast.unparse(ast.fix_missing_locations(tree))
     return ScriptChecks(text, tuple(script.tests), tuple(script.conditions))
+
+
+def _defines(tree: ast.Module, function: str) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in ast.walk(tree))
 
 
 class _Script:

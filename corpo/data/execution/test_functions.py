@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeGuard
 
 from corpo.data.execution.checks import ScriptChecks
 from corpo.data.execution.packages import OFFERED, is_other_package
@@ -60,6 +62,8 @@ def __run_method__(kind, name, **words):
         setup(*[None] * (setup.__code__.co_argcount - 1))
     getattr(instance, name)(**words)
 """
+# Marks of pytest and decorators of unittest.
+_SKIP = re.compile(r"\b(?:skip|skipif|skipIf|skipUnless|xfail|expectedFailure)\b")
 _COMPARISONS = {
     "assertEqual": "==",
     "assertEquals": "==",
@@ -90,9 +94,23 @@ _STATES = {
 def split_tests(source: str, entry: str | None = None) -> ScriptChecks:
     """Return the tests of a file of tests. `entry` is the argument of a function `check(candidate)`.
 
+    Tests that pytest and unittest skip or expect to fail are left out, and those that are coroutines, which
+    need a plugin of pytest.
+
     Raises ValueError if there is no test, and SyntaxError if the source is not Python.
     """
     tree = ast.parse(source)
+    left_out = _take_skipped(tree)
+    if left_out and not any(isinstance(node, ast.FunctionDef | ast.Assert) for node in ast.walk(tree)):
+        raise ValueError(
+            f"tests: all of them are skipped, expected to fail or coroutines: {', '.join(left_out)}"
+        )
+    checks = _split_tree(tree, entry)
+    return replace(checks, left_out=tuple(left_out))
+
+
+def _split_tree(tree: ast.Module, entry: str | None) -> ScriptChecks:
+    """Return the tests of a file of which every test runs."""
     modules, uses_pytest = _take_imports(tree)
     tree.body = [statement for statement in tree.body if not _starts_a_runner(statement)]
     called = {node.func.id for node in _top_level_calls(tree) if isinstance(node.func, ast.Name)}
@@ -113,6 +131,45 @@ def split_tests(source: str, entry: str | None = None) -> ScriptChecks:
     for call in calls:
         tree.body += ast.parse(call).body
     return split_assertions(_text(tree, modules, uses_pytest), called=calls)
+
+
+def _take_skipped(tree: ast.Module) -> list[str]:
+    """Remove the tests that do not run, and return their names."""
+    names: list[str] = []
+    owners: list[ast.Module | ast.ClassDef] = [tree]
+    owners += [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for owner in owners:
+        kept: list[ast.stmt] = []
+        for node in owner.body:
+            if _is_skipped(node):
+                names.append(node.name)
+            else:
+                kept.append(node)
+        if not kept and isinstance(owner, ast.ClassDef):
+            kept.append(ast.Pass())
+        owner.body = kept
+    for sets in ast.walk(tree):
+        if isinstance(sets, ast.List | ast.Tuple):
+            skipped = [value for value in sets.elts if _is_skipped_parameter(value)]
+            sets.elts = [value for value in sets.elts if value not in skipped]
+            names += [ast.unparse(value) for value in skipped]
+    return names
+
+
+def _is_skipped(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Check for a coroutine that is a test, and for a mark that skips a test or expects it to fail."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return False
+    if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test"):
+        return True
+    return any(_SKIP.search(ast.unparse(mark).partition("(")[0]) for mark in node.decorator_list)
+
+
+def _is_skipped_parameter(value: ast.expr) -> bool:
+    """Check for `pytest.param(..., marks=...)` with such a mark."""
+    if not isinstance(value, ast.Call) or not ast.unparse(value.func).endswith("param"):
+        return False
+    return any(word.arg == "marks" and _SKIP.search(ast.unparse(word.value)) for word in value.keywords)
 
 
 def _text(tree: ast.Module, modules: list[str], uses_pytest: bool) -> str:
@@ -234,8 +291,6 @@ def _function_calls(function: ast.FunctionDef, tree: ast.Module, owner: str = ""
         for node, text in zip(function.decorator_list, decorators, strict=True)
         if "mark." not in text and "fixture" not in text
     ]
-    if any("mark.skip" in text or "mark.xfail" in text for text in decorators):
-        return {}
     arguments = [argument.arg for argument in function.args.args if argument.arg != "self"]
     sets = [_parameter_sets(node, tree) for node in parameters if isinstance(node, ast.Call)]
     given: set[str] = set()

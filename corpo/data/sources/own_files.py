@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpo.data.candidates.extract import sample_program
-from corpo.data.execution.checks import Answer
+from corpo.data.execution.checks import Answer, ScriptChecks
 from corpo.data.python_text import PARSE_ERRORS
 from corpo.data.sources import field_names
 from corpo.data.sources.base import PlacedRow, Row, register_source, rows_of
@@ -130,15 +130,23 @@ def _code_problem(problem: RealProblem, row: Row) -> RealProblem:
         given.append(replace(candidate, text=sample_program(prompt, starter, candidate.text)))
     set_up = row.get("setup") or ""
     programs = [*references, *(candidate.text for candidate in given)]
+    checks = read_checks(
+        decoded(row["tests"]),
+        row.get("entry"),
+        programs,
+        set_up="\n".join([set_up] if isinstance(set_up, str) else set_up) + "\n",
+    )
+    notes = list(problem.notes)
+    if isinstance(checks, ScriptChecks) and checks.left_out:
+        notes.append(
+            f"left out {len(checks.left_out)} tests that are skipped, expected to fail or coroutines: "
+            f"{', '.join(checks.left_out)}"
+        )
     return replace(
         problem,
         domain=Domain.code,
-        checks=read_checks(
-            decoded(row["tests"]),
-            row.get("entry"),
-            programs,
-            set_up="\n".join([set_up] if isinstance(set_up, str) else set_up) + "\n",
-        ),
+        checks=checks,
+        notes=tuple(notes),
         references=tuple(references),
         given=tuple(given),
         prompt=prompt,

@@ -274,3 +274,68 @@ def test_replaced_functions_of_python_change_no_label(before: str) -> None:
         plain = _label(problem, "def f(x):\n    return x + 1", "def f(x):\n    return 9")
         patched = _label(problem, f"{before}def f(x):\n    return x + 1", f"{before}def f(x):\n    return 9")
         assert [candidate.correct for candidate in patched] == [candidate.correct for candidate in plain]
+
+
+SKIPPED = """
+import pytest
+import unittest
+from solution import f
+
+def test_counts():
+    assert f(1) == 2
+
+@pytest.mark.skip(reason="later")
+def test_later():
+    assert f(1) == 99
+
+@pytest.mark.xfail
+def test_known_bug():
+    assert f(1) == 99
+
+async def test_coroutine():
+    assert f(1) == 99
+
+@pytest.mark.parametrize("x", [1, pytest.param(99, marks=pytest.mark.skip)])
+def test_values(x):
+    assert f(x) == x + (1 if x == 1 else 50)
+
+@pytest.mark.skipif(True, reason="elsewhere")
+class TestElsewhere:
+    def test_f(self):
+        assert f(1) == 99
+
+class TestCases(unittest.TestCase):
+    def test_f(self):
+        self.assertEqual(f(2), 3)
+
+    @unittest.skip("later")
+    def test_later(self):
+        self.assertEqual(f(2), 99)
+
+    @unittest.expectedFailure
+    def test_known_bug(self):
+        self.assertEqual(f(2), 99)
+"""
+
+
+def test_skipped_tests_are_left_out_and_named() -> None:
+    checks = split_tests(SKIPPED)
+    assert checks.left_out == (
+        "test_later",
+        "test_known_bug",
+        "test_coroutine",
+        "TestElsewhere",
+        "test_later",
+        "test_known_bug",
+        "pytest.param(99, marks=pytest.mark.skip)",
+    )
+    problem = RealProblem("p", Domain.code, "s", checks)
+    right, wrong = _label(problem, "def f(x):\n    return x + 1", "def f(x):\n    return 2")
+    assert right.correct, right.evidence
+    assert not wrong.correct
+    assert right.total == 3
+
+
+def test_a_file_whose_tests_are_all_skipped_is_refused_by_their_names() -> None:
+    with pytest.raises(ValueError, match="all of them are skipped, expected to fail or coroutines: test_f"):
+        split_tests("async def test_f():\n    assert f(1) == 2\n")
