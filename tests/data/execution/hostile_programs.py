@@ -319,7 +319,10 @@ HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
     ),
     Hostile("writing outside", "open({tree!r} + '/left', 'w')" + _F + "return x", _DENIED, needs="files"),
     Hostile(
-        "writing to shared folders", "open('/tmp/corpo-left', 'w')" + _F + "return x", _DENIED, needs="files"
+        "writing to shared folders",
+        "open('/tmp/corpo-left', 'w')" + _F + "return x",
+        (*_DENIED, "OSError"),  # if Python lies below /tmp, which is then there and read-only
+        needs="files",
     ),
     Hostile(
         "deleting the working tree",
