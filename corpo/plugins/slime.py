@@ -21,8 +21,9 @@ from typing import Any
 
 import torch
 
-from corpo.plugins.group_advantages import GroupAdvantages, refuse_setting
+from corpo.plugins.group_advantages import GroupAdvantages, refuse_setting, warn_of_filter
 
+_EQUAL_REWARDS_FILTER = "check_reward_nonzero_std"  # slime's own filter
 PostProcess = Callable[[Any, Sequence[Any]], tuple[list[float], list[float]]]
 
 
@@ -36,8 +37,10 @@ def reward_post_process(
     advantage. The function raises ValueError for settings that would change the advantages again.
     """
     group_advantages = GroupAdvantages(threshold, baseline, options or {})
+    has_warned = False
 
     def post_process(args: Any, samples: Sequence[Any]) -> tuple[list[float], list[float]]:
+        nonlocal has_warned
         if args.advantage_estimator != "grpo":
             refuse_setting(
                 "--advantage-estimator", args.advantage_estimator, "only grpo keeps the advantages"
@@ -46,6 +49,10 @@ def reward_post_process(
             refuse_setting("--normalize-advantages", True, "it subtracts the mean of the batch")
         if args.kl_coef:
             refuse_setting("--kl-coef", args.kl_coef, "it changes the advantages; use --kl-loss-coef")
+        filter_path = args.dynamic_sampling_filter_path or ""
+        if filter_path.endswith(_EQUAL_REWARDS_FILTER) and not has_warned:
+            has_warned = True
+            warn_of_filter(f"--dynamic-sampling-filter-path {filter_path}")
         rewards = [sample.get_reward_value(args) for sample in samples]
         last_sample = {_rollout_key(sample): row for row, sample in enumerate(samples)}
         rows = list(last_sample.values())

@@ -119,6 +119,7 @@ class SlimeArguments:
     advantage_estimator: str = "grpo"
     normalize_advantages: bool = False
     kl_coef: float = 0.0
+    dynamic_sampling_filter_path: str | None = None
 
 
 # --- torchtitan 0.3.0, torchtitan/config and torchtitan/experiments/rl/rollout/types.py ---

@@ -158,6 +158,16 @@ def test_slime_settings_that_would_change_the_advantages_are_refused(setting: di
         post_process(stacks.SlimeArguments(**setting), _slime_samples(REWARDS))
 
 
+def test_slime_filter_of_equal_groups_is_warned_of_once(caplog: Any) -> None:
+    post_process = _plugin("slime").reward_post_process(threshold=0.0)
+    path = "slime.rollout.filter_hub.dynamic_sampling_filters.check_reward_nonzero_std"
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            post_process(stacks.SlimeArguments(dynamic_sampling_filter_path=path), _slime_samples(REWARDS))
+    [record] = caplog.records
+    assert "drops groups whose rewards are equal" in record.getMessage()
+
+
 # --- torchtitan ---
 
 
