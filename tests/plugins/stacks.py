@@ -33,21 +33,25 @@ def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> Modul
         return module
 
 
-# --- SkyRL 0.4.0, skyrl/backends/skyrl_train/utils/ppo_utils.py ---
-
-
-class SkyrlRegistry:
-    """The registry and the call of SkyRL."""
+class Registry:
+    """Functions by name, with the decorator that adds one."""
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[..., Any]] = {}
 
-    def register_advantage_estimator(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def register(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
             self.functions[name] = function
             return function
 
         return decorator
+
+
+# --- SkyRL 0.4.0, skyrl/backends/skyrl_train/utils/ppo_utils.py ---
+
+
+class SkyrlRegistry(Registry):
+    """The registry and the call of SkyRL."""
 
     def compute_advantages_and_returns(
         self,
@@ -78,18 +82,8 @@ class SkyrlRegistry:
 # --- rLLM, rllm/trainer/algorithms/advantage.py, 2026-07 ---
 
 
-class RllmRegistry:
+class RllmRegistry(Registry):
     """The registry of rLLM, which looks up names that are not its own as "other"."""
-
-    def __init__(self) -> None:
-        self.functions: dict[str, Callable[..., Any]] = {}
-
-    def register_adv_estimator(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
-            self.functions[name] = function
-            return function
-
-        return decorator
 
     def get_adv_estimator(self, name: str) -> Callable[..., Any]:
         return self.functions[name if name in ("grpo", "reinforce", "rloo") else "other"]

@@ -47,7 +47,7 @@ def skyrl(monkeypatch: pytest.MonkeyPatch) -> Any:
     return stacks.install(
         monkeypatch,
         SKYRL,
-        register_advantage_estimator=registry.register_advantage_estimator,
+        register_advantage_estimator=registry.register,
         compute_advantages_and_returns=registry.compute_advantages_and_returns,
     )
 
@@ -97,7 +97,7 @@ def rllm(monkeypatch: pytest.MonkeyPatch) -> Any:
     return stacks.install(
         monkeypatch,
         "rllm.trainer.algorithms.advantage",
-        register_adv_estimator=registry.register_adv_estimator,
+        register_adv_estimator=registry.register,
         get_adv_estimator=registry.get_adv_estimator,
     )
 
