@@ -484,9 +484,9 @@ class TrainConfig:
     weight_decay: float = 0.0  # weight decay, at least 0
     # average the loss over groups with a non-zero advantage only (dynamic filtering)
     filter_zero_advantage_groups: bool = False
-    # tokens in one forward pass of training, at least 1; larger is faster on GPUs, but slower on CPUs
-    # (caches)
-    token_budget: int = 4096
+    # tokens in one forward pass of training, at least 1; larger is faster on GPUs, but slower on CPUs,
+    # whose cores compute one forward pass each
+    token_budget: int = 1024
     validate_every: int = 10  # steps between validations, at least 1
     validation_prompts: int = 64  # validation prompts, at least 1
     validation_rollouts: int = 8  # rollouts per validation prompt, at least 1

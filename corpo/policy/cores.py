@@ -3,14 +3,25 @@
 torch itself splits each operation over the cores. The threads then wait for the slowest of them after each
 operation, so one busy process beside them holds up all of them. The number of threads also decides the order
 of the sums of an operation, and so their rounding.
+
+Gradients are computed by threads (`map_parallel`), because their operations are few and large. Rollouts are
+sampled by processes (`map_in_processes`), because decoding consists of many small operations, between which
+threads would wait for Python's lock.
 """
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,6 +29,8 @@ from corpo.utils import ranks
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+
+PR_SET_PDEATHSIG = 1
 
 
 def is_parallel(device: torch.device) -> bool:
@@ -38,19 +51,79 @@ def map_parallel(
 
     If `is_parallel(device)`, up to `max_workers` cores compute one part each at the same time, and each
     operation runs on one thread. Otherwise the parts are computed one after the other. The parts should be
-    sorted from short to long. `compute` runs in other threads, so it must itself switch gradients off if none
-    are wanted.
+    sorted from long to short, so that the cores finish at nearly the same time. `compute` runs in other
+    threads, so it must itself switch gradients off if none are wanted.
     """
     if not is_parallel(device):
         yield from map(compute, parts)
         return
     num_workers = min(torch.get_num_threads(), max_workers or len(parts) or 1)
-    wave = 2 * num_workers  # not all parts, because each result may hold gradients of its own
     with single_threaded(), ThreadPoolExecutor(num_workers) as pool:
-        for start in range(0, len(parts), wave):
-            # The longest come first, so that the workers finish at nearly the same time.
-            results = list(pool.map(compute, reversed(parts[start : start + wave])))
-            yield from reversed(results)
+        yield from _in_order(pool, compute, parts, most_at_once=2 * num_workers)
+
+
+def _in_order(
+    pool: Executor, compute: Callable[[Part], Result], parts: Sequence[Part], most_at_once: int
+) -> Iterator[Result]:
+    """Yield the results in the order of the parts, of which at most `most_at_once` are begun and not yielded.
+
+    Each result may hold gradients of all weights, so not all parts are begun at once.
+    """
+    begun: deque[Future[Result]] = deque()
+    try:
+        for part in parts:
+            if len(begun) == most_at_once:
+                yield begun.popleft().result()
+            begun.append(pool.submit(compute, part))
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def map_in_processes(
+    compute: Callable[[Part], Result], parts: Sequence[Part], device: torch.device, max_workers: int
+) -> Iterator[Result]:
+    """Do the same as `map_parallel`, with at most `max_workers` processes instead of threads.
+
+    The processes are forks, so they see the present weights. `compute` must not need gradients, and its
+    results must be of types that pickle well, such as NumPy arrays. Only Linux forks safely; elsewhere
+    threads compute the parts.
+    """
+    num_workers = min(torch.get_num_threads(), max_workers, len(parts))
+    if not is_parallel(device) or num_workers < 2 or sys.platform != "linux":
+        yield from map_parallel(compute, parts, device, max_workers)
+        return
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # otherwise tokenizers prints a warning per fork
+    pool = ProcessPoolExecutor(
+        num_workers,
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=_begin,
+        initargs=(compute, os.getpid()),
+    )
+    with single_threaded(), pool, warnings.catch_warnings():
+        # Python warns of forks of a process with threads. These forks use nothing that another thread may
+        # have locked.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        results = list(pool.map(_compute, parts))
+    yield from results
+
+
+_forked: dict[str, Callable[[Any], Any]] = {}  # what a fork computes
+
+
+def _begin(compute: Callable[[Any], Any], parent: int) -> None:
+    """Prepare a fork. It ends with its parent, which handles interrupts."""
+    _forked["compute"] = compute
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # the parent ended before the request
+
+
+def _compute(part: Any) -> Any:
+    return _forked["compute"](part)
 
 
 @contextmanager

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from corpo.policy.cores import is_parallel, map_parallel
+from corpo.policy.cores import is_parallel, map_in_processes
 from corpo.policy.group_cache import GroupCache, StaticGroupCache, StaticSlots
 from corpo.policy.packing import left_pad, positions, prompt_mask
 from corpo.policy.tree_attention import use_tree_attention
@@ -59,20 +60,21 @@ class SharedPrefixEngine:
         use_tree_attention(self.model)
         batch = self._chunk_size(len(prompts), group)
         # Prompts of similar length are sampled together, because they need little padding.
-        by_length = sorted(range(len(prompts)), key=lambda p: len(prompt_ids[p]))
+        by_length = sorted(range(len(prompts)), key=lambda p: len(prompt_ids[p]), reverse=True)
         shape = (len(prompts), group, self.max_new_tokens)
         ids_PGT = torch.full(shape, self._pad_id, dtype=torch.long)
         mask_PGT = torch.zeros(shape, dtype=torch.bool)
         logprobs_PGT = torch.zeros(shape)
         chunks = [by_length[start : start + batch] for start in range(0, len(by_length), batch)]
 
-        def sample(chunk: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        def sample(chunk: list[int]) -> list[np.ndarray]:
             uniforms_PGT = self._uniforms(seed, [numbers[p] for p in chunk], group)
-            return self._sample([prompt_ids[p] for p in chunk], uniforms_PGT)
+            sampled = self._sample([prompt_ids[p] for p in chunk], uniforms_PGT)
+            return [tensor.cpu().numpy() for tensor in sampled]
 
-        sampled = map_parallel(sample, chunks, self.model.device, max_workers=CHUNKS)
-        for chunk, (ids, mask, logprobs) in zip(chunks, sampled, strict=True):
-            ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = ids.cpu(), mask.cpu(), logprobs.cpu()
+        sampled = map_in_processes(sample, chunks, self.model.device, max_workers=CHUNKS)
+        for chunk, arrays in zip(chunks, sampled, strict=True):
+            ids_PGT[chunk], mask_PGT[chunk], logprobs_PGT[chunk] = map(torch.from_numpy, arrays)
             if advance:
                 advance(len(chunk))
         self.model.train(training)

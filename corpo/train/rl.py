@@ -526,11 +526,14 @@ class PolicyGradientTrainer:
         return chunks + [MicroBatch([0], 0.0)] * (all_reduce_max(len(chunks)) - len(chunks))
 
     def _micro_batches(self, rollouts: Rollouts, groups: Sequence[int]) -> Iterator[list[int]]:
-        """Yield groups of similar length, by index, as many at once as fit `token_budget` when packed."""
+        """Yield groups of similar length, by index, as many at once as fit `token_budget` when packed.
+
+        The longest groups come first (see `map_parallel`).
+        """
         widths = _packed_widths(rollouts)
         chunk: list[int] = []
-        for p in sorted(groups, key=widths.__getitem__):
-            if chunk and (len(chunk) + 1) * widths[p] > self.config.token_budget:
+        for p in sorted(groups, key=widths.__getitem__, reverse=True):
+            if chunk and (len(chunk) + 1) * widths[chunk[0]] > self.config.token_budget:
                 yield chunk
                 chunk = []
             chunk.append(p)

@@ -200,7 +200,9 @@ def _backward(
         num_tokens=num_tokens,
     )
     totals = torch.zeros(2)
-    for losses, gradients in map_parallel(compute, parts, model.device):
+    # The parts go from short to long, and the longest are computed first.
+    results = list(map_parallel(compute, parts[::-1], model.device))
+    for losses, gradients in reversed(results):
         totals += losses
         add_gradients(parameters, gradients)
     return {"prompt_loss": float(totals[0]), "response_loss": float(totals[1])}
