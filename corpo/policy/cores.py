@@ -19,13 +19,16 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
 
 from corpo.utils import ranks
+from corpo.utils.errors import EngineError
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -58,8 +61,18 @@ def map_parallel(
         yield from map(compute, parts)
         return
     num_workers = min(torch.get_num_threads(), max_workers or len(parts) or 1)
-    with single_threaded(), ThreadPoolExecutor(num_workers) as pool:
-        yield from _in_order(pool, compute, parts, most_at_once=2 * num_workers)
+    with single_threaded():
+        yield from _in_order(_threads(num_workers), compute, parts, most_at_once=2 * num_workers)
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Return threads that live as long as the process.
+
+    A thread that ends holds a lock of the matrix library for a moment. A process that is forked in this
+    moment would wait for the lock for ever.
+    """
+    return ThreadPoolExecutor(count)
 
 
 def _in_order(
@@ -77,9 +90,10 @@ def _in_order(
             begun.append(pool.submit(compute, part))
         while begun:
             yield begun.popleft().result()
-    finally:
+    finally:  # after an error, nothing is computed any more
         for future in begun:
             future.cancel()
+        wait(begun)
 
 
 def map_in_processes(
@@ -89,7 +103,7 @@ def map_in_processes(
 
     The processes are forks, so they see the present weights. `compute` must not need gradients, and its
     results must be of types that pickle well, such as NumPy arrays. Only Linux forks safely; elsewhere
-    threads compute the parts.
+    threads compute the parts. Raises EngineError if a process is killed.
     """
     num_workers = min(torch.get_num_threads(), max_workers, len(parts))
     if not is_parallel(device) or num_workers < 2 or sys.platform != "linux":
@@ -103,10 +117,16 @@ def map_in_processes(
         initargs=(compute, os.getpid()),
     )
     with single_threaded(), pool, warnings.catch_warnings():
-        # Python warns of forks of a process with threads. These forks use nothing that another thread may
-        # have locked.
+        # Python warns of forks of a process with threads, because a thread may hold a lock that the fork
+        # needs. The threads of `map_parallel` are idle now and hold none.
         warnings.simplefilter("ignore", DeprecationWarning)
-        results = list(pool.map(_compute, parts))
+        try:
+            results = list(pool.map(_compute, parts))
+        except BrokenProcessPool:
+            raise EngineError(
+                "a process that sampled rollouts was killed, probably for lack of memory; "
+                "lower rollout.max_rows"
+            ) from None
     yield from results
 
 

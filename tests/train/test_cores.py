@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,13 +18,16 @@ import torch
 
 from corpo.config import LossConfig, NanoConfig, WarmStartConfig
 from corpo.data.types import LabelledProblem, Use
-from corpo.policy.cores import map_parallel
+from corpo.policy.cores import map_in_processes, map_parallel
 from corpo.task import Candidate, Domain, render_prompt
 from corpo.train.demonstrations import Demonstrator
 from corpo.train.new_nano import new_nano
 from corpo.train.sft import warm_start
+from corpo.utils.errors import EngineError
 from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
+CPU = torch.device("cpu")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks safely")
 STATEMENTS = ("reversed: f([1, 2, 3]) == [3, 2, 1]", "reversed: f([5, 2]) == [2, 5]")
 CANDIDATES = (
     Candidate("def f(xs):\n    xs = xs[::-1]\n    return xs", True, "reference"),
@@ -98,7 +106,7 @@ def test_training_does_not_depend_on_the_number_of_cores(
     assert metrics_without_seconds(tmp_path / "single") == metrics_without_seconds(tmp_path / "several")
 
 
-def test_parts_are_computed_side_by_side_and_returned_in_order() -> None:
+def test_threads_compute_side_by_side_and_results_come_in_order() -> None:
     """Let three parts wait for each other, which they can only do if they run at the same time."""
     meeting = threading.Barrier(3, timeout=30)
 
@@ -108,4 +116,76 @@ def test_parts_are_computed_side_by_side_and_returned_in_order() -> None:
         return part
 
     with _threads(3):
-        assert list(map_parallel(meet, range(6), torch.device("cpu"))) == list(range(6))
+        assert list(map_parallel(meet, range(6), CPU)) == list(range(6))
+
+
+def test_no_more_results_are_kept_than_two_per_core() -> None:
+    begun = []
+
+    def compute(part: int) -> int:
+        begun.append(part)
+        return part
+
+    with _threads(2):
+        for result in map_parallel(compute, range(20), CPU):
+            assert len(begun) <= result + 1 + 4
+
+
+@LINUX
+def test_processes_compute_side_by_side_and_results_come_in_order() -> None:
+    meeting = multiprocessing.get_context("fork").Barrier(3, timeout=30)
+
+    def meet(part: int) -> tuple[int, int]:
+        meeting.wait()
+        return part, os.getpid()
+
+    with _threads(3):
+        results = list(map_in_processes(meet, range(6), CPU, max_workers=3))
+    assert [part for part, _ in results] == list(range(6))
+    processes = {process for _, process in results}
+    assert len(processes) == 3
+    assert os.getpid() not in processes
+
+
+@LINUX
+def test_a_killed_process_stops_the_rollouts_with_one_line() -> None:
+    def die(part: int) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return part
+
+    with _threads(2), pytest.raises(EngineError, match=r"killed.*memory.*rollout\.max_rows"):
+        list(map_in_processes(die, range(4), CPU, max_workers=2))
+
+
+@LINUX
+def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    def sleep(part: int) -> None:
+        (tmp_path / f"{os.getpid()}").touch()
+        time.sleep(60)
+
+    def parent() -> None:
+        torch.set_num_threads(2)
+        list(map_in_processes(sleep, range(2), CPU, max_workers=2))
+
+    process = multiprocessing.get_context("fork").Process(target=parent)
+    process.start()
+    _wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    process.kill()
+    process.join()
+    for file in tmp_path.iterdir():
+        _wait_until(lambda number=int(file.name): not _is_alive(number))
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _is_alive(process: int) -> bool:
+    """Return whether the process runs. One that ended may wait to be collected by the init process."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
