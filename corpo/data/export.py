@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from datasets import Dataset
 
-from corpo.data.store import pair_rows, write_rows
+from corpo.data.store import data_set, pair_rows, write_rows
 from corpo.task import Pair, render_prompt
 from corpo.utils.files import write_text
 
@@ -39,7 +38,7 @@ def write_hub_folder(
     """
     splits = list(dict.fromkeys(split for split, _ in pairs))
     rows = pair_rows(pairs)
-    types = Dataset.from_list(rows).features  # of all rows, because a column can be empty in one split
+    types = data_set(rows).features  # of all rows, because a column can be empty in one split
     for split in splits:
         split_rows = [row for row in rows if row["split"] == split]
         write_rows(folder / f"data/{split}.parquet", split_rows, types)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
-from datasets import Dataset, Features
+from datasets import Dataset, DatasetInfo, Features
 
 from corpo.data.json_lines import parse_row
 from corpo.data.types import LabelledProblem, Use
@@ -159,11 +159,22 @@ def _check_types(row: dict[str, Any], place: str) -> None:
             raise DataError(f"{place}: field {field!r} is {row[field]!r}, expected {kind.__name__}")
 
 
+def data_set(rows: Sequence[dict[str, Any]], types: Features | None = None) -> Dataset:
+    """Return rows as a data set in memory. The columns' `types` are inferred from the rows unless given.
+
+    `datasets` computes a fingerprint with dill unless there is one. dill copies a module that lies neither
+    below Python's folder nor in one called site-packages, and fails on pyarrow. Nothing here uses the
+    fingerprint, so a constant takes its place.
+    """
+    table = pyarrow.Table.from_pylist(list(rows), None if types is None else types.arrow_schema)
+    return Dataset(table, DatasetInfo(features=types), fingerprint="rows")
+
+
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], types: Features | None = None) -> None:
     """Write rows as Parquet. The columns' `types` are inferred from the rows unless given."""
 
     def write(temporary: Path) -> None:
-        Dataset.from_list(list(rows), features=types).to_parquet(str(temporary))
+        data_set(rows, types).to_parquet(str(temporary))
 
     write_atomically(path, write)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow
 import pytest
+from datasets import Dataset
 
 from corpo.data.store import (
     content_hash,
@@ -33,6 +35,18 @@ def test_problems_and_pairs_round_trip(
     write_rows(tmp_path / "pairs.parquet", pair_rows(named))
     assert pairs_of(read_rows(tmp_path / "pairs.parquet"), "x") == named
     assert content_hash(pair_rows(named)) == content_hash(pair_rows(list(named)))
+
+
+def test_rows_are_written_wherever_pyarrow_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Write with packages in any folder, as after `pip install --target`; see `corpo.data.store.data_set`."""
+    rows = [{"name": "a", "parts": ["x"], "line": 1}, {"name": "b", "parts": [], "line": 2}]
+    monkeypatch.setattr(pyarrow, "__file__", str(tmp_path / "packages/pyarrow/__init__.py"))
+    with pytest.raises(Exception, match="MonthDayNano"):
+        Dataset.from_list(rows)
+    write_rows(tmp_path / "rows.parquet", rows)
+    assert read_rows(tmp_path / "rows.parquet") == rows
 
 
 def _line(row: object) -> str:
