@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,13 +22,12 @@ from corpo.cli.nearest import nearest
 from corpo.cli.options import option_names
 from corpo.config import Config
 from corpo.pipeline.plan import plan
+from corpo.pipeline.stage import Stage, unfinished
 from corpo.utils import ranks
-from corpo.utils.errors import ConfigError, CorpoError
+from corpo.utils.errors import ConfigError, CorpoError, StorageError
+from corpo.utils.files import check_writable
 from corpo.utils.progress import ConsoleHandler
 from corpo.utils.resources import conf_folder
-
-if TYPE_CHECKING:
-    from corpo.pipeline.stage import Stage
 
 # Other libraries show bars for loading a file. Ours show what takes long.
 os.environ.setdefault("TQDM_DISABLE", "1")
@@ -42,17 +41,23 @@ _KNOWN_FLAGS = (
 )
 
 
+def _never(config: Config) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Job:
     """A Hydra command: it can `run` a config, or list its `stages` for a dry run or a sweep.
 
     `refused` are options that have no effect alone, each with an example of the option to set instead.
+    `writes_results` checks that the command has a folder of results besides those of its stages.
     """
 
     command: str
     run: Callable[[Config], None]
     stages: Callable[[Config], Sequence[Stage]]
     refused: dict[str, str] = field(default_factory=dict)
+    writes_results: Callable[[Config], bool] = _never
 
 
 def run_job(job: Job, arguments: Sequence[str]) -> None:
@@ -70,6 +75,8 @@ def run_job(job: Job, arguments: Sequence[str]) -> None:
     if not any(argument in _HYDRA_FLAGS for argument in arguments):
         jobs = load_jobs(arguments)
         _tell_overridden_choices([overrides for overrides, _ in jobs])
+        for _, config in jobs:
+            _check_folders(job, config)
         if is_multirun(arguments):
             if any(config.dry_run for _, config in jobs):
                 print(*(plan(config, job.stages(config)) for _, config in jobs), sep="\n\n")
@@ -112,6 +119,19 @@ def _refuse_options(job: Job, arguments: Sequence[str]) -> None:
     for name, example in job.refused.items():
         if name in names and example.partition("=")[0] not in names:
             raise ConfigError(f"{name}: `corpo {job.command}` does not use it alone; set {example}")
+
+
+def _check_folders(job: Job, config: Config) -> None:
+    """Raise StorageError if a folder that a job writes to is not writable, before any work is spent."""
+    if config.dry_run:
+        return
+    try:
+        check_writable(Path.cwd() / config.outputs)
+    except StorageError:
+        if unfinished(job.stages(config)):
+            raise
+    if job.writes_results(config):
+        check_writable(Path.cwd() / config.results)
 
 
 def _tell_overridden_choices(jobs: Sequence[Sequence[str]]) -> None:

@@ -129,18 +129,28 @@ def _export_pairs(config: Config) -> None:
         print(path)
 
 
+def _always(config: Config) -> bool:
+    return True
+
+
+def _on_real_problems(config: Config) -> bool:
+    from corpo.pipeline.policies import writes_results
+
+    return writes_results(config)
+
+
 # A study trains every baseline with every seed. The options of a single training have no effect alone.
 _STUDY_SETS = {
     "seed": "study.seeds=[0,1]",
     "baseline": "study.baselines=[grpo,corpo]",
     "baseline.name": "study.baselines=[grpo,corpo]",
 }
-DATA = Job("data", _build_data, _data_stages)
+DATA = Job("data", _build_data, _data_stages, writes_results=_on_real_problems)
 WARM_START = Job("warm-start", _warm_start, _warm_start_stages)
 TRAIN = Job("train", _train, _train_stages)
-EVALUATE = Job("evaluate", _evaluate, _evaluate_stages)
-REPRODUCE = Job("reproduce", _study, _study_stages, refused=_STUDY_SETS)
-STUDY = Job("study", _study, _study_stages, refused=_STUDY_SETS)
-REPORT = Job("report", _report, _study_stages)
+EVALUATE = Job("evaluate", _evaluate, _evaluate_stages, writes_results=_on_real_problems)
+REPRODUCE = Job("reproduce", _study, _study_stages, _STUDY_SETS, _always)
+STUDY = Job("study", _study, _study_stages, _STUDY_SETS, _always)
+REPORT = Job("report", _report, _study_stages, writes_results=_always)
 TRACK = Job("report", _track, _study_stages)
 EXPORT_PAIRS = Job("publish", _export_pairs, _data_stages)

@@ -14,7 +14,8 @@ from typing import Any
 from corpo.utils.errors import StorageError
 
 _FREE_SPACE = "free some space"
-_MAKE_WRITABLE = "make the folder writable, or choose others with outputs= and results="
+_CHOOSE_OTHERS = "choose other folders with outputs= and results="
+_MAKE_WRITABLE = f"make the folder writable, or {_CHOOSE_OTHERS}"
 _REMEDIES = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
@@ -58,6 +59,19 @@ def storage(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({os.strerror(number)}); {_REMEDIES[number]}, "
             "then run the same command again to resume"
         ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise StorageError if a folder is not writable, or cannot be made where it is missing."""
+    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise StorageError(
+            f"{folder}: cannot be written, because {existing} is not a folder; {_CHOOSE_OTHERS}"
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"{folder}: cannot be written, because {existing} is not writable; {_MAKE_WRITABLE}"
+        )
 
 
 def _error_number(error: Exception) -> int | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from corpo.cli import jobs
 from corpo.cli.compose import load_config
 from corpo.cli.hydra_app import Job, run_job
 from corpo.cli.main import main
@@ -117,3 +120,40 @@ def test_prompts_must_be_a_multiple_of_the_processes(monkeypatch: pytest.MonkeyP
 )
 def test_every_config_file_composes(path: Path) -> None:
     assert isinstance(load_config([f"{path.parent.name}={path.stem}"]), Config)
+
+
+def test_folders_that_are_not_writable_are_refused_in_one_line_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir(), elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    has_access = os.access  # which allows root everything
+
+    def access(path: Path, mode: int) -> bool:
+        return Path(path) != here and has_access(path, mode)
+
+    monkeypatch.setattr(os, "access", access)
+    configs: list[Config] = []
+    monkeypatch.setattr(jobs, "DATA", replace(jobs.DATA, run=configs.append))
+    monkeypatch.setattr(jobs, "REPRODUCE", replace(jobs.REPRODUCE, run=configs.append))
+    (elsewhere / "file").touch()
+    refused = {
+        (
+            "data",
+            "experiment=tiny",
+        ): f"{here} is not writable; make the folder writable, or",
+        ("reproduce", "experiment=tiny", f"outputs={elsewhere}"): f"{here}/outputs/results: cannot be written",
+        ("data", "experiment=tiny", f"outputs={elsewhere}/file"): f"{elsewhere}/file is not a folder; choose",
+    }
+    for arguments, message in refused.items():
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not configs
+    main(["data", "experiment=tiny", f"outputs={elsewhere}"])
+    assert len(configs) == 1
+    assert not list(here.iterdir()), "Hydra leaves nothing in the current folder"
