@@ -1,7 +1,7 @@
 """Build the tiny pairs in difficult surroundings, and compare the files with those of a quiet run.
 
 `python -m benchmarks.robustness.environments` writes results/robustness/environments.md. Only root can run
-it, because it mounts a small disk. The exit code is 1 if a file differs.
+it, because it mounts a small disk and becomes another user. The exit code is 1 if a file differs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.robustness.kills import differing, fingerprints
+from benchmarks.robustness.visitor import USER, new_home, visitor_command, visitor_environment
 from corpo.pipeline.provenance import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
@@ -164,6 +165,28 @@ def other_letters(folder: Path) -> Outcome:
     return Outcome([code], message, [folder])
 
 
+def ordinary_user(folder: Path) -> Outcome:
+    """Run as an ordinary user where nothing can be written, and again with folders that the user owns.
+
+    Python lies in a home folder with blanks and an umlaut, and the packages in no folder of Python.
+    """
+    home = new_home(folder.parent)
+    folder.mkdir()
+    os.chown(folder, USER, USER)
+    ends = []
+    for options in (["-m", "experiments.data", "experiment=tiny"], arguments(folder)):
+        process = subprocess.Popen(
+            visitor_command(home, options),
+            cwd=folder.parent,
+            env=visitor_environment(home, ROOT),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        ends.append(finish(process))
+    return Outcome([code for code, _ in ends], " ".join(message for _, message in ends).strip(), [folder])
+
+
 SCENARIOS: dict[str, Callable[[Path], Outcome]] = {
     f"all processes stopped for {STOP_SECONDS:g} s and continued, {STOPS} times": stopped,
     f"killed {KILLS} times at random and started again": killed,
@@ -171,12 +194,14 @@ SCENARIOS: dict[str, Callable[[Path], Outcome]] = {
     "a disk of 256 KB, then of 500 MB": full_disk,
     "a full temporary folder, then an empty one": full_temporary_folder,
     "folders with blanks and other letters": other_letters,
+    "an ordinary user in a folder that is not writable, then with folders of the user": ordinary_user,
 }
 
 
 def main() -> None:
     rows, num_different = [], 0
     with tempfile.TemporaryDirectory(prefix="corpo-environments-") as scratch:
+        Path(scratch).chmod(0o755)  # another user has to reach its folder
         expected = fingerprints(quiet(Path(scratch) / "quiet").folders[0])
         for number, (name, run) in enumerate(SCENARIOS.items()):
             parent = Path(scratch) / str(number)
