@@ -21,6 +21,16 @@ def parses(text: str) -> bool:
     return bool(body) and not any(isinstance(statement, ast.Return) for statement in body)
 
 
+def first_error_line(text: str) -> int:
+    """Return the line, from 1, in which Python finds an error, or the number of lines if it finds none."""
+    num_lines = text.count("\n") + 1
+    try:
+        ast.parse(text)
+    except PARSE_ERRORS as error:
+        return min(getattr(error, "lineno", None) or num_lines, num_lines)
+    return num_lines
+
+
 def put_before(prelude: str, program: str) -> str:
     """Return a program with a prelude before it, but behind its imports from `__future__`.
 

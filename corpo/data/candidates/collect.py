@@ -16,6 +16,7 @@ from corpo.task import Domain
 
 SAMPLED = "sampled"  # a source with a pipeline stage of its own, because it needs a language model
 _MAX_MUTATED_PROGRAMS = 3  # given programs that are mutated if a problem has no reference
+_MAX_MUTATED_CHARS = 30_000  # of such a program, which is parsed once per place that can be changed
 
 
 def collect_candidates(
@@ -68,7 +69,10 @@ def _mutants(problem: RealProblem, config: CandidatesConfig) -> list[RawCandidat
     """
     if problem.domain is not Domain.code:
         return []
-    claimed = [candidate.text for candidate in problem.given if candidate.claimed]
+    claimed = []
+    for candidate in problem.given:
+        if candidate.claimed and len(candidate.text) <= _MAX_MUTATED_CHARS:
+            claimed.append(candidate.text)
     programs = problem.references or claimed[:_MAX_MUTATED_PROGRAMS]
     rng = Random(f"{config.seed}/{problem.id}/mutants")
     candidates: list[RawCandidate] = []

@@ -9,10 +9,12 @@ from textwrap import dedent
 
 from corpo.data.candidates.fences import DEFINITION, FENCE, PYTHON, Block, fenced_blocks
 from corpo.data.execution.checks import Answer, CallChecks, Checks, ScriptChecks
-from corpo.data.python_text import PARSE_ERRORS, parses, put_before
+from corpo.data.python_text import PARSE_ERRORS, first_error_line, parses, put_before
 from corpo.task.model_text import without_marks, without_thoughts
 
 _OWN_DEFINITION = re.compile(r"^(?:async )?(?:def (?!test)|class (?!Test))", re.MULTILINE)
+_MAX_PARAGRAPHS = 100  # that may be where a program starts
+_MAX_PARSED_CHARS = 3_000_000  # of all texts that are tried to find where a program ends
 _TEST = re.compile(r"^(?:async )?(?:def test|class Test)|^assert ", re.MULTILINE)
 
 
@@ -147,7 +149,7 @@ def _unfenced_program(text: str) -> str:
     if start is not None:
         return _without_trailing_prose(_longest_program(text[start.start() :]))
     paragraphs = [0, *(match.end() for match in re.finditer(r"\n[ \t]*\n", text))]
-    for position in paragraphs:
+    for position in paragraphs[:_MAX_PARAGRAPHS]:
         program = _longest_program(text[position:])
         if parses(program) and _does_something(program):
             return _without_trailing_prose(program)
@@ -213,8 +215,12 @@ def _does_something(text: str) -> bool:
 def _longest_program(text: str) -> str:
     """Return as many leading lines as form a Python program, or the whole text if none do."""
     lines = text.rstrip().split("\n")
-    for end in range(len(lines), 0, -1):
+    end, chars_left = len(lines), _MAX_PARSED_CHARS
+    while end > 0 and chars_left > 0:
         head = "\n".join(lines[:end])
         if parses(head):
             return head.rstrip() + "\n"
+        chars_left -= len(head)
+        # More lines do not mend an error, so the next one that is tried ends before it.
+        end = min(end - 1, first_error_line(head) - 1)
     return text.rstrip() + "\n" if text.strip() else ""

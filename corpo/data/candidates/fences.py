@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from textwrap import dedent
 
 from corpo.data.python_text import parses
@@ -14,6 +15,7 @@ _LIST_ITEM = r"(?:(?:>|[-*+]|\d+[.)])[ \t]*)?"
 FENCE = re.compile(rf"(?P<indent>[ \t]*{_LIST_ITEM})(?P<mark>`{{3,}}|~{{3,}})[ \t]*(?P<info>[^`]*)")
 PYTHON = ("", "python", "python3", "py", "py3", "python2", "ipython", "sage")  # languages of a block
 _MAX_CLOSINGS = 20  # fences behind an opening one that are tried as its end
+_MAX_BLOCKS = 300  # of a text
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def fenced_blocks(text: str) -> list[Block]:
     lines = text.split("\n")
     blocks: list[Block] = []
     number = 0
-    while number < len(lines):
+    while number < len(lines) and len(blocks) < _MAX_BLOCKS:
         fence = FENCE.fullmatch(lines[number])
         if fence is None:
             number += 1
@@ -54,13 +56,13 @@ def fenced_blocks(text: str) -> list[Block]:
 
 def _block(lines: list[str], start: int, fence: re.Match[str], language: str) -> tuple[Block, int]:
     """Return the block that a fence opens, and the number of the first line behind it."""
-    closings = list(_closings(lines, start, fence["mark"]))
+    closings = list(islice(_closings(lines, start, fence["mark"]), _MAX_CLOSINGS))
     if not closings:
         content = _content(lines[start + 1 :], len(fence["indent"])).rstrip()
         content = content.removesuffix(fence["mark"])  # a fence at the end of the last line of code
         return Block(content, language, is_closed=False), len(lines)
     if language in PYTHON:
-        for end in closings[:_MAX_CLOSINGS]:
+        for end in closings:
             content = _content(lines[start + 1 : end], len(fence["indent"]))
             if parses(content):
                 return Block(content, language, is_closed=True), end + 1

@@ -22,6 +22,7 @@ _MARKS = re.compile(
 )
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 MISSING = "no answer"
+_MAX_CHARS = 1000  # of an answer that is compared in more ways than character by character
 _SECONDS = 5  # time limit to read or compare an answer; a tower of powers could take much longer
 _RELATIVE_GAP = 1e-5  # math-verify rounds to some decimals, so that it calls two tiny numbers equal
 
@@ -55,10 +56,10 @@ def final_answer(text: str) -> str | None:
 
 def _first_solution(text: str) -> str:
     """Return the text up to the next question that follows an answer."""
+    matches = [match for match in (_MARKS.search(text), _NUMBER.search(text)) if match is not None]
     for start in next_question_starts(text):
-        head = text[:start]
-        if head.strip() and (_MARKS.search(head) or _NUMBER.search(head)):
-            return head
+        if any(match.start() < start for match in matches):
+            return text[:start]
     return text
 
 
@@ -72,15 +73,20 @@ def _braced(text: str) -> str | None:
     return None
 
 
-@cache
 def same_answer(answer: str, expected: str) -> bool:
     """Check that two answers are the same words, quantity or expression, such as 1/2 and 0.5.
 
     Words are compared as words and written numbers exactly. A unit may be missing, but not differ. An
     explanation behind the answer does not count. math-verify compares expressions; an answer that it cannot
-    compare within the time limit is wrong.
+    compare within the time limit is wrong. Long answers have to be the same text.
     """
-    answer, expected = repair_backslashes(answer), repair_backslashes(expected)
+    if max(len(answer), len(expected)) > _MAX_CHARS:
+        return answer.split() == expected.split()
+    return _same_meaning(repair_backslashes(answer), repair_backslashes(expected))
+
+
+@cache
+def _same_meaning(answer: str, expected: str) -> bool:
     short, short_expected = without_explanation(answer), without_explanation(expected)
     if _same(answer, expected):
         return True

@@ -150,12 +150,15 @@ class StdioChecks:
         _check_lengths("input", self.inputs, "output", self.outputs)
 
     @cached_property
-    def _max_output(self) -> int:
-        return output_limit(max(len(output.encode(errors="replace")) for output in self.outputs))
+    def _output_limits(self) -> tuple[int, int]:
+        """Return the bytes that a program may give in one run, and in all runs together."""
+        sizes = [len(output.encode(errors="replace")) for output in self.outputs]
+        return output_limit(max(sizes)), output_limit(sum(sizes))
 
     def program(self, source: str) -> Program:
         """Return the runs of a candidate as a job for the sandbox."""
-        return Program(put_before(self.before, source), self.inputs, Mode.stream, "", self._max_output)
+        whole = put_before(self.before, source)
+        return Program(whole, self.inputs, Mode.stream, "", *self._output_limits)
 
     def matches(self, result: str, expected: str) -> bool:
         """Check that an output has the expected words; decimal numbers may differ by the tolerance."""

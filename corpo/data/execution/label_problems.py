@@ -16,7 +16,7 @@ from corpo.data.execution.checks import (
     StdioChecks,
     expected_results,
 )
-from corpo.data.execution.labelling import Label, LabelCache, compare, run_cached
+from corpo.data.execution.labelling import CHUNK, Label, LabelCache, compare, run_cached
 from corpo.data.execution.packages import missing_package
 from corpo.data.execution.sandbox import Program, Sandbox
 from corpo.data.python_text import unlimited_digits
@@ -146,21 +146,30 @@ def _run_programs(
             jobs += [(problem, checks, candidate) for candidate in _all_candidates(problem)]
         else:
             labelled.left_out[problem.problem.id] = NO_TEST
-    programs = [checks.program(candidate.text) for _, checks, candidate in jobs]
-    with progress("labelling programs", len(jobs)) as advance:
-        all_results = run_cached(programs, sandbox, cache, advance)
     candidates: dict[str, list[Candidate]] = {problem.problem.id: [] for problem, _ in with_tests}
-    for (problem, checks, candidate), results in zip(jobs, all_results, strict=True):
-        expected = expected_by_id[problem.problem.id]
-        usable = [index for index, text in enumerate(expected) if not _has_values(checks) or _is_usable(text)]
-        label = compare(results, expected, str(sandbox.isolation), checks.matches, usable)
-        candidates[problem.problem.id].append(_labelled_candidate(candidate, checks, label, expected))
+    with progress("labelling programs", len(jobs)) as advance:
+        for start in range(0, len(jobs), CHUNK):  # results can be large, so they are not kept for long
+            chunk = jobs[start : start + CHUNK]
+            programs = [checks.program(candidate.text) for _, checks, candidate in chunk]
+            all_results = run_cached(programs, sandbox, cache, advance)
+            for (problem, checks, candidate), results in zip(chunk, all_results, strict=True):
+                problem_id = problem.problem.id
+                expected = expected_by_id[problem_id]
+                label = compare(
+                    results, expected, str(sandbox.isolation), checks.matches, _used(checks, expected)
+                )
+                candidates[problem_id].append(_labelled_candidate(candidate, checks, label, expected))
     return candidates
 
 
 def _has_values(checks: Executable) -> bool:
     """Check for calls with expected values; without them, a failing reference leaves the problem out."""
     return isinstance(checks, CallChecks) and checks.values is not None
+
+
+def _used(checks: Executable, expected: Sequence[str]) -> list[int]:
+    """Return the numbers of the tests that count."""
+    return [index for index, text in enumerate(expected) if not _has_values(checks) or _is_usable(text)]
 
 
 def _is_usable(expected: str) -> bool:

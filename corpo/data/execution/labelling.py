@@ -29,7 +29,7 @@ Calls = tuple[tuple[Any, ...], ...]
 Job = tuple[str, Calls, tuple[str, ...]]  # a program, the calls to run it on, the expected results
 Advance = Callable[[int], None]
 _MAX_CACHED_CHARS = 1 << 20
-_CHUNK = 480  # programs between two writes of the cache
+CHUNK = 480  # programs between two writes of the cache
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,14 @@ def run_cached(
 ) -> list[tuple[str, ...]]:
     """Run each different program once, without those in the cache, and return the results in order."""
     keys = [_cache_key(program, sandbox) for program in programs]
-    known = dict(cache.known) if cache else {}
+    cached = cache.known if cache else {}
+    known = {key: cached[key] for key in keys if key in cached}
     missing = {key: program for key, program in zip(keys, programs, strict=True) if key not in known}
     if advance:
         advance(len(programs) - len(missing))
     todo = list(missing.items())
-    for start in range(0, len(todo), _CHUNK):
-        chunk = todo[start : start + _CHUNK]
+    for start in range(0, len(todo), CHUNK):
+        chunk = todo[start : start + CHUNK]
         chunk_results = sandbox.run([program for _, program in chunk], advance)
         for (key, _), results in zip(chunk, chunk_results, strict=True):
             known[key] = list(results)
@@ -116,7 +117,8 @@ def run_cached(
 
 def _cache_key(program: Program, sandbox: Sandbox) -> str:
     """Return the hash of everything that the results of a program depend on."""
-    content = [VERSION, program.source, repr(program.calls), program.mode, program.entry, program.max_output]
+    content = [VERSION, program.source, repr(program.calls), program.mode, program.entry]
+    content += [program.max_output, program.max_total_output]
     limits = [sandbox.cpu_seconds, sandbox.seconds, sandbox.memory, sandbox.isolation]
     machine = [platform.python_implementation(), platform.python_version(), platform.machine()]
     packages = [[name, version(name)] for name in used_packages(program.source + program.entry)]

@@ -36,6 +36,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from corpo.data.execution.folders import sandbox_folder
 from corpo.data.execution.packages import offered_packages, used_packages
 from corpo.utils.errors import SandboxError
 
@@ -54,7 +55,7 @@ _UNSHARE = (
 _BATCH = 48
 MIN_OUTPUT_BYTES = 1 << 20
 CALLS_PER_SHARE = 50  # as in `worker.py`
-VERSION = 7  # part of the key of every cached result; raise it if results could differ
+VERSION = 8  # part of the key of every cached result; raise it if results could differ
 
 
 class Isolation(StrEnum):
@@ -81,6 +82,7 @@ class Program:
     mode: Mode = Mode.function
     entry: str = "f"
     max_output: int = MIN_OUTPUT_BYTES  # bytes of all results, or of the output of a run on a stream
+    max_total_output: int = MIN_OUTPUT_BYTES  # bytes of the outputs of all runs on streams
 
     @property
     def num_shares(self) -> int:
@@ -112,6 +114,8 @@ _CANARY_RESULTS = ("='1111111'",)
 _RETRY_SECONDS = (0.0, 0.5, 2.0)  # before each attempt
 _RERUNS_OF_KILLED = 2
 _STARTED = b"started\n"  # what the process of a program writes before it runs it, as in `worker.py`
+# A number, or null for all calls that follow, and a text in quotation marks.
+_REPORT = re.compile(rb'\[(\d{1,9}|null), ("[^\n]*")\]')
 # A reason why a call has no value. A program chooses the names of its exceptions, which cards show.
 _REASON = re.compile(r"[^\W\d][\w ]{0,59}")
 CRASH = "!crash"  # the result of a program whose process ended without a word
@@ -121,7 +125,7 @@ CRASH = "!crash"  # the result of a program whose process ended without a word
 def available_isolation() -> Isolation:
     """Return the strongest level that works on this machine. A worker without programs tries it once."""
     try:
-        with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
+        with sandbox_folder() as folder:
             probe = subprocess.run(
                 _worker_command(Isolation.namespaces, str(_WORKER)),
                 input=_message(_packages()) + _message({}),
@@ -249,7 +253,7 @@ class Sandbox:
         request = b"".join(parts)
         runs = sum(program.num_shares for program in programs)
         try:
-            with tempfile.TemporaryDirectory(prefix="corpo-sandbox-") as folder:
+            with sandbox_folder() as folder:
                 process = subprocess.Popen(
                     _worker_command(self.isolation, str(_WORKER)),
                     stdin=subprocess.PIPE,
@@ -304,6 +308,7 @@ def _header(program: Program, size: int) -> dict[str, Any]:
         "mode": str(program.mode),
         "calls": len(program.calls),
         "max_output": program.max_output,
+        "max_total_output": program.max_total_output,
         "packages": used_packages(program.source + program.entry),
         "size": size,
     }
@@ -384,14 +389,18 @@ def read_reports(data: bytes, nonce: bytes, num_calls: int, end: str) -> list[st
 
 def _read_report(line: bytes, nonce: bytes) -> tuple[int | None, str]:
     """Return the number of a call and its text. The number is -1 if the line is no report."""
-    if not line.startswith(nonce):
+    report = _REPORT.fullmatch(line.removeprefix(nonce))
+    if not line.startswith(nonce) or report is None:
         return -1, ""
+    index = None if report[1] == b"null" else int(report[1])
     try:
-        index, text = json.loads(line.removeprefix(nonce))
-    except (ValueError, TypeError, RecursionError):
+        text = str(json.loads(report[2]))
+    except ValueError:
         return -1, ""
-    if not isinstance(text, str) or text[:1] not in ("=", "!") or not isinstance(index, int | None):
+    if text[:1] not in ("=", "!"):
         return -1, ""
+    if text[0] == "=" and not text.isprintable():
+        return -1, ""  # canonical texts have no line breaks, control characters and halves of characters
     if text[0] == "!" and not _REASON.fullmatch(text[1:]):
         return index, "!Exception"
     return index, text

@@ -220,8 +220,11 @@ class _CheckedOperands(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         """Check both sides of a comparison."""
         self.generic_visit(node)
-        if not isinstance(node.ops[0], ast.Is | ast.IsNot):
-            node.left, node.comparators = _checked(node.left), list(map(_checked, node.comparators))
+        if isinstance(node.ops[0], ast.Is | ast.IsNot):
+            return node
+        node.left = _checked(node.left)
+        for index, (relation, operand) in enumerate(zip(node.ops, node.comparators, strict=True)):
+            node.comparators[index] = _checked(operand, isinstance(relation, ast.In | ast.NotIn))
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
@@ -238,11 +241,17 @@ class _CheckedOperands(ast.NodeTransformer):
         return node
 
 
-def _checked(operand: ast.expr) -> ast.expr:
-    """Return a call of the function that the worker offers for this, unless no program gives the operand."""
+def _checked(operand: ast.expr, is_searched: bool = False) -> ast.expr:
+    """Return a call of the function that the worker offers for this, unless no program gives the operand.
+
+    `is_searched` is true for the right side of `in`, whose items are compared.
+    """
     if isinstance(operand, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Compare | ast.Starred):
         return operand
-    return ast.Call(ast.Name("__checked__", ast.Load()), [operand], [])
+    arguments: list[ast.expr] = [operand]
+    if is_searched:
+        arguments.append(ast.Constant(True))
+    return ast.Call(ast.Name("__checked__", ast.Load()), arguments, [])
 
 
 class Splitter:

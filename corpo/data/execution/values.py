@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -25,6 +26,10 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _READ_ERRORS = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, ZeroDivisionError)
+
+
+_MAX_EQUAL_HASHES = 100  # in a set or dict; Python compares each of them with all others
+_MAX_FRACTION_BITS = 1 << 16  # of numerator and denominator, whose common factors are looked for
 
 
 class Opaque:
@@ -84,10 +89,22 @@ def _fraction(*numbers: object) -> Fraction:
     numerator, denominator = numbers
     if type(numerator) is not int or type(denominator) is not int:
         raise ValueError("not two integers")
+    if max(numerator.bit_length(), denominator.bit_length()) > _MAX_FRACTION_BITS:
+        raise ValueError("too many digits")
     return Fraction(numerator, denominator)
 
 
-_CALLS: dict[str, Callable[..., Any]] = {"Fraction(": _fraction, "Decimal(": Decimal, "frozenset(": frozenset}
+def _frozenset(items: object = ()) -> frozenset[Any]:
+    if not isinstance(items, set):
+        raise ValueError("not a set")
+    return frozenset(items)
+
+
+_CALLS: dict[str, Callable[..., Any]] = {
+    "Fraction(": _fraction,
+    "Decimal(": Decimal,
+    "frozenset(": _frozenset,
+}
 
 
 def _read_call(name: str, text: str, start: int) -> tuple[Any, int]:
@@ -103,9 +120,16 @@ def _read_container(opening: str, text: str, start: int) -> tuple[Any, int]:
         if len(items) == 1 and text[end - 2] != ",":
             raise ValueError("brackets around a value")
         return tuple(items), end
+    _check_hashes(items)
     if values or not items:
         return dict(zip(items, values, strict=True)), end
     return set(items), end
+
+
+def _check_hashes(items: list[Any]) -> None:
+    """Raise ValueError if many items have the same hash, which can be arranged for numbers."""
+    if len(items) > _MAX_EQUAL_HASHES and max(Counter(map(hash, items)).values()) > _MAX_EQUAL_HASHES:
+        raise ValueError("too many equal hashes")
 
 
 def _read_items(opening: str, text: str, start: int) -> tuple[list[Any], list[Any], int]:

@@ -28,7 +28,7 @@ frames or its memory, find the closure and the nonce, and report that such a tes
 
 Such a test is made robust against simpler tricks. It has the built-in functions, and the functions of the
 modules that it imports, as they were before the program ran. It refuses to compare or to compute with an
-object whose class is the program's own and defines how it compares, unless the test itself names that class.
+object whose class is not known to compare in good faith, unless the test itself names that class.
 
 A program's process has no privileges and no open file except its own pipe. It can start threads but no
 processes, act on itself only, and open no socket (seccomp; see `REFUSED_CALLS`). If the kernel has Landlock,
@@ -63,17 +63,21 @@ import termios
 import threading
 import time
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
+PR_SCHED_CORE = 62
 MAX_ITEMS = 1_000_000  # values within one result
 MAX_DECIMAL_BITS = 4000  # larger integers are written in base 16, which is fast to write and to read
 CALLS_PER_SHARE = 50  # calls that share the time limit of a program; more calls get as many shares
 MAX_PROCESSES = 16  # processes of one program at the same time
+MAX_THREADS = 64
 CHECK_SECONDS = 0.1  # time between two checks of the processes that a program has started
 MAX_STEP_SECONDS = 0.5  # of the clock; a longer step between two looks at it means that all was stopped
 MAX_FILE_BYTES = 1 << 20
+MAX_ROOM_BYTES, MAX_ROOM_FILES, MAX_ROOM_LEVELS = 64 << 20, 4096, 64  # that a program can write in all
 MAX_OPEN_FILES = 32
 STARTED = b"started\n"  # what a program's process writes before the program runs
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -232,7 +236,10 @@ class NotAProgram(Exception):
 # --- in the program's process ---
 
 
-def define(source: str, entry: str, name: str = "candidate") -> dict[str, Any]:
+PROGRAM_MODULE = "candidate"
+
+
+def define(source: str, entry: str, name: str = PROGRAM_MODULE) -> dict[str, Any]:
     """Run a program as a module, so that it defines what the tests use, and return its namespace.
 
     The module is in `sys.modules`, where dataclasses, pickle and type hints look a program up by its name.
@@ -285,8 +292,8 @@ def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) ->
     tree = ast.parse(entry)
     code, imports = compile(tree, "<tests>", "exec"), imports_of(tree)
     execute, exceptions, ignored = exec, EXCEPTIONS, contextlib.suppress
-    saved: list[tuple[Any, str, Any]] = []
     tests: dict[str, Any] = {}
+    restore = None
     own = {
         "__name__": "__main__",
         "__value__": reporter.tested_value,
@@ -297,20 +304,20 @@ def run_script(source: str, entry: str, calls: list[str], reporter: Reporter) ->
         for statement in imports:
             with ignored(Exception):  # a module that stands for the program is not there yet
                 execute(statement, {})
-        saved = functions_of_modules(tree)
-        own |= {"__builtins__": dict(vars(builtins)), "__checked__": operand_check(tree, tests)}
-    modules, put = sys.modules, setattr
-    modules_before = dict(modules)
+        restore = keep_modules(tree)
+        own |= hidden_functions(tree)
+        own |= {"__builtins__": dict(vars(builtins)), "__checked__": operand_check(tree, code, tests)}
+    set_trace, set_profile = sys.settrace, sys.setprofile
     try:
         scope = define(source, "")
     except NotAProgram:
         return reporter.end("!not a program")
     except exceptions as error:
         return reporter.end("!" + type(error).__name__)
-    for owner, name, value in saved:
-        put(owner, name, value)
-    if saved:
-        modules |= modules_before
+    set_trace(None)  # a function of the program would be called within the tests
+    set_profile(None)
+    if restore is not None:
+        restore()
     for statement in imports:
         with ignored(Exception):  # the same import fails in the tests, where it is reported
             execute(statement, scope)
@@ -337,10 +344,12 @@ def imports_of(tests: ast.Module) -> list[types.CodeType]:
 IS_IMMUTABLE, IS_OF_PYTHON = 1 << 8, 1 << 9  # flags of a class
 
 
-def functions_of_modules(tests: ast.Module) -> list[tuple[Any, str, Any]]:
-    """Return the functions and classes of the modules that the tests import, with their owners and names.
+def keep_modules(tests: ast.Module) -> Callable[[], None]:
+    """Return a function that undoes what a program changes in the modules that the tests import.
 
-    Those of classes that are written in Python are among them. A program could replace any of them.
+    These are functions and classes of the modules, all attributes of those classes that are written in
+    Python, the modules under their names, and the places where modules are found. A module that cannot be
+    imported before the program runs is none that the program may replace, unless it stands for the program.
     """
     names: list[str] = []
     for statement in tests.body:
@@ -348,17 +357,46 @@ def functions_of_modules(tests: ast.Module) -> list[tuple[Any, str, Any]]:
             names += [alias.name for alias in statement.names]
         elif isinstance(statement, ast.ImportFrom):
             names.append(statement.module or "")
-    owners: list[Any] = [sys.modules[name] for name in names if name in sys.modules]
-    for module in list(owners):
-        for value in vars(module).values():
-            if type(value) is type and value.__flags__ & (IS_OF_PYTHON | IS_IMMUTABLE) == IS_OF_PYTHON:
-                owners.append(value)
-    functions = []
-    for owner in owners:
-        for name, value in vars(owner).items():
+    imported: list[Any] = [sys.modules[name] for name in names if name in sys.modules]
+    kept: list[tuple[Any, Any, dict[str, Any]]] = []
+    classes: list[Any] = []
+    for module in imported:
+        functions: dict[str, Any] = {}
+        for name, value in vars(module).items():
             if not name.startswith("__") and (callable(value) or isinstance(value, classmethod)):
-                functions.append((owner, name, value))
-    return functions
+                functions[name] = value
+            if type(value) is type and value.__flags__ & (IS_OF_PYTHON | IS_IMMUTABLE) == IS_OF_PYTHON:
+                classes.append(value)
+        kept.append((module, object.__setattr__, functions))
+    for kind in classes:
+        kept.append((kind, type.__setattr__, dict(vars(kind))))
+    kinds = [(module, type(module)) for module in imported]
+    kind_of, set_attribute, delete_attribute = type, object.__setattr__, type.__delattr__
+    attributes_of, modules, modules_before = vars, sys.modules, dict(sys.modules)
+    absent = {name for name in names if name not in modules and name.partition(".")[0] != PROGRAM_MODULE}
+    finders: list[tuple[Any, list[Any]]] = []
+    for places in (sys.path, sys.meta_path, sys.path_hooks):
+        finders.append((places, [*places]))
+
+    def restore() -> None:
+        for module, kind in kinds:
+            if kind_of(module) is not kind:
+                set_attribute(module, "__class__", kind)
+        for owner, put, before in kept:
+            attributes = attributes_of(owner)
+            for name in [*attributes]:
+                if owner in classes and name not in before:
+                    delete_attribute(owner, name)
+            for name, value in before.items():
+                if attributes.get(name) is not value:
+                    put(owner, name, value)
+        modules.update(modules_before)
+        for name in absent:
+            modules.pop(name, None)
+        for places, initial in finders:
+            places[:] = initial
+
+    return restore
 
 
 # Methods by which an object decides how it compares, or what is computed with it.
@@ -366,15 +404,48 @@ DECIDING_METHODS = [f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge
 for _name in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
     DECIDING_METHODS += [f"__{_name}__", f"__r{_name}__"]
 NotAValue = type("not a value", (Exception,), {})  # a test reports its name
+# Modules of Python whose classes compare in good faith, unlike `unittest.mock.ANY`, and those that pass every
+# comparison on to an object of the program.
+HONEST_MODULES = ("collections", "fractions", "decimal", "datetime", "pathlib", "uuid", "ipaddress", "numpy")
+LENIENT_MODULES = ("collections.abc.", "numpy.ma.")  # among them; a masked array passes for any other one
+DELEGATING = (types.MappingProxyType, weakref.ProxyType, weakref.CallableProxyType)
+VIEWS_OF_DICTS: tuple[type, ...] = (*VIEWS, type({}.values()))
 
 
-def operand_check(tests: ast.Module, scope: dict[str, Any]) -> Callable[[Any], Any]:
+def honest_classes() -> frozenset[int]:
+    """Return the identities of the classes that `HONEST_MODULES` define in Python.
+
+    The first modules are imported, because a program may import them without the tests doing so.
+    """
+    for name in HONEST_MODULES[:4]:
+        importlib.import_module(name)
+    classes = set()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] not in HONEST_MODULES or f"{name}.".startswith(LENIENT_MODULES):
+            continue
+        for value in list(vars(module).values()):
+            if isinstance(value, type) and value.__module__ == name:
+                classes.add(id(value))
+    return frozenset(classes)
+
+
+def identities_of_code(code: types.CodeType) -> set[int]:
+    """Return the identities of a code object and of all that it contains."""
+    identities = {id(code)}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            identities |= identities_of_code(constant)
+    return identities
+
+
+def operand_check(tests: ast.Module, code: types.CodeType, scope: dict[str, Any]) -> Callable[..., Any]:
     """Return a function that returns an operand of the tests, unless it could lie about its comparison.
 
-    It raises NotAValue for an object, alone or within containers, whose class has a deciding method that the
-    program defines. Classes that the tests name are allowed, because they may be what is tested. Their names
-    begin with a capital letter, so that no class takes the place of a function. `scope` is the namespace of
-    the tests. Types are compared by identity, because a metaclass can lie, too.
+    It raises NotAValue for an object, alone or within others, whose class has a deciding method that the
+    program defines, or that is not known to compare in good faith. Classes that the tests name are allowed,
+    because they may be what is tested. Their names begin with a capital letter, so that no class takes the
+    place of a function. Those that the tests define are allowed, too. `code` is what the tests are compiled
+    to, and `scope` is their namespace. Types are compared by identity, because a metaclass can lie, too.
     """
     names = set()
     for node in ast.walk(tests):
@@ -383,35 +454,62 @@ def operand_check(tests: ast.Module, scope: dict[str, Any]) -> Callable[[Any], A
             names.add(name)
     kind_of, identity, apply, refused, values_of = type, id, map, NotAValue, dict.values
     mro_of, attributes_of = type.__dict__["__mro__"].__get__, type.__dict__["__dict__"].__get__
+    flags_of = type.__dict__["__flags__"].__get__
     scalars = frozenset(map(id, (*SCALARS, complex)))
-    kinds: tuple[Any, ...] = (*CONTAINERS, collections.deque)
+    kinds: tuple[Any, ...] = (*CONTAINERS, *VIEWS_OF_DICTS, collections.deque)
     containers = {id(kind): kind.__iter__ for kind in kinds}
-    methods, function = tuple(DECIDING_METHODS), types.FunctionType
-    slots = (types.WrapperDescriptorType, types.MethodDescriptorType)
+    honest, delegating = honest_classes(), frozenset(map(id, DELEGATING))
+    own_code, mark_of_python, marks = identities_of_code(code), IS_OF_PYTHON, IS_OF_PYTHON | IS_IMMUTABLE
+    ignored, unset = contextlib.suppress, AttributeError
+    methods, function, member = tuple(DECIDING_METHODS), types.FunctionType, types.MemberDescriptorType
     code_of: Any = vars(types.FunctionType)["__code__"].__get__
-    file_of: Any = vars(types.CodeType)["co_filename"].__get__
 
-    def is_of_library(method: Any, name: str) -> Any:
-        kind = kind_of(method)
-        if kind is slots[0] or kind is slots[1]:
-            return method.__name__ == name  # `__eq__ = int.__ne__` would not be the library's choice
-        if kind is not function:
-            return method is None
-        file = file_of(code_of(method))
-        return file[:1] == "/" or file[:8] == "<frozen " or file == "<tests>"
+    def is_of_tests(method: Any) -> Any:
+        return method is None or (kind_of(method) is function and identity(code_of(method)) in own_code)
+
+    def is_of_python(kind: Any) -> Any:
+        """Check for a class that a program can define."""
+        return flags_of(kind) & marks == mark_of_python
 
     def decides(kind: type) -> bool:
         for name in names:
             if scope.get(name) is kind:
                 return False
+        if identity(kind) in honest:
+            return False
         for base in mro_of(kind):
+            if not is_of_python(base):
+                if identity(base) in delegating:
+                    return True
+                continue
             attributes = attributes_of(base)
             for name in methods:
-                if name in attributes and not is_of_library(attributes[name], name):
+                if name in attributes and not is_of_tests(attributes[name]):
                     return True
         return False
 
-    def checked(operand: Any) -> Any:
+    def parts_of(value: Any, kind: Any) -> list[Any]:
+        """Return what a container holds, or what an object of an honest class consists of."""
+        for base in mro_of(kind):
+            if identity(base) in containers:
+                parts = [*containers[identity(base)](value)]
+                return [*parts, *values_of(value)] if base is dict else parts
+            if "dtype" in attributes_of(base) and not is_of_python(base):  # an array of numpy
+                if attributes_of(base)["dtype"].__get__(value).hasobject:
+                    raise refused
+                return []
+        parts = []
+        if identity(kind) in honest:
+            for base in mro_of(kind):
+                for name, attribute in attributes_of(base).items():
+                    if name == "__dict__":
+                        parts += values_of(attribute.__get__(value))
+                    elif kind_of(attribute) is member:
+                        with ignored(unset):
+                            parts.append(attribute.__get__(value))
+        return parts
+
+    def checked(operand: Any, is_searched: bool = False) -> Any:
         pending: list[Any] = [operand]
         seen: dict[int, Any] = {}
         while pending:
@@ -422,17 +520,46 @@ def operand_check(tests: ast.Module, scope: dict[str, Any]) -> Callable[[Any], A
             seen[identity(value)] = value
             if identity(kind) not in containers and decides(kind):
                 raise refused
-            for base in mro_of(kind):
-                if identity(base) in containers:
-                    parts = [*containers[identity(base)](value)]
-                    if base is dict:
-                        parts += values_of(value)
-                    if not {*apply(identity, apply(kind_of, parts))} <= scalars:
-                        pending += parts
-                    break
+            parts = parts_of(value, kind)
+            if not {*apply(identity, apply(kind_of, parts))} <= scalars:
+                pending += parts
+        if is_searched:
+            for base in mro_of(kind_of(operand)):
+                if "__contains__" in attributes_of(base):
+                    return operand
+            return (checked(item) for item in operand)  # `in` compares one item after the other
         return operand
 
     return checked
+
+
+def hidden_functions(tests: ast.Module) -> dict[str, Any]:
+    """Return the built-in functions that the tests use, by name, so that a program cannot hide them.
+
+    Those in an expression whose value is compared outside may be what is tested. So may all others, unless
+    the tests call, or hand on, another function that a program has to define.
+    """
+    functions = vars(builtins)
+    used: set[str] = set()
+    handed_on: set[str] = set()
+    excluded: set[str] = set()
+    for node in ast.walk(tests):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                used.add(name)
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                excluded.add(name)
+            case ast.alias(name=name, asname=other):
+                excluded.add(other or name.partition(".")[0])
+            case ast.Call(func=function, args=arguments):
+                handed_on |= {part.id for part in (function, *arguments) if isinstance(part, ast.Name)}
+                if isinstance(function, ast.Name) and function.id == "__value__":
+                    excluded |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & {
+                        *functions
+                    }
+    if not any(name not in functions and name[:2] != "__" for name in handed_on - excluded):
+        return {}
+    return {name: functions[name] for name in used - excluded if name in functions}
 
 
 def run_stream(source: str, entry: str, calls: list[str], reporter: Reporter) -> None:
@@ -505,7 +632,6 @@ def readable_paths(packages: list[dict[str, Any]]) -> list[str]:
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC = 32, 4096, 16384
-ROOM_LIMITS = "size=64m,nr_inodes=4096"  # bytes and files that a program can write in all
 
 
 def enter_view(packages: list[dict[str, Any]]) -> None:
@@ -531,7 +657,8 @@ def enter_view(packages: list[dict[str, Any]]) -> None:
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"{view}/dev/{name}")
     os.mkdir(f"{view}/room")
-    mount("tmpfs", f"{view}/room", MS_NOSUID | MS_NODEV, "tmpfs", ROOM_LIMITS)
+    limits = f"size={MAX_ROOM_BYTES},nr_inodes={MAX_ROOM_FILES}"
+    mount("tmpfs", f"{view}/room", MS_NOSUID | MS_NODEV, "tmpfs", limits)
     mount("", view, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     os.chroot(view)
     os.chdir("/")
@@ -614,6 +741,9 @@ REFUSED_CALLS = {
     "rt_tgsigqueueinfo": (297, 240),
     "setpriority": (141, 140),
     "ioprio_set": (251, 30),
+    "process_mrelease": (448, 448),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
     # System V and POSIX objects, keys
     "shmget": (29, 194),
     "shmat": (30, 196),
@@ -637,6 +767,8 @@ REFUSED_CALLS = {
     "bind": (49, 200),
     "sendmsg": (46, 211),
     "sendmmsg": (307, 269),
+    # files outside: Landlock controls this call since its third version only
+    "truncate": (76, 45),
     # attributes of files
     "chmod": (90, NO_CALL),
     "fchmod": (91, 52),
@@ -659,7 +791,18 @@ REFUSED_CALLS = {
     "setxattrat": (463, 463),
     "removexattrat": (466, 466),
     "file_setattr": (469, 469),
+    # space on the disk that costs no time to take, and waiting until all of the machine's files are written
+    "fallocate": (285, 47),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     # what could go around a filter, or watch the machine
+    "inotify_init": (253, NO_CALL),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
+    "fanotify_init": (300, 262),
+    "syslog": (103, 116),
+    "statmount": (457, 457),
+    "listmount": (458, 458),
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
@@ -668,7 +811,9 @@ REFUSED_CALLS = {
     "userfaultfd": (323, 282),
 }
 # Calls with an argument, by its place, that must have one of these values. "pid" is the process itself.
-# A value is compared in its lower half, and a pointer that must be null in both.
+# A value is compared in its lower half, and a pointer that must be null in both. Of ioctl, those are allowed
+# that ask for a terminal, for the bytes that are ready, or set how this process waits and what it hands on.
+# Others change attributes of files, or name a process that receives a signal when a socket is ready.
 LIMITED_CALLS: dict[str, tuple[tuple[int, int], int, tuple[Any, ...]]] = {
     "kill": ((62, 129), 0, ("pid", 0)),
     "tgkill": ((234, 131), 0, ("pid",)),
@@ -677,10 +822,12 @@ LIMITED_CALLS: dict[str, tuple[tuple[int, int], int, tuple[Any, ...]]] = {
     "sched_setscheduler": ((144, 119), 0, ("pid", 0)),
     "sched_setaffinity": ((203, 122), 0, ("pid", 0)),
     "sched_setattr": ((314, 274), 0, ("pid", 0)),
+    "ioctl": ((16, 29), 1, (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)),
 }
 SENDTO, SENDTO_ADDRESS = (44, 206), 4
 PRCTL, FCNTL = (157, 167), (72, 25)
-F_SETOWN, F_SETOWN_EX = 8, 15  # who receives a signal when a file is ready
+F_SETOWN, F_SETSIG, F_SETOWN_EX = 8, 10, 15  # who receives which signal when a file is ready
+F_SETLEASE, F_NOTIFY = 1024, 1026  # waiting of others that open a file, and news of a folder
 CLONE, FORK, VFORK, CLONE3 = (56, 220), (57, NO_CALL), (58, NO_CALL), (435, 435)
 Step = tuple[int, int, int, int]  # an instruction of a filter: code, two jumps, value
 
@@ -725,8 +872,10 @@ def call_filter(pid: int, mark: int, place: int) -> list[Step]:
     for numbers, argument, names in LIMITED_CALLS.values():
         values = [{"pid": pid}.get(name, name) for name in names]
         steps += check_argument(numbers[place], argument, values, ALLOW, not_permitted)
-    steps += check_argument(PRCTL[place], 0, [PR_SET_PDEATHSIG], not_permitted, ALLOW)
-    steps += check_argument(FCNTL[place], 1, [F_SETOWN, F_SETOWN_EX], not_permitted, ALLOW)
+    refused_options = [PR_SET_PDEATHSIG, PR_SCHED_CORE]
+    steps += check_argument(PRCTL[place], 0, refused_options, not_permitted, ALLOW)
+    refused_commands = [F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY]
+    steps += check_argument(FCNTL[place], 1, refused_commands, not_permitted, ALLOW)
     address = 16 + 8 * SENDTO_ADDRESS
     steps += [
         (EQUAL, 0, 6, SENDTO[place]),
@@ -759,6 +908,7 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float, max_f
 
     The process is also killed if the worker ends.
     """
+    max_tasks = limit_of_tasks()
     os.setsid()
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -776,13 +926,25 @@ def confine(keep: int, rules: int | None, memory: int, cpu_seconds: float, max_f
         (resource.RLIMIT_FSIZE, max_file_bytes),
         (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, 64),
+        (resource.RLIMIT_NPROC, max_tasks),
     ):
         try:
             resource.setrlimit(what, (value, value))
         except (OSError, ValueError) as error:
             allowed = resource.getrlimit(what)[1]
             raise OSError(f"limit {what} of this shell is {allowed}, but {value} is needed") from error
+
+
+def limit_of_tasks() -> int:
+    """Return a limit for the processes and threads of the user that leaves this process `MAX_THREADS`.
+
+    The kernel counts those of the user's other programs, too. There are no more than all of the machine.
+    """
+    with open("/proc/loadavg") as load:
+        num_tasks = int(load.read().split()[3].partition("/")[2])
+    allowed = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    limit = num_tasks + MAX_THREADS
+    return limit if allowed == resource.RLIM_INFINITY else min(limit, allowed)
 
 
 # --- in the worker: watching and cleaning up ---
@@ -815,7 +977,36 @@ def exceeded_limit(cpu_seconds: float) -> str | None:
     seconds_by_pid = descendants()
     if len(seconds_by_pid) > MAX_PROCESSES:
         return "process limit"
-    return "timeout" if sum(seconds_by_pid.values()) > cpu_seconds else None
+    if sum(seconds_by_pid.values()) > cpu_seconds:
+        return "timeout"
+    return "output limit" if is_too_large("room") else None
+
+
+def is_too_large(folder: str) -> bool:
+    """Check for a folder with more files, bytes or levels than a program can write.
+
+    A folder that cannot be looked into, because it is locked, is too large as well. Files may vanish in the
+    meantime.
+    """
+    num_files = num_bytes = 0
+    pending = [(folder, 0)]
+    while pending:
+        path, level = pending.pop()
+        entries: list[os.DirEntry[str]] = []
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                entries = list(os.scandir(path))
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    num_bytes += entry.stat(follow_symlinks=False).st_blocks * 512
+                    num_files += 1
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((entry.path, level + 1))
+        except OSError:
+            return True
+        if num_files > MAX_ROOM_FILES or num_bytes > MAX_ROOM_BYTES or level > MAX_ROOM_LEVELS:
+            return True
+    return False
 
 
 def kill_and_reap(child: int) -> int:
@@ -867,10 +1058,13 @@ def run_program(
         times = {name: shares * limits[name] for name in ("cpu_seconds", "seconds")}
         run_in_child(body, header, 0, rules, out, **{**limits, **times})
         return
+    left = header["max_total_output"]
     for index in range(header["calls"]):
         streams = os.memfd_create("in"), os.memfd_create("out")
         end = run_in_child(body, header, index, rules, out, **limits, streams=streams)
-        forward_file(streams[1], min(os.fstat(streams[1]).st_size, header["max_output"]), out)
+        size = min(os.fstat(streams[1]).st_size, header["max_output"], left)
+        forward_file(streams[1], size, out)
+        left -= size
         for stream in streams:
             os.close(stream)
         if end == "!timeout":
@@ -1055,6 +1249,13 @@ def serve(jobs: int, out: int) -> None:
         os.close(body)
 
 
+def lock_folder() -> None:
+    """Lock the current folder until this process ends, so that nobody deletes it; see `folders.py`."""
+    lock = os.open("lock", os.O_RDONLY)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+
 def main() -> None:
     """Set up this process, and serve the programs on standard input."""
     jobs, out = os.dup(0), os.dup(1)
@@ -1066,6 +1267,7 @@ def main() -> None:
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     gc.freeze()  # a collection in a copy of this process would write to, and so copy, all of its memory
     try:
+        lock_folder()
         serve(jobs, out)
     except OSError as error:  # of a machine that is out of processes, descriptors or space
         send(out, {"failed": f"{type(error).__name__}: {error}"})

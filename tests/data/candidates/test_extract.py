@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpo.data.candidates.extract import complete_code, extract_code
+from corpo.data.candidates.extract import _longest_program, complete_code, extract_code, is_answer
 from corpo.data.candidates.normal_form import normal_form
 from corpo.data.execution.answers import final_answer
+from corpo.data.python_text import parses
 from corpo.task import Domain
 
 F = "def f(x):\n    return x\n"
@@ -72,3 +73,50 @@ def test_extraction_and_normal_form_never_raise(text: str) -> None:
 def test_extract_code_returns_a_deeply_nested_program_unchanged() -> None:
     deep = "x = " + "-" * 5000 + "1"
     assert extract_code(deep).strip() == deep
+
+
+_LINES = [
+    "def f(x):",
+    "    return x",
+    "    if x:",
+    "x = (1,",
+    ")",
+    "A line of prose.",
+    '"""',
+    "",
+    "@f",
+    "y \\",
+    "!",
+]
+
+
+@given(st.lists(st.sampled_from(_LINES), max_size=8))
+def test_the_longest_program_at_the_start_is_found(lines: list[str]) -> None:
+    """Compare with all beginnings, tried one after the other."""
+    lines = ["import math", *lines]
+    beginnings = ["\n".join(lines[:end]) for end in range(len(lines), 0, -1)]
+    longest = next(filter(parses, beginnings))
+    assert _longest_program("\n".join(lines)) == longest.rstrip() + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\n" * 50_000,
+        "<answer>\n" * 50_000,
+        "<think>\n" * 50_000,
+        "<think>\n" * 50_000 + "</think>",
+        "question:" + " " * 300_000,
+        " " * 300_000 + "x",
+        "q:\n" * 50_000,
+        "word word\n\n" * 5_000,
+        "def f(x):\n" + "@f\n" * 20_000,
+        "answer" + " " * 300_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_long_answer_takes_time_in_proportion_to_its_length(text: str) -> None:
+    """Read what nobody has checked; with backtracking or repeated searches it would take minutes."""
+    is_answer(text)
+    extract_code(text)
+    final_answer(text)

@@ -30,6 +30,8 @@ REPORTING = split_assertions(
     "assert all(f(x) == x + 1 for x in (1, 2))\nassert all(f(x) - x == 1 for x in (3, 4))"
 )
 STREAMS = StdioChecks(("1\n", "2\n"), ("2\n", "3\n"))
+SEARCHING = split_assertions("assert 2 in f(1) and 3 in f(2)")
+UNITTEST = split_assertions("import unittest\nt = unittest.TestCase()\nt.assertEqual(f(1), 2)")
 SECONDS, CPU_SECONDS = 1.0, 0.3
 SECRET_MODE = 0o644
 
@@ -51,6 +53,13 @@ class Hostile:
 
 
 _F = "\ndef f(x):\n    "
+_EQUAL = "class E(int):\n    def __eq__(self, other): return True\n    def __sub__(self, other): return 1\n"
+# Find the object that reports results in the frames of Python.
+_REPORTER = (
+    "import os, sys\ndef reporter():\n    frame = sys._getframe()\n    while frame:\n"
+    "        for held in [*frame.f_locals.values()]:\n"
+    "            if hasattr(held, 'tested_value'): return held\n        frame = frame.f_back\n"
+)
 _DENIED = ("PermissionError", "FileNotFoundError")
 HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
     # time, memory, output
@@ -275,6 +284,89 @@ HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
         ("not a value", "crash"),
     ),
     Hostile("half a character", _F + "return '\\ud800'", ("wrong answer",)),
+    Hostile(
+        "an object of the library that equals everything",
+        "from unittest.mock import ANY" + _F + "return ANY",
+        ("not a value",),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "an object behind a proxy",
+        f"import weakref\n{_EQUAL}kept = E()" + _F + "return weakref.proxy(kept)",
+        ("not a value", "TypeError"),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "a fraction of such objects",
+        f"from fractions import Fraction\n{_EQUAL}" + _F + "y = Fraction(1)\n"
+        "    y._numerator = y._denominator = E()\n    return y",
+        ("not a value", "wrong answer"),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "a method with the file name of the library",
+        f"exec(compile({_EQUAL!r}, '/usr/lib/python3/fractions.py', 'exec'))" + _F + "return E()",
+        ("not a value",),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile("items that equal everything", _EQUAL + _F + "yield E()", ("not a value",), (SEARCHING,)),
+    Hostile(
+        "a function in the place of a built-in one",
+        "all = lambda items: True" + _F + "return x",
+        ("wrong answer", "AssertionError"),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "a tracer that skips assertions",
+        "import sys\ndef trace(frame, event, argument):\n"
+        "    if event == 'line' and frame.f_code.co_filename == '<tests>':\n"
+        "        try: frame.f_lineno += 4\n        except ValueError: pass\n    return trace\n"
+        "sys.settrace(trace)" + _F + "return x",
+        ("wrong answer", "AssertionError"),
+        (ASSERTS, CALLS, REPORTING),
+    ),
+    Hostile(
+        "a class of the library with another way to find its methods",
+        "import unittest\n"
+        "unittest.TestCase.__getattribute__ = lambda *names: lambda *a, **k: None" + _F + "return x",
+        ("AssertionError",),
+        (UNITTEST,),
+    ),
+    # what the host reads
+    Hostile(
+        "a long word of digits",
+        "print('1' * 1000000 + 'ex')",
+        ("wrong answer",),
+        (STREAMS,),
+    ),
+    Hostile(
+        "a forged set of equal hashes",
+        _REPORTER
+        + "text = ', '.join(hex(n * (2 ** 61 - 1)) for n in range(1, 30000))"
+        + _F
+        + "reporter().report(0, '={' + text + '}'), os._exit(0)",
+        ("wrong answer",),
+    ),
+    Hostile(
+        "a forged fraction of many digits",
+        _REPORTER + _F + "text = '0x1' + 'f' * 400000\n"
+        "    reporter().report(0, f'=Fraction({text}, {text}1)'), os._exit(0)",
+        ("wrong answer",),
+    ),
+    Hostile(
+        "a forged text with half a character",
+        _REPORTER + _F + "reporter().report(0, '=\\ud800'), os._exit(0)",
+        ("tampered",),
+    ),
+    Hostile(
+        "a forged number of a call",
+        _REPORTER + _F + "cells = reporter().report.__closure__\n"
+        "    nonce = next(c.cell_contents for c in cells if type(c.cell_contents) is str)\n"
+        "    line = (nonce + '[' + '1' * 500000 + ', \"=2\"]\\n').encode()\n"
+        "    for fd in range(3, 256):\n        try: os.write(fd, line)\n        except OSError: pass\n"
+        "    os._exit(0)",
+        ("tampered",),
+    ),
     # what outlives it
     Hostile(
         "atexit",
@@ -314,8 +406,28 @@ HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
         "files without end",
         "import os\ni = 0\nopen('a', 'w')\nwhile True:\n    i += 1\n    os.link('a', f'l{i}')\n"
         "    os.symlink('a', f's{i}')\n    os.mkdir(f'd{i}')\n    os.mkfifo(f'p{i}')",
-        ("timeout", "OSError"),
+        ("timeout", "OSError", "output limit"),
         (CALLS,),
+    ),
+    Hostile(
+        "a disk that is filled",
+        "i = 0\nwhile True:\n    i += 1\n    open(str(i), 'wb').write(bytes(1 << 20))",
+        ("timeout", "OSError", "output limit"),
+        (CALLS,),
+    ),
+    Hostile(
+        "its own memory from /proc",
+        "import re\ndef f(x):\n    memory = open('/proc/self/mem', 'rb')\n    return memory.read(1) and x",
+        (*_DENIED, "OSError"),
+        needs="files",
+    ),
+    Hostile("standard error without end", "import os\nwhile True: os.write(2, bytes(1 << 20))", ("timeout",)),
+    Hostile(
+        "an alarm that raises anywhere",
+        "import signal\ndef ring(*a): raise SystemExit(0)\nsignal.signal(14, ring)\n"
+        "signal.setitimer(0, 0.001, 0.001)" + _F + "return x",
+        ("SystemExit", "wrong answer", "crash", "tampered", "not a program"),
+        (ASSERTS, CALLS, STREAMS),
     ),
     Hostile("writing outside", "open({tree!r} + '/left', 'w')" + _F + "return x", _DENIED, needs="files"),
     Hostile(
@@ -340,7 +452,7 @@ HOSTILE_PROGRAMS: tuple[Hostile, ...] = (
         "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')\nos.mkdir('e')\nos.chmod('.', 0)"
         + _F
         + "return x",
-        ("wrong answer", "timeout", "PermissionError"),
+        ("wrong answer", "timeout", "PermissionError", "output limit"),
     ),
     Hostile(
         "modules left for others",
@@ -430,6 +542,27 @@ _CALLS = {  # by name: what runs before f, and the expression that f adds to its
         "import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
         "socket.send_fds(a, [b'x'], [0])",
     ),
+    "a signal when a socket is ready": (
+        "import fcntl, os, socket, struct\na, b = socket.socketpair()",
+        "fcntl.ioctl(a, 0x8901, struct.pack('i', os.getppid()))",
+    ),
+    "another signal than that for files": ("import fcntl", "fcntl.fcntl(0, 10, 9)"),
+    "a wait of those who open a module": ("import fcntl, os", "fcntl.fcntl(open(os.__file__), 1024, 0)"),
+    "attributes of a module by ioctl": (
+        "import fcntl, os, struct",
+        "fcntl.ioctl(open(os.__file__), 0x40086602, struct.pack('l', 64))",
+    ),
+    "length of a file by its name": ("import os", "os.truncate({secret!r}, 0)"),
+    "space on the disk without writing": ("import os", "os.posix_fallocate(open('a', 'w').fileno(), 0, 1)"),
+    "a wait for the disk": (_LIBC, "check(libc.syncfs(0))"),
+    "news of files": (_LIBC, "check(libc.inotify_init1(0))"),
+    "messages of the kernel": (_LIBC, "check(libc.klogctl(10, None, 0))"),
+    "a trace of the worker": (_LIBC + "import os", "check(libc.ptrace(16, os.getppid(), 0, 0))"),
+    "a handler of page faults": (
+        _LIBC + "import os\nnumber = {'x86_64': 323, 'aarch64': 282}[os.uname().machine]",
+        "check(libc.syscall(number, 1))",
+    ),
+    "a program in memory": ("import os", "os.execve(os.memfd_create('x'), ['x'], {})"),
     "mode of a file": ("import os", "os.chmod({secret!r}, 0)"),
     "owner of a file": ("import os", "os.chown({secret!r}, os.getuid(), os.getgid())"),
     "times of a file": ("import os", "os.utime({secret!r}, (1, 1))"),

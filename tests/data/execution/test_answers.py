@@ -169,3 +169,11 @@ def test_other_answers_differ(answer: str, expected: str) -> None:
 def test_same_answer_gives_up_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("corpo.data.execution.answers._SECONDS", 1)
     assert not same_answer("9^{9^{9}}", "5")
+
+
+def test_long_answers_are_the_same_only_if_their_texts_are() -> None:
+    """Compare answers that would take minutes to read as numbers or sentences."""
+    digits = "0." + "1" * 200_000
+    assert not same_answer(digits, "1/9")
+    assert not same_answer("1" + " " * 200_000 + "2", "3")
+    assert same_answer(digits, digits + " ")

@@ -154,6 +154,7 @@ def test_a_label_that_rests_on_comparisons_of_the_program_says_so() -> None:
         assert "self-reported" not in wrong.evidence
 
 
+_EQUAL = "class F(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__\n"
 LIARS = {  # objects that would pass every comparison in the process of the program
     "equal to everything": "class E:\n    def __eq__(self, other): return True",
     "an integer": "class E(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__",
@@ -177,6 +178,32 @@ LIARS = {  # objects that would pass every comparison in the process of the prog
         "class F:\n    def __call__(self, *values): return self\n    def __eq__(self, other): return True\n"
         "E = lambda *values: F()"
     ),
+    "of the library": "from unittest.mock import ANY\nE = lambda *values: ANY",
+    "with the file name of the library": (
+        "text = 'class E:\\n    def __eq__(self, other): return True'\n"
+        "exec(compile(text, '/usr/lib/python3/fractions.py', 'exec'))"
+    ),
+    "behind a proxy": f"import weakref\n{_EQUAL}kept = F()\nE = lambda *values: weakref.proxy(kept)",
+    "behind a proxy of a mapping": (
+        "import types\nclass F:\n    def __getitem__(self, key): pass\n"
+        "    def __eq__(self, other): return True\nE = lambda *values: types.MappingProxyType(F())"
+    ),
+    "a fraction": (
+        f"from fractions import Fraction\n{_EQUAL}def E(*values):\n    value = Fraction(1)\n"
+        "    value._numerator = value._denominator = F()\n    return value"
+    ),
+    "a list of the library": (
+        f"from collections import UserList\n{_EQUAL}def E(*values):\n    value = UserList()\n"
+        "    value.data = F()\n    return value"
+    ),
+    "a mapping": (
+        f"from collections.abc import Mapping\n{_EQUAL}class E(Mapping):\n"
+        "    __len__ = lambda self: 1\n    __iter__ = lambda self: iter([F()])\n"
+        "    __getitem__ = lambda self, key: F()"
+    ),
+    "one after the other": f"{_EQUAL}def E(*values):\n    yield F()",
+    "in an array": f"import numpy\n{_EQUAL}E = lambda *values: numpy.array([F()], object)",
+    "in a masked array": "import numpy\nE = lambda *values: numpy.ma.masked_all(1)",
     "everything is in it": "class E(list):\n    def __contains__(self, item): return True",
 }
 SELF_REPORTING = (
@@ -189,6 +216,7 @@ SELF_REPORTING = (
     "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n"
     "        self.assertCountEqual([f(1)], [2])",
     "def same(a, b):\n    return a == b\nassert same(f(1), 2)\nassert same([f(2)], [3])",
+    "import numpy as np\nnp.testing.assert_allclose(f(1), [2])",
 )
 
 
@@ -207,19 +235,22 @@ def test_no_object_lies_about_its_equality_in_a_test_that_reports_by_itself(liar
 def test_objects_that_the_tests_or_python_define_are_compared() -> None:
     program = (
         "from dataclasses import dataclass\nfrom fractions import Fraction\n"
-        "from collections import deque, Counter\nimport datetime\n"
+        "from collections import deque, Counter, UserList\nimport datetime\n"
         "@dataclass\nclass Money:\n    cents: int\n    def __add__(self, other):\n"
         "        return Money(self.cents + other.cents)\n"
         "class Bag:\n    def __init__(self, items):\n        self.items = items\n"
         "    def __contains__(self, item):\n        return item in self.items\n"
         "def half(x):\n    return Fraction(x, 2)\ndef day():\n    return datetime.date(2020, 1, 2)\n"
         "def queue():\n    return deque([1, Fraction(1, 2)])\ndef count():\n    return Counter('aab')\n"
+        "def stream():\n    yield from range(10 ** 9)\ndef listed():\n    return UserList([1])\n"
+        "def array():\n    import numpy\n    return numpy.array([1.5])\n"
     )
     checks = split_assertions(
         "import datetime\nfrom collections import deque\n"
         "assert Money(1) + Money(2) == Money(3)\nassert 3 in Bag([3]) and 4 not in Bag([3])\n"
         "assert all(half(x) == x / 2 for x in (1, 3))\nassert day() == datetime.date(2020, 1, 2)\n"
         "assert queue() == deque([1, 0.5])\nassert count() == {'a': 2, 'b': 1} and day().year == 2020\n"
+        "assert 3 in stream() and 2 in {1: 2}.values() and listed() == [1]\nassert all(array() == [1.5])\n"
     )
     [candidate] = _label(RealProblem("p", Domain.code, "s", checks), program)
     assert candidate.correct, candidate.evidence
@@ -232,6 +263,10 @@ def test_objects_that_the_tests_or_python_define_are_compared() -> None:
         "import unittest\nclass C(unittest.TestCase):\n    def debug(self): pass\nunittest.TestCase = C\n",
         "import math\nmath.isclose = lambda *a, **k: True\n",
         "import random\nrandom.randint = lambda a, b: 0\n",
+        "import unittest\nunittest.TestCase.__getattribute__ = lambda *names: lambda *a, **k: None\n",
+        "import math, types\nclass M(types.ModuleType):\n"
+        "    def __getattribute__(self, name): return lambda *a, **k: True\nmath.__class__ = M\n",
+        "import numpy as np\nnp.allclose = isclose = lambda *a, **k: True\n",
     ],
 )
 def test_tests_use_the_functions_of_python_and_not_those_of_the_program(patch: str) -> None:
@@ -262,6 +297,12 @@ def test_tests_use_the_functions_of_python_and_not_those_of_the_program(patch: s
         "import contextlib\ncontextlib.suppress = None\n",
         "import __main__\n__main__.EXCEPTIONS = ()\n__main__.exec = __main__.eval = None\n",
         "import builtins\nbuiltins.all = lambda items: True\n",
+        "all = lambda items: True\n",
+        "import __main__\n__main__.IS_OF_PYTHON = 1 << 40\n__main__.HONEST_MODULES = ('__main__',)\n",
+        "import sys\ndef trace(frame, event, argument):\n"
+        "    if event == 'line' and frame.f_code.co_filename == '<tests>':\n"
+        "        try: frame.f_lineno += 4\n        except ValueError: pass\n    return trace\n"
+        "sys.settrace(trace)\n",
         "import math\nmath.floor = lambda number: type('E', (), {'__radd__': lambda a, b: f(b)})()\n",
         "import sys, types\nsys.modules['math'] = types.SimpleNamespace(floor=lambda x: 1 / 0)\n",
     ],
@@ -274,6 +315,17 @@ def test_replaced_functions_of_python_change_no_label(before: str) -> None:
         plain = _label(problem, "def f(x):\n    return x + 1", "def f(x):\n    return 9")
         patched = _label(problem, f"{before}def f(x):\n    return x + 1", f"{before}def f(x):\n    return 9")
         assert [candidate.correct for candidate in patched] == [candidate.correct for candidate in plain]
+
+
+def test_a_program_cannot_stand_for_a_module_that_is_missing() -> None:
+    checks = split_assertions("import absent\nassert all(absent.same(f(x), x + 1) for x in (1, 2))")
+    fakes = [
+        "import sys, types\nsys.modules['absent'] = types.SimpleNamespace(same=lambda *a: True)\n",
+        "import sys\nopen('absent.py', 'w').write('same = lambda *a: True')\nsys.path.insert(0, '.')\n",
+    ]
+    problem = RealProblem("p", Domain.code, "s", checks)
+    for candidate in _label(problem, *[f"{fake}def f(x):\n    return x" for fake in fakes]):
+        assert candidate.error == "ModuleNotFoundError"
 
 
 SKIPPED = """

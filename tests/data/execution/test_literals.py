@@ -63,3 +63,30 @@ def test_read_value_refuses_code_and_expensive_expressions(text: str) -> None:
 
 def test_a_condition_that_raises_is_false() -> None:
     assert not check_condition("value < 3", "'a'")
+
+
+_EQUAL_HASHES = ", ".join(hex(number * (2**61 - 1)) for number in range(1, 40_000))
+_MANY_DIGITS = "0x1" + "f" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + _EQUAL_HASHES + "}",
+        "frozenset({" + _EQUAL_HASHES + "})",
+        "frozenset([" + _EQUAL_HASHES + "])",
+        "{" + _EQUAL_HASHES.replace(",", ": 1,") + ": 1}",
+        f"Fraction({_MANY_DIGITS}, {_MANY_DIGITS}1)",
+    ],
+    ids=["set", "frozenset", "frozenset of a list", "dict", "fraction"],
+)
+def test_a_text_that_takes_long_to_read_is_no_value(text: str) -> None:
+    """Read what no worker writes in time, but a program can forge; it would take many seconds."""
+    with pytest.raises(ValueError, match="not a plain value"):
+        read_value(text)
+
+
+def test_sets_of_many_values_are_read() -> None:
+    assert read_value(repr(set(range(5000)))) == set(range(5000))
+    assert read_value("frozenset({1, 2})") == {1, 2}
+    assert read_value("{'a': 1, 'b': 2}") == {"a": 1, "b": 2}

@@ -17,7 +17,15 @@ from corpo.data.execution import packages as packages_module
 from corpo.data.execution import sandbox as sandbox_module
 from corpo.data.execution.labelling import LabelCache, compare, expected_outputs, label_programs, run_cached
 from corpo.data.execution.packages import Package
-from corpo.data.execution.sandbox import Isolation, Mode, Program, Sandbox, available_isolation
+from corpo.data.execution.sandbox import (
+    Isolation,
+    Mode,
+    Program,
+    Sandbox,
+    available_isolation,
+    read_reports,
+)
+from corpo.data.python_text import unlimited_digits
 from corpo.utils.errors import DataError, SandboxError
 
 CALLS = ((1,), (2,))
@@ -115,12 +123,11 @@ def test_programs_write_in_their_own_directory_only(isolation: Isolation, tmp_pa
         f"open('{kept}', 'w')",
         f"import os\nos.remove('{kept}')",
         f"import os\nos.mkdir('{tmp_path}/new')",
-        f"import os\nos.truncate('{kept}', 0)",
     )
     allowed = "open('mine', 'w').write('1')\nimport os\nprint(input(), os.listdir('.'))"
     programs = [Program(text, ("7\n",), Mode.stream, "") for text in (*attempts, allowed, allowed)]
     refused = "!PermissionError" if isolation is Isolation.process else "!FileNotFoundError"
-    assert Sandbox(isolation).run(programs) == [(refused,)] * 4 + [("=7 ['mine']\n",)] * 2
+    assert Sandbox(isolation).run(programs) == [(refused,)] * 3 + [("=7 ['mine']\n",)] * 2
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "kept")]
 
 
@@ -193,6 +200,42 @@ def test_a_program_cannot_fill_memory_through_its_room() -> None:
     programs = [Program(fill, ((200,),)), Program(fill, ((10000,),)), Program(fill, ((60,),))]
     full = ("=('No space left on device', True)",)
     assert Sandbox(Isolation.namespaces, cpu_seconds=3.0).run(programs) == [full, full, ("=None",)]
+
+
+def test_a_program_cannot_fill_the_disk_through_its_room() -> None:
+    """A program ends that writes more than its room may hold, also if it hides that in a locked folder."""
+    fill = (
+        "import os, time\ndef f(mode, count, size):\n    os.mkdir('a', mode)\n    for i in range(count):\n"
+        "        open(f'a/{i}', 'w').write('1' * size)\n    time.sleep(0.3)\n"
+    )
+    calls = [(0o300, 90, 1 << 20), (0o300, 4200, 1), (0o700, 9, 1 << 20)]
+    programs = [Program(fill, (call,)) for call in calls]
+    results = Sandbox(Isolation.process, cpu_seconds=3.0, workers=1).run(programs)
+    assert results == [("!output limit",), ("!output limit",), ("=None",)]
+
+
+def test_the_outputs_of_all_runs_together_are_limited() -> None:
+    program = Program("print('1' * 1000)", ("",) * 5, Mode.stream, "", 1 << 20, 2500)
+    [results] = Sandbox().run([program])
+    assert [len(result) for result in results] == [1002, 1002, 499, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        b"[" + b"1" * 1_000_000 + b', "=1"]',  # reading that number takes seconds without a limit on digits
+        b'[0, "=\\ud800"]',
+        b'[0, "=1\\n# A heading"]',
+        b'[0, "=\\u001b[2J"]',
+        b'[0, ["=1"]]',
+        b'[0, "=1", "=1"]',
+        b"[" * 100_000,
+    ],
+    ids=lambda report: report[:12],
+)
+def test_a_report_that_the_worker_would_not_write_is_tampered(report: bytes) -> None:
+    with unlimited_digits():
+        assert read_reports(b"nonce" + report + b"\n", b"nonce", 2, "!crash") == ["!tampered"] * 2
 
 
 def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
