@@ -44,6 +44,7 @@ def visitor_environment(home: Path, tree: Path) -> dict[str, str]:
         "TMPDIR": str(home / "temporary"),
         "PYTHONPATH": f"{tree}:{home}/packages",
         "LANG": "C.UTF-8",
+        "LD_LIBRARY_PATH": f"{home}/python/lib",  # Python's own folder may be closed to the user
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
     }
