@@ -259,6 +259,8 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    # A shell that starts this script in the background lets it ignore Ctrl-C, and so would the runs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     kills: list[Kill] = []
     ends: list[End] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,7 +76,6 @@ def test_bad_options_are_refused_in_one_line_before_any_work(
 ) -> None:
     arguments, expected = BAD[case]
     monkeypatch.setattr("corpo.cli.jobs.TRAIN", NO_WORK)
-    started = time.perf_counter()
     with pytest.raises(SystemExit) as stopped:
         main(["train", *arguments])
     assert stopped.value.code == 2
@@ -87,7 +85,6 @@ def test_bad_options_are_refused_in_one_line_before_any_work(
     assert expected in error
     if "key" not in case and "misspelt" not in case:
         assert "did you mean" not in error, "names are suggested, values are not"
-    assert time.perf_counter() - started < 10
 
 
 def _fail(config: Config) -> None:
@@ -143,7 +140,11 @@ def test_folders_that_are_not_writable_are_refused_in_one_line_before_any_work(
             "data",
             "experiment=tiny",
         ): f"{here} is not writable; make the folder writable, or",
-        ("reproduce", "experiment=tiny", f"outputs={elsewhere}"): f"{here}/outputs/results: cannot be written",
+        (
+            "reproduce",
+            "experiment=tiny",
+            f"outputs={elsewhere}",
+        ): f"{here}/outputs/results: cannot be written",
         ("data", "experiment=tiny", f"outputs={elsewhere}/file"): f"{elsewhere}/file is not a folder; choose",
     }
     for arguments, message in refused.items():
