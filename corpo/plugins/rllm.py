@@ -8,6 +8,9 @@ is registered under both names:
     register("corpo", threshold=0.0)
 
     rllm.algorithm.adv_estimator=corpo
+
+With rLLM's verl backend, the trainer runs in a process of its own. docs/how_to/plugins.md says where to put
+the call then.
 """
 
 from __future__ import annotations
