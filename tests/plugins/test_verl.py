@@ -235,7 +235,7 @@ def test_paper_script_composes_and_reaches_reward_threshold_and_processes(tmp_pa
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DATA": str(tmp_path),
     }
-    command = ["bash", "examples/verl_paper.sh", "--cfg", "job", "+algorithm.pf_ppo.threshold=0.5"]
+    command = ["bash", "examples/verl_paper.sh", "+algorithm.pf_ppo.threshold=0.5", "--cfg", "job"]
     process = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-2000:]
     config = OmegaConf.create(process.stdout)
