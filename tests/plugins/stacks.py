@@ -81,13 +81,13 @@ class SkyrlRegistry(Registry):
         )
 
 
-# --- rLLM, rllm/trainer/algorithms/advantage.py, 2026-07 ---
+# --- rLLM, rllm/trainer/algorithms/advantage.py, 2026-08-15 ---
 
 
 class RllmRegistry(Registry):
     """The registry of rLLM, which looks up names that are not its own as "other"."""
 
-    def get_adv_estimator(self, name: str) -> Callable[..., Any]:
+    def get_rllm_adv_estimator(self, name: str) -> Callable[..., Any]:
         return self.functions[name if name in ("grpo", "reinforce", "rloo") else "other"]
 
 
@@ -114,10 +114,20 @@ class SlimeSample(MilesSample):
     rollout_id: int | None = None
 
 
+def slime_sample(group_index: int, index: int, reward: float) -> Any:
+    """Return a sample: of slime's own class if it can be imported."""
+    try:
+        from slime.utils.types import Sample
+    except ImportError:
+        return SlimeSample(group_index, index, reward)
+    return Sample(group_index=group_index, index=index, reward=reward, response_length=3)
+
+
 @dataclass
 class SlimeArguments:
-    """The arguments of slime that concern advantages, with their default values."""
+    """The arguments of slime that concern rewards and advantages, with their default values."""
 
+    reward_key: str | None = None
     advantage_estimator: str = "grpo"
     normalize_advantages: bool = False
     dynamic_sampling_filter_path: str | None = None

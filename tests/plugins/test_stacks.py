@@ -124,14 +124,14 @@ def rllm(monkeypatch: pytest.MonkeyPatch) -> Any:
     return stacks.install(
         monkeypatch,
         "rllm.trainer.algorithms.advantage",
-        register_adv_estimator=registry.register,
-        get_adv_estimator=registry.get_adv_estimator,
+        register_rllm_adv_estimator=registry.register,
+        get_rllm_adv_estimator=registry.get_rllm_adv_estimator,
     )
 
 
 def test_rllm_gets_corpo_advantages_of_groups_of_any_size(rllm: Any) -> None:
     _plugin("rllm").register("corpo", threshold=0.0)
-    estimator = rllm.get_adv_estimator("corpo")
+    estimator = rllm.get_rllm_adv_estimator("corpo")
     rewards = [REWARDS[0].double().numpy(), REWARDS[1, 1:].double().numpy()]
     computed, returns = estimator(rewards=rewards, algorithm_config=None, traj_groups=[])
     for values_G, rewards_G in zip(computed, rewards, strict=True):
@@ -140,13 +140,31 @@ def test_rllm_gets_corpo_advantages_of_groups_of_any_size(rllm: Any) -> None:
     assert [values_G.tolist() for values_G in returns] == [values_G.tolist() for values_G in computed]
 
 
+def test_rllm_writes_corpo_advantages_into_the_steps() -> None:
+    """Check the function of rLLM that calls the estimator, which only its package has."""
+    reason = "rLLM is not installed; see docs/how_to/plugins.md"
+    algorithms = pytest.importorskip("rllm.trainer.algorithms", reason=reason, exc_type=ImportError)
+    from rllm.types import Step, Trajectory, TrajectoryGroup
+
+    _plugin("rllm").register("corpo", threshold=0.0)
+    groups = []
+    for number, rewards in enumerate(REWARDS.double().tolist()):
+        trajectories = [Trajectory(steps=[Step()], reward=reward) for reward in rewards]
+        groups.append(TrajectoryGroup(trajectories=trajectories, group_id=f"task{number}:agent"))
+    config = algorithms.AlgorithmConfig(estimator=algorithms.rLLMAdvantageEstimator("corpo"))
+    algorithms.collect_reward_and_advantage_from_trajectory_groups(groups, config)
+    expected = advantages(REWARDS.double(), "corpo", threshold=0.0).tolist()
+    for group, advantages_G in zip(groups, expected, strict=True):
+        assert [trajectory.steps[0].advantage for trajectory in group.trajectories] == advantages_G
+
+
 # --- slime ---
 
 
-def _slime_samples(rewards_PG: torch.Tensor) -> list[stacks.SlimeSample]:
+def _slime_samples(rewards_PG: torch.Tensor) -> list[Any]:
     samples = []
     for index, reward in enumerate(rewards_PG.flatten().tolist()):
-        samples.append(stacks.SlimeSample(index // rewards_PG.shape[1], index, reward))
+        samples.append(stacks.slime_sample(index // rewards_PG.shape[1], index, reward))
     return samples
 
 
@@ -308,7 +326,7 @@ def _run_skyrl(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None
 def _run_rllm(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:
     rllm = request.getfixturevalue("rllm")
     _plugin("rllm").register("corpo", threshold=0.0)
-    rllm.get_adv_estimator("corpo")(rewards=list(rewards_PG.numpy()), algorithm_config=None)
+    rllm.get_rllm_adv_estimator("corpo")(rewards=list(rewards_PG.numpy()), algorithm_config=None)
 
 
 def _run_slime(rewards_PG: torch.Tensor, request: pytest.FixtureRequest) -> None:

@@ -194,7 +194,9 @@ def test_reward_function_may_be_asynchronous_and_other_configs_are_refused() -> 
 
 
 def test_asynchronous_trainer_is_refused() -> None:
-    config_module = pytest.importorskip("trl.experimental.async_grpo", reason="this TRL has no such trainer")
+    config_module = pytest.importorskip(
+        "trl.experimental.async_grpo", reason="TRL cannot import it; it may need aiohttp"
+    )
     from corpo.plugins.trl import CorpoTrainer
 
     config = object.__new__(config_module.AsyncGRPOConfig)  # its own checks want a GPU
