@@ -1,4 +1,4 @@
-"""CoRPO's baselines as advantage estimators of SkyRL (signature of version 0.4.0).
+"""CoRPO's baselines as advantage estimators of SkyRL (tested against version 0.4.0).
 
 Register one at the top level of the script that starts the training, and choose it by its name:
 

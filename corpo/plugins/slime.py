@@ -1,4 +1,4 @@
-"""CoRPO's baselines in slime and miles (signature of slime's source of 2026-08).
+"""CoRPO's baselines in slime and miles (tested with the samples of slime's source of 2026-08-21).
 
 Write a module of your own and pass it to the trainer:
 

@@ -1,4 +1,4 @@
-"""CoRPO's baselines in torchtitan's reinforcement learning (tested against torchtitan 0.3.0).
+"""CoRPO's baselines in torchtitan's RL (tested with the configuration of torchtitan 0.3.0).
 
 from corpo.plugins.torchtitan import CorpoAdvantage
 

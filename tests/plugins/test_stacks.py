@@ -105,7 +105,7 @@ def test_skyrl_filter_of_equal_groups_is_warned_of_once(
 
 def test_skyrl_estimator_survives_the_way_to_another_process(skyrl: Any) -> None:
     """Check cloudpickle, with which SkyRL sends the estimators of its registry to Ray's processes."""
-    cloudpickle = pytest.importorskip("cloudpickle", reason="SkyRL brings cloudpickle")
+    cloudpickle = pytest.importorskip("cloudpickle", reason="cloudpickle is not installed")
     estimators: list[Any] = []
     module = _plugin("skyrl")
     module.register_advantage_estimator = lambda name: estimators.append
