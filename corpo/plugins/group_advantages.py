@@ -68,12 +68,13 @@ class GroupAdvantages:
     is_logging: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.threshold, Real) or not math.isfinite(self.threshold):
+        threshold: Any = self.threshold  # it may come from a configuration
+        if not isinstance(threshold, Real) or not math.isfinite(threshold):
             raise ValueError(
-                f"{self.setting}={self.threshold!r}: give the smallest reward of a correct response, "
+                f"{self.setting}={threshold!r}: give the smallest reward of a correct response, "
                 "a finite number"
             )
-        self.threshold = float(self.threshold)
+        self.threshold = float(threshold)
         check_baseline(self.baseline, self.options)
         self.metrics: dict[str, float] = {}
         self._observed = _Observed()
