@@ -1,6 +1,6 @@
 """CoRPO in TRL's GRPOTrainer. docs/how_to/trl.md explains the arguments.
 
-pip install 'corpo-rl[pipeline,trl]'
+pip install '.[pipeline,trl]'              # in a checkout
 corpo publish pairs data=full model.style=instruct  # prints the folder of train.parquet
 python examples/trl_corpo.py FOLDER/train.parquet
 """

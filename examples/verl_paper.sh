@@ -9,6 +9,7 @@ set -euo pipefail
 exec python3 -m verl.trainer.main_ppo \
     algorithm.adv_estimator=corpo \
     algorithm.use_kl_in_reward=false \
+    +ray_kwargs.ray_init.runtime_env.env_vars.VERL_USE_EXTERNAL_MODULES=corpo.plugins.verl_trainer \
     reward.custom_reward_function.path=pkg://corpo.plugins.verl \
     reward.custom_reward_function.name=compute_score \
     data.train_files="$DATA/train.parquet" \

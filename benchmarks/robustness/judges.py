@@ -336,12 +336,13 @@ def page(comparisons: dict[str, Comparison]) -> str:
 `python -m benchmarks.robustness.judges`. The same programs are labelled through the readers of the data sets
 and by the judge of each benchmark. HumanEval: completions by a model. MBPP: reference programs and one mutant
 of each. APPS and LiveCodeBench: the programs of MBPP in the format of these benchmarks, half of them on
-standard input. Commit {facts["commit"]}.
+standard input. A program may use {SECONDS:g} seconds of processor time here, and as long as its judge allows
+there, so a slow program can be wrong here and right there. Commit {facts["commit"]}.
 
 {table(["benchmark", "programs", "right by its judge", "right by us", "differences"], rows)}
 
 ## Differences
-{len(differences)} labels differ.
+Number of labels that differ: {len(differences)}.
 
 {listed if differences else ""}
 

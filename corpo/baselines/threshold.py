@@ -23,25 +23,33 @@ class RewardGap:
         return self.lowest_success
 
 
-def reward_gap(rewards: Sequence[float], correct: Sequence[bool]) -> RewardGap:
+def reward_gap(rewards: Sequence[float | None], correct: Sequence[bool]) -> RewardGap:
     """Return the gap that separates the rewards of failures from those of correct responses.
 
     `rewards` are the values of a reward function on a sample of responses, and `correct` says which of these
     are correct.
 
     Raises ValueError if a failure has at least the reward of a success, so that there is no R_min_correct,
-    if the sample has no failure or no success, or if a reward is not a finite number.
+    if the sample has no failure or no success, if a reward is missing (None) or not finite, or if the two
+    arguments differ in length.
     """
-    not_finite = [reward for reward in rewards if not math.isfinite(reward)]
+    if len(rewards) != len(correct):
+        raise ValueError(f"rewards: {len(rewards)} values, but correct has {len(correct)}; give one each")
+    failures: list[float] = []
+    successes: list[float] = []
+    not_finite: list[float | None] = []
+    for reward, is_correct in zip(rewards, correct, strict=True):
+        if reward is None or not math.isfinite(reward):
+            not_finite.append(reward)
+        elif is_correct:
+            successes.append(float(reward))
+        else:
+            failures.append(float(reward))
     if not_finite:
         raise ValueError(
             f"rewards: {len(not_finite)} of {len(rewards)} are not finite numbers (the first is "
             f"{not_finite[0]}); leave these responses out of the sample"
         )
-    failures: list[float] = []
-    successes: list[float] = []
-    for reward, is_correct in zip(rewards, correct, strict=True):
-        (successes if is_correct else failures).append(float(reward))
     if not failures or not successes:
         missing = "failure" if not failures else "correct response"
         raise ValueError(

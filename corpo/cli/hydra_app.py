@@ -182,10 +182,10 @@ def _run_composed(
 
 
 def _configure_logging() -> None:
-    """Log and print in the first process only, and keep other libraries quiet."""
+    """Log and print in the first process only. Of other libraries, only warnings are shown."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[ConsoleHandler()])
     level = logging.WARNING if ranks.rank() else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s", handlers=[ConsoleHandler()])
+    for library in ("corpo", "hydra_plugins"):
+        logging.getLogger(library).setLevel(level)
     if ranks.rank() > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 stays open as long as the process runs
-    for library in ("httpx", "datasets", "matplotlib"):
-        logging.getLogger(library).setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
 """The rule that all plug-ins share: from the rewards that a trainer gathers to advantages.
 
 A threshold that does not fit the rewards turns CoRPO into GRPO without an error: the group mean is never
-below it, so the clip is never active. Therefore every plug-in requires a threshold, reports the share of
-groups in which the clip is active, and warns if that share is 0 in the first groups.
+below it, so the clip is never active. Therefore every plug-in requires a threshold, logs in how many groups
+the clip is active, and warns if it is active in none of the first ones.
 
 P groups of G rollouts. N rollouts of a batch, in any order.
 """
@@ -13,6 +13,7 @@ import logging
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from corpo.utils.errors import NonFiniteError
 
 log = logging.getLogger(__name__)
 
-FIRST_GROUPS = 64  # after so many groups the threshold is checked, once; *our choice*
+GROUPS_PER_REPORT = 64  # after so many groups, the activity of the clip is logged; *our choice*
 ADVANTAGE_METRICS = (
     "pass_rate",
     "failed_positive_fraction",
@@ -36,14 +37,15 @@ ADVANTAGE_METRICS = (
 
 
 @dataclass
-class _RewardsSoFar:
-    """The range of the rewards of a run so far, for the check of the threshold."""
+class _Observed:
+    """Counts and the range of the rewards since the last line of the log."""
 
     num_groups: int = 0
-    num_clip_active: float = 0.0
+    num_clip_active: int = 0
+    num_rollouts: int = 0
+    num_correct: int = 0
     min_reward: float = math.inf
     max_reward: float = -math.inf
-    is_checked: bool = False
 
 
 @dataclass
@@ -52,8 +54,9 @@ class GroupAdvantages:
 
     `threshold` is R_min_correct on the scale of the rewards. `baseline` is a name registered in
     `corpo.baselines`, and `options` are its options. `setting` names the threshold as the user of the trainer
-    sets it, for messages. `metrics` holds the values of `ADVANTAGE_METRICS` for the last batch, and nothing
-    if no rollout of it had a reward.
+    sets it, for messages. Set `is_logging` to false in all processes but the main one, so that each message
+    appears once. `metrics` holds the values of `ADVANTAGE_METRICS` for the last batch. It is empty if no
+    group of the batch had two rollouts with a reward.
 
     Raises ValueError if the threshold is not a finite number, or if the baseline or an option is unknown.
     """
@@ -62,16 +65,21 @@ class GroupAdvantages:
     baseline: str = "corpo"
     options: dict[str, Any] = field(default_factory=dict)
     setting: str = "threshold"
+    is_logging: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.threshold, int | float) or not math.isfinite(self.threshold):
+        threshold: Any = self.threshold  # it may come from a configuration
+        if not isinstance(threshold, Real) or not math.isfinite(threshold):
             raise ValueError(
-                f"{self.setting}={self.threshold!r}: give the smallest reward of a correct response, "
+                f"{self.setting}={threshold!r}: give the smallest reward of a correct response, "
                 "a finite number"
             )
+        self.threshold = float(threshold)
         check_baseline(self.baseline, self.options)
         self.metrics: dict[str, float] = {}
-        self._so_far = _RewardsSoFar()
+        self._observed = _Observed()
+        self._is_threshold_checked = False
+        self._has_warned_of_size = False
 
     def __call__(
         self, rewards_N: Tensor, groups: Sequence[Hashable], lengths_N: Tensor | None = None
@@ -80,48 +88,76 @@ class GroupAdvantages:
 
         `groups` names the prompt of each rollout. `lengths_N` holds the tokens of each rollout, for baselines
         that need them. A reward that is missing (NaN) has advantage 0, and its group is treated as a smaller
-        one. If a group is too small for the baseline, all its advantages are 0.
+        one. If a group is too small for the baseline, all its advantages are 0. A baseline that uses the
+        whole batch sees the groups of one size at a time.
 
-        Raises NonFiniteError for an infinite reward.
+        Raises NonFiniteError for an infinite reward, and ValueError if a rollout has no group.
         """
-        _require_no_infinity(rewards_N, groups)
-        self.metrics = {}
+        _check_batch(rewards_N, groups)
         advantages_N = torch.zeros_like(rewards_N)
-        stats_of_size: dict[int, dict[str, float]] = {}
-        num_groups_of_size: dict[int, int] = {}
+        stats_of_shape: dict[tuple[int, int], dict[str, float]] = {}
+        compared_rewards = []
         for rows_PG in _rows_by_group_size(rewards_N, groups):
             rewards_PG = rewards_N[rows_PG]
             lengths_PG = None if lengths_N is None else lengths_N[rows_PG]
             advantages_PG = self._advantages_or_zero(rewards_PG, lengths_PG)
             advantages_N[rows_PG] = advantages_PG
             num_groups, size = rows_PG.shape
-            stats_of_size[size] = advantage_stats(rewards_PG, advantages_PG, self.threshold)
-            num_groups_of_size[size] = num_groups
-        if stats_of_size:
-            self.metrics = _combine(stats_of_size, num_groups_of_size)
-            self._observe(rewards_N[~rewards_N.isnan()], sum(num_groups_of_size.values()))
+            if size > 1:  # single rollouts are validation or padding in some trainers
+                stats = advantage_stats(rewards_PG, advantages_PG, self.threshold)
+                stats_of_shape[num_groups, size] = stats
+                compared_rewards.append(rewards_PG.flatten())
+        self.metrics = {}
+        if stats_of_shape:
+            self.metrics = _combine(stats_of_shape)
+            num_groups = sum(num_groups for num_groups, _ in stats_of_shape)
+            self._observe(torch.cat(compared_rewards), num_groups)
         return advantages_N
 
     def _advantages_or_zero(self, rewards_PG: Tensor, lengths_PG: Tensor | None) -> Tensor:
-        """Return the advantages of groups of one size, or zeros if the baseline needs larger groups."""
+        """Return the advantages of groups of one size, or zeros if the baseline cannot work with this size.
+
+        Warn once of zeros in groups of several rollouts. The baseline may fail for groups of any size, such
+        as one with an error in its code.
+        """
+        size = rewards_PG.shape[1]
         try:
-            check_baseline(self.baseline, self.options, rewards_PG.shape[1])
-        except ValueError:
-            return torch.zeros_like(rewards_PG)  # name and options are right, so it is the size
+            check_baseline(self.baseline, self.options, size)
+        except ValueError as error:
+            if size > 1 and self.is_logging and not self._has_warned_of_size:
+                self._has_warned_of_size = True
+                log.warning("all advantages of groups of %d rollouts are 0: %s", size, error)
+            return torch.zeros_like(rewards_PG)
         return advantages(
             rewards_PG, self.baseline, threshold=self.threshold, lengths_PG=lengths_PG, **self.options
         )
 
-    def _observe(self, scored_rewards_N: Tensor, num_groups: int) -> None:
-        """Add a batch to what is known of the rewards, and check the threshold after the first groups."""
-        so_far = self._so_far
-        so_far.num_groups += num_groups
-        so_far.num_clip_active += self.metrics["clip_active_fraction"] * num_groups
-        so_far.min_reward = min(so_far.min_reward, float(scored_rewards_N.min()))
-        so_far.max_reward = max(so_far.max_reward, float(scored_rewards_N.max()))
-        if self.baseline == "corpo" and not so_far.is_checked and so_far.num_groups >= FIRST_GROUPS:
-            so_far.is_checked = True
-            if problem := _threshold_problem(so_far, self.threshold, self.setting):
+    def _observe(self, rewards_N: Tensor, num_groups: int) -> None:
+        """Count a batch, and report after `GROUPS_PER_REPORT` groups."""
+        observed = self._observed
+        observed.num_groups += num_groups
+        observed.num_clip_active += round(self.metrics["clip_active_fraction"] * num_groups)
+        observed.num_rollouts += len(rewards_N)
+        observed.num_correct += round(self.metrics["pass_rate"] * len(rewards_N))
+        observed.min_reward = min(observed.min_reward, float(rewards_N.min()))
+        observed.max_reward = max(observed.max_reward, float(rewards_N.max()))
+        if observed.num_groups >= GROUPS_PER_REPORT:
+            self._observed = _Observed()
+            if self.baseline == "corpo" and self.is_logging:
+                self._report(observed)
+
+    def _report(self, observed: _Observed) -> None:
+        """Log how often the clip was active. The first time, warn if the threshold does not fit."""
+        log.info(
+            "the clip of CoRPO was active in %d of %d groups, and %d of %d rewards reached the threshold",
+            observed.num_clip_active,
+            observed.num_groups,
+            observed.num_correct,
+            observed.num_rollouts,
+        )
+        if not self._is_threshold_checked:
+            self._is_threshold_checked = True
+            if problem := _threshold_problem(observed, self.threshold, self.setting):
                 log.warning("%s", problem)
 
 
@@ -129,7 +165,7 @@ def token_advantages(
     group_advantages: GroupAdvantages,
     token_level_rewards: Tensor,
     response_mask: Tensor,
-    index: np.ndarray,
+    index: Sequence[Hashable] | np.ndarray,
 ) -> tuple[Tensor, Tensor]:
     """Return advantages and returns, both (N, T), as the estimators of verl and SkyRL do.
 
@@ -137,14 +173,14 @@ def token_advantages(
     `index`, (N,), names the prompt of each rollout.
     """
     lengths_N = response_mask.sum(dim=-1)
-    advantages_N = group_advantages(token_level_rewards.sum(dim=-1), index.tolist(), lengths_N)
+    advantages_N = group_advantages(token_level_rewards.sum(dim=-1), list(index), lengths_N)
     advantages_NT = advantages_N[:, None] * response_mask
     return advantages_NT, advantages_NT
 
 
-def refuse_setting(name: str, value: object, effect: str) -> None:
+def refuse_setting(name: str, value: object, effect: str, remedy: str = "turn it off") -> None:
     """Raise ValueError for a setting of the trainer that would change the advantages again."""
-    raise ValueError(f"{name}={value}: {effect}; turn it off")
+    raise ValueError(f"{name}={value}: {effect}; {remedy}")
 
 
 def warn_of_filter(name: str) -> None:
@@ -156,7 +192,16 @@ def warn_of_filter(name: str) -> None:
     )
 
 
-def _require_no_infinity(rewards_N: Tensor, groups: Sequence[Hashable]) -> None:
+def _check_batch(rewards_N: Tensor, groups: Sequence[Hashable]) -> None:
+    if len(groups) != len(rewards_N):
+        raise ValueError(
+            f"{len(rewards_N)} rewards, but the prompts of {len(groups)} rollouts; give one each"
+        )
+    if None in groups:
+        raise ValueError(
+            f"the prompt of rollout {groups.index(None)} is None: name the prompt of each rollout, because "
+            "the baseline compares the rollouts of one prompt"
+        )
     infinite = rewards_N.isinf().nonzero()
     if len(infinite):
         row = int(infinite[0])
@@ -177,15 +222,15 @@ def _rows_by_group_size(rewards_N: Tensor, groups: Sequence[Hashable]) -> list[T
     return [torch.tensor(rows, device=rewards_N.device) for rows in rows_of_size.values()]
 
 
-def _combine(
-    stats_of_size: dict[int, dict[str, float]], num_groups_of_size: dict[int, int]
-) -> dict[str, float]:
-    """Return `ADVANTAGE_METRICS` over groups of several sizes. A ratio with a denominator of 0 is NaN."""
+def _combine(stats_of_shape: dict[tuple[int, int], dict[str, float]]) -> dict[str, float]:
+    """Return `ADVANTAGE_METRICS` over groups of several sizes. A ratio with a denominator of 0 is NaN.
+
+    The keys are the shapes (P, G) of the batches of groups of one size.
+    """
     totals = dict.fromkeys(
         ("groups", "rollouts", "passed", "clipped", "zero", "failed_positive", "n+", "n-", "s+", "s-"), 0.0
     )
-    for size, stats in stats_of_size.items():
-        num_groups = num_groups_of_size[size]
+    for (num_groups, size), stats in stats_of_shape.items():
         totals["groups"] += num_groups
         totals["rollouts"] += num_groups * size
         totals["passed"] += stats["pass_rate"] * num_groups * size
@@ -212,23 +257,23 @@ def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else math.nan
 
 
-def _threshold_problem(so_far: _RewardsSoFar, threshold: float, setting: str) -> str | None:
+def _threshold_problem(observed: _Observed, threshold: float, setting: str) -> str | None:
     """Return why the threshold does not fit the rewards of the first groups, or None if it does."""
     seen = (
-        f"the rewards of the first {so_far.num_groups} groups lie in "
-        f"[{so_far.min_reward:g}, {so_far.max_reward:g}], and {setting} is {threshold:g}"
+        f"the rewards of the first {observed.num_groups} groups lie in "
+        f"[{observed.min_reward:g}, {observed.max_reward:g}], and {setting} is {threshold:g}"
     )
     advice = f"set {setting} to the smallest reward of a correct response"
-    if so_far.min_reward >= threshold:
+    if observed.num_correct == observed.num_rollouts:
         return (
             f"CoRPO equals GRPO in this run: {seen}. No reward is below the threshold, so every response "
             f"counts as correct; {advice}"
         )
-    if so_far.max_reward < threshold:
+    if observed.num_correct == 0:
         return f"no response counts as correct: {seen}; {advice}, if there were correct responses"
-    if not so_far.num_clip_active:
+    if observed.num_clip_active == 0:
         return (
-            f"CoRPO has equalled GRPO so far: {seen}, but the mean reward of every group is above the "
+            f"CoRPO has equalled GRPO so far: {seen}, but the mean reward of every group reaches the "
             f"threshold, so the clip was never active; {advice}, or use harder prompts"
         )
     return None

@@ -1,4 +1,4 @@
-"""CoRPO's baselines as advantage estimators of rLLM (signature of its source of 2026-07).
+"""CoRPO's baselines as advantage estimators of rLLM (tested against its source of 2026-08-15).
 
 Register one before the trainer starts. rLLM maps every name that is not its own to "other", so the estimator
 is registered under both names:
@@ -8,6 +8,9 @@ is registered under both names:
     register("corpo", threshold=0.0)
 
     rllm.algorithm.adv_estimator=corpo
+
+With rLLM's verl backend, the trainer runs in a process of its own. docs/how_to/plugins.md says where to put
+the call then.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rllm.trainer.algorithms.advantage import register_adv_estimator
+
+# Later versions also have it as `register_adv_estimator`.
+from rllm.trainer.algorithms.advantage import register_rllm_adv_estimator
 
 from corpo.plugins.group_advantages import GroupAdvantages
 
@@ -37,4 +42,4 @@ def register(baseline: str = "corpo", *, threshold: float, options: dict[str, An
         return advantages, advantages
 
     for name in (baseline, "other"):
-        register_adv_estimator(name)(estimator)
+        register_rllm_adv_estimator(name)(estimator)

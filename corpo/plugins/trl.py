@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import TrainingArguments
 from trl import GRPOConfig, GRPOTrainer
 
 from corpo.baselines import check_baseline
@@ -43,9 +44,10 @@ class CorpoTrainer(GRPOTrainer):
     ) -> None:
         """Create TRL's trainer and check the settings."""
         for argument in (*args, *kwargs.values()):
-            _refuse_async_config(argument)
+            _refuse_other_config(argument)
         self._advantages = GroupAdvantages(threshold, baseline, options or {})
         super().__init__(*args, **kwargs)
+        self._advantages.is_logging = self.accelerator.is_main_process
         if self.scale_rewards != "none":
             raise ValueError(
                 f"scale_rewards={self.scale_rewards!r}: set scale_rewards='none'; "
@@ -98,11 +100,14 @@ def weighted_rewards(rewards_BF: Tensor, weights: Tensor) -> Tensor:
     return total_B.masked_fill(rewards_BF.isnan().all(dim=1), torch.nan)
 
 
-def _refuse_async_config(argument: Any) -> None:
-    """Raise ValueError for the settings of a trainer whose rollout workers compute the advantages."""
-    if isinstance(argument, GRPOConfig) or "Async" not in type(argument).__name__:
+def _refuse_other_config(argument: Any) -> None:
+    """Raise ValueError for the settings of another trainer, above all of the asynchronous one."""
+    if not isinstance(argument, TrainingArguments) or isinstance(argument, GRPOConfig):
         return
-    raise ValueError(
-        f"{type(argument).__name__}: TRL's asynchronous trainer computes the advantages in its rollout "
-        "worker, where CorpoTrainer cannot replace them; use GRPOConfig"
-    )
+    name = type(argument).__name__
+    if "Async" in name:
+        raise ValueError(
+            f"{name}: TRL's asynchronous trainer computes the advantages in its rollout worker, where "
+            "CorpoTrainer cannot replace them; use GRPOConfig"
+        )
+    raise ValueError(f"{name}: CorpoTrainer is a GRPOTrainer; use GRPOConfig")

@@ -2,9 +2,9 @@
 
 An estimator of verl receives rewards and returns advantages, so it can neither log a metric nor know which
 rows of a batch are outputs of one session. The trainer knows both. verl imports this module if it is named in
-the environment:
+the environment of the process that trains, a process of Ray:
 
-    VERL_USE_EXTERNAL_MODULES=corpo.plugins.verl_trainer
+    +ray_kwargs.ray_init.runtime_env.env_vars.VERL_USE_EXTERNAL_MODULES=corpo.plugins.verl_trainer
 
 Tested against the trainers of verl 0.9.1 (`trainer.use_v1=true`).
 """

@@ -11,29 +11,21 @@ threads would wait for Python's lock.
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
 import os
-import signal
-import sys
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from corpo.utils import ranks
-from corpo.utils.errors import EngineError
+from corpo.utils.forks import can_fork, map_in_forks
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-
-PR_SET_PDEATHSIG = 1
 
 
 def is_parallel(device: torch.device) -> bool:
@@ -101,49 +93,18 @@ def map_in_processes(
 ) -> Iterator[Result]:
     """Do the same as `map_parallel`, with at most `max_workers` processes instead of threads.
 
-    The processes are forks, so they see the present weights. `compute` must not need gradients, and its
-    results must be of types that pickle well, such as NumPy arrays. Only Linux forks safely; elsewhere
-    threads compute the parts. Raises EngineError if a process is killed.
+    The processes are forks (see `corpo.utils.forks`), so they see the present weights. `compute` must not
+    need gradients, and its results must be of types that pickle well, such as NumPy arrays. Threads compute
+    the parts where forks are not safe.
     """
-    num_workers = min(torch.get_num_threads(), max_workers, len(parts))
-    if not is_parallel(device) or num_workers < 2 or sys.platform != "linux":
+    num_workers = min(torch.get_num_threads(), max_workers)
+    if not is_parallel(device) or not can_fork():
         yield from map_parallel(compute, parts, device, max_workers)
         return
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # otherwise tokenizers prints a warning per fork
-    pool = ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("fork"),
-        initializer=_begin,
-        initargs=(compute, os.getpid()),
-    )
-    with single_threaded(), pool, warnings.catch_warnings():
-        # Python warns of forks of a process with threads, because a thread may hold a lock that the fork
-        # needs. The threads of `map_parallel` are idle now and hold none.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            results = list(pool.map(_compute, parts))
-        except BrokenProcessPool:
-            raise EngineError(
-                "a process that sampled rollouts was killed, probably for lack of memory; "
-                "lower rollout.max_rows"
-            ) from None
-    yield from results
-
-
-_forked: dict[str, Callable[[Any], Any]] = {}  # what a fork computes
-
-
-def _begin(compute: Callable[[Any], Any], parent: int) -> None:
-    """Prepare a fork. It ends with its parent, which handles interrupts."""
-    _forked["compute"] = compute
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)  # the parent ended before the request
-
-
-def _compute(part: Any) -> Any:
-    return _forked["compute"](part)
+    # The threads of `map_parallel` are idle now and hold no lock that a fork needs.
+    with single_threaded():
+        yield from map_in_forks(compute, parts, num_workers)
 
 
 @contextmanager

@@ -39,5 +39,9 @@ class ResponseError(CorpoError):
     """The responses of a policy cannot be read, so that training on them is useless."""
 
 
+class ProcessKilledError(CorpoError):
+    """A process that computed a part of the work was killed."""
+
+
 class StorageError(CorpoError, OSError):
     """A file cannot be written because of missing space or permission."""

@@ -28,6 +28,8 @@ def test_gap_lies_between_the_highest_failure_and_the_lowest_success() -> None:
         ([1.0, 0.5], [False, False], "none of the 2 responses is a correct response"),
         ([], [], "none of the 0 responses is a failure"),
         ([float("nan"), 0.9, 0.7], [False, False, True], "1 of 3 are not finite numbers .the first is nan"),
+        ([0.1, None, 0.7], [False, False, True], "1 of 3 are not finite numbers .the first is None"),
+        ([0.1, 0.7], [False, True, True], "2 values, but correct has 3"),
     ],
 )
 def test_rewards_without_a_gap_are_refused(rewards: list[float], correct: list[bool], message: str) -> None:

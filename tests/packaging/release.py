@@ -118,11 +118,18 @@ def pipeline_folders() -> list[Path]:
     return [*policies, *pairs]
 
 
+def _split_card(text: str) -> tuple[str, str, str]:
+    """Return the text before the front matter, the front matter, and the text behind it."""
+    start, _, rest = text.partition("---\n")
+    front_matter, _, body = rest.partition("---\n")
+    return start, front_matter, body
+
+
 def render_card(folder: Path) -> None:
     """Write the card of a folder as a page. Raises SystemExit if its front matter names no licence."""
-    _, front_matter, body = (folder / "README.md").read_text().split("---\n", 2)
-    fields = yaml.safe_load(front_matter)
-    if not fields.get("license"):
+    start, front_matter, body = _split_card((folder / "README.md").read_text())
+    fields = yaml.safe_load(front_matter) or {}
+    if start or not fields.get("license"):
         raise SystemExit(f"{folder}/README.md: the front matter names no licence")
     name = "-".join(folder.relative_to(FOLDER).parts)
     page = MarkdownIt("commonmark").enable("table").render(body)

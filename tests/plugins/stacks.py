@@ -5,14 +5,16 @@ Each has exactly the signatures of the named source. If the package itself can b
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
 
 def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> ModuleType:
@@ -79,40 +81,55 @@ class SkyrlRegistry(Registry):
         )
 
 
-# --- rLLM, rllm/trainer/algorithms/advantage.py, 2026-07 ---
+# --- rLLM, rllm/trainer/algorithms/advantage.py, 2026-08-15 ---
 
 
 class RllmRegistry(Registry):
     """The registry of rLLM, which looks up names that are not its own as "other"."""
 
-    def get_adv_estimator(self, name: str) -> Callable[..., Any]:
+    def get_rllm_adv_estimator(self, name: str) -> Callable[..., Any]:
         return self.functions[name if name in ("grpo", "reinforce", "rloo") else "other"]
 
 
-# --- slime, slime/utils/types.py and slime/ray/rollout.py, 2026-08 ---
+# --- slime and miles, slime/utils/types.py and slime/ray/rollout.py, 2026-08 ---
 
 
 @dataclass
-class SlimeSample:
-    """A sample of slime, and the only members that the plug-in reads."""
+class MilesSample:
+    """A sample of miles, and the only members that the plug-in reads."""
 
-    group_index: int
-    index: int
+    group_index: int | None
+    index: int | None
     reward: float | None
     response_length: int = 3
-    rollout_id: int | None = None
 
     def get_reward_value(self, args: Any) -> float | None:
         return self.reward
 
 
 @dataclass
-class SlimeArguments:
-    """The arguments of slime that concern advantages, with their default values."""
+class SlimeSample(MilesSample):
+    """A sample of slime."""
 
+    rollout_id: int | None = None
+
+
+def slime_sample(group_index: int, index: int, reward: float) -> Any:
+    """Return a sample: of slime's own class if it can be imported."""
+    try:
+        from slime.utils.types import Sample
+    except ImportError:
+        return SlimeSample(group_index, index, reward)
+    return Sample(group_index=group_index, index=index, reward=reward, response_length=3)
+
+
+@dataclass
+class SlimeArguments:
+    """The arguments of slime that concern rewards and advantages, with their default values."""
+
+    reward_key: str | None = None
     advantage_estimator: str = "grpo"
     normalize_advantages: bool = False
-    kl_coef: float = 0.0
     dynamic_sampling_filter_path: str | None = None
 
 
@@ -152,7 +169,9 @@ class TitanGroup:
     rollouts: list[TitanRollout]
 
 
-# --- tinker-cookbook 0.6.1, tinker_cookbook/rl/types.py ---
+# --- tinker-cookbook 0.6.1, tinker_cookbook/rl/types.py and tinker_cookbook/rl/train.py ---
+
+TINKER_TRAIN = "tinker_cookbook.rl.train"
 
 
 @dataclass
@@ -168,8 +187,77 @@ class TinkerGroup:
 def tinker_group(rewards: list[float]) -> Any:
     """Return a group with these rewards: of the package's own classes if it can be imported."""
     try:
-        from tinker_cookbook.rl.types import Trajectory, TrajectoryGroup
+        import tinker
+        from tinker_cookbook.completers import TokensWithLogprobs
+        from tinker_cookbook.rl.types import Trajectory, TrajectoryGroup, Transition
     except ImportError:
         return TinkerGroup(rewards)
-    trajectories = [Trajectory(transitions=[], final_ob=None) for _ in rewards]
+    prompt = tinker.ModelInput.from_ints([1])
+    action = TokensWithLogprobs([2, 3], [-0.5, -0.5])
+    trajectories = []
+    for _ in rewards:
+        transition = Transition(prompt, action, reward=0.0, episode_done=True)
+        trajectories.append(Trajectory([transition], final_ob=prompt))
     return TrajectoryGroup(trajectories, rewards, [{} for _ in rewards])
+
+
+async def _tinker_prepare_minibatch(
+    env_group_builders_P: Any,
+    trajectory_groups_P: Any,
+    tokenizer: Any,
+    kl_reference_client: Any,
+    kl_penalty_coef: float,
+    kl_discount_factor: float,
+    include_provenance: bool = True,
+) -> tuple[list[Any], dict[str, Any], Any]:
+    """Compute the advantages of the groups that it would print, and then those of all groups."""
+    train = sys.modules[TINKER_TRAIN]
+    for group in trajectory_groups_P[:2]:
+        train.compute_advantages([group])
+    data = []
+    for advantages_G in train.compute_advantages(trajectory_groups_P):
+        for advantage in advantages_G:
+            values = torch.tensor([float(advantage)] * 2)
+            tensor_data = SimpleNamespace(to_torch=lambda values=values: values)
+            data.append(SimpleNamespace(loss_fn_inputs={"advantages": tensor_data}))
+    return data, {}, None
+
+
+def _tinker_remove_constant_reward_groups(trajectory_groups_P: list[Any]) -> list[Any]:
+    return trajectory_groups_P
+
+
+def _tinker_drop_constant_reward_group(
+    trajectory_group: Any, config: Any, cost_tracker: Any, discarded_log: Any = None, step: int = 0
+) -> Any:
+    return trajectory_group
+
+
+def install_tinker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the training module of tinker-cookbook. What a plug-in replaces is restored after the test."""
+    functions: dict[str, Callable[..., Any] | None] = {
+        "compute_advantages": None,
+        "prepare_minibatch": _tinker_prepare_minibatch,
+        "remove_constant_reward_groups": _tinker_remove_constant_reward_groups,
+        "drop_constant_reward_group": _tinker_drop_constant_reward_group,
+    }
+    train = install(monkeypatch, TINKER_TRAIN, **functions)
+    for name in functions:
+        monkeypatch.setattr(train, name, getattr(train, name))
+    return train
+
+
+def tinker_advantages(train: ModuleType, groups: list[Any]) -> tuple[list[float], dict[str, Any]]:
+    """Return the advantages of all trajectories and the metrics that `prepare_minibatch` computes."""
+    builder = SimpleNamespace(logging_tags=list)
+    tokenizer = SimpleNamespace(decode=str)
+    preparation = train.prepare_minibatch(
+        [builder] * len(groups), groups, tokenizer, None, kl_penalty_coef=0.0, kl_discount_factor=0.0
+    )
+    data, metrics, _ = asyncio.run(preparation)
+    advantages = []
+    for datum in data:
+        first, last = datum.loss_fn_inputs["advantages"].to_torch().tolist()
+        assert first == last, "every token of a trajectory has its advantage"
+        advantages.append(last)
+    return advantages, metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from corpo.baselines import advantages
 from corpo.config import ModelConfig
 from corpo.policy.load import load_policy
 from tests.command import ROOT
+from tests.ranks import run_ranks
 
 trl = pytest.importorskip("trl", reason="TRL is not installed: pip install -e .[trl]")
 
@@ -48,27 +50,31 @@ def _trained(
     trainer = RecordingTrainer(
         model=model,
         reward_funcs=lambda completions, **_: rewards.flatten().tolist(),
-        args=config_type(
-            output_dir=str(tmp_path),
-            per_device_train_batch_size=rewards.numel(),
-            num_generations=rewards.shape[1],
-            max_completion_length=4,
-            max_steps=1,
-            use_cpu=True,
-            bf16=False,
-            report_to=[],
-            save_strategy="no",
-            shuffle_dataset=False,
-            disable_tqdm=True,
-            logging_steps=1,
-            **config_options,
-        ),
+        args=config_type(**_config_options(tmp_path, rewards) | config_options),
         train_dataset=Dataset.from_dict({"prompt": ["one", "two"]}),
         processing_class=tokenizer,
         **options,
     )
     trainer.train()
     return learned[0].view(rewards.shape), trainer
+
+
+def _config_options(folder: Path, rewards: torch.Tensor) -> dict[str, Any]:
+    """Return the options of one step of training on a CPU, on groups of rewards of this shape."""
+    return {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": rewards.numel(),
+        "num_generations": rewards.shape[1],
+        "max_completion_length": 4,
+        "max_steps": 1,
+        "use_cpu": True,
+        "bf16": False,
+        "report_to": [],
+        "save_strategy": "no",
+        "shuffle_dataset": False,
+        "disable_tqdm": True,
+        "logging_steps": 1,
+    }
 
 
 def test_trainer_uses_corpo_advantages_and_never_rewards_a_failure(tmp_path: Path) -> None:
@@ -146,8 +152,51 @@ def test_settings_that_would_change_the_advantages_are_refused(
         _trained(tmp_path, CorpoTrainer, **options)
 
 
+def test_weights_and_missing_rewards_of_several_functions() -> None:
+    from corpo.plugins.trl import weighted_rewards
+
+    nan = torch.nan
+    rewards_BF = torch.tensor([[1.0, 2.0], [1.0, nan], [nan, 2.0], [nan, nan]])
+    total_B = weighted_rewards(rewards_BF, torch.tensor([1.0, 0.5]))
+    torch.testing.assert_close(total_B, torch.tensor([2.0, 1.0, 1.0, nan]), equal_nan=True)
+
+
+def train_on_one_rank(folder: str) -> None:
+    """Train as one of two processes that share a single group, and save the advantages of this process."""
+    from corpo.plugins.trl import CorpoTrainer
+
+    rank = int(os.environ["RANK"])
+    out = Path(folder) / str(rank)
+    learned_PG, trainer = _trained(out, CorpoTrainer, REWARDS[[rank]], threshold=0.0, num_generations=8)
+    torch.save((learned_PG, trainer._advantages.is_logging), out.with_suffix(".pt"))
+
+
+def test_two_processes_share_a_group(tmp_path: Path) -> None:
+    code = f"from tests.plugins.test_trl import train_on_one_rank; train_on_one_rank({str(tmp_path)!r})"
+    run_ranks(code, world_size=2)
+    first, is_first_logging = torch.load(tmp_path / "0.pt")
+    second, is_second_logging = torch.load(tmp_path / "1.pt")
+    expected = advantages(REWARDS.view(1, 8), "corpo", threshold=0.0)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), expected)
+    assert (is_first_logging, is_second_logging) == (True, False), "each message appears once"
+
+
+def test_reward_function_may_be_asynchronous_and_other_configs_are_refused() -> None:
+    from corpo.plugins.trl import CorpoTrainer, _refuse_other_config
+
+    class AsyncVerifier:
+        async def __call__(self, completions: list[Any], **_: Any) -> list[float]:
+            return [0.0] * len(completions)
+
+    _refuse_other_config(AsyncVerifier())  # its name says nothing about the trainer
+    with pytest.raises(ValueError, match="RLOOConfig: CorpoTrainer is a GRPOTrainer; use GRPOConfig"):
+        CorpoTrainer(args=object.__new__(trl.RLOOConfig), threshold=0.0)
+
+
 def test_asynchronous_trainer_is_refused() -> None:
-    config_module = pytest.importorskip("trl.experimental.async_grpo", reason="this TRL has no such trainer")
+    config_module = pytest.importorskip(
+        "trl.experimental.async_grpo", reason="TRL cannot import it; it may need aiohttp"
+    )
     from corpo.plugins.trl import CorpoTrainer
 
     config = object.__new__(config_module.AsyncGRPOConfig)  # its own checks want a GPU
@@ -162,7 +211,7 @@ def test_threshold_that_fits_no_reward_is_warned_of(
     from corpo.plugins import group_advantages
     from corpo.plugins.trl import CorpoTrainer
 
-    monkeypatch.setattr(group_advantages, "FIRST_GROUPS", 2)
+    monkeypatch.setattr(group_advantages, "GROUPS_PER_REPORT", 2)
     with caplog.at_level("WARNING", logger=group_advantages.__name__):
         _trained(tmp_path, CorpoTrainer, (REWARDS + 1) / 2, threshold=0.0)
     [record] = [record for record in caplog.records if record.name == group_advantages.__name__]

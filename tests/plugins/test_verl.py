@@ -108,7 +108,7 @@ def test_threshold_that_fits_no_reward_is_warned_of(
     """Check rewards in [0, 1] with threshold 0, with which the clip is never active."""
     from corpo.plugins import group_advantages, verl
 
-    monkeypatch.setattr(group_advantages, "FIRST_GROUPS", 2)
+    monkeypatch.setattr(group_advantages, "GROUPS_PER_REPORT", 2)
     verl._group_advantages.cache_clear()
     with caplog.at_level("WARNING"):
         _advantages_with((REWARDS + 1) / 2)
@@ -219,13 +219,16 @@ def test_verl_reads_the_exported_rows(tmp_path) -> None:  # type: ignore[no-unty
     assert "Return x." in row["raw_prompt"][0]["content"]
 
 
-def test_paper_script_composes_and_verl_finds_its_reward(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_paper_script_composes(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Check that the configuration reaches the reward, the threshold and the processes of Ray."""
     import os
     import subprocess
     import sys
     from pathlib import Path
 
     from omegaconf import OmegaConf
+    from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
+    from verl.trainer.ppo.ray_trainer import compute_advantage
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
     environment = {
@@ -233,12 +236,22 @@ def test_paper_script_composes_and_verl_finds_its_reward(tmp_path) -> None:  # t
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DATA": str(tmp_path),
     }
-    process = subprocess.run(
-        ["bash", "examples/verl_paper.sh", "--cfg", "job"], env=environment, capture_output=True, text=True
-    )
+    command = ["bash", "examples/verl_paper.sh", "+algorithm.pf_ppo.threshold=0.5", "--cfg", "job"]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-2000:]
     config = OmegaConf.create(process.stdout)
-    assert config.algorithm.adv_estimator == "corpo"
+
     reward = get_custom_reward_fn(config)
     assert reward is not None
     assert reward("train", "<think></think> A: 9 B: 0", {"a": True, "b": False})["correct"] == 1
+
+    algorithm = config.algorithm
+    output = compute_advantage(
+        _batch(REWARDS, list("aaaabbbb")), adv_estimator=algorithm.adv_estimator, config=algorithm
+    )
+    expected = advantages(REWARDS, "corpo", threshold=0.5).flatten()
+    torch.testing.assert_close(output.batch["advantages"][:, 0], expected)
+
+    # verl merges the two in this way before it starts Ray.
+    runtime_env = OmegaConf.merge(get_ppo_ray_runtime_env(config), config.ray_kwargs.ray_init.runtime_env)
+    assert runtime_env.env_vars.VERL_USE_EXTERNAL_MODULES == "corpo.plugins.verl_trainer"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +18,9 @@ from corpo.task import Candidate, Domain, render_prompt
 from corpo.train.demonstrations import Demonstrator
 from corpo.train.new_nano import new_nano
 from corpo.train.sft import warm_start
-from corpo.utils.errors import EngineError
 from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
 CPU = torch.device("cpu")
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks safely")
 STATEMENTS = ("reversed: f([1, 2, 3]) == [3, 2, 1]", "reversed: f([5, 2]) == [2, 5]")
 CANDIDATES = (
     Candidate("def f(xs):\n    xs = xs[::-1]\n    return xs", True, "reference"),
@@ -131,61 +124,12 @@ def test_no_more_results_are_kept_than_two_per_core() -> None:
             assert len(begun) <= result + 1 + 4
 
 
-@LINUX
-def test_processes_compute_side_by_side_and_results_come_in_order() -> None:
-    meeting = multiprocessing.get_context("fork").Barrier(3, timeout=30)
+def test_processes_compute_on_one_thread_each_and_see_the_present_weights() -> None:
+    weights = torch.zeros(2)
 
-    def meet(part: int) -> tuple[int, int]:
-        meeting.wait()
-        return part, os.getpid()
+    def compute(part: int) -> tuple[float, int]:
+        return float(weights[part]), torch.get_num_threads()
 
-    with _threads(3):
-        results = list(map_in_processes(meet, range(6), CPU, max_workers=3))
-    assert [part for part, _ in results] == list(range(6))
-    processes = {process for _, process in results}
-    assert len(processes) == 3
-    assert os.getpid() not in processes
-
-
-@LINUX
-def test_a_killed_process_stops_the_rollouts_with_one_line() -> None:
-    def die(part: int) -> int:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return part
-
-    with _threads(2), pytest.raises(EngineError, match=r"killed.*memory.*rollout\.max_rows"):
-        list(map_in_processes(die, range(4), CPU, max_workers=2))
-
-
-@LINUX
-def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    def sleep(part: int) -> None:
-        (tmp_path / f"{os.getpid()}").touch()
-        time.sleep(60)
-
-    def parent() -> None:
-        torch.set_num_threads(2)
-        list(map_in_processes(sleep, range(2), CPU, max_workers=2))
-
-    process = multiprocessing.get_context("fork").Process(target=parent)
-    process.start()
-    _wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
-    process.kill()
-    process.join()
-    for file in tmp_path.iterdir():
-        _wait_until(lambda number=int(file.name): not _is_alive(number))
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def _is_alive(process: int) -> bool:
-    """Return whether the process runs. One that ended may wait to be collected by the init process."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return False
+    with _threads(2):
+        weights += torch.tensor([1.0, 2.0])
+        assert list(map_in_processes(compute, range(2), CPU, max_workers=2)) == [(1.0, 1), (2.0, 1)]

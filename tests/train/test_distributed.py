@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +17,7 @@ from corpo.task.grade import Graded
 from corpo.train import rl
 from corpo.train.distributed import init_distributed
 from corpo.utils import ranks
-from tests.command import ROOT
+from tests.ranks import run_ranks
 from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer
 
 SETTINGS = {
@@ -76,26 +72,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def _train(folder: Path, world_size: int) -> None:
-    port = _free_port()
     code = f"from tests.train.test_distributed import train_on_one_rank; train_on_one_rank({str(folder)!r})"
-    processes = []
-    for rank in range(world_size):
-        variables = {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(world_size),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-        }
-        command = [sys.executable, "-c", code]
-        processes.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}))
-    assert [process.wait(timeout=600) for process in processes] == [0] * world_size
-
-
-def _free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
+    run_ranks(code, world_size)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ from corpo.report.figures.training import (
 )
 from corpo.report.names import label_of
 from corpo.task import Kind
+from corpo.utils.forks import map_in_forks
+from corpo.utils.progress import progress
 
 __all__ = [
     "COLOURS",
@@ -355,8 +358,16 @@ def drawable_figures(study: Study) -> list[FigureSpec]:
 
 
 def write_figures(study: Study, folder: Path) -> list[str]:
-    """Write every drawable figure as PNG, SVG and PDF into a folder and return the names of the figures."""
-    figures = drawable_figures(study)
-    for figure in figures:
-        save_in_all_formats(figure.draw(study), folder, figure.name)
-    return [figure.name for figure in figures]
+    """Write every drawable figure as PNG, SVG and PDF into a folder and return the names of the figures.
+
+    The figures are drawn side by side, one per core.
+    """
+    specs = {spec.name: spec for spec in drawable_figures(study)}
+
+    def write(name: str) -> None:
+        save_in_all_formats(specs[name].draw(study), folder, name)
+
+    with progress("figures", len(specs)) as advance:
+        for _ in map_in_forks(write, list(specs), os.cpu_count() or 1):
+            advance()
+    return list(specs)
