@@ -19,6 +19,7 @@ from filelock import FileLock
 from corpo.pipeline.integrity import DONE, write_done
 from corpo.utils.files import read_json
 from tests.command import run
+from tests.workers import common_folder
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,7 +30,7 @@ TEXT_FILES = {".csv", ".html", ".json", ".jsonl", ".md", ".tex", ".txt", ".yaml"
 @pytest.fixture(scope="session")
 def where(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Return the overrides of a tiny experiment, whose base policy is trained already."""
-    base = _build_once(_common_folder(tmp_path_factory) / "base", _train_base)
+    base = _build_once(common_folder(tmp_path_factory) / "base", _train_base)
     folder = tmp_path_factory.mktemp("pipeline")
     _copy(base, folder)
     return _overrides(folder)
@@ -38,7 +39,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="session")
 def results(where: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the results folder of the tiny experiment `where`, after its whole study."""
-    common = _common_folder(tmp_path_factory)
+    common = common_folder(tmp_path_factory)
 
     def run_study(folder: Path) -> None:
         _copy(common / "base", folder)
@@ -48,14 +49,6 @@ def results(where: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(where[1].removeprefix("outputs=")).parent
     _copy(study, folder)
     return folder / "results" / "tiny"
-
-
-def _common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that all workers of this test run share."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "common"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def _build_once(folder: Path, build: Callable[[Path], None]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from filelock import FileLock
 
 from corpo.data.bank.selection import Bank, select
 from corpo.data.build_bank import build
@@ -11,6 +12,7 @@ from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.drawing import evaluation_pairs, train_pairs, without_programs
 from corpo.data.types import LabelledProblem, Use
 from corpo.task import Pair
+from tests.workers import common_folder
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +22,11 @@ def bank() -> Bank:
 
 @pytest.fixture(scope="session")
 def problems(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> list[LabelledProblem]:
-    """Return all problems of a part of the bank."""
-    cache = LabelCache(tmp_path_factory.mktemp("labels") / "labels.jsonl")
-    return build(bank, set(Use), seed=0, mutants_per_solution=2, sandbox=Sandbox(), cache=cache)
+    """Return all problems of a part of the bank. One worker labels their programs, and the others wait."""
+    folder = common_folder(tmp_path_factory)
+    with FileLock(folder / "bank.lock"):
+        cache = LabelCache(folder / "labels.jsonl")
+        return build(bank, set(Use), seed=0, mutants_per_solution=2, sandbox=Sandbox(), cache=cache)
 
 
 @pytest.fixture(scope="session")
