@@ -58,7 +58,7 @@ def test_dry_run_of_a_finished_study_lists_nothing_to_run(where: list[str], resu
 
 
 def test_killed_training_continues_to_the_same_end(where: list[str], results: Path, tmp_path: Path) -> None:
-    steps = ["train.steps=8", "train.keep_rollouts_every=2", "seed=3"]
+    steps = ["train.steps=8", "train.keep_rollouts_every=2", "seed=3", "rollout.max_new_tokens=112"]
     whole = _trained_folder(run("train", *where, *steps))
     elsewhere = [option for option in where if not option.startswith("outputs=")] + [f"outputs={tmp_path}"]
     process = subprocess.Popen(
