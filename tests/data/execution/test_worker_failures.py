@@ -30,13 +30,23 @@ PROGRAMS = [Program(SLOW.format(number=number), ((1,),)) for number in range(24)
 RESULTS = [(f"={1 + number}",) for number in range(24)]
 
 
+_others: set[int] = set()  # processes below this one that are not of the sandbox
+
+
 @pytest.fixture(autouse=True)
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_module, "_RETRY_SECONDS", (0.0, 0.05, 0.05))
 
 
+@pytest.fixture(autouse=True)
+def other_processes() -> None:
+    """Remember what was started before the test, such as the process whose forks run commands."""
+    _others.clear()
+    _others.update(process for process, _ in _descendants())
+
+
 def _descendants() -> list[tuple[int, int]]:
-    """Return the processes below this one, each with its depth below it."""
+    """Return the processes of the sandbox below this one, each with its depth below it."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended
@@ -45,7 +55,7 @@ def _descendants() -> list[tuple[int, int]]:
     frontier, depth = {os.getpid()}, 0
     while frontier:
         depth += 1
-        frontier = {pid for pid, parent in parents.items() if parent in frontier}
+        frontier = {pid for pid, parent in parents.items() if parent in frontier} - _others
         processes += [(pid, depth) for pid in frontier]
     return processes
 
