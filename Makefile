@@ -94,7 +94,7 @@ docs: $(STAMP)  ## build the documentation as a website in outputs/site/
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs outputs/site
 
 test: $(STAMP) lint types  ## run the linter, the type checker and all tests, on all cores
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) style  ## check format, lint rules and style
 	$(BIN)/ruff format --check .
