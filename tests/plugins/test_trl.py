@@ -1,4 +1,7 @@
-"""Tests of CorpoTrainer in real training steps of TRL, on the shipped policy."""
+"""Tests of CorpoTrainer in real training steps of TRL, on the shipped policy.
+
+B completions of a batch, F reward functions.
+"""
 
 from __future__ import annotations
 
