@@ -1,6 +1,6 @@
 """Run the command line as a user runs it, from the root of the checkout.
 
-To import torch and transformers takes longer than most commands of the tests. Therefore `run` forks a process
+Importing torch and transformers takes longer than most commands of the tests. Therefore `run` forks a process
 that has imported them already. `command` gives the arguments of a process that begins from nothing.
 """
 
@@ -66,7 +66,7 @@ def _run(arguments: Sequence[str], environment: dict[str, str], output: Path, er
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
-    for folder in environment.get("PYTHONPATH", "").split(os.pathsep):
-        sys.path.insert(0, folder)
+    if "PYTHONPATH" in environment:
+        sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
     sys.argv = [str(ROOT / "corpo/__main__.py"), *arguments]
     main(arguments)

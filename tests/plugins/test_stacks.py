@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -103,12 +104,18 @@ def test_skyrl_filter_of_equal_groups_is_warned_of_once(
     assert record.getMessage().startswith(message)
 
 
-def test_skyrl_estimator_survives_the_way_to_another_process(skyrl: Any) -> None:
+def test_skyrl_estimator_survives_the_way_to_another_process(
+    skyrl: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Check cloudpickle, with which SkyRL sends the estimators of its registry to Ray's processes."""
     cloudpickle = pytest.importorskip("cloudpickle", reason="cloudpickle is not installed")
     estimators: list[Any] = []
+
+    def keep(name: str) -> Callable[[Any], None]:
+        return estimators.append
+
     module = _plugin("skyrl")
-    module.register_advantage_estimator = lambda name: estimators.append
+    monkeypatch.setattr(module, "register_advantage_estimator", keep)
     module.register("corpo", threshold=0.0)
     received = cloudpickle.loads(cloudpickle.dumps(estimators[0]))
     computed, _ = received(REWARDS.view(-1, 1), torch.ones(8, 1), list("aaaabbbb"))
