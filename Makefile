@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt requirements.txt
 demo: $(STAMP)  ## sample responses of the base policy and see which failures GRPO rewards (20 seconds)
 	$(CORPO) demo $(ARGS)
 
-reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (9 minutes)
+reproduce: $(STAMP)  ## run the main job: data, three baselines, evaluation, tables, figures, report (8 minutes)
 	$(CORPO) reproduce experiment=reproduce $(ARGS)
 
 study: $(STAMP)  ## run three baselines with three seeds each, all from the shipped base policy (an hour)
