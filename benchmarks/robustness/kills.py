@@ -40,6 +40,8 @@ OPTIONS = (
     "model.warm_start=true",
     "train.steps=20",
     "evaluate.num_rollouts=64",
+    # The base policy writes whole traces. If every response is cut off, training stops with an error.
+    "rollout.max_new_tokens=112",
 )
 STAGES = ("data", "warm_start", "train", "evaluate", "report")
 SIGNALS = (signal.SIGKILL,) * 4 + (signal.SIGTERM, signal.SIGINT)
