@@ -15,6 +15,7 @@ from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 from corpo.utils.validate import check_name, check_values, shown_number
 
 NEW = "new"  # the `model.path` of an untrained nano policy
+VERIFY, GENERATE = "verify", "generate"  # of `task.name`
 ADAMW, SGD = OPTIMIZERS = ("adamw", "sgd")  # of `train.optimizer`
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
 PIPELINES, BANK = PROBLEM_SETS = ("pipelines", "bank")  # of `data.problems`
@@ -84,6 +85,20 @@ def _require_distinct(section: str, config: Any, *names: str) -> None:
 def _require_choice(section: str, config: Any, name: str, choices: tuple[str, ...]) -> None:
     if getattr(config, name) not in choices:
         raise ValueError(f"{section}.{name}={getattr(config, name)!r}: choose one of {', '.join(choices)}")
+
+
+@dataclass
+class TaskConfig:
+    """What policies are asked, and how their answers are graded."""
+
+    # verify (judge pairs of programs, as in the paper), generate (write programs, solve word problems), or a
+    # task that a plugin registers
+    name: str = VERIFY
+    options: dict[str, Any] = field(default_factory=dict)  # options of the task; verify has none
+
+    def __post_init__(self) -> None:
+        if self.name == VERIFY and self.options:
+            raise ValueError(f"task.options={dict(self.options)}: task.name={VERIFY} has no options")
 
 
 @dataclass
@@ -677,6 +692,7 @@ class Config:
     plugins: list[str] = field(default_factory=list)
     outputs: str = "outputs"  # folder of the stages; each stage has a folder named by the hash of its inputs
     results: str = "results"  # folder of tables, figures and reports
+    task: TaskConfig = field(default_factory=TaskConfig)
     data: DataConfig = field(default_factory=DataConfig)
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

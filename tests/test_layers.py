@@ -22,6 +22,7 @@ LAYERS = (
     ("data",),
     ("policy",),
     ("rollout",),
+    ("tasks",),
     ("train", "evaluate"),
     ("analysis",),
     ("report",),

@@ -29,6 +29,7 @@ from corpo.policy.load import load_policy
 from corpo.policy.packaged import unpack_model
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
+from corpo.tasks.verify import VerifyTask
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
@@ -56,7 +57,7 @@ def corpo_seconds(options: argparse.Namespace) -> list[float]:
         model,
         tokenizer,
         engine,
-        reward=OrdinalReward(),
+        task=VerifyTask(OrdinalReward()),
         baseline="grpo",
         options={},
         render=lambda pair: "",

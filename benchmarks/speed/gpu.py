@@ -36,6 +36,7 @@ from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
 from corpo.policy.packing import group_logprobs
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
+from corpo.tasks.verify import VerifyTask
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import write_text
@@ -475,7 +476,7 @@ def measure_whole_step(config: LlamaConfig, about: dict[str, Any], device: torch
         model,
         engine.tokenizer,
         engine,
-        reward=OrdinalReward(),
+        task=VerifyTask(OrdinalReward()),
         baseline="corpo",
         options={},
         render=lambda pair: "",

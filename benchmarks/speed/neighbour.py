@@ -94,6 +94,7 @@ def measure(way: str) -> dict[str, Any]:
     from corpo.policy import cores
     from corpo.policy.load import load_policy
     from corpo.rollout import hf
+    from corpo.tasks import task_of
     from corpo.train import rl
 
     if way == OPERATIONS:
@@ -109,7 +110,7 @@ def measure(way: str) -> dict[str, Any]:
             model,
             tokenizer,
             engine,
-            reward=config.reward.build(),
+            task=task_of(config),
             baseline="grpo",
             options={},
             render=prompt_renderer(config, tokenizer),

@@ -32,6 +32,7 @@ from corpo.policy.packaged import unpack_model
 from corpo.report.figures import NEUTRAL_COLOURS, WIDTH, figure_style, finish_figure, save
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward
+from corpo.tasks.verify import VerifyTask
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
@@ -71,7 +72,7 @@ def measure(path: str, prompt: int, group: int, budget: int) -> dict[str, float]
         model,
         tokenizer,
         engine,
-        reward=OrdinalReward(),
+        task=VerifyTask(OrdinalReward()),
         baseline="corpo",
         options={},
         render=lambda pair: "",

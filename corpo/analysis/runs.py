@@ -11,7 +11,7 @@ import pandas as pd
 from corpo.analysis.splits import mean_of, rows_of
 from corpo.analysis.study import BASE, Study
 from corpo.data.pairing.splits import TABLE_SPLITS
-from corpo.train.failures import FAILURES
+from corpo.tasks.verify import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 

@@ -1,18 +1,17 @@
-"""Generate rollouts of a policy on evaluation pairs and keep each of them."""
+"""Generate rollouts of a policy on evaluation items and keep each of them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from corpo.data.pipelines.grading import grade_traces, right_traces
 from corpo.rollout import RolloutEngine
-from corpo.task import Fault, Pair, Reward, Verdict, complete_responses
-from corpo.task.grade import grade
+from corpo.task import complete_responses
+from corpo.tasks import Grade, Item, Task
 from corpo.utils.files import write_atomically
 from corpo.utils.progress import Advance, progress
 
@@ -27,25 +26,25 @@ class _Response(NamedTuple):
 
 
 def roll_out(
-    pairs: Sequence[tuple[str, Pair]],
+    items: Sequence[tuple[str, Item]],
     engine: RolloutEngine,
-    render: Callable[[Pair], str],
+    render: Callable[[Any], str],
     fits: Callable[[str], bool],
-    reward: Reward,
+    task: Task[Any],
     num_rollouts: int,
     seed: int,
     folder: Path,
     title: str,
     prefix: str = "",
 ) -> pd.DataFrame:
-    """Return one row per rollout with its split, prompt, labels, scores, reward and response.
+    """Return one row per rollout with its split, prompt, reward, response and the columns of the task.
 
-    `pairs` are pairs with the names of their splits. The column `swapped` distinguishes the two orders of a
-    pair. The rollouts are saved in `folder` in parts, so that an interrupted evaluation continues with the
-    next part. A prompt that `fits` rejects as too long gets empty responses, which count as failed. The other
-    responses begin with the think tags that end their prompt; `prefix` is added to every prompt.
+    `items` are items with the names of their splits. The rollouts are saved in `folder` in parts, so that an
+    interrupted evaluation continues with the next part. A prompt that `fits` rejects as too long gets empty
+    responses, which count as failed. The other responses begin with the think tags that end their prompt;
+    `prefix` is added to every prompt.
     """
-    prompts = [render(pair) + prefix for _, pair in pairs]
+    prompts = [render(item) + prefix for _, item in items]
     # Prompts of similar length are generated together, because they need little padding.
     by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     parts = {}
@@ -64,7 +63,7 @@ def roll_out(
                     seed=seed,
                     advance=advance,
                 )
-                table = _table(numbers, [pairs[number] for number in numbers], responses_PG, reward)
+                table = _table(numbers, [items[number] for number in numbers], responses_PG, task)
                 write_atomically(path, table.to_parquet)
     num_too_long = sum(not fits(prompt) for prompt in prompts)
     if num_too_long:
@@ -103,63 +102,29 @@ def _responses(
 
 def _table(
     numbers: Sequence[int],
-    pairs: Sequence[tuple[str, Pair]],
+    items: Sequence[tuple[str, Item]],
     responses_PG: list[list[_Response]],
-    reward: Reward,
+    task: Task[Any],
 ) -> pd.DataFrame:
     texts_PG = []
     for responses_G in responses_PG:
         texts_PG.append([response.text for response in responses_G])
-    graded = grade(texts_PG, [pair for _, pair in pairs], reward)
-    rewards_PG = graded.rewards_PG.tolist()
+    grades_PG = task.grade(texts_PG, [item for _, item in items])
     rows = []
-    for p, (number, (split, pair)) in enumerate(zip(numbers, pairs, strict=True)):
-        columns = pair_columns(number, split, pair)
-        wanted = right_traces(pair)
-        for g, response in enumerate(responses_PG[p]):
-            scored = verdict_columns(graded.verdicts_PG[p][g], pair)
-            scores = (scored["score_a"], scored["score_b"])
-            traced, follows = grade_traces(response.text, wanted, scores)
+    for number, (split, item), responses_G, grades_G in zip(
+        numbers, items, responses_PG, grades_PG, strict=True
+    ):
+        columns = {"split": split, "prompt_id": prompt_id(number), **task.item_columns(item)}
+        for g, (response, grade) in enumerate(zip(responses_G, grades_G, strict=True)):
             rows.append(
-                {
-                    **columns,
-                    **scored,
-                    "traced": traced,
-                    "follows": follows,
-                    "reward": rewards_PG[p][g],
-                    "rollout": g,
-                    "tokens": response.num_tokens,
-                    "response": response.text,
-                }
+                {**columns, **_rollout_columns(task, response.text, grade, item), "rollout": g}
+                | {"tokens": response.num_tokens, "response": response.text}
             )
     return pd.DataFrame(rows)
 
 
-def pair_columns(number: int, split: str, pair: Pair) -> dict[str, object]:
-    """Return the columns of the pair with this number in the evaluation, counted from 0."""
-    return {
-        "split": split,
-        "prompt_id": prompt_id(number),
-        "pair_id": pair.id,
-        "swapped": pair.is_swapped,
-        "problem_id": pair.problem.id,
-        "family": pair.problem.family,
-        "kind": str(pair.kind),
-        "label_a": pair.a.correct,
-        "label_b": pair.b.correct,
-    }
-
-
-def verdict_columns(verdict: Verdict | Fault, pair: Pair) -> dict[str, float]:
-    """Return the columns of a verdict; the scores are NaN if the response could not be parsed."""
-    if not isinstance(verdict, Verdict):
-        return {"score_a": float("nan"), "score_b": float("nan"), "parsed": False, "correct": False}
-    return {
-        "score_a": verdict.score_a,
-        "score_b": verdict.score_b,
-        "parsed": True,
-        "correct": verdict.is_correct(pair.labels),
-    }
+def _rollout_columns(task: Task[Any], text: str, grade: Grade, item: Item) -> dict[str, Any]:
+    return {**task.rollout_columns(text, grade, item), "reward": grade.reward}
 
 
 def prompt_id(number: int) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from corpo.data.pipelines.taught import without_constants
-from corpo.evaluate.rollouts import pair_columns, verdict_columns
+from corpo.evaluate.rollouts import prompt_id
 from corpo.task import CUT, Candidate, Pair, Reward, Verdict
 from corpo.task.response import SCORE_MAX
+from corpo.tasks.verify import VerifyTask, verdict_columns
 
 _TIE = 0.1  # distance from the cut of a score without any preference
 
@@ -52,7 +53,9 @@ def _row(
     number: int, split: str, pair: Pair, verdict: Verdict, reward: Reward, rollout: int
 ) -> dict[str, Any]:
     return {
-        **pair_columns(number, split, pair),
+        "split": split,
+        "prompt_id": prompt_id(number),
+        **VerifyTask(reward).item_columns(pair),
         **verdict_columns(verdict, pair),
         "traced": float("nan"),
         "follows": float("nan"),

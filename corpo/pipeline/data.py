@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from corpo.config import BANK, PIPELINES, Config
 from corpo.pipeline.models import outputs
 from corpo.pipeline.plugin_sources import plugin_spec
+from corpo.pipeline.questions import CARD, question_stage, read_questions
 from corpo.pipeline.stage import Stage
+from corpo.tasks import is_verify
+from corpo.tasks.questions import is_evaluated
 from corpo.utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,18 +25,24 @@ if TYPE_CHECKING:
     from corpo.data.pipelines.build import BuiltPipelines
     from corpo.data.types import LabelledProblem, Use
     from corpo.task import Pair
+    from corpo.tasks import Item
 
 log = logging.getLogger(__name__)
 
 # The files of the stage.
 PAIRS, CANDIDATES = "pairs.parquet", "candidates.parquet"
-CARD, SHEET, PAGE = "card.md", "sheet.png", "pairs.html"
+SHEET, PAGE = "sheet.png", "pairs.html"
 DISAGREEMENTS = "disagreements.jsonl"  # of real problems only: labels that differ from those of the source
 TAUGHT = "taught.parquet"  # of data=pipelines only
 
 
 def data_stage(config: Config) -> Stage:
-    """Return the stage that builds the pairs of all splits, with a card, plots and a page to look at."""
+    """Return the stage that builds the items of all splits, with a card.
+
+    For pairs, it also draws plots and writes a page to look at.
+    """
+    if not is_verify(config):
+        return question_stage(config)
     if config.data.sources:
         return _source_stage(config)
     spec = asdict(config.data)
@@ -217,6 +226,20 @@ def split_pairs(config: Config) -> list[tuple[str, Pair]]:
 
     path = data_stage(config).checked(PAIRS)
     return pairs_of(read_rows(path), str(path))
+
+
+def split_items(config: Config) -> list[tuple[str, Item]]:
+    """Return the items that the data stage has built, each with its split."""
+    if is_verify(config):
+        return list(split_pairs(config))
+    return [(question.split, question) for question in read_questions(data_stage(config))]
+
+
+def evaluated_items(config: Config) -> list[tuple[str, Item]]:
+    """Return the items that policies are evaluated on, each with its split."""
+    if is_verify(config):
+        return list(evaluated_pairs(config))
+    return [(split, item) for split, item in split_items(config) if is_evaluated(split)]
 
 
 def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:

@@ -29,9 +29,10 @@ def sample_demo(config: Config) -> Demo:
     from corpo.report.demo import Demo
     from corpo.report.names import PAPER_BASELINES
     from corpo.task import complete_responses
-    from corpo.task.grade import grade
+    from corpo.tasks import task_of
+    from corpo.train.rl import rewards_of
 
-    reward = config.reward.build()
+    task = task_of(config)
     pairs = training_pairs(config)
     path = model_path(config)
     model, tokenizer = load_policy(config.model, path)
@@ -41,11 +42,11 @@ def sample_demo(config: Config) -> Demo:
     with rollout_engine(config, model, tokenizer, path) as engine:
         rollouts = engine.generate(prompts, config.train.group_size, seed)
     texts_PG = complete_responses(prompts, rollouts.texts_PG)
-    rewards_PG = grade(texts_PG, pairs, reward).rewards_PG.double()
-    failed_PG = rewards_PG < reward.threshold
+    rewards_PG = rewards_of(task.grade(texts_PG, pairs)).double()
+    failed_PG = rewards_PG < task.threshold
     advantages_of, rewarded_of = {}, {}
     for baseline in PAPER_BASELINES:
-        advantages_of[baseline] = advantages(rewards_PG, baseline, threshold=reward.threshold)
+        advantages_of[baseline] = advantages(rewards_PG, baseline, threshold=task.threshold)
         rewarded_of[baseline] = failed_PG & (advantages_of[baseline] > 0)
     index = _most_rewarded_failures(failed_PG, rewarded_of["grpo"])
     return Demo(
@@ -55,7 +56,7 @@ def sample_demo(config: Config) -> Demo:
         responses=texts_PG[index],
         rewards=_rounded(rewards_PG[index]),
         advantages={baseline: _rounded(values_PG[index]) for baseline, values_PG in advantages_of.items()},
-        threshold=reward.threshold,
+        threshold=task.threshold,
         num_prompts=len(pairs),
         num_failures=int(failed_PG.sum()),
         num_rewarded={baseline: int(rewarded_PG.sum()) for baseline, rewarded_PG in rewarded_of.items()},

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from corpo.config import BANK, PIPELINES, Config
-from corpo.pipeline.data import evaluated_data, evaluated_pairs
+from corpo.pipeline.data import evaluated_data, evaluated_items
 from corpo.pipeline.models import (
     estimated_minutes,
     fits_context,
@@ -88,18 +88,19 @@ def _evaluate_policy(
 ) -> None:
     from corpo.evaluate.rollouts import roll_out
     from corpo.policy.load import load_policy
+    from corpo.tasks import task_of
     from corpo.utils.files import write_atomically
 
-    pairs = evaluated_pairs(config)
+    items = evaluated_items(config)
     model, tokenizer = load_policy(config.model, path)
     render, fits = prompt_renderer(config, tokenizer), fits_context(config, model, tokenizer)
     with rollout_engine(config, model, tokenizer, path) as engine:
         rollouts = roll_out(
-            pairs,
+            items,
             engine,
             render,
             fits,
-            reward=config.reward.build(),
+            task=task_of(config),
             num_rollouts=num_rollouts,
             seed=config.evaluate.seed,
             folder=folder,

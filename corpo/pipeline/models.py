@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from corpo.config import NEW, Config, ModelConfig
 from corpo.policy.load import policy_hash
+from corpo.task import COMPACT
 from corpo.utils.errors import ModelError
 from corpo.utils.resources import shipped_policy
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:  # heavy modules are imported where they are used, so that --h
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from corpo.rollout import RolloutEngine
-    from corpo.task import Pair
 
 
 def outputs(config: Config) -> Path:
@@ -110,16 +110,17 @@ def _make_engine(
     )
 
 
-def prompt_renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Pair], str]:
-    """Return the function that writes the prompt of a pair for the configured model."""
-    from corpo.task import chat_prompt, render_prompt
+def prompt_renderer(config: Config, tokenizer: PreTrainedTokenizerBase) -> Callable[[Any], str]:
+    """Return the function that writes the prompt of an item of the task for the configured model."""
+    from corpo.task import chat_prompt
+    from corpo.tasks import task_of
 
-    style = config.model.style
+    task, style = task_of(config), config.model.style
+    system = task.system if style == COMPACT else ""
 
-    def render(pair: Pair) -> str:
-        if config.model.chat_template:
-            return chat_prompt(pair, tokenizer, style)
-        return render_prompt(pair, style)
+    def render(item: Any) -> str:
+        prompt = task.prompt(item, style)
+        return chat_prompt(prompt, tokenizer, system) if config.model.chat_template else prompt
 
     return render
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpo.baselines import non_default_options
 from corpo.config import Config, TrackConfig, TrainConfig
-from corpo.pipeline.data import data_stage, split_pairs
+from corpo.pipeline.data import data_stage, split_items
 from corpo.pipeline.models import (
     fits_context,
     is_nano,
@@ -34,7 +34,7 @@ from corpo.utils.files import read_jsonl, write_text
 
 if TYPE_CHECKING:
     from corpo.report.trackers import Trackers
-    from corpo.task import Pair
+    from corpo.tasks import Item
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,7 @@ def _train_policy(config: Config, start: PolicySource, folder: Path) -> None:
 
     from corpo.policy.load import load_policy
     from corpo.report.model_card import model_card
+    from corpo.tasks import task_of
     from corpo.train.distributed import init_distributed
     from corpo.train.rl import PolicyGradientTrainer
 
@@ -128,16 +129,14 @@ def _train_policy(config: Config, start: PolicySource, folder: Path) -> None:
     model, tokenizer = load_policy(config.model, path, device)
     render, fits = prompt_renderer(config, tokenizer), fits_context(config, model, tokenizer)
 
-    def pair_fits(pair: Pair) -> bool:
-        return fits(render(pair)) and fits(render(pair.swapped()))
-
-    train_pairs, validation_pairs = _training_pairs(config, pair_fits)
+    task = task_of(config)
+    train_items, validation_items = _training_items(config, task.bundle, lambda item: fits(render(item)))
     with rollout_engine(config, model, tokenizer, path) as engine:
         trainer = PolicyGradientTrainer(
             model,
             tokenizer,
             engine,
-            reward=config.reward.build(),
+            task=task,
             baseline=config.baseline.name,
             options=config.baseline.options,
             render=render,
@@ -148,7 +147,7 @@ def _train_policy(config: Config, start: PolicySource, folder: Path) -> None:
         run_name = f"{config.baseline.name}-seed{config.seed}"
         trackers = trackers_of(config, run_name, train_stage(config).key)
         _log_where_to_look(config)
-        trainer.train(train_pairs, validation_pairs, folder, trackers.log_step)
+        trainer.train(train_items, validation_items, folder, trackers.log_step)
         trackers.close()
         trainer.save(folder / POLICY)
     if ranks.rank() == 0:
@@ -165,35 +164,49 @@ def _log_where_to_look(config: Config) -> None:
             log.info(line)
 
 
-def _training_pairs(config: Config, fits: Callable[[Pair], bool]) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on and to validate on, without those that are too long for the model.
+def _training_items(
+    config: Config, bundle: int, fits: Callable[[Item], bool]
+) -> tuple[list[Item], list[Item]]:
+    """Return the items to train on and to validate on, without those that are too long for the model.
 
-    Validation covers `train.validation_prompts` pairs with exactly one correct candidate, and half as many of
-    every other validation split. Raises DataError if no pairs are left.
+    Each `bundle` consecutive items are left out together. Validation covers `train.validation_prompts` items
+    of the first validation split, and half as many of every other one. Raises DataError if no items are left.
     """
-    from corpo.data.pairing.splits import TRAIN, VALIDATION, VALIDATION_SPLITS, is_evaluation
+    from corpo.data.pairing.splits import TRAIN, VALIDATION
 
-    learnable = [(split, pair) for split, pair in split_pairs(config) if not is_evaluation(split)]
-    fitting = [(split, pair) for split, pair in learnable if fits(pair)]
-    if len(fitting) < len(learnable):
+    by_split: dict[str, list[Item]] = {}
+    for split, item in split_items(config):
+        if split == TRAIN or split.startswith(VALIDATION):
+            by_split.setdefault(split, []).append(item)
+    num_learnable = sum(map(len, by_split.values()))
+    for split, of_split in by_split.items():
+        by_split[split] = _fitting(of_split, bundle, fits)
+    num_long = num_learnable - sum(map(len, by_split.values()))
+    if num_long:
         log.warning(
-            "%d training or validation pairs are longer than the model's context and are left out",
-            len(learnable) - len(fitting),
+            "%d training or validation items are longer than the model's context and are left out", num_long
         )
-    by_split: dict[str, list[Pair]] = {}
-    for split, pair in fitting:
-        by_split.setdefault(split, []).append(pair)
-    if TRAIN not in by_split or VALIDATION not in by_split:
+    if not by_split.get(TRAIN) or not by_split.get(VALIDATION):
         raise DataError(
-            "data: no pairs to train on or none to validate with; "
+            "data: no items to train on or none to validate with; "
             "set data.sources.*.evaluation below 1, or give more problems"
         )
     prompts = config.train.validation_prompts
-    validation = []
-    for split in VALIDATION_SPLITS:
-        count = prompts if split == VALIDATION else max(2, prompts // 2)
-        validation += by_split.get(split, [])[:count]
+    validation = by_split[VALIDATION][:prompts]
+    for split, of_split in by_split.items():
+        if split not in (TRAIN, VALIDATION):
+            validation += of_split[: max(2, prompts // 2)]
     return by_split[TRAIN], validation
+
+
+def _fitting(items: Sequence[Item], bundle: int, fits: Callable[[Item], bool]) -> list[Item]:
+    """Return the items whose whole bundle fits."""
+    fitting: list[Item] = []
+    for start in range(0, len(items), bundle):
+        together = items[start : start + bundle]
+        if all(map(fits, together)):
+            fitting += together
+    return fitting
 
 
 def trackers_of(config: Config, name: str, key: str) -> Trackers:

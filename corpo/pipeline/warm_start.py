@@ -19,12 +19,17 @@ from corpo.pipeline.models import (
     prompt_spec,
 )
 from corpo.pipeline.provenance import provenance, typed_command
+from corpo.pipeline.questions import question_task, read_questions
 from corpo.pipeline.stage import Stage
+from corpo.tasks import is_verify, task_of
 from corpo.utils.errors import ConfigError
 from corpo.utils.files import write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from corpo.data.types import LabelledProblem
+    from corpo.train.teachers import Teacher
 
 POLICY, PROBLEMS = "policy", "problems.parquet"
 SECOND = "second"  # the folder of the second phase, for its checkpoints
@@ -77,7 +82,8 @@ def _sft_config(config: Config) -> WarmStartConfig:
     Raises ConfigError if the problems have no traces to demonstrate.
     """
     data = config.data
-    if config.warm_start.rationale == TRACE and (data.problems != PIPELINES or data.sources):
+    has_pairs = is_verify(config)
+    if has_pairs and config.warm_start.rationale == TRACE and (data.problems != PIPELINES or data.sources):
         source = "data.sources" if data.sources else f"data.problems={data.problems}"
         raise ConfigError(
             f"warm_start.rationale={TRACE}: problems of {source} have no traces; "
@@ -90,44 +96,26 @@ def _sft_config(config: Config) -> WarmStartConfig:
 
 
 def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
-    from corpo.data.store import content_hash, problem_rows, write_rows
     from corpo.policy.load import load_policy
-    from corpo.task import render_prompt
-    from corpo.train.demonstrations import Demonstrator
     from corpo.train.new_nano import new_nano
     from corpo.train.sft import warm_start
 
-    problems = _demonstrated_problems(config)
-    rows = problem_rows(problems)
-    write_rows(folder / PROBLEMS, rows)
-    record = {
-        "command": typed_command("warm-start"),
-        **provenance(),
-        "data_hash": content_hash(rows),
-        **_problem_set(config),
-        "data": data_stage(config).key,
-        **spec,
-    }
     sft_config = _sft_config(config)
-    make_demonstrator = partial(
-        Demonstrator,
-        rationale=sft_config.rationale,
-        math_share=sft_config.math_share,
-        both_orders=sft_config.both_orders,
-        slips=sft_config.slips,
-    )
+    model = None
+    render: Callable[[Any], str] = partial(task_of(config).prompt, style=config.model.style)
     if starts_from_a_model(config):
         model, tokenizer = load_policy(config.model, model_path(config))
-        demonstrator = make_demonstrator(prompt_renderer(config, tokenizer))
-    else:
-        demonstrator = make_demonstrator(render_prompt)
-        model, tokenizer = new_nano(problems, demonstrator, config.nano, config.model.dtype, sft_config.seed)
+        render = prompt_renderer(config, tokenizer)
+    teacher, problem_record = _teacher(config, render, folder)
+    record = {"command": typed_command("warm-start"), **provenance(), **problem_record, **spec}
+    if model is None:
+        model, tokenizer = new_nano(teacher, config.nano, config.model.dtype, sft_config.seed)
     started, cpu_started = time.time(), time.process_time()
-    teach = partial(warm_start, model, tokenizer, problems, max_new_tokens=config.rollout.max_new_tokens)
-    curve, second_curve = teach(demonstrator, sft_config, folder=folder), []
+    teach = partial(warm_start, model, tokenizer, max_new_tokens=config.rollout.max_new_tokens)
+    curve, second_curve = teach(teacher, sft_config, folder=folder), []
     if sft_config.second_steps:
         second = sft_config.second_phase
-        less_careful = replace(demonstrator, slips=second.slips)
+        less_careful = teacher.with_slips(second.slips)
         second_curve = teach(less_careful, second, folder=folder / SECOND, title="warm start, second phase")
     record |= {
         "warm_start_seconds": round(time.time() - started, 1),
@@ -139,6 +127,45 @@ def _make_policy(config: Config, spec: dict[str, Any], folder: Path) -> None:
     model.save_pretrained(folder / POLICY)
     tokenizer.save_pretrained(folder / POLICY)
     write_json(folder / POLICY / "provenance.json", record)
+
+
+def _teacher(config: Config, render: Callable[[Any], str], folder: Path) -> tuple[Teacher, dict[str, Any]]:
+    """Return what the policy learns from, and what its provenance says about it.
+
+    The labelled problems of pairs are written into `folder`.
+    """
+    from corpo.data.store import content_hash, problem_rows, write_rows
+    from corpo.tasks.questions import WARM_START
+    from corpo.train.demonstrations import Demonstrator
+    from corpo.train.teachers import PairTeacher, QuestionTeacher
+
+    data, sft_config = data_stage(config), _sft_config(config)
+    if not is_verify(config):
+        questions = [question for question in read_questions(data) if question.split == WARM_START]
+        if not questions:
+            raise ConfigError(
+                f"model.warm_start=true: task.name={config.task.name} has no questions to demonstrate; "
+                "set model.warm_start=false"
+            )
+        rows = [asdict(question) for question in questions]
+        record: dict[str, Any] = {
+            "data_hash": content_hash(rows),
+            "task": asdict(config.task),
+            "data": data.key,
+        }
+        return QuestionTeacher(question_task(config), questions, render, sft_config.slips), record
+    problems = _demonstrated_problems(config)
+    rows = problem_rows(problems)
+    write_rows(folder / PROBLEMS, rows)
+    demonstrator = Demonstrator(
+        render,
+        rationale=sft_config.rationale,
+        math_share=sft_config.math_share,
+        both_orders=sft_config.both_orders,
+        slips=sft_config.slips,
+    )
+    record = {"data_hash": content_hash(rows), **_problem_set(config), "data": data.key}
+    return PairTeacher(problems, demonstrator), record
 
 
 def _problem_set(config: Config) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from corpo.analysis.study import Study
 from corpo.analysis.summary import summary_table
 from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK
 from corpo.evaluate.shortcut_floors import FLOORS
-from corpo.train.failures import FAILURES
+from corpo.tasks.verify import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 

@@ -1,6 +1,6 @@
 """The verifier task: read a problem and two candidates, reason, give a confidence that each is correct."""
 
-from corpo.task.prompt import COMPACT, INSTRUCT, chat_prompt, render_prompt, separate_prompts
+from corpo.task.prompt import COMPACT, COMPACT_SYSTEM, INSTRUCT, chat_prompt, render_prompt, separate_prompts
 from corpo.task.response import (
     CUT,
     Fault,
@@ -23,6 +23,7 @@ from corpo.task.types import Candidate, Domain, Kind, Pair, Problem
 
 __all__ = [
     "COMPACT",
+    "COMPACT_SYSTEM",
     "CUT",
     "INSTRUCT",
     "Candidate",

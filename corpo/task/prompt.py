@@ -11,7 +11,7 @@ COMPACT = "compact"  # for policies warm-started in this format, such as the shi
 INSTRUCT = "instruct"  # states the response format, for pretrained chat models
 
 _COMPACT_PROMPT = re.compile(r"(.*?)\n\[A\]\n(.*?)\n\[B\]\n(.*)\n(.*?)", re.DOTALL)
-_SYSTEM = "Verify A and B."
+COMPACT_SYSTEM = "Verify A and B."
 _INSTRUCTIONS = (
     "You are given a problem and two candidate solutions, A and B. "
     "Decide for each, on its own, whether it is correct: one, both or neither may be. "
@@ -52,12 +52,12 @@ def _compact(statement: str, text_a: str, text_b: str) -> str:
     return f"{statement}\n[A]\n{text_a}\n[B]\n{text_b}\n"
 
 
-def chat_prompt(pair: Pair, tokenizer, style: str = INSTRUCT) -> str:  # type: ignore[no-untyped-def]
-    """Return the prompt in a tokenizer's chat template, up to the start of the assistant's turn.
+def chat_prompt(prompt: str, tokenizer, system: str = "") -> str:  # type: ignore[no-untyped-def]
+    """Return a prompt in a tokenizer's chat template, up to the start of the assistant's turn.
 
-    COMPACT replaces the template's default system prompt with a few words. If a template refuses a system
-    message, they begin the user's message. Raises ModelError if there is no template, or if it refuses a
-    user's message.
+    `system` replaces the template's default system prompt, which stays if it is empty. If a template refuses
+    a system message, it begins the user's message. Raises ModelError if there is no template, or if it
+    refuses a user's message.
     """
     from jinja2 import TemplateError
 
@@ -66,12 +66,11 @@ def chat_prompt(pair: Pair, tokenizer, style: str = INSTRUCT) -> str:  # type: i
             f"model.chat_template=true: the tokenizer of {tokenizer.name_or_path} has no chat template; "
             "set model.chat_template=false, or choose a chat model"
         )
-    prompt = render_prompt(pair, style)
     conversations = [[_message("user", prompt)]]
-    if style == COMPACT:
+    if system:
         conversations = [
-            [_message("system", _SYSTEM), _message("user", prompt)],
-            [_message("user", f"{_SYSTEM}\n\n{prompt}")],
+            [_message("system", system), _message("user", prompt)],
+            [_message("user", f"{system}\n\n{prompt}")],
         ]
     refusals = []
     for messages in conversations:

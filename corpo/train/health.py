@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from corpo.task import Fault
 from corpo.utils.errors import NonFiniteError, ResponseError
 
 REFERENCE_STEPS = 5  # the first steps of a run, with which later steps are compared
-_FORMAT = "teach the response format first (model.warm_start=true), or explain it (model.style=instruct)"
-# What to do if most responses have the same fault.
-_ADVICE = {
-    Fault.no_think: f"{_FORMAT}, with model.chat_template=true for a chat model",
-    Fault.unclosed_think: "raise rollout.max_new_tokens, or choose a model that thinks less",
-    Fault.second_think: _FORMAT,
-    Fault.no_scores: f"{_FORMAT}, or set rollout.stop if the responses run on",
-    Fault.out_of_range: _FORMAT,
-}
 
 
 def require_finite(
@@ -69,7 +59,7 @@ class CollapseLimits:
     """
 
     min_entropy_ratio: float = 0.1  # entropy, relative to the first steps
-    max_unparseable: float = 0.5  # share of rollouts without a verdict
+    max_unparseable: float = 0.5  # share of rollouts without an answer
     max_one_fault: float = 0.8  # share of rollouts with the same fault in each of the first steps
     max_length_ratio: float = 2.0  # tokens per rollout, relative to the first steps
 
@@ -91,26 +81,31 @@ def health_warnings(
     return [HealthWarning(int(history[-1]["step"]), name, text) for name, text in warnings]
 
 
-def require_verdicts(history: Sequence[Mapping[str, Any]], limits: CollapseLimits = CollapseLimits()) -> None:
+def require_answers(
+    history: Sequence[Mapping[str, Any]],
+    faults: Mapping[str, str],
+    limits: CollapseLimits = CollapseLimits(),
+) -> None:
     """Raise ResponseError if most responses of each of the first steps have the same fault.
 
-    Such a run gets the lowest reward for almost everything and learns nothing.
+    Such a run gets the lowest reward for almost everything and learns nothing. `faults` says of each kind of
+    fault what it is and what to do.
     """
     if len(history) != REFERENCE_STEPS:
         return
-    for fault, advice in _ADVICE.items():
-        share = min(_fault_share(record, fault) for record in history)
+    for fault, advice in faults.items():
+        share = min(_fault_share(record, fault, faults) for record in history)
         if share > limits.max_one_fault:
             raise ResponseError(
                 f"step {REFERENCE_STEPS}: at least {share:.0%} of the responses of every step have the same "
-                f"fault, {fault.value!r}; {advice}"
+                f"fault, {advice}"
             )
 
 
-def _fault_share(record: Mapping[str, Any], fault: Fault) -> float:
+def _fault_share(record: Mapping[str, Any], fault: str, faults: Iterable[str]) -> float:
     """Return the share of responses with a fault. A response is unparseable if it has any fault."""
-    faults = sum(record.get(f"fault_{name.name}") or 0 for name in Fault)
-    return record["unparseable"] * (record.get(f"fault_{fault.name}") or 0) / faults if faults else 0.0
+    num_faults = sum(record.get(f"fault_{name}") or 0 for name in faults)
+    return record["unparseable"] * (record.get(f"fault_{fault}") or 0) / num_faults if num_faults else 0.0
 
 
 def _advantage_warnings(
@@ -127,7 +122,7 @@ def _advantage_warnings(
     if metrics["unparseable"] > limits.max_unparseable:
         yield (
             "unparseable",
-            f"{metrics['unparseable']:.0%} of rollouts have no verdict; "
+            f"{metrics['unparseable']:.0%} of rollouts have no answer; "
             "warm-start the model (model.warm_start=true) or raise rollout.max_new_tokens",
         )
     was_active = any(record["clip_active_fraction"] for record in history)

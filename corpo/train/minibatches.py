@@ -20,24 +20,24 @@ NO_UPDATE = {
 }
 
 
-def minibatches_of(num_prompts: int, count: int, seed: str) -> list[list[int]]:
+def minibatches_of(num_prompts: int, count: int, seed: str, bundle: int) -> list[list[int]]:
     """Divide the prompts of a batch at random into `count` minibatches of equal size.
 
-    Returns the indices of the prompts of each minibatch, in ascending order. A batch holds both orders of a
-    pair as neighbours, and they stay together. Each run of `count` consecutive pairs gives one pair to every
-    minibatch. Therefore processes with contiguous shares of a batch have nearly equal shares of each
-    minibatch, and the minibatches do not depend on the number of processes. The pairs of a batch are in
+    Returns the indices of the prompts of each minibatch, in ascending order. Each `bundle` consecutive
+    prompts stay together, such as both orders of a pair. Each run of `count` consecutive bundles gives one to
+    every minibatch. Therefore processes with contiguous shares of a batch have nearly equal shares of each
+    minibatch, and the minibatches do not depend on the number of processes. The bundles of a batch are in
     random order already, so this restricts the division only little.
     """
     if count == 1:
         return [list(range(num_prompts))]
     generator = Random(seed)
     minibatches: list[list[int]] = [[] for _ in range(count)]
-    for first_pair in range(0, num_prompts // 2, count):
+    for first in range(0, num_prompts // bundle, count):
         offsets = generator.sample(range(count), count)
         for minibatch, offset in zip(minibatches, offsets, strict=True):
-            pair = first_pair + offset
-            minibatch += [2 * pair, 2 * pair + 1]
+            start = bundle * (first + offset)
+            minibatch += range(start, start + bundle)
     return minibatches
 
 

@@ -11,6 +11,8 @@ per batch, a sum over tokens, no ratio clipping and no KL term. The paper does n
 - both orders of a pair in the same batch, so that always preferring the first candidate earns nothing on
   average.
 
+What is asked and how responses are graded is the task's affair (`corpo/tasks/base.py`).
+
 A zero-advantage group has no policy gradient. It is not run through the model unless the loss has a KL or an
 entropy term.
 
@@ -37,6 +39,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -52,8 +55,9 @@ from corpo.policy.load import accelerator
 from corpo.policy.lora import add_lora, merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.rollout import RolloutEngine, Rollouts
-from corpo.task import Pair, Reward, complete_responses
-from corpo.task.grade import grade
+from corpo.task import complete_responses
+from corpo.tasks import Grade, Item, Task
+from corpo.tasks.base import ItemT
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.distributed import (
     all_gather,
@@ -69,14 +73,13 @@ from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
 from corpo.train.optimizer import add_gradients, make_optimizer
 from corpo.train.run_log import OnStep, RunLog, TrainedBatch
-from corpo.train.validation import ROLLOUT_MEASURES, measure_rollouts, validation_metrics
 from corpo.utils import ranks
 from corpo.utils.errors import NonFiniteError, StorageError
 from corpo.utils.files import hash_of
 from corpo.utils.progress import progress
 from corpo.utils.signals import Stopped, stoppable
 
-Render = Callable[[Pair], str]
+Render = Callable[[Any], str]
 LogprobFunction = Callable[..., tuple[Tensor, Tensor]]
 
 # The metrics of an update that are means over tokens, in the order in which `_loss` returns their sums.
@@ -111,7 +114,7 @@ class PolicyGradientTrainer:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     engine: RolloutEngine
-    reward: Reward
+    task: Task[Any]
     baseline: str
     options: dict[str, Any]
     render: Render
@@ -139,8 +142,8 @@ class PolicyGradientTrainer:
 
     def train(
         self,
-        pairs: Sequence[Pair],
-        validation_pairs: Sequence[Pair],
+        items: Sequence[Item],
+        validation_items: Sequence[Item],
         folder: Path,
         on_step: OnStep = ignore_step,
     ) -> None:
@@ -157,17 +160,17 @@ class PolicyGradientTrainer:
         checkpoints = _checkpoint_folder(folder)
         start = self._resume(checkpoints, folder)
         title = f"{self.baseline} seed {self.seed}"
-        records = RunLog(folder, start, title, self.baseline, on_step)
+        records = RunLog(folder, start, title, self.baseline, self.task, on_step)
         with (
             stoppable() as received_signal,
             progress(f"train {title}", self.config.steps, start) as advance,
         ):
             for step in range(start + 1, self.config.steps + 1):
                 # The record of the first step holds the validation of the policy before training.
-                validation = self.validate(validation_pairs) if step == 1 else {}
-                batch = self._guarded_step(pairs, step, checkpoints)
+                validation = self.validate(validation_items) if step == 1 else {}
+                batch = self._guarded_step(items, step, checkpoints)
                 if step > 1 and self._is_due(step, self.config.validate_every):
-                    validation = self.validate(validation_pairs)
+                    validation = self.validate(validation_items)
                 metrics = batch.metrics | validation
                 records.add(step, metrics, batch.rewards_PG, batch.lengths_PG)
                 if step == 1 or self._is_due(step, self.config.keep_rollouts_every):
@@ -183,14 +186,15 @@ class PolicyGradientTrainer:
         """Return whether a periodic action takes place at this step. The last step always counts."""
         return step % interval == 0 or step == self.config.steps
 
-    def _guarded_step(self, pairs: Sequence[Pair], step: int, checkpoints: Path) -> TrainedBatch:
+    def _guarded_step(self, items: Sequence[Item], step: int, checkpoints: Path) -> TrainedBatch:
         """Run one step. On NonFiniteError, save the step before it and raise the error with advice.
 
         The step before it cannot be saved if an earlier update of this step has changed the weights.
         """
         previous_updates = self.num_updates
         try:
-            return self.step(batch_at(pairs, self.config.prompts_per_step, step, self.seed), step)
+            batch = batch_at(items, self.config.prompts_per_step, step, self.seed, self.task.bundle)
+            return self.step(batch, step)
         except NonFiniteError as error:
             is_unchanged = self.num_updates == previous_updates
             if is_unchanged:
@@ -233,25 +237,26 @@ class PolicyGradientTrainer:
 
     # --- one step ---
 
-    def step(self, pairs: Sequence[Pair], step: int) -> TrainedBatch:
+    def step(self, items: Sequence[Item], step: int) -> TrainedBatch:
         """Sample, reward and learn from one batch."""
         start_time = time.perf_counter()
-        indices = ranks.shard_range(len(pairs))
-        local_pairs = [pairs[index] for index in indices]
+        indices = ranks.shard_range(len(items))
+        local_items = [items[index] for index in indices]
         rollouts = self._sample(
-            local_pairs, self.config.group_size, _seed("rollout", self.seed, step), indices
+            local_items, self.config.group_size, _seed("rollout", self.seed, step), indices
         )
         sampled_time = time.perf_counter()
 
-        graded = grade(rollouts.texts_PG, local_pairs, self.reward)
-        prompt_names = [f"pair {pair.id}" for pair in local_pairs]
-        require_finite("the reward", graded.rewards_PG, prompts=prompt_names)
+        grades_PG = self.task.grade(rollouts.texts_PG, local_items)
+        local_rewards_PG = rewards_of(grades_PG)
+        prompt_names = [f"{self.task.noun} {item.id}" for item in local_items]
+        require_finite("the reward", local_rewards_PG, prompts=prompt_names)
         require_finite("the engine's log-prob", rollouts.logprobs_PGT, rollouts.mask_PGT, prompt_names)
-        rewards_PG, lengths_PG = all_gather(graded.rewards_PG), all_gather(rollouts.lengths_PG)
+        rewards_PG, lengths_PG = all_gather(local_rewards_PG), all_gather(rollouts.lengths_PG)
         advantages_PG = advantages(
             rewards_PG,
             self.baseline,
-            threshold=self.reward.threshold,
+            threshold=self.task.threshold,
             lengths_PG=lengths_PG,
             **self.options,
         )
@@ -259,30 +264,25 @@ class PolicyGradientTrainer:
         update_metrics = self.learn(rollouts, advantages_PG, indices, lr, step, prompt_names)
         self._sync_engine()
         metrics = {
-            **advantage_stats(rewards_PG, advantages_PG, self.reward.threshold),
+            **advantage_stats(rewards_PG, advantages_PG, self.task.threshold),
             **_sum_over_ranks(
-                count_failures(
-                    graded.verdicts_PG,
-                    graded.rewards_PG,
-                    advantages_PG[indices.start : indices.stop],
-                    self.reward.threshold,
-                )
+                count_failures(grades_PG, advantages_PG[indices.start : indices.stop], self.task.failures)
             ),
-            **_sum_over_ranks(count_faults(graded.verdicts_PG)),
+            **_sum_over_ranks(count_faults(grades_PG, self.task.faults)),
             **update_metrics,
-            "unparseable": _mean_over_ranks(torch.tensor(graded.unparseable)),
+            "unparseable": _mean_over_ranks(torch.tensor(_fault_share(grades_PG))),
             "tokens_mean": _mean_over_ranks(rollouts.lengths_PG.float().mean()),
             "lr": lr,
             "rollout_seconds": sampled_time - start_time,
             "update_seconds": time.perf_counter() - sampled_time,
         }
-        return TrainedBatch(metrics, rewards_PG, lengths_PG, advantages_PG, local_pairs, rollouts.texts_PG)
+        return TrainedBatch(metrics, rewards_PG, lengths_PG, advantages_PG, local_items, rollouts.texts_PG)
 
     def _sample(
-        self, pairs: Sequence[Pair], num_rollouts: int, seed: int, indices: Sequence[int]
+        self, items: Sequence[Item], num_rollouts: int, seed: int, indices: Sequence[int]
     ) -> Rollouts:
-        """Sample a group per pair. `indices` are the positions of the pairs in the batch of all ranks."""
-        prompts = [self.render(pair) for pair in pairs]
+        """Sample a group per item. `indices` are the positions of the items in the batch of all ranks."""
+        prompts = [self.render(item) for item in items]
         rollouts = self.engine.generate(prompts, num_rollouts, seed, indices)
         return replace(rollouts, texts_PG=complete_responses(prompts, rollouts.texts_PG))
 
@@ -316,7 +316,9 @@ class PolicyGradientTrainer:
         updates = []
         for epoch in range(self.config.epochs):
             seed = f"minibatches/{self.seed}/{step}/{epoch}"
-            for minibatch in minibatches_of(len(advantages_PG), self.config.minibatches, seed):
+            for minibatch in minibatches_of(
+                len(advantages_PG), self.config.minibatches, seed, self.task.bundle
+            ):
                 groups = [index - indices.start for index in minibatch if index in indices]
                 updates.append(self.update(rollouts, local_advantages_PG, lr, prompt_names, groups))
         return {**combine_updates(updates), **recomputed_metrics}
@@ -543,23 +545,32 @@ class PolicyGradientTrainer:
     # --- validation ---
 
     @torch.no_grad()
-    def validate(self, pairs: Sequence[Pair]) -> dict[str, float]:
-        """Measure the policy on held-out pairs. Return the metrics that begin with `validation/`.
-
-        See `corpo.train.validation` for the measures.
-        """
-        indices = ranks.shard_range(len(pairs))
-        local_pairs = [pairs[index] for index in indices]
+    def validate(self, items: Sequence[Item]) -> dict[str, float]:
+        """Measure the policy on held-out items. Return the metrics that begin with `validation/`."""
+        indices = ranks.shard_range(len(items))
+        local_items = [items[index] for index in indices]
         num_rollouts = self.config.validation_rollouts
-        rollouts = self._sample(local_pairs, num_rollouts, _seed("validation", 0, 0), indices)
-        graded = grade(rollouts.texts_PG, local_pairs, self.reward)
-        measures_PGM = torch.zeros(len(pairs), num_rollouts, len(ROLLOUT_MEASURES), dtype=torch.float64)
-        local_measures = measure_rollouts(graded, rollouts.texts_PG, local_pairs, self.reward.threshold)
-        measures_PGM[indices.start : indices.stop] = torch.from_numpy(local_measures)
-        kl_P = torch.zeros(len(pairs))
+        rollouts = self._sample(local_items, num_rollouts, _seed("validation", 0, 0), indices)
+        measures_PGM = torch.zeros(len(items), num_rollouts, 2 + len(self.task.measures), dtype=torch.float64)
+        measures_PGM[indices.start : indices.stop] = self._measure(rollouts.texts_PG, local_items)
+        kl_P = torch.zeros(len(items))
         kl_P[indices.start : indices.stop] = self._log_ratio_to_start(rollouts) / num_rollouts
         # Other ranks hold zeros where this rank has values, so the sum over ranks holds all values.
-        return validation_metrics(all_reduce_sum(measures_PGM).numpy(), all_reduce_sum(kl_P).numpy(), pairs)
+        return self.task.validation_metrics(
+            all_reduce_sum(measures_PGM).numpy(), all_reduce_sum(kl_P).numpy(), items
+        )
+
+    def _measure(self, texts_PG: Sequence[Sequence[str]], items: Sequence[Item]) -> Tensor:
+        """Return "correct", "reward" and the measures of the task for each rollout, (P, G, M)."""
+        measures_PGM = []
+        for item, texts_G, grades_G in zip(items, texts_PG, self.task.grade(texts_PG, items), strict=True):
+            measures_GM = []
+            for text, grade in zip(texts_G, grades_G, strict=True):
+                columns = self.task.rollout_columns(text, grade, item)
+                measures = [float(columns[name]) for name in self.task.measures]
+                measures_GM.append([grade.reward >= self.task.threshold, grade.reward, *measures])
+            measures_PGM.append(measures_GM)
+        return torch.tensor(measures_PGM, dtype=torch.float64)
 
     def _log_ratio_to_start(self, rollouts: Rollouts) -> Tensor:
         """Return log pi(rollout) - log pi_start(rollout), summed over the rollouts of each prompt, (P,)."""
@@ -578,21 +589,34 @@ class PolicyGradientTrainer:
         return log_ratio_P
 
 
-def batch_at(pairs: Sequence[Pair], prompts: int, step: int, seed: int) -> list[Pair]:
-    """Return the pairs of a step (counted from 1), both orders of each.
+def rewards_of(grades_PG: Sequence[Sequence[Grade]]) -> Tensor:
+    """Return the rewards of some grades, (P, G), in float32."""
+    rewards_PG = []
+    for grades_G in grades_PG:
+        rewards_PG.append([grade.reward for grade in grades_G])
+    return torch.tensor(rewards_PG, dtype=torch.float32)
 
-    `pairs` holds each pair followed by its swapped twin. The order is shuffled anew for each pass over the
-    data.
+
+def _fault_share(grades_PG: Sequence[Sequence[Grade]]) -> float:
+    """Return the share of responses without an answer."""
+    grades = list(chain.from_iterable(grades_PG))
+    return sum(bool(grade.fault) for grade in grades) / len(grades)
+
+
+def batch_at(items: Sequence[ItemT], prompts: int, step: int, seed: int, bundle: int) -> list[ItemT]:
+    """Return the items of a step (counted from 1). Each `bundle` consecutive items stay together.
+
+    The order of the bundles is shuffled anew for each pass over the data.
     """
-    num_units = len(pairs) // 2  # a unit is a pair and its twin
+    num_bundles, bundles_per_step = len(items) // bundle, prompts // bundle
     orders: dict[int, list[int]] = {}
-    batch: list[Pair] = []
-    for position in range((step - 1) * prompts // 2, step * prompts // 2):
-        epoch, offset = divmod(position, num_units)
+    batch: list[ItemT] = []
+    for position in range((step - 1) * bundles_per_step, step * bundles_per_step):
+        epoch, offset = divmod(position, num_bundles)
         if epoch not in orders:
-            orders[epoch] = Random(f"{seed}/{epoch}").sample(range(num_units), num_units)
-        unit = orders[epoch][offset]
-        batch += [pairs[2 * unit], pairs[2 * unit + 1]]
+            orders[epoch] = Random(f"{seed}/{epoch}").sample(range(num_bundles), num_bundles)
+        start = bundle * orders[epoch][offset]
+        batch += items[start : start + bundle]
     return batch
 
 

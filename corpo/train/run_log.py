@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from corpo.task import Pair
-from corpo.train.health import health_warnings, require_verdicts
+from corpo.tasks import Item, Task
+from corpo.train.health import health_warnings, require_answers
 from corpo.utils import ranks
 from corpo.utils.files import append_jsonl, read_jsonl, write_atomically, write_jsonl
 
@@ -22,20 +22,21 @@ log = logging.getLogger(__name__)
 
 OnStep = Callable[[dict[str, Any]], None]
 KEPT_ROLLOUTS = "rollouts"  # the folder of the responses that are kept, with a file per step
-KEPT_PROMPTS = 4  # of a batch: both orders of two pairs
+KEPT_PROMPTS = 4  # of a batch, such as both orders of two pairs
+KEPT_COLUMNS = ("pair_id", "swapped", "problem_id")  # of items that have them; they identify the item
 
 
 class TrainedBatch(NamedTuple):
     """The batch of a training step.
 
-    Pairs and texts are those of this rank, and all other fields are those of all ranks.
+    Items and texts are those of this rank, and all other fields are those of all ranks.
     """
 
     metrics: dict[str, float]
     rewards_PG: Tensor
     lengths_PG: Tensor
     advantages_PG: Tensor
-    pairs: Sequence[Pair]
+    items: Sequence[Item]
     texts_PG: Sequence[Sequence[str]]
 
 
@@ -47,11 +48,13 @@ class RunLog:
     restart.
     """
 
-    def __init__(self, folder: Path, start: int, title: str, baseline: str, on_step: OnStep) -> None:
+    def __init__(
+        self, folder: Path, start: int, title: str, baseline: str, task: Task[Any], on_step: OnStep
+    ) -> None:
         """Read the records up to step `start`. `title` names the run in log messages."""
         self.metrics, self.groups = folder / "metrics.jsonl", folder / "groups.jsonl"
         self.warnings, self.rollouts = folder / "warnings.jsonl", folder / KEPT_ROLLOUTS
-        self.title, self.baseline, self.on_step = title, baseline, on_step
+        self.title, self.baseline, self.task, self.on_step = title, baseline, task, on_step
         self.history: list[dict[str, Any]] = []
         self.warned: set[str] = set()
         self.is_writer = ranks.rank() == 0
@@ -80,7 +83,7 @@ class RunLog:
         self._warn()
         rewards = [_rounded(row) for row in rewards_PG.tolist()]
         append_jsonl(self.groups, {"step": step, "rewards": rewards, "lengths": lengths_PG.tolist()})
-        require_verdicts(self.history)
+        require_answers(self.history, self.task.faults)
 
     def keep_rollouts(self, step: int, batch: TrainedBatch) -> None:
         """Write the responses to the first prompts of a batch, with their rewards and advantages.
@@ -94,14 +97,14 @@ class RunLog:
         rewards_PG, advantages_PG = batch.rewards_PG.tolist(), batch.advantages_PG.tolist()
         lengths_PG = batch.lengths_PG.tolist()
         rows = []
-        for p, pair in enumerate(batch.pairs[:KEPT_PROMPTS]):
+        for p, item in enumerate(batch.items[:KEPT_PROMPTS]):
+            columns = self.task.item_columns(item)
             for g, text in enumerate(batch.texts_PG[p]):
                 rows.append(
                     {
                         "step": step,
                         "prompt": p,
-                        "pair_id": pair.id,
-                        "swapped": pair.is_swapped,
+                        **{name: columns[name] for name in KEPT_COLUMNS if name in columns},
                         "rollout": g,
                         "response": text,
                         "tokens": lengths_PG[p][g],

@@ -9,35 +9,28 @@ Shape letters beside those of CONTRIBUTING.md: B rows of a micro-batch, W tokens
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from random import Random
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpo.config import WarmStartConfig
-from corpo.data.pairing.drawing import draw_pairs
-from corpo.data.pipelines.traces import BAD, OK
-from corpo.data.types import LabelledProblem
 from corpo.policy.cores import map_parallel
 from corpo.policy.logprobs import hidden_states, output_weight, token_logprobs
 from corpo.rollout.hf import SharedPrefixEngine
-from corpo.task import Domain, Kind, Pair, Verdict, complete_responses, parse_response
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
-from corpo.train.demonstrations import Demonstration, Demonstrator
+from corpo.train.demonstrations import Demonstration
 from corpo.train.optimizer import MasterAdamW, add_gradients
+from corpo.train.teachers import Teacher
 from corpo.utils.errors import NonFiniteError
 from corpo.utils.files import append_jsonl, read_jsonl, write_jsonl
 from corpo.utils.progress import progress
 from corpo.utils.signals import Stopped, stoppable
-
-DEV_ROLLOUTS = 4  # rollouts per development pair
 
 
 def learning_rate(config: WarmStartConfig, step: int) -> float:
@@ -47,16 +40,10 @@ def learning_rate(config: WarmStartConfig, step: int) -> float:
     return config.lr * min(rise, fall)
 
 
-def is_dev(problem: LabelledProblem) -> bool:
-    """Return whether a problem is held out to measure accuracy during the warm start: one in twelve is."""
-    return int(hashlib.sha256(problem.id.encode()).hexdigest(), 16) % 12 == 0
-
-
 def warm_start(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    problems: Sequence[LabelledProblem],
-    demonstrator: Demonstrator,
+    teacher: Teacher,
     config: WarmStartConfig,
     max_new_tokens: int,
     folder: Path,
@@ -69,10 +56,7 @@ def warm_start(
     Returns the learning curve, one record per `config.evaluate_every` steps. Raises Stopped, after saving the
     current step, if the process receives Ctrl-C or SIGTERM.
     """
-    train_problems = [problem for problem in problems if not is_dev(problem)]
-    short = short_problems(train_problems) if config.short_steps else []
-    weights_V = token_weights(tokenizer, config.verdict_weight).to(model.device)
-    dev = dev_pairs([problem for problem in problems if is_dev(problem)], config.dev_pairs, config.seed)
+    weights_V = token_weights(tokenizer, teacher.weighted_texts, config.verdict_weight).to(model.device)
     optimizer = MasterAdamW(model, weight_decay=config.weight_decay)
     if model.device.type == "cpu":
         # Its backward pass is faster on short rows than that of the fused kernel.
@@ -82,27 +66,23 @@ def warm_start(
     write_jsonl(metrics, [record for record in read_jsonl(metrics) if record["step"] <= start])
     backward = partial(_backward, model, tokenizer, weights_V=weights_V)
 
-    def draw(step: int) -> list[Demonstration]:
-        # A random stream per step, so that a resumed run draws what an uninterrupted one would.
-        source = short if step < config.short_steps else train_problems
-        return demonstrator.batch(source, config.pairs, Random(f"{config.seed}/{step}"))
-
     with (
         ThreadPoolExecutor(1) as ahead,
         stoppable() as received_signal,
         progress(title, config.steps, start) as advance,
     ):
-        upcoming = ahead.submit(draw, start)
+        upcoming = ahead.submit(teacher.batch, config, start)
         for step in range(start, config.steps):
             batch = upcoming.result()
-            upcoming = ahead.submit(draw, step + 1)  # while the gradients of this step are computed
+            upcoming = ahead.submit(
+                teacher.batch, config, step + 1
+            )  # while the gradients of this step are computed
             losses = backward(batch, _prompt_weight(config, step), config.micro_batches)
             recent.append({**losses, **_update(optimizer, config, step)})
             advance(note=f"loss {losses['response_loss']:.3f}")
             num_done = step + 1
             if num_done % config.evaluate_every == 0 or num_done == config.steps:
-                engine = SharedPrefixEngine(model, tokenizer, max_new_tokens)
-                accuracy = dev_accuracy(engine, dev, demonstrator, config.seed)
+                accuracy = _accuracy(model, tokenizer, teacher, config, max_new_tokens)
                 append_jsonl(metrics, {"step": num_done, **_means(recent), **accuracy})
                 recent.clear()
             signal = received_signal()
@@ -122,27 +102,27 @@ def _resume(folder: Path, optimizer: MasterAdamW) -> tuple[int, list[dict[str, f
     return checkpoint.step, checkpoint.meta.get("recent", [])
 
 
-def short_problems(problems: Sequence[LabelledProblem]) -> list[LabelledProblem]:
-    """Return the half of the problems of each domain whose candidates are shortest on average."""
-    chosen: list[LabelledProblem] = []
-    for domain in Domain:
-        ordered = sorted((problem for problem in problems if problem.domain is domain), key=_mean_length)
-        chosen += ordered[: math.ceil(len(ordered) / 2)]
-    return chosen
+def _accuracy(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    teacher: Teacher,
+    config: WarmStartConfig,
+    max_new_tokens: int,
+) -> dict[str, float]:
+    """Return the accuracy on what the teacher holds out."""
+    attention = model.config._attn_implementation
+    accuracy = teacher.accuracy(SharedPrefixEngine(model, tokenizer, max_new_tokens), config)
+    model.set_attn_implementation(attention)  # sampling has switched to another implementation
+    return accuracy
 
 
-def _mean_length(problem: LabelledProblem) -> float:
-    """Return the mean length of a problem's candidates in characters."""
-    return sum(len(candidate.text) for candidate in problem.candidates) / len(problem.candidates)
-
-
-def token_weights(tokenizer: PreTrainedTokenizerBase, verdict_weight: float) -> Tensor:
-    """Return the weight of each token of the vocabulary (V): `verdict_weight` for the verdicts of a trace."""
+def token_weights(tokenizer: PreTrainedTokenizerBase, weighted_texts: Sequence[str], weight: float) -> Tensor:
+    """Return the weight of each token of the vocabulary (V): `weight` for `weighted_texts`, 1 for others."""
     vocabulary = tokenizer.get_vocab()
     weights_V = torch.ones(max(vocabulary.values()) + 1)
-    for word in (f";{OK}", f";{BAD}"):
-        if word in vocabulary:
-            weights_V[vocabulary[word]] = verdict_weight
+    for text in weighted_texts:
+        if text in vocabulary:
+            weights_V[vocabulary[text]] = weight
     return weights_V
 
 
@@ -268,34 +248,3 @@ def _right_pad(rows: Sequence[Row], pad_id: int) -> tuple[Tensor, Tensor, Tensor
         is_prompt_BW[i, : len(prompt)] = True
         is_response_BW[i, len(prompt) : end] = True
     return ids_BW, is_prompt_BW, is_response_BW
-
-
-def dev_pairs(problems: Sequence[LabelledProblem], count: int, seed: int) -> list[Pair]:
-    """Draw `count` pairs of every domain and kind from problems that the warm start does not train on."""
-    pairs: list[Pair] = []
-    for domain in Domain:
-        source = [problem for problem in problems if problem.domain is domain]
-        for kind in Kind:
-            pairs += draw_pairs(source, kind, count, Random(f"{seed}/dev/{domain}/{kind}"))
-    return pairs
-
-
-def dev_accuracy(
-    engine: SharedPrefixEngine, pairs: Sequence[Pair], demonstrator: Demonstrator, seed: int
-) -> dict[str, float]:
-    """Return pass@1 by domain and kind, and the unparseable share, from `DEV_ROLLOUTS` rollouts per pair."""
-    attention = engine.model.config._attn_implementation
-    prompts = [demonstrator.render(pair) for pair in pairs]
-    rollouts = engine.generate(prompts, DEV_ROLLOUTS, seed)
-    engine.model.set_attn_implementation(attention)  # sampling has switched to another implementation
-    is_correct: dict[str, list[bool]] = {}
-    unparseable = 0
-    for pair, responses in zip(pairs, complete_responses(prompts, rollouts.texts_PG), strict=True):
-        for response in responses:
-            verdict = parse_response(response)
-            is_parsed = isinstance(verdict, Verdict)
-            unparseable += not is_parsed
-            outcomes = is_correct.setdefault(f"{pair.problem.domain}_{pair.kind}", [])
-            outcomes.append(isinstance(verdict, Verdict) and verdict.is_correct(pair.labels))
-    accuracy = {f"pass@1/{name}": sum(outcomes) / len(outcomes) for name, outcomes in is_correct.items()}
-    return {**accuracy, "unparseable": unparseable / (len(pairs) * DEV_ROLLOUTS)}

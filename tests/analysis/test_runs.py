@@ -21,7 +21,7 @@ from corpo.analysis.runs import (
     write_runs,
 )
 from corpo.analysis.study import Run, Study
-from corpo.train.failures import FAILURES
+from corpo.tasks.verify import FAILURES
 from tests.synthetic_study import synthetic_study
 
 # Twelve steps, of which the sixth and the seventh belong neither to the first nor to the last five.

@@ -10,7 +10,7 @@ import pytest
 
 from corpo.analysis.splits import PUBLISHED
 from corpo.report.tables import failures_table, wide_table, write_tables
-from corpo.train.failures import FAILURES
+from corpo.tasks.verify import FAILURES
 from corpo.utils.markdown import table
 from tests.synthetic_study import synthetic_study
 

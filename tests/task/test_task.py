@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from corpo.task import (
-    COMPACT,
     Candidate,
     ConfidenceReward,
     Domain,
@@ -257,11 +256,12 @@ class _Tokenizer:
 
 @pytest.mark.kind("responses of chat models and base models")
 def test_a_template_without_a_system_role_gets_the_words_in_the_message_of_the_user() -> None:
-    pair = Pair(PROBLEM, RIGHT, WRONG)
-    assert chat_prompt(pair, _Tokenizer(), COMPACT).startswith("<system>Verify A and B.<user>Return 1.")
-    assert chat_prompt(pair, _Tokenizer("system"), COMPACT).startswith("<user>Verify A and B.\n\nReturn 1.")
+    prompt, system = render_prompt(Pair(PROBLEM, RIGHT, WRONG)), "Verify A and B."
+    assert chat_prompt(prompt, _Tokenizer(), system).startswith("<system>Verify A and B.<user>Return 1.")
+    assert chat_prompt(prompt, _Tokenizer("system"), system).startswith("<user>Verify A and B.\n\nReturn 1.")
+    assert chat_prompt(prompt, _Tokenizer()).startswith("<user>Return 1.")
     with pytest.raises(ModelError, match="refuses the prompt"):
-        chat_prompt(pair, _Tokenizer("system", "user"), COMPACT)
+        chat_prompt(prompt, _Tokenizer("system", "user"), system)
 
 
 @pytest.mark.kind("responses of chat models and base models")
@@ -269,7 +269,7 @@ def test_a_tokenizer_without_a_template_is_refused() -> None:
     tokenizer = _Tokenizer()
     tokenizer.chat_template = None  # type: ignore[assignment]
     with pytest.raises(ModelError, match="has no chat template"):
-        chat_prompt(Pair(PROBLEM, RIGHT, WRONG), tokenizer)
+        chat_prompt("Return 1.", tokenizer)
 
 
 @pytest.mark.kind("responses of chat models and base models")

@@ -18,6 +18,7 @@ from corpo.task import Candidate, Domain, render_prompt
 from corpo.train.demonstrations import Demonstrator
 from corpo.train.new_nano import new_nano
 from corpo.train.sft import warm_start
+from corpo.train.teachers import PairTeacher
 from tests.train.tiny_trainer import example_pairs, metrics_without_seconds, tiny_trainer, weights_of
 
 CPU = torch.device("cpu")
@@ -63,9 +64,10 @@ def _warm_started(folder: Path, num_threads: int) -> dict[str, torch.Tensor]:
     for number in range(40):
         problems += [_problem(number, Domain.code), _problem(number, Domain.math)]
     demonstrator = Demonstrator(render_prompt, "trace", math_share=0.0)
-    model, tokenizer = new_nano(problems, demonstrator, NANO, "float32", seed=0)
+    teacher = PairTeacher(problems, demonstrator)
+    model, tokenizer = new_nano(teacher, NANO, "float32", seed=0)
     with _threads(num_threads):
-        warm_start(model, tokenizer, problems, demonstrator, CONFIG, max_new_tokens=8, folder=folder)
+        warm_start(model, tokenizer, teacher, CONFIG, max_new_tokens=8, folder=folder)
     return model.state_dict()
 
 

@@ -14,7 +14,7 @@ from corpo.policy.lora import merge_adapters
 from corpo.policy.packing import group_logprobs
 from corpo.task import Fault, OrdinalReward, Pair
 from corpo.task.grade import Graded
-from corpo.train import rl
+from corpo.tasks import verify
 from corpo.train.distributed import init_distributed
 from corpo.utils import ranks
 from tests.ranks import run_ranks
@@ -52,7 +52,7 @@ def train_on_one_rank(folder: str) -> None:
     """Train with each of the settings, as one rank; each run is interrupted once and resumed."""
     torch.set_num_threads(1)
     init_distributed()
-    rl.grade = grade_by_length  # type: ignore[assignment]
+    verify.grade = grade_by_length  # type: ignore[assignment]
     for name, setting in SETTINGS.items():
         out = Path(folder) / name
         out.mkdir(exist_ok=True)

@@ -14,9 +14,10 @@ import torch
 
 from corpo.cli.hydra_app import Job, run_job
 from corpo.config import LossConfig
-from corpo.task import Fault
+from corpo.task import Fault, OrdinalReward
+from corpo.tasks.verify import VerifyTask
 from corpo.train.checkpoint import load_latest
-from corpo.train.health import REFERENCE_STEPS, health_warnings, require_finite, require_verdicts
+from corpo.train.health import REFERENCE_STEPS, health_warnings, require_answers, require_finite
 from corpo.train.loss import policy_loss
 from corpo.train.optimizer import MasterAdamW
 from corpo.train.rl import PolicyGradientTrainer
@@ -43,7 +44,7 @@ def _spoil(trainer: PolicyGradientTrainer, quantity: str, monkeypatch: pytest.Mo
     """Make one quantity NaN or infinite at step 3."""
     is_step_3 = _watch_step_3(trainer, monkeypatch)
     if quantity == "reward":
-        trainer.reward = _SpoiltReward(trainer.reward, is_step_3)  # type: ignore[assignment]
+        trainer.task = VerifyTask(_SpoiltReward(OrdinalReward(), is_step_3))
     elif quantity == "engine's log-prob":
         generate = trainer.engine.generate
 
@@ -221,10 +222,10 @@ def test_a_run_with_one_fault_in_most_responses_stops_with_advice() -> None:
     failing = {**HEALTHY, **faults, "unparseable": 0.95, "fault_unclosed_think": 95.0}
     mixed = {**failing, "fault_no_think": 95.0}
     with pytest.raises(ResponseError, match=r"'think block not closed'; raise rollout\.max_new_tokens"):
-        require_verdicts([failing] * REFERENCE_STEPS)
-    require_verdicts([failing] * (REFERENCE_STEPS - 1))
-    require_verdicts([mixed] * REFERENCE_STEPS)
-    require_verdicts([*[failing] * (REFERENCE_STEPS - 1), {**HEALTHY, **faults}])
+        require_answers([failing] * REFERENCE_STEPS, VerifyTask.faults)
+    require_answers([failing] * (REFERENCE_STEPS - 1), VerifyTask.faults)
+    require_answers([mixed] * REFERENCE_STEPS, VerifyTask.faults)
+    require_answers([*[failing] * (REFERENCE_STEPS - 1), {**HEALTHY, **faults}], VerifyTask.faults)
 
 
 def test_warning_is_given_once_even_if_the_run_resumes(

@@ -63,7 +63,7 @@ def test_rollouts_have_exactly_the_listed_columns(tmp_path: Path) -> None:
         trainer.engine,
         render_prompt,
         bool,
-        reward=trainer.reward,
+        task=trainer.task,
         num_rollouts=2,
         seed=0,
         folder=tmp_path,

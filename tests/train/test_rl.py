@@ -14,6 +14,7 @@ import torch
 from corpo.config import LossConfig
 from corpo.evaluate.rollouts import roll_out
 from corpo.task import OrdinalReward, render_prompt
+from corpo.tasks.verify import VerifyTask
 from corpo.train.checkpoint import Checkpoint, load_latest, save_checkpoint
 from corpo.train.loss import policy_loss, token_weights
 from corpo.train.optimizer import MasterAdamW
@@ -95,7 +96,7 @@ def test_kept_rollouts_are_those_of_the_first_prompts_of_the_batch(tmp_path: Pat
     assert kept.groupby("prompt")["reward"].apply(list).tolist() == record["rewards"][:KEPT_PROMPTS]
     assert kept.groupby("prompt")["tokens"].apply(list).tolist() == record["lengths"][:KEPT_PROMPTS]
     assert kept["advantage"].equals(kept["reward"]), "static subtracts R_min_correct, which is 0"
-    batch = batch_at(pairs, 8, 1, seed=0)[:KEPT_PROMPTS]
+    batch = batch_at(pairs, 8, 1, seed=0, bundle=2)[:KEPT_PROMPTS]
     prompts = kept.drop_duplicates("prompt")[["pair_id", "swapped"]].to_numpy().tolist()
     assert prompts == [[pair.id, pair.is_swapped] for pair in batch]
 
@@ -163,8 +164,8 @@ def test_kl_term_reduces_distance_from_the_start() -> None:
 
 def test_batch_holds_both_orders_and_epoch_holds_every_pair() -> None:
     pairs = example_pairs(6)
-    first_epoch = [*batch_at(pairs, 4, 1, 0), *batch_at(pairs, 4, 2, 0), *batch_at(pairs, 4, 3, 0)]
-    second_epoch = [*batch_at(pairs, 4, 4, 0), *batch_at(pairs, 4, 5, 0), *batch_at(pairs, 4, 6, 0)]
+    first_epoch = [*batch_at(pairs, 4, 1, 0, 2), *batch_at(pairs, 4, 2, 0, 2), *batch_at(pairs, 4, 3, 0, 2)]
+    second_epoch = [*batch_at(pairs, 4, 4, 0, 2), *batch_at(pairs, 4, 5, 0, 2), *batch_at(pairs, 4, 6, 0, 2)]
     assert len(first_epoch) == 12
     assert {pair.id for pair in first_epoch} == {pair.id for pair in pairs}
     for first, second in zip(first_epoch[::2], first_epoch[1::2], strict=True):
@@ -226,7 +227,7 @@ def test_resumed_evaluation_equals_uninterrupted_evaluation(
             Engine(until),
             render_prompt,
             bool,
-            reward=OrdinalReward(),
+            task=VerifyTask(OrdinalReward()),
             num_rollouts=4,
             seed=0,
             folder=tmp_path / folder,

@@ -17,6 +17,7 @@ from corpo.policy.load import load_policy
 from corpo.rollout import Rollouts
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import OrdinalReward, render_prompt
+from corpo.tasks.verify import VerifyTask
 from corpo.train.loss import is_ratio_limited
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
 from corpo.train.rl import PolicyGradientTrainer
@@ -44,7 +45,7 @@ def _assert_same_weights(
 
 
 def test_minibatches_hold_each_prompt_once_and_keep_pairs_together() -> None:
-    minibatches = minibatches_of(24, 3, "seed")
+    minibatches = minibatches_of(24, 3, "seed", bundle=2)
     assert [len(minibatch) for minibatch in minibatches] == [8, 8, 8]
     assert sorted(chain(*minibatches)) == list(range(24))
     for minibatch in minibatches:
@@ -53,13 +54,13 @@ def test_minibatches_hold_each_prompt_once_and_keep_pairs_together() -> None:
 
 
 def test_minibatches_differ_between_seeds_and_a_single_one_is_the_batch() -> None:
-    assert minibatches_of(24, 3, "a") == minibatches_of(24, 3, "a")
-    assert len({str(minibatches_of(24, 3, seed)) for seed in "abcd"}) == 4
-    assert minibatches_of(6, 1, "a") == [[0, 1, 2, 3, 4, 5]]
+    assert minibatches_of(24, 3, "a", 2) == minibatches_of(24, 3, "a", 2)
+    assert len({str(minibatches_of(24, 3, seed, 2)) for seed in "abcd"}) == 4
+    assert minibatches_of(6, 1, "a", 2) == [[0, 1, 2, 3, 4, 5]]
 
 
 def test_processes_have_equal_shares_of_each_minibatch() -> None:
-    for minibatch in minibatches_of(24, 3, "seed"):
+    for minibatch in minibatches_of(24, 3, "seed", bundle=2):
         assert [len(set(minibatch) & set(share)) for share in (range(12), range(12, 24))] == [4, 4]
 
 
@@ -144,7 +145,7 @@ def test_each_minibatch_is_an_update_of_its_own() -> None:
     rollouts = replace(rollouts, logprobs_PGT=sampled_PGT)
     losses = []
     for epoch in range(2):
-        for groups in minibatches_of(8, 2, f"minibatches/0/3/{epoch}"):
+        for groups in minibatches_of(8, 2, f"minibatches/0/3/{epoch}", 2):
             losses.append(plain.update(rollouts.of(groups), advantages_PG[groups], lr=1e-3)["loss"])
     assert metrics["loss"] == pytest.approx(sum(losses) / 4, abs=1e-6)
     _assert_same_weights(trainer, plain, tolerance=2e-5)
@@ -296,7 +297,7 @@ def test_two_epochs_give_the_losses_and_gradients_of_trl(
         model,
         tokenizer,
         engine,
-        reward=OrdinalReward(),
+        task=VerifyTask(OrdinalReward()),
         baseline="grpo",
         options={},
         render=render_prompt,

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from corpo.task import Domain, OrdinalReward, Pair, Verdict, format_response, parse_response
-from corpo.task.grade import grade
-from corpo.train.failures import count_failures, failure_of
-from corpo.train.validation import measure_rollouts, validation_metrics
+from corpo.task import Domain, OrdinalReward, Pair, format_response
+from corpo.tasks.verify import VerifyTask
+from corpo.train.failures import count_failures, count_faults
 from tests.train.tiny_trainer import example_pairs, reversal_pair
 
 RIGHT = ";A;rev:21;check:2211--;ok;B;drop1:2;check:22-1;bad"
@@ -22,9 +21,16 @@ WRONG_A = ";A;rev:22;check:2221;bad;B;drop1:2;check:22-1;bad"  # a slip, and a w
 
 
 def _metrics(pairs: list[Pair], texts_PG: list[list[str]]) -> dict[str, float]:
-    graded = grade(texts_PG, pairs, OrdinalReward())
-    measures_PGM = measure_rollouts(graded, texts_PG, pairs, 0.0)
-    return validation_metrics(measures_PGM, np.arange(len(pairs), dtype=float), pairs)
+    task = VerifyTask(OrdinalReward())
+    measures_PGM = []
+    for pair, texts_G, grades_G in zip(pairs, texts_PG, task.grade(texts_PG, pairs), strict=True):
+        rows_G = []
+        for text, grade in zip(texts_G, grades_G, strict=True):
+            columns = task.rollout_columns(text, grade, pair)
+            rows_G.append([columns["correct"], grade.reward, *(columns[name] for name in task.measures)])
+        measures_PGM.append(rows_G)
+    measures = np.array(measures_PGM, dtype=float)
+    return task.validation_metrics(measures, np.arange(len(pairs), dtype=float), pairs)
 
 
 def test_validation_tells_skill_from_habit() -> None:
@@ -69,13 +75,17 @@ def test_pairs_without_traces_have_no_trace_metrics() -> None:
 
 def test_failures_are_counted_by_verdict() -> None:
     texts = [format_response("", a, b) for a, b in ((9, 8), (2, 1), (1, 9), (9, 1))] + ["nothing"]
-    verdicts_G = [parse_response(text) for text in texts]
-    assert [failure_of(verdict) for verdict in verdicts_G if not isinstance(verdict, Verdict)] == [
-        "unparseable"
+    grades_PG = VerifyTask(OrdinalReward()).grade([texts], example_pairs(1)[:1])
+    assert [grade.failure for grade in grades_PG[0]] == [
+        "both_correct",
+        "both_wrong",
+        "swapped",
+        "",
+        "unparseable",
     ]
-    rewards_PG = torch.tensor([[-0.2, -0.2, -1.0, 0.8, -1.0]])
+    assert count_faults(grades_PG, VerifyTask.faults)["fault_no_think"] == 1
     advantages_PG = torch.tensor([[0.1, -0.1, 0.3, 1.0, -0.7]])
-    counts = count_failures([verdicts_G], rewards_PG, advantages_PG, threshold=0.0)
+    counts = count_failures(grades_PG, advantages_PG, VerifyTask.failures)
     assert counts == {
         "failed_both_correct": 1,
         "failed_both_wrong": 1,

@@ -6,7 +6,8 @@ from corpo.config import WarmStartConfig
 from corpo.data.types import LabelledProblem, Use
 from corpo.policy.nano import train_tokenizer
 from corpo.task import Candidate, Domain
-from corpo.train.sft import short_problems, token_weights
+from corpo.train.sft import token_weights
+from corpo.train.teachers import PairTeacher, short_problems
 
 TEXTS = [
     "def f(xs):\n    ys = xs[2:]\n    return ys\n<think>;A;drop2:64;check:6644--;ok;B;rev:1;bad</think> A: 9"
@@ -23,7 +24,7 @@ def test_tokens_of_words_keep_verdicts_and_digits_apart() -> None:
 
 def test_verdict_words_have_a_weight_of_their_own() -> None:
     tokenizer = train_tokenizer(TEXTS, 500)
-    weights_V = token_weights(tokenizer, 3.0)
+    weights_V = token_weights(tokenizer, PairTeacher.weighted_texts, 3.0)
     ids = tokenizer(";ok;bad")["input_ids"]
     assert [float(weights_V[token]) for token in ids] == [3.0, 3.0]
     assert float(weights_V.sum()) == len(weights_V) + 4

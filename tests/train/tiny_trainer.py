@@ -11,6 +11,7 @@ from corpo.config import NanoConfig, TrainConfig
 from corpo.policy.nano import new_model, train_tokenizer
 from corpo.rollout.hf import SharedPrefixEngine
 from corpo.task import Candidate, Domain, OrdinalReward, Pair, Problem, render_prompt
+from corpo.tasks.verify import VerifyTask
 from corpo.train.rl import PolicyGradientTrainer
 from corpo.utils.files import read_jsonl
 
@@ -58,7 +59,7 @@ def tiny_trainer(
         model,
         tokenizer,
         engine,
-        reward=OrdinalReward(),
+        task=VerifyTask(OrdinalReward()),
         baseline=baseline,
         options={},
         render=render_prompt,

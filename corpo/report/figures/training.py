@@ -47,7 +47,7 @@ from corpo.report.figures.style import (
     reference_line,
 )
 from corpo.report.names import label_of
-from corpo.train.failures import FAILURES
+from corpo.tasks.verify import FAILURES
 
 PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
 SEEN_ACCURACY = "validation/pass@1"

@@ -15,35 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from corpo.data.pipelines.grading import grade_traces, right_traces
 from corpo.data.pipelines.operations import SEEN, UNSEEN
-from corpo.task import CUT, Domain, Kind, Pair, Verdict
-from corpo.task.grade import Graded
+from corpo.task import CUT, Domain, Kind, Pair
 from corpo.utils.auc import auc
 
-# What is measured of each rollout. Scores are NaN without a verdict, the last two without traces.
-ROLLOUT_MEASURES = ("correct", "reward", "score_a", "score_b", "traced", "follows")
+# Columns of a rollout. Scores are NaN without a verdict, the last two without traces.
+MEASURES = ("score_a", "score_b", "traced", "follows")
+_COLUMNS = ("correct", "reward", *MEASURES)
 _ONE_CORRECT = (Kind.first_correct, Kind.second_correct)
-
-
-def measure_rollouts(
-    graded: Graded, texts_PG: Sequence[Sequence[str]], pairs: Sequence[Pair], threshold: float
-) -> np.ndarray:
-    """Return the `ROLLOUT_MEASURES` of each rollout, (P, G, 6). `threshold` is R_min_correct."""
-    rewards_PG = graded.rewards_PG.tolist()
-    rows_PG = []
-    for pair, texts_G, verdicts_G, rewards_G in zip(
-        pairs, texts_PG, graded.verdicts_PG, rewards_PG, strict=True
-    ):
-        wanted = right_traces(pair)
-        rows_G = []
-        for text, verdict, reward in zip(texts_G, verdicts_G, rewards_G, strict=True):
-            scores = (math.nan, math.nan)
-            if isinstance(verdict, Verdict):
-                scores = (verdict.score_a, verdict.score_b)
-            rows_G.append((reward >= threshold, reward, *scores, *grade_traces(text, wanted, scores)))
-        rows_PG.append(rows_G)
-    return np.array(rows_PG, dtype=float)
 
 
 @dataclass(frozen=True)
@@ -79,10 +58,11 @@ def validation_metrics(
 ) -> dict[str, float]:
     """Return the metrics that begin with `validation/`. Those of kinds and parts without pairs are left out.
 
-    `measures_PGM` are the `ROLLOUT_MEASURES`, and `kl_from_start_P` is the KL divergence from the policy
-    before training in nats per rollout. Metrics whose names end in `/unseen` cover pairs of unseen
-    combinations, and those in `/math` cover word problems. All others cover the remaining pairs; of these,
-    names that end in `/homogeneous` cover pairs whose candidates are both correct or both wrong.
+    `measures_PGM` are "correct", "reward" and the `MEASURES` of each rollout, and `kl_from_start_P` is the
+    KL divergence from the policy before training in nats per rollout. Metrics whose names end in `/unseen`
+    cover pairs of unseen combinations, and those in `/math` cover word problems. All others cover the
+    remaining pairs. Of these, names that end in `/homogeneous` cover pairs whose candidates are both correct
+    or both wrong.
     """
     is_unseen_P = np.array([pair.problem.topic == UNSEEN for pair in pairs])
     is_math_P = np.array([_is_word_problem(pair) for pair in pairs])
@@ -126,8 +106,8 @@ def _is_word_problem(pair: Pair) -> bool:
 def _rollouts(measures_PGM: np.ndarray, pairs: Sequence[Pair], is_chosen_P: np.ndarray) -> _Rollouts:
     """Return the rollouts of the chosen pairs."""
     num_rollouts = measures_PGM.shape[1]
-    rows_NM = measures_PGM[is_chosen_P].reshape(-1, len(ROLLOUT_MEASURES))
+    rows_NM = measures_PGM[is_chosen_P].reshape(-1, len(_COLUMNS))
     labels_P2 = np.array([pair.labels for pair in pairs])[is_chosen_P]
     labels_N2 = np.repeat(labels_P2, num_rollouts, axis=0)
-    measures = {name: rows_NM[:, column] for column, name in enumerate(ROLLOUT_MEASURES)}
+    measures = {name: rows_NM[:, column] for column, name in enumerate(_COLUMNS)}
     return _Rollouts(measures, labels_N2[:, 0], labels_N2[:, 1])

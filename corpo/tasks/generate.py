@@ -1,0 +1,1 @@
+"""Write programs and solve word problems."""

@@ -1,0 +1,123 @@
+"""Tasks whose items are questions with answers that can be checked: the base class for tasks of your own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from corpo.config import Config
+from corpo.tasks.base import Grade, Task, Value
+from corpo.utils.errors import ConfigError
+
+# Splits whose names begin with VALIDATION are for validation, and settings are selected on VALIDATION itself.
+# Policies are evaluated on all splits with other names than these three.
+WARM_START, TRAIN, VALIDATION = "warm_start", "train", "validation"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and what its answer is checked against."""
+
+    id: str  # unique within its split
+    split: str  # WARM_START, TRAIN, VALIDATION, a name that begins with VALIDATION, or one for evaluation
+    statement: str  # the text of the prompt
+    answer: str  # what the task needs to grade an answer, in a form that the task chooses
+    family: str = ""  # the kind of question, such as one with two operations
+    domain: str = ""  # its subject, such as code or math
+
+
+def is_evaluated(split: str) -> bool:
+    """Return whether policies are evaluated on a split of questions."""
+    return split not in (WARM_START, TRAIN) and not split.startswith(VALIDATION)
+
+
+class QuestionTask(Task[Question]):
+    """A task whose items are questions. Subclasses write the questions and grade the responses."""
+
+    noun = "question"
+    failures: Sequence[str] = ("wrong", "unparseable")
+    faults = {"no_answer": "no answer; teach the response format first (model.warm_start=true)"}
+    # The evaluation splits that resemble training, and those that do not. Reports compare them.
+    in_domain: Sequence[str] = ()
+    out_of_domain: Sequence[str] = ()
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @property
+    def threshold(self) -> float:
+        """Return R_min_correct."""
+        return self.config.reward.threshold
+
+    @abstractmethod
+    def questions(self) -> list[Question]:
+        """Return the questions of all splits. They depend on the config only."""
+
+    @abstractmethod
+    def grade(self, texts_PG: Sequence[Sequence[str]], items: Sequence[Question]) -> list[list[Grade]]:
+        """Return the grade of each of the G responses to each of the P questions."""
+
+    def demonstrate(self, question: Question, rng: Random, slips: float) -> str:
+        """Return a response to imitate in a warm start. `slips` is the share of mistakes that it contains.
+
+        Raises ConfigError: tasks without demonstrations start from a pretrained model.
+        """
+        raise ConfigError(
+            f"model.warm_start=true: task.name={self.name} has no demonstrations; set model.warm_start=false"
+        )
+
+    def prompt(self, item: Question, style: str) -> str:
+        """Return the text of the prompt, which is the statement in every style."""
+        return item.statement
+
+    def item_columns(self, item: Question) -> dict[str, Value]:
+        """Return the columns of a question in an evaluation's table."""
+        return {"problem_id": item.id, "family": item.family, "domain": item.domain}
+
+    def rollout_columns(self, text: str, grade: Grade, item: Question) -> dict[str, Value]:
+        """Return the columns of a response in an evaluation's table."""
+        return {"parsed": not grade.fault, "correct": grade.reward >= self.threshold}
+
+    def validation_metrics(
+        self, measures_PGM: np.ndarray, kl_from_start_P: np.ndarray, items: Sequence[Question]
+    ) -> dict[str, float]:
+        """Return pass@1 of each split, and the reward and the KL divergence of the first one, VALIDATION."""
+        splits = np.array([item.split for item in items])
+        is_main_P = splits == VALIDATION
+        metrics = {
+            "validation/pass@1": float(measures_PGM[is_main_P, :, 0].mean()),
+            "validation/reward": float(measures_PGM[is_main_P, :, 1].mean()),
+            "validation/kl_from_start": float(kl_from_start_P[is_main_P].mean()),
+        }
+        for split in dict.fromkeys(splits):
+            if split != VALIDATION:
+                name = str(split).removeprefix(f"{VALIDATION}_")
+                metrics[f"validation/pass@1/{name}"] = float(measures_PGM[splits == split, :, 0].mean())
+        return metrics
+
+    def floors(self, questions: Sequence[Question]) -> pd.DataFrame:
+        """Return one row per evaluation split: the accuracies of answers that need no understanding.
+
+        The only floor here is the answer that is most frequent among the training questions.
+        """
+        trained = Counter(question.answer for question in questions if question.split == TRAIN)
+        [(frequent, _)] = trained.most_common(1) or [("", 0)]
+        rows: dict[str, list[bool]] = {}
+        for question in questions:
+            if is_evaluated(question.split):
+                rows.setdefault(question.split, []).append(question.answer == frequent)
+        table = []
+        for split, is_right in rows.items():
+            table.append({"split": split, "prompts": len(is_right), "frequent answer": np.mean(is_right)})
+        return pd.DataFrame(table)
+
+    def data_spec(self) -> dict[str, Any]:
+        """Return what the questions depend on besides `task.*`, for the key of the data stage."""
+        return {}
