@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from corpo.config import VERIFY, Config
+from corpo.config import GENERATE, VERIFY, Config
 from corpo.tasks.base import Task
-from corpo.tasks.registry import TASKS
+from corpo.tasks.generate import GenerateTask
+from corpo.tasks.registry import TASKS, MakeTask
+from corpo.tasks.verify import verify_task
+
+BUILT_IN: dict[str, MakeTask] = {VERIFY: verify_task, GENERATE: GenerateTask}
 
 
 def task_of(config: Config) -> Task[Any]:
     """Return the task of a config. Raises ValueError if its name is not registered."""
+    tasks = BUILT_IN | TASKS
     name = config.task.name
-    if name not in TASKS:
-        known = ", ".join(sorted(TASKS))
+    if name not in tasks:
+        known = ", ".join(sorted(tasks))
         raise ValueError(f"task.name={name!r}: choose one of {known}, or register your own")
-    return TASKS[name](config)
+    return tasks[name](config)
 
 
 def is_verify(config: Config) -> bool:

@@ -1,1 +1,191 @@
-"""Write programs and solve word problems."""
+"""Generate instead of verify: write programs that tests check, and solve word problems.
+
+Version 3 of the paper (arXiv 2511.04439v3) trains generators, on code or on mathematics, and evaluates both.
+The reward of a program is ordinal: 1 if it passes all tests, and otherwise a level below 0 by the share of
+tests that it passes. The reward of a word problem is 1 or the second lowest level. `task.options.closeness`
+orders wrong numbers by their distance to the right one. That is *our choice*, as are all questions.
+
+The base policy makes mistakes because its demonstrations do: operations of a program are changed, added or
+left out, and results of steps are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from corpo.config import GENERATE, Config
+from corpo.data.candidates.extract import extract_code
+from corpo.data.execution.answers import final_answer
+from corpo.data.execution.labelling import Job, label_programs
+from corpo.data.execution.sandbox import Isolation, Sandbox
+from corpo.data.pipelines import chains
+from corpo.data.pipelines.mutations import mutate
+from corpo.data.pipelines.operations import LONG
+from corpo.data.pipelines.programs import read_program, write_program
+from corpo.data.pipelines.slips import Slips
+from corpo.data.python_text import parses
+from corpo.tasks.base import Grade, Value
+from corpo.tasks.generate_questions import CODE, DOMAINS, MATH, STYLES, CodeAnswer, draw_questions
+from corpo.tasks.questions import Question, QuestionTask, is_evaluated
+from corpo.tasks.share_reward import ShareReward, share_reward
+from corpo.utils.errors import ConfigError
+
+_OPTIONS = ("train_on", "closeness", "failures")
+_CPU_SECONDS = 0.3  # for all tests of a program
+_MARK = "\nA: "  # in front of the answer of a word problem
+
+
+class GenerateTask(QuestionTask):
+    """The task whose items are programs to write and word problems to solve."""
+
+    name = GENERATE
+    # No test passed, some tests passed, a wrong number, or neither a program nor a number.
+    failures = ("no_test", "some_tests", "wrong_number", "unparseable")
+    faults = {
+        "no_answer": "neither a program nor a number; teach the response format first "
+        "(model.warm_start=true), or raise rollout.max_new_tokens"
+    }
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        for option in config.task.options:
+            if option not in _OPTIONS:
+                raise ConfigError(f"task.options.{option}: no such option; choose of {', '.join(_OPTIONS)}")
+        self.train_on = config.task.options.get("train_on", CODE)
+        if self.train_on not in DOMAINS:
+            raise ConfigError(f"task.options.train_on={self.train_on!r}: choose one of {', '.join(DOMAINS)}")
+        self.closeness = bool(config.task.options.get("closeness", False))
+        self.reward: ShareReward = share_reward(config)
+        self.in_domain = (f"{self.train_on}_seen",)
+        self.out_of_domain = ("math_seen", "math_unseen")
+        if self.train_on == MATH:
+            self.out_of_domain = ("code_seen", "code_unseen")
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        isolation = self.config.data.isolation
+        return Sandbox(
+            Isolation(isolation) if isolation else None, _CPU_SECONDS, seconds=5 * _CPU_SECONDS + 15
+        )
+
+    def data_spec(self) -> dict[str, Any]:
+        """Return what the questions depend on besides `task.*`, for the key of the data stage."""
+        return {"pipelines": asdict(self.config.data.pipelines), "seed": self.config.data.seed}
+
+    def questions(self) -> list[Question]:
+        """Return the questions of all splits."""
+        return draw_questions(self.config.data.pipelines, self.config.data.seed, self.train_on)
+
+    def demonstrate(self, question: Question, rng: Random, slips: float) -> str:
+        """Return a response with a program, or with the results of the steps and the answer."""
+        if question.domain == CODE:
+            return _demonstrated_program(question, rng, slips)
+        start, chain = chains.read_statement(question.statement.rstrip())
+        return _worked_steps(start, chain, Slips(slips, rng))
+
+    def floors(self, questions: Sequence[Question]) -> pd.DataFrame:
+        """Return by evaluation split how often the input is the answer: the list, or the first number."""
+        is_right: dict[str, list[bool]] = {}
+        for question in questions:
+            if is_evaluated(question.split):
+                is_right.setdefault(question.split, []).append(_is_unchanged(question))
+        rows = []
+        for split, values in is_right.items():
+            rows.append({"split": split, "prompts": len(values), "input unchanged": np.mean(values)})
+        return pd.DataFrame(rows)
+
+    def grade(self, texts_PG: Sequence[Sequence[str]], items: Sequence[Question]) -> list[list[Grade]]:
+        """Return the grade of each of the G responses to each of the P questions.
+
+        All programs run in one batch of the sandbox, each different one once.
+        """
+        shares_PG = self._shares_of_programs(texts_PG, items)
+        grades_PG = []
+        for item, texts_G, shares_G in zip(items, texts_PG, shares_PG, strict=True):
+            grade = self._grade_program if item.domain == CODE else self._grade_number
+            grades_PG.append(
+                [grade(text, share, item) for text, share in zip(texts_G, shares_G, strict=True)]
+            )
+        return grades_PG
+
+    def _shares_of_programs(
+        self, texts_PG: Sequence[Sequence[str]], items: Sequence[Question]
+    ) -> list[list[float | None]]:
+        """Return the share of tests that each program passes; None if there is no program."""
+        jobs: list[Job] = []
+        shares_PG: list[list[float | None]] = []
+        places = []
+        for p, (item, texts_G) in enumerate(zip(items, texts_PG, strict=True)):
+            shares_PG.append([None] * len(texts_G))
+            if item.domain != CODE:
+                continue
+            answer = CodeAnswer.read(item.answer)
+            for g, text in enumerate(texts_G):
+                program = extract_code(text)
+                if program and parses(program):
+                    jobs.append((program, answer.calls, answer.expected))
+                    places.append((p, g))
+        labels = label_programs(jobs, self._sandbox, None)
+        for (p, g), label in zip(places, labels, strict=True):
+            shares_PG[p][g] = label.passed / label.total
+        return shares_PG
+
+    def _grade_program(self, text: str, share: float | None, question: Question) -> Grade:
+        reward = self.reward.of_share(share)
+        if share is None:
+            return Grade(reward, failure="unparseable", fault="no_answer")
+        failure = "" if share == 1 else "some_tests" if share else "no_test"
+        return Grade(reward, failure=failure, answer=share)
+
+    def _grade_number(self, text: str, share: float | None, question: Question) -> Grade:
+        answer = final_answer(text) if _MARK in text else None
+        if answer is None or not answer.lstrip("-").isdecimal():
+            return Grade(self.reward.of_share(None), failure="unparseable", fault="no_answer")
+        right, number = int(question.answer), int(answer)
+        if number == right:
+            return Grade(self.reward.of_share(1.0), answer=1.0)
+        distance = abs(number - right) / max(1, abs(right))
+        share = max(0.0, 1 - distance) if self.closeness else 0.0
+        return Grade(self.reward.of_share(share), failure="wrong_number", answer=0.0)
+
+    def rollout_columns(self, text: str, grade: Grade, item: Question) -> dict[str, Value]:
+        """Return the columns of a response in an evaluation's table, among them the share of tests passed."""
+        passed_share = float("nan") if grade.answer is None else float(grade.answer)
+        return {**super().rollout_columns(text, grade, item), "passed_share": passed_share}
+
+
+def _is_unchanged(question: Question) -> bool:
+    """Return whether the answer to a question is its input."""
+    if question.domain == MATH:
+        return int(question.answer) == chains.read_statement(question.statement.rstrip())[0]
+    answer = CodeAnswer.read(question.answer)
+    inputs = [f"={values!r}" for (values,) in answer.calls]
+    return inputs == list(answer.expected)
+
+
+def _demonstrated_program(question: Question, rng: Random, slips: float) -> str:
+    """Return a program of a question in a random style.
+
+    Each operation is an occasion for two mistakes, so that programs have about as many as worked solutions.
+    """
+    pipeline = read_program(CodeAnswer.read(question.answer).program)
+    for _ in range(2 * len(pipeline.operations)):
+        if rng.random() < slips and (mutant := mutate(pipeline, rng, LONG)) is not None:
+            pipeline = mutant[1]
+    return write_program(pipeline.rewritten(rng), rng.choice(STYLES))
+
+
+def _worked_steps(start: int, chain: chains.Chain, slips: Slips) -> str:
+    """Return the result of each step, such as `+5:12;*2:24`, and the answer in a line of its own."""
+    value, steps = start, []
+    for kind, number in chain:
+        value = slips.number(chains.apply(kind, number, value))
+        steps.append(f"{chains.operator_of(kind)}{number}:{value}")
+    return ";".join(steps) + f"{_MARK}{value}"

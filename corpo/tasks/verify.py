@@ -12,7 +12,6 @@ from corpo.data.pipelines.grading import grade_traces, right_traces
 from corpo.task import COMPACT_SYSTEM, CUT, Fault, Pair, Reward, Verdict, render_prompt
 from corpo.task.grade import grade
 from corpo.tasks.base import Grade, Task, Value
-from corpo.tasks.registry import register_task
 from corpo.tasks.verify_metrics import MEASURES, validation_metrics
 
 # The verdicts of failures: both candidates called correct, both called wrong, exactly one called correct
@@ -94,8 +93,8 @@ class VerifyTask(Task[Pair]):
         return validation_metrics(measures_PGM, kl_from_start_P, items)
 
 
-@register_task(VERIFY)
-def _verify_task(config: Config) -> VerifyTask:
+def verify_task(config: Config) -> VerifyTask:
+    """Return the task with the reward of a config."""
     return VerifyTask(config.reward.build())
 
 

@@ -90,6 +90,11 @@ def read_statement(statement: str) -> tuple[int, Chain]:
     return int(start), tuple(chain)
 
 
+def operator_of(kind: str) -> str:
+    """Return the operator of a kind of step, such as `+` for `more`."""
+    return _OPERATORS[kind]
+
+
 def apply(kind: str, number: int, value: int) -> int:
     """Return the value after a step."""
     match _OPERATORS[kind]:
