@@ -232,7 +232,7 @@ def split_items(config: Config) -> list[tuple[str, Item]]:
     """Return the items that the data stage has built, each with its split."""
     if is_verify(config):
         return list(split_pairs(config))
-    return [(question.split, question) for question in read_questions(data_stage(config))]
+    return [(question.split, question) for question in read_questions(config)]
 
 
 def evaluated_items(config: Config) -> list[tuple[str, Item]]:

@@ -33,7 +33,7 @@ def question_stage(config: Config) -> Stage:
         name="data",
         title="data",
         inputs=(),
-        spec={"task": asdict(config.task), **question_task(config).data_spec(), **plugin_spec(config)},
+        spec={"task": config.task.name, **question_task(config).data_spec(), **plugin_spec(config)},
         outputs=outputs(config),
         work=lambda folder: _write_questions(config, folder),
         minutes=lambda: 0.5,
@@ -52,12 +52,13 @@ def _write_questions(config: Config, folder: Path) -> None:
     write_text(folder / CARD, _card(task, questions))
 
 
-def read_questions(stage: Stage) -> list[Question]:
-    """Return the questions of a finished stage."""
+def read_questions(config: Config) -> list[Question]:
+    """Return the questions that the config uses. Their stage must be done."""
     from corpo.data.store import read_rows
     from corpo.tasks import Question
 
-    return [Question(**row) for row in read_rows(stage.checked(QUESTIONS))]
+    rows = read_rows(question_stage(config).checked(QUESTIONS))
+    return question_task(config).select([Question(**row) for row in rows])
 
 
 def _card(task: QuestionTask, questions: Sequence[Question]) -> str:

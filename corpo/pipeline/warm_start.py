@@ -141,7 +141,7 @@ def _teacher(config: Config, render: Callable[[Any], str], folder: Path) -> tupl
 
     data, sft_config = data_stage(config), _sft_config(config)
     if not is_verify(config):
-        questions = [question for question in read_questions(data) if question.split == WARM_START]
+        questions = [question for question in read_questions(config) if question.split == WARM_START]
         if not questions:
             raise ConfigError(
                 f"model.warm_start=true: task.name={config.task.name} has no questions to demonstrate; "

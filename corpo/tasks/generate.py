@@ -12,7 +12,7 @@ left out, and results of steps are wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -32,8 +32,17 @@ from corpo.data.pipelines.programs import read_program, write_program
 from corpo.data.pipelines.slips import Slips
 from corpo.data.python_text import parses
 from corpo.tasks.base import Grade, Value
-from corpo.tasks.generate_questions import CODE, DOMAINS, MATH, STYLES, CodeAnswer, draw_questions
-from corpo.tasks.questions import Question, QuestionTask, is_evaluated
+from corpo.tasks.generate_questions import (
+    CODE,
+    DOMAINS,
+    MATH,
+    STYLES,
+    CodeAnswer,
+    draw_questions,
+    train_split,
+    validation_split,
+)
+from corpo.tasks.questions import TRAIN, VALIDATION, Question, QuestionTask, is_evaluated
 from corpo.tasks.share_reward import ShareReward, share_reward
 from corpo.utils.errors import ConfigError
 
@@ -76,12 +85,30 @@ class GenerateTask(QuestionTask):
         )
 
     def data_spec(self) -> dict[str, Any]:
-        """Return what the questions depend on besides `task.*`, for the key of the data stage."""
+        """Return what the questions depend on: not on what is trained, so that both directions share them."""
         return {"pipelines": asdict(self.config.data.pipelines), "seed": self.config.data.seed}
 
     def questions(self) -> list[Question]:
         """Return the questions of all splits."""
-        return draw_questions(self.config.data.pipelines, self.config.data.seed, self.train_on)
+        return draw_questions(self.config.data.pipelines, self.config.data.seed)
+
+    def select(self, questions: Sequence[Question]) -> list[Question]:
+        """Return the questions with the splits of training and validation that `train_on` calls for."""
+        [other] = set(DOMAINS) - {self.train_on}
+        splits = {
+            train_split(self.train_on): TRAIN,
+            train_split(other): None,
+            validation_split(self.train_on): VALIDATION,
+            validation_split(self.train_on, has_unseen=True): f"{VALIDATION}_unseen",
+            validation_split(other): f"{VALIDATION}_{other}",
+            validation_split(other, has_unseen=True): None,
+        }
+        selected = []
+        for question in questions:
+            split = splits.get(question.split, question.split)
+            if split is not None:
+                selected.append(replace(question, split=split))
+        return selected
 
     def demonstrate(self, question: Question, rng: Random, slips: float) -> str:
         """Return a response with a program, or with the results of the steps and the answer."""

@@ -61,12 +61,22 @@ class _Part:
     has_unseen: bool = False  # whether each question has a held-out combination
 
 
-def draw_questions(config: PipelinesConfig, seed: int, train_on: str) -> list[Question]:
-    """Return the questions of all splits. TRAIN and VALIDATION have questions of the domain `train_on`."""
+def train_split(domain: str) -> str:
+    """Return the name of the split with the training questions of a domain."""
+    return f"{TRAIN}_{domain}"
+
+
+def validation_split(domain: str, has_unseen: bool = False) -> str:
+    """Return the name of a split with validation questions of a domain."""
+    return f"{VALIDATION}_{domain}_unseen" if has_unseen else f"{VALIDATION}_{domain}"
+
+
+def draw_questions(config: PipelinesConfig, seed: int) -> list[Question]:
+    """Return the questions of all splits, for training on either domain."""
     questions: list[Question] = []
     for domain, draw in ((CODE, _draw_code), (MATH, _draw_math)):
         taken: set[str] = set()
-        for part in _plan(config, domain, domain == train_on):
+        for part in _plan(config, domain):
             rng = Random(f"{seed}/generate/{domain}/{part.split}")
             wanted = len(questions) + part.count
             while len(questions) < wanted:
@@ -77,8 +87,8 @@ def draw_questions(config: PipelinesConfig, seed: int, train_on: str) -> list[Qu
     return questions
 
 
-def _plan(config: PipelinesConfig, domain: str, is_trained: bool) -> list[_Part]:
-    """Return what is drawn of a domain, in order. The evaluation is the same whatever is trained."""
+def _plan(config: PipelinesConfig, domain: str) -> list[_Part]:
+    """Return what is drawn of a domain, in order."""
     evaluation, validation = config.evaluation_problems, config.validation_problems
     if domain == CODE:
         lengths, warm_start = LENGTHS, config.warm_start_problems
@@ -92,14 +102,13 @@ def _plan(config: PipelinesConfig, domain: str, is_trained: bool) -> list[_Part]
     ]
     if domain == CODE:
         parts.append(_Part("code_long", evaluation, (LONG,)))
-    parts.append(_Part(WARM_START, warm_start, lengths))
-    if is_trained:
-        parts.append(_Part(VALIDATION, validation, train_lengths))
-        parts.append(_Part(f"{VALIDATION}_unseen", validation, train_lengths, has_unseen=True))
-        parts.append(_Part(TRAIN, config.train_problems, train_lengths))
-    else:
-        parts.append(_Part(f"{VALIDATION}_{domain}", validation, train_lengths))
-    return parts
+    return [
+        *parts,
+        _Part(WARM_START, warm_start, lengths),
+        _Part(validation_split(domain), validation, train_lengths),
+        _Part(validation_split(domain, has_unseen=True), validation, train_lengths, has_unseen=True),
+        _Part(train_split(domain), config.train_problems, train_lengths),
+    ]
 
 
 def _draw_code(part: _Part, rng: Random) -> Question | None:

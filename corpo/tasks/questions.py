@@ -16,8 +16,9 @@ from corpo.config import Config
 from corpo.tasks.base import Grade, Task, Value
 from corpo.utils.errors import ConfigError
 
-# Splits whose names begin with VALIDATION are for validation, and settings are selected on VALIDATION itself.
-# Policies are evaluated on all splits with other names than these three.
+# Splits whose names begin with TRAIN are for training, those that begin with VALIDATION for validation. A run
+# trains on TRAIN itself, and settings are selected on VALIDATION itself. Policies are evaluated on all other
+# splits but WARM_START.
 WARM_START, TRAIN, VALIDATION = "warm_start", "train", "validation"
 
 
@@ -26,7 +27,7 @@ class Question:
     """A question and what its answer is checked against."""
 
     id: str  # unique within its split
-    split: str  # WARM_START, TRAIN, VALIDATION, a name that begins with VALIDATION, or one for evaluation
+    split: str  # what it is for, see above
     statement: str  # the text of the prompt
     answer: str  # what the task needs to grade an answer, in a form that the task chooses
     family: str = ""  # the kind of question, such as one with two operations
@@ -35,7 +36,7 @@ class Question:
 
 def is_evaluated(split: str) -> bool:
     """Return whether policies are evaluated on a split of questions."""
-    return split not in (WARM_START, TRAIN) and not split.startswith(VALIDATION)
+    return split != WARM_START and not split.startswith((TRAIN, VALIDATION))
 
 
 class QuestionTask(Task[Question]):
@@ -58,7 +59,19 @@ class QuestionTask(Task[Question]):
 
     @abstractmethod
     def questions(self) -> list[Question]:
-        """Return the questions of all splits. They depend on the config only."""
+        """Return the questions of all splits. They depend on nothing but what `data_spec` returns."""
+
+    def data_spec(self) -> dict[str, Any]:
+        """Return what the questions depend on, for the key of the data stage."""
+        return {"options": self.config.task.options}
+
+    def select(self, questions: Sequence[Question]) -> list[Question]:
+        """Return the questions to use, with their splits, of those that `questions` returned.
+
+        A task may leave some out and give splits other names, so that runs with different options can share
+        the questions and a warm start.
+        """
+        return list(questions)
 
     @abstractmethod
     def grade(self, texts_PG: Sequence[Sequence[str]], items: Sequence[Question]) -> list[list[Grade]]:
@@ -117,7 +130,3 @@ class QuestionTask(Task[Question]):
         for split, is_right in rows.items():
             table.append({"split": split, "prompts": len(is_right), "frequent answer": np.mean(is_right)})
         return pd.DataFrame(table)
-
-    def data_spec(self) -> dict[str, Any]:
-        """Return what the questions depend on besides `task.*`, for the key of the data stage."""
-        return {}

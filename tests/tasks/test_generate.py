@@ -65,7 +65,8 @@ def _task(**options: Any) -> GenerateTask:
 
 @cache
 def _questions(train_on: str) -> list[Question]:
-    return _task(train_on=train_on).questions()
+    task = _task(train_on=train_on)
+    return task.select(task.questions())
 
 
 def _grades(question: Question, responses: list[str], **options: Any) -> list[Grade]:
