@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import pyarrow.parquet
+
 from corpo.pipeline.provenance import provenance
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table
@@ -142,13 +144,16 @@ def _content(path: Path) -> bytes:
         study = json.loads(path.read_text())
         study.pop("command", None)
         return json.dumps(study).encode()
-    if path.suffix != ".jsonl":
+    if path.suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    elif path.name == "metrics.parquet":
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    else:
         return path.read_bytes()
-    rows = []
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
-        rows.append({key: value for key, value in row.items() if not key.endswith("_seconds")})
-    return json.dumps(rows).encode()
+    timeless_rows = []
+    for row in rows:
+        timeless_rows.append({key: value for key, value in row.items() if not key.endswith("_seconds")})
+    return json.dumps(timeless_rows).encode()
 
 
 def stage_of(folder: Path) -> str:
