@@ -27,7 +27,7 @@ from yaml import YAMLError
 from corpo.cli import conf_files
 from corpo.cli.nearest import nearest
 from corpo.cli.options import option_names
-from corpo.config import Config
+from corpo.config import VERIFY, Config
 from corpo.utils import ranks
 from corpo.utils.errors import ConfigError
 from corpo.utils.resources import conf_folder
@@ -88,6 +88,7 @@ def validated(composed: DictConfig) -> Config:
     for option in _unknown_options(config):
         raise ValueError(f"{option}: no such option")
     _check_baselines(config)
+    _check_task(config)
     if config.train.prompts_per_step % ranks.world_size():
         raise ValueError(
             f"train.prompts_per_step={config.train.prompts_per_step}: must be a multiple of the "
@@ -110,6 +111,14 @@ def _import_plugin(module: Any) -> None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         line = f"{place.filename}, line {place.lineno}"
         raise ValueError(f"plugins=[{module}]: {type(error).__name__} in {line}: {error}") from error
+
+
+def _check_task(config: Config) -> None:
+    """Raise ValueError if there is no such task, or if its options are wrong. The paper's task has none."""
+    if config.task.name != VERIFY:
+        from corpo.tasks import task_of
+
+        task_of(config)
 
 
 def _check_baselines(config: Config) -> None:

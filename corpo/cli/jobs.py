@@ -20,12 +20,13 @@ def _data_stages(config: Config) -> list[Stage]:
 
 
 def _build_data(config: Config) -> None:
-    from corpo.pipeline.data import CARD, PAGE, PAIRS, SHEET, data_stage
+    from corpo.pipeline.data import data_files, data_stage
     from corpo.pipeline.policies import write_data_card
     from corpo.pipeline.study import results_folder
 
     folder = data_stage(config).run()
-    print(f"pairs: {folder / PAIRS}\ncard:  {folder / CARD}\nplots: {folder / SHEET}\npage:  {folder / PAGE}")
+    for name, file in data_files(config).items():
+        print(f"{name + ':':10s} {folder / file}")
     results = results_folder(config)
     is_evaluation = (results / "table.md").exists()  # which has a configuration and provenance of its own
     if config.data.sources and not is_evaluation:

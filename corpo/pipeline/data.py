@@ -8,14 +8,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpo.config import BANK, PIPELINES, Config
+from corpo.config import BANK, PIPELINES, VERIFY, Config
 from corpo.pipeline.models import outputs
 from corpo.pipeline.plugin_sources import plugin_spec
-from corpo.pipeline.questions import CARD, question_stage, read_questions
+from corpo.pipeline.questions import CARD, QUESTIONS, question_stage, read_questions
 from corpo.pipeline.stage import Stage
 from corpo.tasks import is_verify
 from corpo.tasks.questions import is_evaluated
-from corpo.utils.errors import DataError
+from corpo.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,13 @@ def data_stage(config: Config) -> Stage:
         work=lambda folder: build(config, folder),
         minutes=lambda: 1.5,
     )
+
+
+def data_files(config: Config) -> dict[str, str]:
+    """Return the files of the data stage that are for reading, by what they hold."""
+    if not is_verify(config):
+        return {"questions": QUESTIONS, "card": CARD}
+    return {"pairs": PAIRS, "card": CARD, "plots": SHEET, "page": PAGE}
 
 
 def _source_stage(config: Config) -> Stage:
@@ -221,7 +228,12 @@ def _label_cache(config: Config) -> LabelCache:
 
 
 def split_pairs(config: Config) -> list[tuple[str, Pair]]:
-    """Return the built pairs, each with its split. The data stage must be done."""
+    """Return the built pairs, each with its split. The data stage must be done.
+
+    Raises ConfigError if the task has no pairs.
+    """
+    if not is_verify(config):
+        raise ConfigError(f"task.name={config.task.name}: this needs pairs; choose task.name={VERIFY}")
     from corpo.data.store import pairs_of, read_rows
 
     path = data_stage(config).checked(PAIRS)

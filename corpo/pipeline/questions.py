@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -62,27 +61,26 @@ def read_questions(config: Config) -> list[Question]:
 
 
 def _card(task: QuestionTask, questions: Sequence[Question]) -> str:
-    """Return the sizes of the splits, an example of each, and the floors, as Markdown."""
+    """Return the sizes of the splits, the floors, and an example of each split, as Markdown."""
     from corpo.utils.markdown import table
 
-    counts = Counter(question.split for question in questions)
-    examples = {question.split: question for question in reversed(questions)}
-    rows = [
-        [split, count, len({q.family for q in questions if q.split == split})]
-        for split, count in counts.items()
-    ]
+    by_split: dict[str, list[Question]] = {}
+    for question in questions:
+        by_split.setdefault(question.split, []).append(question)
+    rows = []
+    for split, of_split in by_split.items():
+        families = dict.fromkeys(question.family for question in of_split)
+        rows.append([split, len(of_split), ", ".join(families)])
     floors = task.floors(questions)
     parts = [
         f"# Questions of the task {task.name}",
         table(("split", "questions", "families"), rows),
         "## Floors",
+        "Shares of the questions that are answered rightly without understanding.",
+        table(list(floors.columns), floors.round(3).to_numpy().tolist()),
+        "## An example of each split",
     ]
-    cells = floors.round(3).to_numpy().tolist()
-    parts.append(table(list(floors.columns), cells) if len(floors) else "None.")
-    parts.append("## An example of each split")
-    for split in counts:
-        question = examples[split]
-        parts.append(
-            f"### {split}\n\n```text\n{question.statement}\n```\n\nAnswer:\n\n```text\n{question.answer}\n```"
-        )
+    for split, of_split in by_split.items():
+        statement, answer = of_split[0].statement.strip(), task.shown_answer(of_split[0])
+        parts.append(f"### {split}\n\n```text\n{statement}\n```\n\nAnswer:\n\n```text\n{answer}\n```")
     return "\n\n".join(parts) + "\n"

@@ -117,6 +117,10 @@ class GenerateTask(QuestionTask):
         start, chain = chains.read_statement(question.statement.rstrip())
         return _worked_steps(start, chain, Slips(slips, rng))
 
+    def shown_answer(self, question: Question) -> str:
+        """Return a program that is right, or the right number."""
+        return CodeAnswer.read(question.answer).program if question.domain == CODE else question.answer
+
     def floors(self, questions: Sequence[Question]) -> pd.DataFrame:
         """Return by evaluation split how often the input is the answer: the list, or the first number."""
         is_right: dict[str, list[bool]] = {}

@@ -115,6 +115,10 @@ class QuestionTask(Task[Question]):
                 metrics[f"validation/pass@1/{name}"] = float(measures_PGM[splits == split, :, 0].mean())
         return metrics
 
+    def shown_answer(self, question: Question) -> str:
+        """Return the answer to a question as readers see it."""
+        return question.answer
+
     def floors(self, questions: Sequence[Question]) -> pd.DataFrame:
         """Return one row per evaluation split: the accuracies of answers that need no understanding.
 
