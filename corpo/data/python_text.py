@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 # The exceptions that Python raises on a text that is not a program, or is nested too deeply.
 PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
+# Python warns of literals such as `1if x else 2`. Nobody can change what models write, so programs that are
+# parsed give none. Their file name is "<unknown>". A filter holds in all threads.
+warnings.filterwarnings("ignore", category=SyntaxWarning, module="<unknown>")
 
 
 def parses(text: str) -> bool:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 POLICY, PROBLEMS = "policy", "problems.parquet"
 SECOND = "second"  # the folder of the second phase, for its checkpoints
-NANO_MINUTES = 41  # CPU minutes of data/nano_base on one thread
+NANO_PAIRS_PER_MINUTE = 2100  # learned by a nano on two quiet cores, in pairs with traces
 
 
 def warm_start_stage(config: Config) -> Stage:
@@ -49,11 +49,10 @@ def warm_start_stage(config: Config) -> Stage:
         spec |= {"nano": asdict(config.nano), "dtype": config.model.dtype}
 
     def minutes() -> float:
+        num_pairs = sft_config.pairs * (sft_config.steps + sft_config.second_steps)
         if not starts_from_a_model(config):
-            return NANO_MINUTES
-        return estimated_minutes(
-            config, 2 * sft_config.pairs * (sft_config.steps + sft_config.second_steps), 0
-        )
+            return num_pairs / NANO_PAIRS_PER_MINUTE
+        return estimated_minutes(config, 2 * num_pairs, 0)
 
     return Stage(
         name="warm_start",

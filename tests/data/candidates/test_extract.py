@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,3 +123,9 @@ def test_a_long_answer_takes_time_in_proportion_to_its_length(text: str) -> None
     is_answer(text)
     extract_code(text)
     final_answer(text)
+
+
+def test_parsing_a_program_of_a_model_prints_no_warning() -> None:
+    code = "from corpo.data.python_text import parses; assert parses('x = 1if 1 else 2')"
+    done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
