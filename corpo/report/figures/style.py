@@ -19,6 +19,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
@@ -109,6 +113,11 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "corpo",  # ids in SVG files would be random otherwise
 }
+_CANVASES: dict[str, type[FigureCanvasBase]] = {
+    "png": FigureCanvasAgg,
+    "svg": FigureCanvasSVG,
+    "pdf": FigureCanvasPdf,
+}
 # Without dates and versions, equal figures have equal bytes.
 _METADATA: dict[str, Any] = {
     "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
@@ -144,17 +153,30 @@ def save(figure: Figure, path: Path) -> None:
     its metadata have the data of the figure, for the tooltips of a page.
     """
     image_format = path.suffix.removeprefix(".")
-    buffer = io.BytesIO()
-    with figure_style():  # matplotlib places ticks only when it saves
-        figure.savefig(buffer, format=image_format, metadata=_METADATA.get(image_format))
-    content = buffer.getvalue()
+    content = _printed(figure, image_format)
     if image_format == "svg":
         content = with_data(content.decode(), figure).encode()
     if image_format != "png":
         write_atomically(path, lambda partial: partial.write_bytes(content))
         return
-    image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image = Image.open(io.BytesIO(content)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     write_atomically(path, lambda partial: image.save(partial, format="PNG", optimize=True))
+
+
+def _printed(figure: Figure, image_format: str) -> bytes:
+    """Return a figure in a format.
+
+    `Figure.savefig` gives the same bytes, but it draws the figure twice, in case an arrangement has to be
+    computed. `finish_figure` has done this.
+    """
+    buffer = io.BytesIO()
+    canvas, dpi = figure.canvas, figure.dpi
+    print_figure = getattr(_CANVASES[image_format](figure), f"print_{image_format}")
+    with figure_style():  # matplotlib places ticks only when it saves
+        print_figure(buffer, metadata=_METADATA.get(image_format))
+    figure.set_canvas(canvas)
+    figure.dpi = dpi  # SVG and PDF have set it to 72
+    return buffer.getvalue()
 
 
 def save_in_all_formats(figure: Figure, folder: Path, name: str) -> None:
