@@ -713,6 +713,10 @@ class Config:
                 f"study.warm_starts={self.study.warm_starts}: model.warm_start is false, so there are no "
                 "warm starts; choose model=nano_new"
             )
+        if self.rollout.separate_prompts and self.task.name != VERIFY:
+            raise ValueError(
+                f"rollout.separate_prompts=true: only prompts of pairs can be divided; choose task.name={VERIFY}"
+            )
         if self.rollout.separate_prompts and (self.model.style != COMPACT or self.model.chat_template):
             raise ValueError(
                 "rollout.separate_prompts=true: only the compact prompt can be divided; "

@@ -67,6 +67,10 @@ class GenerateTask(QuestionTask):
         for option in config.task.options:
             if option not in _OPTIONS:
                 raise ConfigError(f"task.options.{option}: no such option; choose of {', '.join(_OPTIONS)}")
+        if config.data.sources or config.data.file:
+            raise ConfigError(
+                f"task.name={GENERATE}: this task has questions of its own; leave out data.sources and data.file"
+            )
         self.train_on = config.task.options.get("train_on", CODE)
         if self.train_on not in DOMAINS:
             raise ConfigError(f"task.options.train_on={self.train_on!r}: choose one of {', '.join(DOMAINS)}")

@@ -157,6 +157,13 @@ def test_splits_in_and_out_of_domain_follow_what_is_trained() -> None:
     assert {*trained_on_math.in_domain, *trained_on_math.out_of_domain} <= splits
 
 
+def test_options_that_have_no_effect_are_refused() -> None:
+    with pytest.raises(ConfigError, match="only prompts of pairs can be divided"):
+        load_config(["task.name=generate", "rollout.separate_prompts=true"])
+    with pytest.raises(ConfigError, match="questions of its own"):
+        load_config(["task.name=generate", "data.file=pairs.jsonl"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"train_on": "poems"}, "train_on='poems'"), ({"close": "true"}, r"options\.close: no such option")],
