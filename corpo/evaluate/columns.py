@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Name, type and meaning, in the order of the table.
+# Name, type and meaning, in the order of the table. The columns of pairs.
 ROLLOUT_COLUMNS = (
     ("split", "string", "name of the evaluation split"),
     ("prompt_id", "string", "number of the prompt in the evaluation, from 00000"),
@@ -32,6 +32,21 @@ ROLLOUT_COLUMNS = (
         "share of the two traces whose word follows from the trace and whose score is on the side of the "
         "word; NaN if pairs have no traces",
     ),
+    ("reward", "float", "reward of the rollout"),
+    ("rollout", "int", "number of the rollout in its group, from 0"),
+    ("tokens", "int", "length of the completion in tokens"),
+    ("response", "string", "text of the completion"),
+)
+
+# The columns of questions. A task may have more of its own.
+QUESTION_COLUMNS = (
+    ("split", "string", "name of the evaluation split"),
+    ("prompt_id", "string", "number of the prompt in the evaluation, from 00000"),
+    ("problem_id", "string", "identifier of the question"),
+    ("family", "string", "kind of the question"),
+    ("domain", "string", "subject of the question"),
+    ("parsed", "bool", "whether an answer could be read"),
+    ("correct", "bool", "whether the reward is R_min_correct or more"),
     ("reward", "float", "reward of the rollout"),
     ("rollout", "int", "number of the rollout in its group, from 0"),
     ("tokens", "int", "length of the completion in tokens"),

@@ -5,6 +5,7 @@ Write the page with `python -m docs.tools.metrics`. A test checks that training 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from corpo.task import Domain, Fault, Kind
@@ -92,7 +93,7 @@ def _failure_metrics() -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-FAILURE_METRICS = _failure_metrics()
+FAILURE_METRICS = _failure_metrics()  # of the paper's task
 
 UPDATE_METRICS = (
     Metric("loss", "sum of w · (loss of a token), e.g. -A log π", "loss of an update (corpo/train/loss.py)"),
@@ -131,9 +132,11 @@ UPDATE_METRICS = (
     ),
 )
 
+FAULT_METRICS = tuple(  # of the paper's task
+    Metric(f"fault_{fault.name}", "n(responses with it)", str(fault), "rollouts") for fault in Fault
+)
 SAMPLING_METRICS = (
-    Metric("unparseable", "n(no verdict) / n(all)", "share of responses without a valid verdict"),
-    *(Metric(f"fault_{fault.name}", "n(responses with it)", str(fault), "rollouts") for fault in Fault),
+    Metric("unparseable", "n(no answer) / n(all)", "share of responses without a valid verdict or answer"),
     Metric("tokens_mean", "mean length of a completion", "length of responses", "tokens per rollout"),
     Metric("lr", "train.lr · min(1, step / train.warmup_steps)", "learning rate of the step"),
     Metric("rollout_seconds", "wall time of sampling", "time to sample the batch", "seconds"),
@@ -192,39 +195,75 @@ def _validation_metrics() -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-VALIDATION_METRICS = _validation_metrics()
+VALIDATION_METRICS = _validation_metrics()  # of the paper's task
 
 STEP = Metric("step", "number of the step, from 1", "steps so far", "steps")
 
-# The records of `metrics.jsonl` of a training run. Validation metrics are logged every `train.validate_every`
-# steps.
-TRAINING_METRICS = (
+GENERAL_METRICS = (STEP, *ADVANTAGE_METRICS, *UPDATE_METRICS, *SAMPLING_METRICS)
+# The records of `metrics.jsonl` of a training run on the paper's task. Validation metrics are logged every
+# `train.validate_every` steps.
+TRAINING_METRICS = (*GENERAL_METRICS, *FAILURE_METRICS, *FAULT_METRICS, *VALIDATION_METRICS)
+
+
+def question_metrics(
+    failures: Sequence[str], faults: Sequence[str], validation: Sequence[str]
+) -> tuple[Metric, ...]:
+    """Return the metrics that a task of questions has beside `GENERAL_METRICS`.
+
+    `failures` and `faults` are those of the task. `validation` has the names of the validation splits beside
+    the main one, without "validation_".
+    """
+    metrics = []
+    for kind in failures:
+        meaning = f"failures of the kind {kind}"
+        metrics.append(Metric(f"failed_{kind}", "n(failed) of this kind", meaning, "rollouts"))
+    for kind in failures:
+        meaning = f"rewarded failures of the kind {kind}"
+        metrics.append(Metric(f"rewarded_{kind}", "n(failed and A > 0) of this kind", meaning, "rollouts"))
+    for fault in faults:
+        meaning = f"responses without an answer because of {fault}"
+        metrics.append(Metric(f"fault_{fault}", "n(responses with it)", meaning, "rollouts"))
+    pass_at_1 = "mean over questions of n(correct) / n(all)"
+    metrics.append(Metric("validation/pass@1", pass_at_1, "pass@1 on the split validation"))
+    for name in validation:
+        meaning = f"pass@1 on the split validation_{name}"
+        metrics.append(Metric(f"validation/pass@1/{name}", pass_at_1, meaning))
+    metrics += [
+        Metric("validation/reward", "mean of R", "mean reward on the split validation", "reward"),
+        Metric(
+            "validation/kl_from_start",
+            "mean over rollouts of Σ_tokens (log μ - log π_start)",
+            "KL divergence from the policy before training, on the split validation",
+            "nats per rollout",
+        ),
+    ]
+    return tuple(metrics)
+
+
+GENERAL_WARM_START_METRICS = (
     STEP,
-    *ADVANTAGE_METRICS,
-    *FAILURE_METRICS,
-    *UPDATE_METRICS,
-    *SAMPLING_METRICS,
-    *VALIDATION_METRICS,
+    Metric("prompt_loss", "mean over prompt tokens of -log π", "loss on prompts", "nats per token"),
+    Metric("response_loss", "mean over response tokens of -log π", "loss on responses", "nats per token"),
+    Metric("grad_norm", "‖g‖₂", "norm of the gradient before it is clipped to warm_start.max_grad_norm"),
+    Metric("update_norm", "‖θ_after - θ_before‖₂", "norm of the change of the weights, in float32"),
+    Metric("unparseable", "n(no answer) / n(all)", "share of held-out responses without a verdict or answer"),
 )
 
 
 def _warm_start_metrics() -> tuple[Metric, ...]:
-    metrics = [
-        STEP,
-        Metric("prompt_loss", "mean over prompt tokens of -log π", "loss on prompts", "nats per token"),
-        Metric("response_loss", "mean over response tokens of -log π", "loss on responses", "nats per token"),
-        Metric("grad_norm", "‖g‖₂", "norm of the gradient before it is clipped to warm_start.max_grad_norm"),
-        Metric("update_norm", "‖θ_after - θ_before‖₂", "norm of the change of the weights, in float32"),
-    ]
+    metrics = list(GENERAL_WARM_START_METRICS)
     for domain in Domain:
         for kind in Kind:
             meaning = f"pass@1 on held-out {kind} pairs of {domain}"
             metrics.append(Metric(f"pass@1/{domain}_{kind}", "n(correct verdict) / n(all)", meaning))
-    unparseable = "share of held-out responses without a valid verdict"
-    metrics.append(Metric("unparseable", "n(no verdict) / n(all)", unparseable))
     return tuple(metrics)
 
 
-# The records of `metrics.jsonl` of a warm start: means over the steps since the previous record, then
-# held-out accuracy.
+# The records of `metrics.jsonl` of a warm start of the paper's task: means over the steps since the previous
+# record, then held-out accuracy.
 WARM_START_METRICS = _warm_start_metrics()
+# The same of a task of questions.
+QUESTION_WARM_START_METRICS = (
+    *GENERAL_WARM_START_METRICS,
+    Metric("pass@1/DOMAIN", "n(correct) / n(all)", "pass@1 on held-out questions of the domain DOMAIN"),
+)
