@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from corpo.analysis.claims import OUT_OF_DOMAIN
 from corpo.analysis.study import MEMORY, Run, Study
 from corpo.baselines import advantages
+from corpo.data.pairing.splits import OUT_OF_DOMAIN
 
 SPLITS = ("code_first_correct", "code_second_correct", *OUT_OF_DOMAIN)
 LABELS = {

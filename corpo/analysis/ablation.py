@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE, difference
 from corpo.analysis.runs import advantage_ratio, rewarded_failures, window
 from corpo.analysis.splits import accuracy
@@ -13,8 +14,7 @@ from corpo.analysis.study import BASE, Study
 from corpo.evaluate.intervals import FEW_SEEDS
 
 K = 1  # larger k says little about small policies, whose answers are largely random
-GROUPS = {"in domain": IN_DOMAIN, "out of domain": OUT_OF_DOMAIN}
-SPLITS = (*IN_DOMAIN, *OUT_OF_DOMAIN)
+GROUPS = ("in domain", "out of domain")
 
 
 def measured(study: Study) -> pd.DataFrame:
@@ -27,11 +27,11 @@ def measured(study: Study) -> pd.DataFrame:
     rows = []
     for name in (BASE, *study.baselines):
         row: dict[str, object] = {"baseline": name, "seeds": len(study.by_seed(name))}
-        for group, splits in GROUPS.items():
+        for group, splits in zip(GROUPS, (study.in_domain, study.out_of_domain), strict=True):
             row[group] = float(accuracy(study, name, splits, K).mean())
             if name not in (BASE, REFERENCE) and REFERENCE in study.baselines:
-                row |= _difference_columns(study, name, group)
-        for split in SPLITS:
+                row |= _difference_columns(study, name, group, splits)
+        for split in _splits(study):
             if split in study.splits:
                 row[split] = float(accuracy(study, name, (split,), K).mean())
         if name != BASE:
@@ -42,7 +42,11 @@ def measured(study: Study) -> pd.DataFrame:
             )
             row["last N⁺/N⁻"] = geometric_mean(advantage_ratio(study, name, "count", True))
         rows.append(row)
-    return pd.DataFrame(rows).reindex(columns=_columns())
+    return pd.DataFrame(rows).reindex(columns=[*COLUMNS, *_splits(study)])
+
+
+def _splits(study: Study) -> list[str]:
+    return [*study.in_domain, *study.out_of_domain]
 
 
 def geometric_mean(ratios: np.ndarray) -> float:
@@ -50,8 +54,7 @@ def geometric_mean(ratios: np.ndarray) -> float:
     return float(np.exp(np.log(ratios).mean()))
 
 
-def _difference_columns(study: Study, name: str, group: str) -> dict[str, object]:
-    splits = GROUPS[group]
+def _difference_columns(study: Study, name: str, group: str, splits: Sequence[str]) -> dict[str, object]:
     points_K = accuracy(study, name, splits, K) - accuracy(study, REFERENCE, splits, K)
     columns: dict[str, object] = {
         f"{group}: difference": float(points_K.mean()),
@@ -68,4 +71,7 @@ def _columns() -> list[str]:
     columns = ["baseline", "seeds", *GROUPS]
     for group in GROUPS:
         columns += [f"{group}: {part}" for part in ("difference", "low", "high", "by seed")]
-    return [*columns, "failures rewarded", "clip active", "zero advantage at the end", "last N⁺/N⁻", *SPLITS]
+    return [*columns, "failures rewarded", "clip active", "zero advantage at the end", "last N⁺/N⁻"]
+
+
+COLUMNS = _columns()  # of the table of `measured`, in front of those with the accuracy on each split

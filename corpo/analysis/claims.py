@@ -32,8 +32,7 @@ from corpo.evaluate.intervals import Estimate, Variance, over_seeds
 VALIDATIONS = 3  # validations that are averaged, because a single one is noisy
 ROUNDING_ERROR = 1e-9  # standard errors below this value come from rounding only
 MAX_RATIO = 1000  # larger ratios are given as ">1000"
-IN_DOMAIN = ("code_first_correct", "code_second_correct")
-OUT_OF_DOMAIN = ("code_both_wrong", "code_both_correct", "math_first_correct", "math_second_correct")
+NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 EFFECT_OUT_OF_DOMAIN = 0.02  # the smallest effect of interest of C5
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 NO_SUBJECT, UNTESTABLE = "no subject", "untestable"
@@ -83,7 +82,13 @@ of this page said that they were amended once. They were changed three times aft
   - C6 is *untestable* with AdamW or with gradient clipping.
   - Shares and ratios of a run are those of all its rollouts in the steps, as counts were before. Before, C1
     was the mean of the shares of single steps. Over seeds, shares have arithmetic means and ratios have
-    geometric means."""
+    geometric means.
+- **2026-11-28: addition for other tasks, before any study of `task=generate` had run.** No test of the
+  paper's task changed. For a task whose items are questions, C5 is tested on the splits that the task names
+  as in and out of domain, with the same effects of interest. At equal gain, accuracy out of domain is the
+  mean of the validation splits that are named after those out of domain. The floor rule is our choice: a
+  study has *no subject* unless pass@1 of its base policies out of domain exceeds every floor of the task by
+  its interval, which is a 95% interval over problems."""
 
 
 # --- formats of quantities ---
@@ -329,15 +334,23 @@ def _c4_below_one(baseline: str, title: str) -> Comparison:
     )
 
 
-def _c5_out_of_domain(baseline: str, k: int) -> Comparison:
+def _mean_of(splits: Sequence[str]) -> str:
+    """Return how a quantity names the mean of some splits; a single split needs no words."""
+    if len(splits) == 1:
+        return ""
+    number = NUMBER_WORDS[len(splits)] if len(splits) < len(NUMBER_WORDS) else str(len(splits))
+    return f"mean of {number} splits, "
+
+
+def _c5_out_of_domain(splits: Sequence[str], baseline: str, k: int) -> Comparison:
     return Comparison(
         "C5",
-        f"out of domain, mean of four splits, pass@{k}: {baseline} - GRPO",
+        f"out of domain, {_mean_of(splits)}pass@{k}: {baseline} - GRPO",
         points,
         EFFECT_OUT_OF_DOMAIN,
         ("grpo", baseline),
-        partial(difference, first=baseline, second="grpo", splits=OUT_OF_DOMAIN, k=k),
-        max_gain=partial(_max_gain, baseline="grpo", splits=OUT_OF_DOMAIN, k=k),
+        partial(difference, first=baseline, second="grpo", splits=splits, k=k),
+        max_gain=partial(_max_gain, baseline="grpo", splits=splits, k=k),
         part="out of domain",
         obstacle=_subject,
     )
@@ -356,15 +369,15 @@ def _c5_at_equal_gain(baseline: str) -> Comparison:
     )
 
 
-def _c5_in_domain(k: int) -> Comparison:
+def _c5_in_domain(splits: Sequence[str], k: int) -> Comparison:
     return Comparison(
         "C5",
         f"in domain, pass@{k}: static - CoRPO",
         points,
         0.01,
         ("static", "corpo"),
-        partial(difference, first="static", second="corpo", splits=IN_DOMAIN, k=k),
-        max_gain=partial(_max_gain, baseline="corpo", splits=IN_DOMAIN, k=k),
+        partial(difference, first="static", second="corpo", splits=splits, k=k),
+        max_gain=partial(_max_gain, baseline="corpo", splits=splits, k=k),
         part="in domain",
         obstacle=_subject,
     )
@@ -402,7 +415,20 @@ def _grpo_over_corpo(
     )
 
 
-TESTS: tuple[Comparison | Guarantee, ...] = (
+def _c5(study: Study) -> list[Comparison]:
+    """Return the tests of C5 on the splits of the study's task; none if the task does not name them."""
+    tests = []
+    if study.out_of_domain:
+        for baseline in ("static", "corpo"):
+            for k in (16, 1):
+                tests.append(_c5_out_of_domain(study.out_of_domain, baseline, k))
+        tests += [_c5_at_equal_gain("static"), _c5_at_equal_gain("corpo")]
+    if study.in_domain:
+        tests += [_c5_in_domain(study.in_domain, 16), _c5_in_domain(study.in_domain, 1)]
+    return tests
+
+
+_BEFORE_C5: tuple[Comparison | Guarantee, ...] = (
     Comparison(
         "C1",
         f"failures that GRPO rewards, first {EARLY} steps",
@@ -443,14 +469,8 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
         ("static", "corpo"),
         _rise_compared,
     ),
-    _c5_out_of_domain("static", 16),
-    _c5_out_of_domain("static", 1),
-    _c5_out_of_domain("corpo", 16),
-    _c5_out_of_domain("corpo", 1),
-    _c5_at_equal_gain("static"),
-    _c5_at_equal_gain("corpo"),
-    _c5_in_domain(16),
-    _c5_in_domain(1),
+)
+_AFTER_C5 = (
     _grpo_over_corpo("C6", "update norm over learning rate", 1.05, _update_norm, obstacle=_free_updates),
     _grpo_over_corpo("C6", "gradient norm before clipping", 1.1, _gradient_norm, obstacle=_free_updates),
     _grpo_over_corpo("C6", "KL from the warm start at the end", 1.2, _distance, obstacle=_free_updates),
@@ -466,6 +486,11 @@ TESTS: tuple[Comparison | Guarantee, ...] = (
     _grpo_over_corpo("C6", "roughness of validation pass@1", 1.25, _roughness, obstacle=_free_updates),
     _grpo_over_corpo("C7", "update seconds per token", 1.05, _update_seconds, is_equivalence=True),
 )
+
+
+def all_tests(study: Study) -> tuple[Comparison | Guarantee, ...]:
+    """Return all tests, in the order of the claims."""
+    return (*_BEFORE_C5, *_c5(study), *_AFTER_C5)
 
 
 # --- verdicts ---
@@ -489,7 +514,7 @@ def findings(study: Study) -> list[Finding]:
     """Return the finding of every test whose baselines the study has, in order."""
     baselines = set(study.baselines)
     results = []
-    for test in TESTS:
+    for test in all_tests(study):
         if set(test.needs) <= baselines:
             if isinstance(test, Guarantee):
                 results.append(_check_guarantee(study, test))
@@ -498,10 +523,10 @@ def findings(study: Study) -> list[Finding]:
     return results
 
 
-def _num_tests(test: Comparison) -> int:
+def _num_tests(study: Study, test: Comparison) -> int:
     """Return the number of tests of the same part of the claim, for which the interval is corrected."""
     num_tests = 0
-    for other in TESTS:
+    for other in all_tests(study):
         if isinstance(other, Comparison):
             num_tests += (other.claim, other.part) == (test.claim, test.part)
     return num_tests
@@ -529,7 +554,7 @@ def _compare(study: Study, test: Comparison) -> Finding:
         return finding(estimate=f"{mean} (one seed: no interval)")
     if estimate.error < ROUNDING_ERROR:
         return finding(estimate=f"{mean} (all seeds alike: no interval)")
-    level = 1 - 0.05 / _num_tests(test)
+    level = 1 - 0.05 / _num_tests(study, test)
     interval = estimate.interval(level)
     text = f"{mean} [{test.format(interval.low)}, {test.format(interval.high)}]"
     max_gain = test.max_gain(study) if test.max_gain else math.inf

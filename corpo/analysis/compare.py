@@ -1,6 +1,6 @@
-"""Comparisons of baselines with GRPO: split by split, and over all splits of the paper's table together.
+"""Comparisons of baselines with GRPO: split by split, and over all splits in and out of domain together.
 
-Shape letters beside those of CONTRIBUTING.md: M splits of the table.
+Shape letters beside those of CONTRIBUTING.md: M splits in and out of domain.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import trim_mean
 
-from corpo.analysis.splits import mean_of, rows_of
+from corpo.analysis.splits import has_splits, main_splits, mean_of, rows_of
 from corpo.analysis.study import Study
-from corpo.data.pairing.splits import TABLE_SPLITS
 from corpo.evaluate.intervals import FEW_SEEDS, Estimate, over_seeds_and_problems, paired_difference
 from corpo.utils.files import write_text
 
@@ -27,7 +26,7 @@ def difference(study: Study, first: str, second: str, splits: Sequence[str], k: 
 
     The result is None if the study lacks one of the splits or this k.
     """
-    if k not in study.ks or not set(splits) <= set(study.splits):
+    if k not in study.ks or not has_splits(study, splits):
         return None
     values_KN = []
     for baseline in (first, second):
@@ -89,7 +88,7 @@ def _seed_columns(study: Study, baseline: str, splits: Sequence[str], k: int) ->
 
 
 def aggregates(study: Study) -> pd.DataFrame:
-    """Return aggregates of each baseline over the paper's splits and all seeds.
+    """Return aggregates of each baseline over the splits in and out of domain and all seeds.
 
     `iqm` is the interquartile mean of pass@k in percent. `better` is the probability that a run beats a run
     of GRPO; `better_paired` compares runs that share seed and warm start. Agarwal et al. (2021, arXiv
@@ -106,8 +105,8 @@ def aggregates(study: Study) -> pd.DataFrame:
 
 
 def _scores_KM(study: Study, baseline: str, k: int) -> np.ndarray:
-    """Return pass@k in percent per seed and split of the paper's table (K, M)."""
-    splits = [split for split in TABLE_SPLITS if split in study.splits]
+    """Return pass@k in percent per seed and split in or out of domain (K, M)."""
+    splits = main_splits(study)
     rows = []
     for table in study.by_seed(baseline):
         rows.append([100 * mean_of(table, (split,), f"pass@{k}") for split in splits])

@@ -1,7 +1,8 @@
 """Evaluation rollouts of a study, graded and grouped in other ways.
 
 The tables show which rewards, groups, prompts and baselines reward failures. Nothing is trained: this is an
-ablation of the advantages alone, on all evaluated prompts.
+ablation of the advantages alone, on all evaluated prompts. Only rollouts with scores can be graded with
+another number of reward levels.
 
 Shape letters beside those of CONTRIBUTING.md: R evaluation rollouts per prompt, which make up groups of G.
 """
@@ -98,7 +99,8 @@ def _batches(rollouts: pd.DataFrame, threshold: float) -> Iterator[_Batch]:
     splits_P = rollouts["split"].to_numpy().reshape(num_prompts, -1)[:, 0]
     num_rollouts = rewards_PR.shape[1]
     size = min(GROUP, num_rollouts)
-    for levels, rewards_N in _graded(rollouts).items():
+    by_levels = _graded(rollouts) if set(SCORES) <= set(rollouts.columns) else {}
+    for levels, rewards_N in by_levels.items():
         yield _Batch("levels", str(levels), _groups(rewards_N.reshape(num_prompts, -1), size), 0.0)
     for group in GROUPS:
         if group <= num_rollouts:

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from corpo.analysis.splits import mean_of, rows_of
+from corpo.analysis.splits import main_splits, mean_of, rows_of
 from corpo.analysis.study import BASE, Study
-from corpo.data.pairing.splits import TABLE_SPLITS
-from corpo.tasks.verify import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
@@ -38,10 +36,12 @@ RUN_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "sum_ratio_last": ("last", _ratio),
     "kl": ("KL", _ratio),
 }
+VALIDATION_ACCURACY = "validation/pass@1"  # and, with "/NAME" added, accuracy on further validation items
 # Measurements of the first and the last validation: column -> metric, title and format. In tables of runs
-# "_first" or "_last" is added to the name of the column.
-VALIDATION_COLUMNS: dict[str, tuple[str, str, Callable[[float], str]]] = {
-    "validation": ("validation/pass@1", "pass@1", _percent),
+# "_first" or "_last" is added to the name of the column. These are those of pairs.
+ValidationColumns = Mapping[str, tuple[str, str, Callable[[float], str]]]
+_VALIDATION_OF_PAIRS: ValidationColumns = {
+    "validation": (VALIDATION_ACCURACY, "pass@1", _percent),
     "validation_unseen": ("validation/pass@1/unseen", "unseen", _percent),
     "validation_math": ("validation/pass@1/math", "math", _percent),
     "validation_both_correct": ("validation/pass@1/both_correct", "both correct", _percent),
@@ -53,9 +53,34 @@ VALIDATION_COLUMNS: dict[str, tuple[str, str, Callable[[float], str]]] = {
     "validation_exactly_one": ("validation/exactly_one", "exactly one", _percent),
     "validation_traced": ("validation/traced", "traced", _percent),
 }
-FAILED_COLUMNS = tuple(f"failed_{verdict}" for verdict in FAILURES)
-REWARDED_COLUMNS = tuple(f"rewarded_{verdict}" for verdict in FAILURES)
 PERIODS = {"first": False, "last": True}  # the end of a column's name -> whether it is about the last steps
+
+
+def failed_columns(study: Study) -> list[str]:
+    """Return the names of the metrics that count failed rollouts by kind."""
+    return [f"failed_{kind}" for kind in study.failures]
+
+
+def rewarded_columns(study: Study) -> list[str]:
+    """Return the names of the metrics that count failed rollouts with a positive advantage by kind."""
+    return [f"rewarded_{kind}" for kind in study.failures]
+
+
+def validation_columns(study: Study) -> ValidationColumns:
+    """Return what tables of runs show of the first and the last validation."""
+    if study.has_pairs:
+        return _VALIDATION_OF_PAIRS
+    columns = {"validation": (VALIDATION_ACCURACY, "pass@1", _percent)}
+    for name in validation_names(study):
+        columns[f"validation_{name}"] = (f"{VALIDATION_ACCURACY}/{name}", name.replace("_", " "), _percent)
+    return columns
+
+
+def validation_names(study: Study) -> list[str]:
+    """Return the names of the validation items beside the main ones, whose accuracy every run has."""
+    prefix = f"{VALIDATION_ACCURACY}/"
+    metrics = [metric for metric in map(str, study.runs[0].metrics) if metric.startswith(prefix)]
+    return [metric.removeprefix(prefix) for metric in metrics if has_metrics(study, [metric])]
 
 
 def has_metrics(study: Study, columns: Sequence[str]) -> bool:
@@ -113,20 +138,20 @@ def ratio_curve(study: Study, baseline: str, statistic: str, steps: int) -> pd.D
     return (sums[0] / sums[1]).where((sums[0] > 0) & (sums[1] > 0))
 
 
-def failures_by_verdict(study: Study, baseline: str, late: bool) -> dict[str, np.ndarray]:
-    """Return how many rollouts failed in the first or last steps, and their shares by verdict, per seed (K,).
+def failures_by_kind(study: Study, baseline: str, late: bool) -> dict[str, np.ndarray]:
+    """Return how many rollouts failed in the first or last steps, and their shares by kind, per seed (K,).
 
-    The key "failures" is the number of failed rollouts. `FAILED_COLUMNS` are the shares of them with each
-    verdict. `REWARDED_COLUMNS` are the shares of them with that verdict and a positive advantage. Rollouts
+    The key "failures" is the number of failed rollouts. The `failed_columns` are the shares of them of each
+    kind. The `rewarded_columns` are the shares of them of that kind with a positive advantage. Rollouts
     are counted over all these steps before they are divided. A value is NaN if it was never measured, and a
     share is NaN if no rollout failed.
     """
     counts = {}
-    for column in (*FAILED_COLUMNS, *REWARDED_COLUMNS):
+    for column in (*failed_columns(study), *rewarded_columns(study)):
         curve = study.curve(baseline, column)
         steps = curve.iloc[-EARLY:] if late else curve.iloc[:EARLY]
         counts[column] = _in_seed_order(study, baseline, steps.sum(min_count=1))
-    failures = np.sum([counts[column] for column in FAILED_COLUMNS], axis=0)
+    failures = np.sum([counts[column] for column in failed_columns(study)], axis=0)
     shares = {}
     for column, values in counts.items():
         shares[column] = np.divide(values, failures, out=np.full_like(values, np.nan), where=failures > 0)
@@ -140,7 +165,7 @@ def _in_seed_order(study: Study, baseline: str, values: pd.Series) -> np.ndarray
 def runs_table(study: Study) -> pd.DataFrame:
     """Return one row per base policy and run, ordered by seed, with shares and not percent.
 
-    Columns: the numbers of training in `RUN_COLUMNS`, then pass@1 of the paper's splits.
+    Columns: the numbers of training in `RUN_COLUMNS`, then pass@1 of the splits in and out of domain.
     """
     base = _accuracies(study, BASE)
     parts = [base.assign(seed=list(study.bases), policy=BASE)]
@@ -153,11 +178,11 @@ def runs_table(study: Study) -> pd.DataFrame:
 
 
 def validation_table(study: Study) -> pd.DataFrame:
-    """Return one row per run, ordered by seed, with the first and the last value of `VALIDATION_COLUMNS`."""
+    """Return one row per run, ordered by seed, with the first and last value of `validation_columns`."""
     parts = []
     for baseline in study.baselines:
         columns = {}
-        for name, (metric, _, _) in VALIDATION_COLUMNS.items():
+        for name, (metric, _, _) in validation_columns(study).items():
             for end, late in PERIODS.items():
                 columns[f"{name}_{end}"] = _measurement(study, baseline, metric, late)
         parts.append(_by_run(study, baseline, columns))
@@ -165,28 +190,28 @@ def validation_table(study: Study) -> pd.DataFrame:
 
 
 def failures_table(study: Study) -> pd.DataFrame:
-    """Return one row per run, ordered by seed, with `failures_by_verdict` of the first and the last steps."""
+    """Return one row per run, ordered by seed, with `failures_by_kind` of the first and the last steps."""
     parts = []
     for baseline in study.baselines:
         columns = {}
         for end, late in PERIODS.items():
-            for name, values_K in failures_by_verdict(study, baseline, late).items():
+            for name, values_K in failures_by_kind(study, baseline, late).items():
                 columns[f"{name}_{end}"] = values_K
         parts.append(_by_run(study, baseline, columns))
     return pd.concat(parts).sort_values("seed", kind="stable", ignore_index=True)
 
 
 def mean_failures(study: Study) -> pd.DataFrame:
-    """Return the means over seeds of `failures_by_verdict`, one row per baseline and end of training.
+    """Return the means over seeds of `failures_by_kind`, one row per baseline and end of training.
 
-    The column "end" is "first" or "last", and "rewarded" is the sum of the `REWARDED_COLUMNS`. Baselines
-    whose failures were not counted by verdict are left out.
+    The column "end" is "first" or "last", and "rewarded" is the sum of the `rewarded_columns`. Baselines
+    whose failures were not counted by kind are left out.
     """
     rows = []
     for baseline in study.baselines:
         for end, late in PERIODS.items():
-            means = pd.DataFrame(failures_by_verdict(study, baseline, late)).mean()
-            rewarded = means[list(REWARDED_COLUMNS)].sum(skipna=False)
+            means = pd.DataFrame(failures_by_kind(study, baseline, late)).mean()
+            rewarded = means[rewarded_columns(study)].sum(skipna=False)
             rows.append({"policy": baseline, "end": end, **means, "rewarded": rewarded})
     return pd.DataFrame(rows).dropna(subset="failures")
 
@@ -224,7 +249,7 @@ def _accuracies(study: Study, policy: str) -> pd.DataFrame:
 
     Splits that are evaluated in both orders are given as the mean of both orders only.
     """
-    rows = rows_of([split for split in study.splits if split in TABLE_SPLITS])
+    rows = rows_of(main_splits(study))
     in_both_orders: set[str] = set()
     for members in rows.values():
         if len(members) > 1:
@@ -252,21 +277,21 @@ def runs_markdown(table: pd.DataFrame) -> str:
     return markdown_table(["seed", "policy", *(title for title, _ in formats.values())], rows)
 
 
-def validation_markdown(table: pd.DataFrame) -> str:
+def validation_markdown(table: pd.DataFrame, columns: ValidationColumns) -> str:
     """Return the validation of single runs as Markdown, without the metrics that no run measured.
 
     A cell such as "54 → 72" has the first and the last value.
     """
     measured = table.dropna(axis=1, how="all").columns
-    columns = {name: column for name, column in VALIDATION_COLUMNS.items() if f"{name}_last" in measured}
+    measured_columns = {name: column for name, column in columns.items() if f"{name}_last" in measured}
     rows = []
     for row in table.to_dict("records"):
         cells = [row["seed"], row["policy"]]
-        for name, (_, _, formatted) in columns.items():
+        for name, (_, _, formatted) in measured_columns.items():
             values = [_cell(row[f"{name}_{end}"], formatted) for end in PERIODS]
             cells.append(" → ".join(values))
         rows.append(cells)
-    return markdown_table(["seed", "policy", *(title for _, title, _ in columns.values())], rows)
+    return markdown_table(["seed", "policy", *(title for _, title, _ in measured_columns.values())], rows)
 
 
 def _cell(value: float, formatted: Callable[[float], str]) -> str:

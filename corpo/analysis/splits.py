@@ -10,7 +10,7 @@ import pandas as pd
 from corpo.analysis.study import BASE, Study
 from corpo.data.pairing.splits import EXTRA_SPLITS, TABLE_SPLITS
 from corpo.evaluate.intervals import clustered_bootstrap
-from corpo.evaluate.metrics import floors
+from corpo.evaluate.metrics import count_items, floors
 from corpo.evaluate.shortcut_floors import FLOORS
 from corpo.task import Kind
 
@@ -59,11 +59,22 @@ def rows_of(splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return rows
 
 
+def has_splits(study: Study, splits: Sequence[str]) -> bool:
+    """Return whether there are splits in the list and all of them were evaluated."""
+    return bool(splits) and set(splits) <= set(study.splits)
+
+
+def main_splits(study: Study) -> list[str]:
+    """Return the evaluated splits that are in or out of domain; all splits if the task has named none."""
+    named = (*study.in_domain, *study.out_of_domain)
+    return [split for split in study.splits if split in named] if named else study.splits
+
+
 def results_table(study: Study) -> pd.DataFrame:
     """Return one row per table row, policy and k.
 
-    Columns: the mean over seeds in percent, its interval over problems, the spread over seeds, the floors,
-    and the published value.
+    Columns: the mean over seeds in percent, its interval over problems, the spread over seeds, the floors
+    and, for pairs, the published value.
     """
     rows = []
     rows_and_members = rows_of(study.splits)
@@ -72,24 +83,28 @@ def results_table(study: Study) -> pd.DataFrame:
         prompts = study.prompts(policy)
         for row, members in rows_and_members.items():
             in_row = prompts[prompts["split"].isin(members)]
-            kind = Kind(str(study.base[study.base["split"] == members[0]]["kind"].iloc[0]))
             for k in study.ks:
-                published = PUBLISHED.get(row, {}).get(policy) if k == PUBLISHED_K else None
-                rows.append(
-                    {
-                        "split": row,
-                        "policy": policy,
-                        "k": k,
-                        **_accuracy_columns(study, policy, members, in_row, k),
-                        "prompts": len(in_row),
-                        "pairs": in_row["pair_id"].nunique(),
-                        "problems": in_row["problem_id"].nunique(),
-                        **_floor_columns(kind, k),
-                        **shortcuts[row],
-                        "published": published,
-                    }
-                )
+                columns = {
+                    "split": row,
+                    "policy": policy,
+                    "k": k,
+                    **_accuracy_columns(study, policy, members, in_row, k),
+                    **count_items(in_row),
+                }
+                if study.has_pairs:
+                    columns |= _guess_columns(study, members[0], k)
+                columns |= shortcuts[row]
+                if study.has_pairs:
+                    columns["published"] = PUBLISHED.get(row, {}).get(policy) if k == PUBLISHED_K else None
+                rows.append(columns)
     return pd.DataFrame(rows)
+
+
+def floor_names(study: Study) -> list[str]:
+    """Return the names of those floors in `study.shortcuts` that tables show."""
+    if study.has_pairs:
+        return list(FLOORS)
+    return [str(name) for name in study.shortcuts if name not in ("split", "prompts", "problems")]
 
 
 def _accuracy_columns(
@@ -107,8 +122,9 @@ def _accuracy_columns(
     }
 
 
-def _floor_columns(kind: Kind, k: int) -> dict[str, float]:
-    floor = floors(kind)
+def _guess_columns(study: Study, split: str, k: int) -> dict[str, float]:
+    """Return pass@k in percent of two policies that ignore the pairs of a split and guess."""
+    floor = floors(Kind(str(study.base[study.base["split"] == split]["kind"].iloc[0])))
     return {
         "coin_floor": 100 * (1 - (1 - floor["coin"]) ** k),
         "exactly_one_floor": 100 * (1 - (1 - floor["exactly_one"]) ** k),
@@ -122,7 +138,7 @@ def _shortcuts(study: Study, members: Sequence[str]) -> dict[str, float]:
     """
     table = study.shortcuts[study.shortcuts["split"].isin(members)]
     floor_of = {}
-    for name in FLOORS:
+    for name in floor_names(study):
         correct = (table[name] * table["prompts"]).sum(min_count=1)
         floor_of[f"{name}_floor"] = 100 * float(correct / table["prompts"].sum())
     return floor_of

@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from corpo.evaluate.metrics import by_prompt
+from corpo.config import VERIFY
+from corpo.data.pairing.splits import IN_DOMAIN, OUT_OF_DOMAIN
+from corpo.evaluate.metrics import ITEM_COLUMNS, by_prompt, has_pairs
+from corpo.tasks.verify import FAILURES
 from corpo.utils.errors import DataError
 from corpo.utils.files import read_json, write_atomically, write_json
 
@@ -67,7 +70,9 @@ class Study:
     runs: Sequence[Run]
     threshold: float  # R_min_correct
     ks: Sequence[int]
-    shortcuts: pd.DataFrame  # one row per split, from `corpo.evaluate.shortcut_floors`
+    # One row per split, with its number of prompts and a column per floor. It is from
+    # `corpo.evaluate.shortcut_floors`, or from the method `floors` of a task.
+    shortcuts: pd.DataFrame
     # Evaluation rollouts of policies that do not verify, by name, such as MEMORY and NO_TRACE. Only
     # `corpo.analysis.verification` uses them. Empty if they were not measured.
     floors: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -76,6 +81,10 @@ class Study:
     # Whether an update is the gradient times the learning rate: plain SGD without gradient clipping.
     # Otherwise the optimizer and the clipping decide how large an update is.
     updates_scale_with_gradient: bool = False
+    task: str = VERIFY  # name of the task
+    in_domain: Sequence[str] = IN_DOMAIN  # evaluation splits that resemble training
+    out_of_domain: Sequence[str] = OUT_OF_DOMAIN
+    failures: Sequence[str] = FAILURES  # kinds of failures that training counts
 
     def __post_init__(self) -> None:
         """Check that all baselines have the same seeds, because they are compared seed by seed.
@@ -94,6 +103,11 @@ class Study:
     def base(self) -> pd.DataFrame:
         """Return the rollouts of the first base policy."""
         return next(iter(self.bases.values()))
+
+    @property
+    def has_pairs(self) -> bool:
+        """Return whether the prompts are pairs of candidates, as in the paper, and not questions."""
+        return has_pairs(self.base)
 
     @property
     def baselines(self) -> list[str]:
@@ -157,7 +171,8 @@ class Study:
         tables = self.by_seed(policy)
         columns = [f"pass@{k}" for k in self.ks]
         means = pd.concat(tables).groupby("prompt_id")[columns].mean()
-        names = tables[0].set_index("prompt_id")[["split", "pair_id", "problem_id", "family"]]
+        names = tables[0].set_index("prompt_id")
+        names = names[[column for column in ITEM_COLUMNS if column in names]]
         return names.join(means).reset_index()
 
 
@@ -196,8 +211,7 @@ def write_study(
         "ks": list(study.ks),
         "bases": list(study.bases),
         "floors": list(study.floors),
-        "num_warm_starts": study.num_warm_starts,
-        "updates_scale_with_gradient": study.updates_scale_with_gradient,
+        **_settings_of(study),
         "runs": runs,
         "warnings": list(warnings),
     }
@@ -272,7 +286,8 @@ def read_records(folder: Path) -> StudyRecords:
         floor_names = list(description.get("floors", []))  # older records have none
         settings = _settings(description, len(seeds))
         command, warnings = str(description["command"]), list(description["warnings"])
-    rollouts = _read_by_run(folder / ROLLOUTS, _NEEDED)
+    needed = (*_NEEDED, *_NEEDED_OF_PAIRS) if settings["task"] == VERIFY else _NEEDED
+    rollouts = _read_by_run(folder / ROLLOUTS, needed)
     metrics = _read_by_run(folder / METRICS, ("step",))
     rewards = _read_by_run(folder / REWARDS, ("step", "prompt", "rollout", "reward", "tokens"))
     with reading(folder / SHORTCUTS) as path:
@@ -300,17 +315,35 @@ def read_records(folder: Path) -> StudyRecords:
     return StudyRecords(study, examples, warnings, command)
 
 
-_NEEDED = ("split", "prompt_id", "pair_id", "problem_id", "kind", "correct", "reward")
+_NEEDED = ("split", "prompt_id", "problem_id", "correct", "reward")
+_NEEDED_OF_PAIRS = ("pair_id", "kind")
+
+
+def _settings_of(study: Study) -> dict[str, Any]:
+    """Return the fields of a study that `_settings` reads."""
+    return {
+        "num_warm_starts": study.num_warm_starts,
+        "updates_scale_with_gradient": study.updates_scale_with_gradient,
+        "task": study.task,
+        "in_domain": list(study.in_domain),
+        "out_of_domain": list(study.out_of_domain),
+        "failures": list(study.failures),
+    }
 
 
 def _settings(description: Mapping[str, Any], num_bases: int) -> dict[str, Any]:
     """Return the fields of a study that older records do not have.
 
-    In these, several bases were one warm start per seed, and updates were those of AdamW with clipping.
+    In these, several bases were one warm start per seed, updates were those of AdamW with clipping, and the
+    task was the paper's.
     """
     return {
         "num_warm_starts": int(description.get("num_warm_starts", num_bases if num_bases > 1 else 0)),
         "updates_scale_with_gradient": bool(description.get("updates_scale_with_gradient", False)),
+        "task": str(description.get("task", VERIFY)),
+        "in_domain": tuple(description.get("in_domain", IN_DOMAIN)),
+        "out_of_domain": tuple(description.get("out_of_domain", OUT_OF_DOMAIN)),
+        "failures": tuple(description.get("failures", FAILURES)),
     }
 
 
@@ -345,7 +378,7 @@ def _by_step(table: pd.DataFrame, column: str) -> dict[int, np.ndarray]:
     return arrays
 
 
-_PASSED_COLUMNS = ["split", "prompt_id", "pair_id", "problem_id", "family", "correct"]
+_PASSED_COLUMNS = ("split", "prompt_id", "pair_id", "problem_id", "family", "correct")
 
 
 def write_variants(studies: Mapping[str, Study], folder: Path) -> None:
@@ -359,14 +392,14 @@ def write_variants(studies: Mapping[str, Study], folder: Path) -> None:
     description = {}
     for variant, study in studies.items():
         for table in _rollout_tables(study):
-            passed.append(table[[*RUN_COLUMNS, *_PASSED_COLUMNS]].assign(variant=variant))
+            columns = [column for column in (*RUN_COLUMNS, *_PASSED_COLUMNS) if column in table]
+            passed.append(table[columns].assign(variant=variant))
         metrics += [table.assign(variant=variant) for table in _metrics_tables(study)]
         options = {baseline: dict(study.options(baseline)) for baseline in study.baselines}
         description[variant] = {
             "threshold": study.threshold,
             "ks": list(study.ks),
-            "num_warm_starts": study.num_warm_starts,
-            "updates_scale_with_gradient": study.updates_scale_with_gradient,
+            **_settings_of(study),
             "baselines": options,
         }
     _write_table(folder / PASSED, pd.concat(passed, ignore_index=True))

@@ -1,15 +1,20 @@
-"""Check that a study has a subject: base policies that verify candidates out of domain.
+"""Check that a study has a subject: base policies with the skill whose generalisation claim C5 is about.
 
-Claim C5 is about generalisation of a skill. If the policy that training starts from does not have the skill,
-accuracy out of domain measures a habit of answering, and the claim has no subject.
+If the policy that training starts from does not have the skill out of domain, accuracy there measures a habit
+of answering, and the claim has no subject. Base policies of the paper's task have to verify candidates. Base
+policies of other tasks have to answer questions.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from corpo.analysis.study import Study
+import pandas as pd
+
+from corpo.analysis.splits import floor_names, has_splits
+from corpo.analysis.study import BASE, Study
 from corpo.analysis.verification import auc_on, can_be_measured
+from corpo.evaluate.intervals import Estimate, Interval, over_seeds_and_problems
 
 # The lower end of the 95% interval of the AUC of single responses must reach this value; 0.5 is chance.
 MIN_AUC = 0.6
@@ -21,10 +26,14 @@ DOMAINS = {
 
 @cache  # several tests of a study ask, and the bootstrap takes a second
 def reason_for_no_subject(study: Study) -> str | None:
-    """Return why a study has no subject for C5, or None if it has one.
+    """Return why a study has no subject for C5, or None if it has one."""
+    return _reason_for_pairs(study) if study.has_pairs else _reason_for_questions(study)
 
-    The policies must separate correct from wrong candidates in each domain that is out of domain: by more
-    than chance, and by more than policies that do not verify.
+
+def _reason_for_pairs(study: Study) -> str | None:
+    """Check that the policies separate correct from wrong candidates in each domain that is out of domain.
+
+    They must do so by more than chance, and by more than policies that do not verify.
     """
     if not can_be_measured(study):
         return "the records have no scores of single responses"
@@ -42,3 +51,44 @@ def reason_for_no_subject(study: Study) -> str | None:
                 f"{base.high:.2f}]; the lower end must reach {required:.2f}"
             )
     return None
+
+
+def _reason_for_questions(study: Study) -> str | None:
+    """Check that pass@1 of the policies exceeds every floor out of domain.
+
+    Pass@1 and floors are means over the splits out of domain. The lower end of the 95% interval of pass@1
+    over problems must be higher than the highest floor, and higher than 0. This rule is our choice.
+    """
+    if not has_splits(study, study.out_of_domain):
+        return "no splits out of domain were evaluated"
+    base, floor = _base_accuracy(study), _highest_floor(study)
+    if base.low > floor:
+        return None
+    return (
+        f"out of domain the base policies have a pass@1 of {base.mean:.1%} [{base.low:.1%}, "
+        f"{base.high:.1%}]; the lower end must exceed {floor:.1%}, the highest floor"
+    )
+
+
+def _base_accuracy(study: Study) -> Interval:
+    """Return pass@1 of the base policies as the mean of the splits out of domain, with its interval."""
+    tables = []
+    for table in study.by_seed(BASE):
+        in_splits = table[table["split"].isin(study.out_of_domain)]
+        tables.append(in_splits.assign(accuracy=in_splits["c"] / in_splits["n"]))
+    values_N = pd.concat(tables).groupby("prompt_id")["accuracy"].mean().to_numpy()
+    prompts = tables[0].sort_values("prompt_id")
+    estimate = over_seeds_and_problems(
+        values_N[None], prompts["split"].to_list(), prompts["problem_id"].to_list()
+    )
+    _, by_problem = estimate.variances
+    return Estimate(estimate.mean, (by_problem,)).interval()
+
+
+def _highest_floor(study: Study) -> float:
+    """Return the highest accuracy out of domain of answers that need no understanding; 0 without floors."""
+    names = floor_names(study)
+    if not names:
+        return 0.0
+    floors = study.shortcuts[study.shortcuts["split"].isin(study.out_of_domain)]
+    return float(floors[names].mean().max())

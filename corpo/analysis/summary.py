@@ -1,4 +1,4 @@
-"""Accuracy, calibration and consistency of every policy on every split."""
+"""Accuracy of every policy on every split and, for pairs, calibration and consistency."""
 
 from __future__ import annotations
 
@@ -29,5 +29,6 @@ def summary_table(study: Study) -> pd.DataFrame:
 
 
 def summary_means(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the means of `MEASURES` over seeds, one row per policy and split."""
-    return summary.groupby(["policy", "split"], sort=False)[MEASURES].mean().reset_index()
+    """Return the means over seeds of those `MEASURES` that were computed, one row per policy and split."""
+    measures = [measure for measure in MEASURES if measure in summary]
+    return summary.groupby(["policy", "split"], sort=False)[measures].mean().reset_index()

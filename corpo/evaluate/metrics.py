@@ -5,7 +5,7 @@ A rollout table has one row per rollout; `corpo.evaluate.rollouts` describes its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from corpo.task import CUT, Kind
 from corpo.task.response import SCORE_MAX
 
 KS = (1, 2, 4, 8, 16)
+# The columns of a rollout table that are kept per prompt. Tasks other than the paper's have no pairs.
+ITEM_COLUMNS = ("split", "pair_id", "problem_id", "family")
 ECE_BINS = 10
 
 
@@ -25,7 +27,7 @@ def by_prompt(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
     Raises ValueError if there are fewer rollouts than k.
     """
     grouped = rollouts.groupby("prompt_id", sort=True)
-    names = {column: (column, "first") for column in ("split", "pair_id", "problem_id", "family")}
+    names = {column: (column, "first") for column in ITEM_COLUMNS if column in rollouts}
     table = grouped.agg(**names, n=("correct", "size"), c=("correct", "sum"))
     counts = [(int(n), int(c)) for n, c in zip(table["n"], table["c"], strict=True)]
     for k in ks:
@@ -33,18 +35,21 @@ def by_prompt(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
     return table.reset_index()
 
 
+def has_pairs(rollouts: pd.DataFrame) -> bool:
+    """Return whether the prompts are pairs of candidates, so that responses have two scores."""
+    return "pair_id" in rollouts
+
+
 def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
-    """Return one row per split: pass@k with clustered intervals, floors, and the other metrics below."""
+    """Return one row per split: pass@k with clustered intervals, and the share of unparseable responses.
+
+    If the prompts are pairs, there are also the floors and the other metrics below.
+    """
     prompts = by_prompt(rollouts, ks)
     rows = []
     for split, group in rollouts.groupby("split", sort=False):
         in_split = prompts[prompts["split"] == split]
-        row: dict[str, object] = {
-            "split": split,
-            "prompts": len(in_split),
-            "pairs": in_split["pair_id"].nunique(),
-            "problems": in_split["problem_id"].nunique(),
-        }
+        row: dict[str, object] = {"split": split, **count_items(in_split)}
         for k in ks:
             interval = clustered_bootstrap(in_split[f"pass@{k}"].to_list(), in_split["problem_id"].to_list())
             row |= {
@@ -52,20 +57,39 @@ def summarise(rollouts: pd.DataFrame, ks: Sequence[int] = KS) -> pd.DataFrame:
                 f"pass@{k}_low": interval.low,
                 f"pass@{k}_high": interval.high,
             }
-        kind = Kind(str(group["kind"].iloc[0]))
-        row |= {f"floor_{name}": value for name, value in floors(kind).items()}
-        of_same_pairs = rollouts[rollouts["pair_id"].isin(set(group["pair_id"]))]
-        row |= {
-            "candidate_accuracy": candidate_accuracy(group),
-            "better_accuracy": better_accuracy(group),
-            "ece": ece(*confidences(group)),
-            "brier": brier(*confidences(group)),
-            "unparseable": 1 - group["parsed"].mean(),
-            "exactly_one": exactly_one(group),
-            "swap_consistency": swap_consistency(of_same_pairs),
-        }
+        unparseable = {"unparseable": 1 - group["parsed"].mean()}
+        if has_pairs(rollouts):
+            of_same_pairs = rollouts[rollouts["pair_id"].isin(set(group["pair_id"]))]
+            row |= _summary_of_pairs(group, of_same_pairs, unparseable)
+        else:
+            row |= unparseable
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def count_items(prompts: pd.DataFrame) -> dict[str, int]:
+    """Return the numbers of prompts and problems, and of pairs if the prompts are pairs."""
+    counts = {"prompts": len(prompts)}
+    if has_pairs(prompts):
+        counts["pairs"] = prompts["pair_id"].nunique()
+    return {**counts, "problems": prompts["problem_id"].nunique()}
+
+
+def _summary_of_pairs(
+    group: pd.DataFrame, of_same_pairs: pd.DataFrame, unparseable: Mapping[str, float]
+) -> dict[str, float]:
+    """Return floors and metrics of the rollouts of a split. `of_same_pairs` also has the other order."""
+    kind = Kind(str(group["kind"].iloc[0]))
+    return {
+        **{f"floor_{name}": value for name, value in floors(kind).items()},
+        "candidate_accuracy": candidate_accuracy(group),
+        "better_accuracy": better_accuracy(group),
+        "ece": ece(*confidences(group)),
+        "brier": brier(*confidences(group)),
+        **unparseable,
+        "exactly_one": exactly_one(group),
+        "swap_consistency": swap_consistency(of_same_pairs),
+    }
 
 
 def floors(kind: Kind) -> dict[str, float]:

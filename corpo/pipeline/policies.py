@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.config import Config, ModelConfig
-from corpo.pipeline.data import CARD, PAGE, SHEET, data_stage, evaluated_pairs
+from corpo.pipeline.data import CARD, PAGE, SHEET, data_stage
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.models import model_path
 from corpo.pipeline.provenance import typed_command
 from corpo.pipeline.stage import Stage, graph
-from corpo.pipeline.study import config_yaml, results_folder, stage_records
+from corpo.pipeline.study import config_yaml, results_folder, shortcuts, stage_records, task_fields
 from corpo.pipeline.train import train_stage
+from corpo.tasks import is_verify, task_of
 from corpo.utils.errors import DataError, ModelError
 from corpo.utils.files import write_json, write_text
 
@@ -87,7 +88,6 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
 
     from corpo.analysis.compare import write_comparisons
     from corpo.analysis.study import Run, Study
-    from corpo.evaluate.shortcut_floors import shortcut_floors
     from corpo.report.render import facts_of
     from corpo.report.tables import write_tables
     from corpo.utils.markdown import table
@@ -97,13 +97,20 @@ def write_evaluation(config: Config, tables: dict[str, pd.DataFrame]) -> Path:
     for name, rollouts in tables.items():
         if name != "base":
             runs.append(Run(name, config.seed, pd.DataFrame(), {}, rollouts, {}))
-    floors = shortcut_floors(evaluated_pairs(config))
-    study = Study({0: tables["base"]}, runs, config.reward.threshold, list(config.evaluate.ks), floors)
+    study = Study(
+        {0: tables["base"]},
+        runs,
+        threshold=task_of(config).threshold,
+        ks=list(config.evaluate.ks),
+        shortcuts=shortcuts(config),
+        **task_fields(config),
+    )
     write_tables(study, folder, has_paper_splits=False)
     if runs:
         write_comparisons(study, folder)
     data = f"pairs of `{config.data.file}`" if config.data.file else "[the data](data_card.md)"
-    page = "" if config.data.file else f" ([page]({PAGE}))"
+    has_page = is_verify(config) and not config.data.file
+    page = f" ([page]({PAGE}))" if has_page else ""
     if not config.data.file:
         write_data_card(config, folder)
     records = stage_records(graph(evaluation_stages(config)))
@@ -121,7 +128,7 @@ Policies are evaluated on {data}{page} that they were not trained on.
 {table(("what", "value"), list(facts.items()))}
 """
     write_text(folder / "report.md", report)
-    if not config.data.file:
+    if has_page:
         shutil.copyfile(data_stage(config).checked(PAGE), folder / PAGE)
     write_text(folder / "config.yaml", config_yaml(config))
     write_json(folder / "provenance.json", records)
@@ -129,11 +136,13 @@ Policies are evaluated on {data}{page} that they were not trained on.
 
 
 def write_data_card(config: Config, folder: Path) -> None:
-    """Write `data_card.md` and `data_sheet.png` with the configuration and the stages that made them."""
+    """Write `data_card.md` with the configuration and the stages that made it and, for pairs, plots."""
     stage = data_stage(config)
     folder.mkdir(parents=True, exist_ok=True)
     card = stage.checked(CARD).read_text(encoding="utf-8")
-    write_text(folder / "data_card.md", f"{card.rstrip()}\n\n![Plots of the data set](data_sheet.png)\n")
-    shutil.copyfile(stage.checked(SHEET), folder / "data_sheet.png")
+    if is_verify(config):
+        card = f"{card.rstrip()}\n\n![Plots of the data set](data_sheet.png)\n"
+        shutil.copyfile(stage.checked(SHEET), folder / "data_sheet.png")
+    write_text(folder / "data_card.md", card)
     write_text(folder / "config.yaml", config_yaml(config))
     write_json(folder / "provenance.json", stage_records(graph([stage])))

@@ -47,6 +47,10 @@ def _write_questions(config: Config, folder: Path) -> None:
     questions = task.questions()
     if not questions:
         raise DataError(f"task.name={task.name}: the task has no questions")
+    splits = {question.split for question in task.select(questions)}
+    for split in (*task.in_domain, *task.out_of_domain):
+        if split not in splits:
+            raise DataError(f"task.name={task.name}: no questions of the split {split!r}, which it compares")
     write_rows(folder / QUESTIONS, [asdict(question) for question in questions])
     write_text(folder / CARD, _card(task, questions))
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from corpo.config import PIPELINES, Config
-from corpo.pipeline.data import CARD, TAUGHT, data_stage, evaluated_pairs, split_pairs
+from corpo.pipeline.data import CARD, TAUGHT, data_stage, evaluated_items, evaluated_pairs, split_items
 from corpo.pipeline.evaluate import ROLLOUTS, evaluate_stage
 from corpo.pipeline.provenance import typed_command
+from corpo.pipeline.questions import question_task, read_questions
 from corpo.pipeline.stage import Stage, graph, run_stages
 from corpo.pipeline.train import trackers_of, train_stage
+from corpo.tasks import Item, Question, is_verify, task_of
 from corpo.utils import ranks
 from corpo.utils.errors import DataError
 from corpo.utils.files import hash_of, read_json, read_jsonl, shown_path, write_json, write_text
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from corpo.analysis.study import Run, Study
-    from corpo.task import Pair
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def study_stages(config: Config) -> list[Stage]:
 def has_floors(config: Config) -> bool:
     """Return whether a study measures `Study.floors`: policies whose evaluated pairs have traces."""
     data = config.data
-    return data.problems == PIPELINES and not data.sources and data.file is None
+    return is_verify(config) and data.problems == PIPELINES and not data.sources and data.file is None
 
 
 def _without_thought(base: Config) -> Stage:
@@ -167,22 +168,29 @@ def gather(config: Config, folder: Path) -> None:
     from corpo.report.explorer import examples, training_examples
 
     study = read_runs(config)
-    pairs = {}
-    for number, (_, pair) in enumerate(evaluated_pairs(config)):
-        pairs[prompt_id(number)] = pair
+    items = {}
+    for number, (_, item) in enumerate(evaluated_items(config)):
+        items[prompt_id(number)] = _for_readers(config, item)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(data_stage(config).checked(CARD), folder / "data_card.md")
     write_text(folder / CONFIG, config_yaml(config))
     write_json(folder / PROVENANCE, stage_records(graph(study_stages(config))))
-    rollouts = examples(study, pairs)
-    rollouts += training_examples(_kept_rollouts(config), _train_pairs(config), study)
+    rollouts = examples(study, items)
+    rollouts += training_examples(_kept_rollouts(config), _train_items(config), study)
     write_study(study, rollouts, _warnings(config), typed_command("reproduce"), folder)
 
 
-def _train_pairs(config: Config) -> list[Pair]:
+def _train_items(config: Config) -> list[Item]:
     from corpo.data.pairing.splits import TRAIN
 
-    return [pair for split, pair in split_pairs(config) if split == TRAIN]
+    return [_for_readers(config, item) for split, item in split_items(config) if split == TRAIN]
+
+
+def _for_readers(config: Config, item: Item) -> Item:
+    """Return an item as pages show it: the answer to a question may be in a form for the grader only."""
+    if isinstance(item, Question):
+        return replace(item, answer=question_task(config).shown_answer(item))
+    return item
 
 
 def _kept_rollouts(config: Config) -> dict[str, pd.DataFrame]:
@@ -212,19 +220,39 @@ def _warnings(config: Config) -> list[dict[str, object]]:
 def read_runs(config: Config) -> Study:
     """Read a study from the folders of its stages."""
     from corpo.analysis.study import Study
-    from corpo.evaluate.shortcut_floors import shortcut_floors
 
     bases = {base.seed: _read_rollouts(evaluate_stage(base, trained=False)) for base in study_bases(config)}
     return Study(
         bases,
         runs=[_read_run(run) for run in study_runs(config)],
-        threshold=config.reward.threshold,
+        threshold=task_of(config).threshold,
         ks=list(config.evaluate.ks),
-        shortcuts=shortcut_floors(evaluated_pairs(config)),
+        shortcuts=shortcuts(config),
         floors=_read_floors(config) if has_floors(config) else {},
         num_warm_starts=config.study.warm_starts,
         updates_scale_with_gradient=config.train.updates_scale_with_gradient,
+        **task_fields(config),
     )
+
+
+def task_fields(config: Config) -> dict[str, Any]:
+    """Return the fields of a `Study` that describe its task."""
+    task = task_of(config)
+    return {
+        "task": task.name,
+        "in_domain": tuple(task.in_domain),
+        "out_of_domain": tuple(task.out_of_domain),
+        "failures": tuple(task.failures),
+    }
+
+
+def shortcuts(config: Config) -> pd.DataFrame:
+    """Return the accuracies on each evaluation split of answers that need no understanding."""
+    from corpo.evaluate.shortcut_floors import shortcut_floors
+
+    if is_verify(config):
+        return shortcut_floors(evaluated_pairs(config))
+    return question_task(config).floors(read_questions(config))
 
 
 def _read_floors(config: Config) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from corpo.analysis.ablation import GROUPS, SPLITS, K, measured
+from corpo.analysis.ablation import COLUMNS, GROUPS, K, measured
 from corpo.analysis.compare import REFERENCE
 from corpo.analysis.runs import EARLY
 from corpo.analysis.study import BASE, CONFIG, PROVENANCE, read_variants, reading
@@ -50,6 +50,7 @@ def write_ablation(folder: Path) -> pd.DataFrame:
 def _report(folder: Path, table: pd.DataFrame) -> str:
     with reading(folder / PROVENANCE) as path:
         commits = ", ".join(sorted({str(record["commit"]) for record in read_json(path).values()}))
+    splits = [column for column in table.columns if column not in (*COLUMNS, "variant")]
     rows, split_rows = [], []
     for row in table.to_dict("records"):
         cells = [row["variant"], row["baseline"]]
@@ -57,9 +58,9 @@ def _report(folder: Path, table: pd.DataFrame) -> str:
         cells += [_difference(row, group) for group in GROUPS]
         cells += [_share(row[name], decimals) for name, decimals in _SHARES.items()]
         rows.append(cells)
-        split_rows.append([row["variant"], row["baseline"], *(_percent(row[split]) for split in SPLITS)])
+        split_rows.append([row["variant"], row["baseline"], *(_percent(row[split]) for split in splits)])
     columns = ("variant", "baseline", *GROUPS, *(f"{group}: minus GRPO" for group in GROUPS), *_SHARES)
-    split_columns = ("variant", "baseline", *(split.replace("_", " ") for split in SPLITS))
+    split_columns = ("variant", "baseline", *(split.replace("_", " ") for split in splits))
     return f"""# {folder.name}
 
 ![{DESCRIPTION}](figures/ablation.png)

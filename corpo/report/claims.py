@@ -8,18 +8,28 @@ from corpo.analysis.claims import STATEMENTS, Finding
 from corpo.analysis.subject import MIN_AUC
 from corpo.utils.markdown import table as markdown_table
 
-CLAIMS_NOTE = (
+_TESTS = (
     "The tests are fixed in `corpo/analysis/claims.py`. Intervals cover new seeds and, if the seeds of a "
     "study share several warm starts, new warm starts. Intervals of accuracy on evaluation splits also cover "
     "new problems of the same kind. They are corrected for the number of tests of the same part of the "
     "claim. *Holds*: the estimate reaches the effect of interest, and the interval is above zero (for C1: "
     "above the effect of interest). *Does not hold*: the interval is below the effect of interest. "
-    "*Undecided*: all other cases, also if less than the effect of interest can be gained. *No subject*: the "
-    "base policies do not verify out of domain. The lower end of the 95% interval of their AUC must reach "
-    f"{MIN_AUC:g}, and the AUC of the policies that do not verify. *Untestable*: the training fixes what the "
-    "claim is about. The *detectable effect* is the true effect at which the verdict would be *holds* with a "
-    "probability of 80%."
+    "*Undecided*: all other cases, also if less than the effect of interest can be gained. "
 )
+_NO_SUBJECT_OF_PAIRS = (
+    "*No subject*: the base policies do not verify out of domain. The lower end of the 95% interval of their "
+    f"AUC must reach {MIN_AUC:g}, and the AUC of the policies that do not verify. "
+)
+NO_SUBJECT_OF_QUESTIONS = (
+    "*No subject*: the base policies do not answer questions out of domain. The lower end of the 95% "
+    "interval of their pass@1 must exceed the highest floor. "
+)
+_DETECTABLE = (
+    "*Untestable*: the training fixes what the claim is about. The *detectable effect* is the true effect at "
+    "which the verdict would be *holds* with a probability of 80%."
+)
+CLAIMS_NOTE = _TESTS + _NO_SUBJECT_OF_PAIRS + _DETECTABLE
+CLAIMS_NOTE_OF_QUESTIONS = _TESTS + NO_SUBJECT_OF_QUESTIONS + _DETECTABLE
 EXPECTED_GRADIENTS = (
     "GRPO, static and RLOO follow the same gradient in expectation, up to a factor: a baseline changes the "
     "variance of an update and the mean advantage, but not which responses it favours on average "

@@ -12,17 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from corpo.analysis.claims import (
-    CLAIM_TITLES,
-    FAILS,
-    HOLDS,
-    IN_DOMAIN,
-    OUT_OF_DOMAIN,
-    Finding,
-    findings,
-)
+from corpo.analysis.claims import CLAIM_TITLES, FAILS, HOLDS, Finding, findings
 from corpo.analysis.runs import EARLY, rewarded_failures
-from corpo.analysis.splits import accuracy
+from corpo.analysis.splits import accuracy, has_splits
 from corpo.analysis.study import BASE, PAGE, PROVENANCE, Study, read_study
 from corpo.report.names import PAPER_BASELINES, label_of
 from corpo.utils.files import read_json, shown_path
@@ -90,8 +82,9 @@ def _rows(study: Study, policies: Sequence[str]) -> Iterator[tuple[str, list[str
     shares = [_rewarded(study, policy) for policy in policies]
     yield f"failures rewarded, first {EARLY} steps", shares
     k = min(study.ks)
-    for label, splits in (("one correct", IN_DOMAIN), ("other kinds, and math", OUT_OF_DOMAIN)):
-        if set(splits) <= set(study.splits):
+    labels = ("one correct", "other kinds, and math") if study.has_pairs else ("in domain", "out of domain")
+    for label, splits in zip(labels, (study.in_domain, study.out_of_domain), strict=True):
+        if has_splits(study, splits):
             values = [f"{accuracy(study, policy, splits, k).mean():.1f}%" for policy in policies]
             yield f"pass@{k}, {label}", values
 

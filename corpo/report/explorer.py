@@ -16,6 +16,7 @@ from corpo.baselines import group_advantages, needs_lengths
 from corpo.data.pairing.splits import TRAIN
 from corpo.report.names import label_of
 from corpo.task import Pair, Verdict, parse_response
+from corpo.tasks import Item, Question
 
 # More would make the page and the records too large.
 GROUPS_PER_SPLIT, MAX_PROMPTS_PER_SPLIT = 24, 6
@@ -26,10 +27,10 @@ _CANDIDATE_FIELDS = ("text", "correct", "origin", "line", "passed", "total", "er
 # --- records, which are computed once and stored ---
 
 
-def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
+def examples(study: Study, items: Mapping[str, Item]) -> list[dict[str, Any]]:
     """Return one record per example prompt, with the groups of the base and of one seed of each baseline.
 
-    Each split gives some prompts, spread over its families. `pairs` maps prompt ids to pairs.
+    Each split gives some prompts, spread over its families. `items` maps prompt ids to pairs or questions.
     """
     policies = [("base", study.base)]
     for run in study.runs:
@@ -41,7 +42,7 @@ def examples(study: Study, pairs: Mapping[str, Pair]) -> list[dict[str, Any]]:
     split_of = study.base.drop_duplicates("prompt_id").set_index("prompt_id")["split"]
     records = []
     for prompt_id in prompt_ids:
-        record = pair_record(str(split_of[prompt_id]), pairs[prompt_id])
+        record = _item_record(str(split_of[prompt_id]), items[prompt_id])
         record["policies"] = [_group_record(name, group_of[prompt_id], study) for name, group_of in groups]
         records.append(record)
     return records
@@ -75,25 +76,24 @@ def _groups(rollouts: pd.DataFrame, prompt_ids: Sequence[str]) -> dict[str, pd.D
 
 
 def training_examples(
-    kept: Mapping[str, pd.DataFrame], pairs: Sequence[Pair], study: Study
+    kept: Mapping[str, pd.DataFrame], items: Sequence[Item], study: Study
 ) -> list[dict[str, Any]]:
     """Return one record per training prompt whose responses were kept, at some of the steps.
 
     `kept` has the kept rollouts (see `corpo.train.run_log`) of one seed of each baseline, with which the
-    policy was trained at these prompts. `pairs` are those of training, in both orders.
+    policy was trained at these prompts. `items` are those of training, pairs in both orders.
     """
     tables = [table.assign(baseline=baseline) for baseline, table in kept.items() if len(table)]
     if not tables:
         return []
     seed = study.runs[0].seed
-    pair_of = {(pair.id, pair.is_swapped): pair for pair in pairs}
+    item_of = {_key(item): item for item in items}
     rollouts = pd.concat(tables, ignore_index=True)
     rollouts = rollouts[rollouts["step"].isin(_steps_to_show(sorted(set(rollouts["step"]))))]
     records = []
     for _, rows in rollouts.groupby(["step", "prompt"]):
         first = rows.iloc[0]
-        pair = pair_of[first["pair_id"], bool(first["swapped"])]
-        record = pair_record(TRAIN, pair) | {"step": int(first["step"])}
+        record = _item_record(TRAIN, item_of[_key_of_row(first)]) | {"step": int(first["step"])}
         record["policies"] = []
         for baseline, group in rows.groupby("baseline", sort=False):
             name = run_title(str(baseline), seed)
@@ -101,6 +101,16 @@ def training_examples(
             record["policies"].append(_group_record(name, graded, study, str(baseline)))
         records.append(record)
     return records
+
+
+def _key(item: Item) -> tuple[str, bool]:
+    """Return what identifies an item of training: its name, and the order of a pair."""
+    return item.id, isinstance(item, Pair) and item.is_swapped
+
+
+def _key_of_row(row: pd.Series) -> tuple[str, bool]:
+    """Return the key of the item of a kept rollout."""
+    return (row["pair_id"], bool(row["swapped"])) if "pair_id" in row else (row["problem_id"], False)
 
 
 def _steps_to_show(steps: Sequence[int]) -> list[int]:
@@ -112,6 +122,9 @@ def _steps_to_show(steps: Sequence[int]) -> list[int]:
 
 def _graded(group: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Add the columns that evaluations have and that kept rollouts of training lack."""
+    group = group.assign(correct=group["reward"] >= threshold)
+    if "pair_id" not in group:
+        return group
     rows = []
     for response in group["response"]:
         verdict = parse_response(response)
@@ -119,7 +132,23 @@ def _graded(group: pd.DataFrame, threshold: float) -> pd.DataFrame:
         if isinstance(verdict, Verdict):
             is_parsed, scores = True, verdict.scores
         rows.append({"parsed": is_parsed, "score_a": scores[0], "score_b": scores[1]})
-    return group.join(pd.DataFrame(rows)).assign(correct=group["reward"] >= threshold)
+    return group.join(pd.DataFrame(rows))
+
+
+def _item_record(split: str, item: Item) -> dict[str, Any]:
+    """Return a pair or a question as the pages show it."""
+    if isinstance(item, Pair):
+        return pair_record(split, item)
+    assert isinstance(item, Question)
+    family = item.family or split
+    return {
+        "split": split,
+        "kind": item.domain or family,
+        "problem": item.id,
+        "family": family,
+        "statement": item.statement,
+        "answer": item.answer,
+    }
 
 
 def pair_record(split: str, pair: Pair) -> dict[str, Any]:
@@ -149,13 +178,14 @@ def _group_record(
     advantages_of = _advantages(group, study)
     if trained_with is not None:
         advantages_of[trained_with] = group["advantage"].tolist()
+    has_scores = "score_a" in group
     rollouts = []
     for index, row in enumerate(group.to_dict("records")):
         advantages = {baseline: round(values_G[index], 3) for baseline, values_G in advantages_of.items()}
         rollouts.append(
             {
                 "response": row["response"],
-                "scores": [row["score_a"], row["score_b"]] if row["parsed"] else None,
+                "scores": [row["score_a"], row["score_b"]] if has_scores and row["parsed"] else None,
                 "reward": round(row["reward"], 3),
                 "correct": bool(row["correct"]),
                 "advantages": advantages,
@@ -193,14 +223,16 @@ def explorer_data(
 
     Equal responses of a group share a row, which counts them. A row is a list: response, scores, reward,
     whether it is correct, number of responses, and the advantage under each of the baselines, which is None
-    if it is not known. The mean of a group is None if the records have only some of its responses, as those
-    of earlier versions do.
+    if it is not known. The scores are None if the response has none. The mean of a group is None if the
+    records have only some of its responses, as those of earlier versions do.
     """
     prompts, groups = [], []
     for number, record in enumerate(records):
         prompt = {key: value for key, value in record.items() if key != "policies"}
-        texts = [candidate["text"] for candidate in record["candidates"]]
-        prompts.append({**prompt, "lines": list(aligned_lines(*texts))})
+        if "candidates" in record:
+            texts = [candidate["text"] for candidate in record["candidates"]]
+            prompt["lines"] = list(aligned_lines(*texts))
+        prompts.append(prompt)
         for policy in record["policies"]:
             name, comma, seed = policy["name"].partition(", ")
             group = {"prompt": number, "policy": label_of(name) + comma + seed, "mean": policy.get("mean")}

@@ -7,18 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from corpo.analysis.claims import (
-    FAILS,
-    HOLDS,
-    IN_DOMAIN,
-    NO_SUBJECT,
-    OUT_OF_DOMAIN,
-    UNDECIDED,
-    UNTESTABLE,
-    Finding,
-)
+from corpo.analysis.claims import FAILS, HOLDS, NO_SUBJECT, UNDECIDED, UNTESTABLE, Finding
 from corpo.analysis.runs import EARLY, rewarded_failures
-from corpo.analysis.splits import accuracy
+from corpo.analysis.splits import accuracy, has_splits
 from corpo.analysis.study import BASE, Study
 from corpo.report.names import label_of
 
@@ -54,8 +45,8 @@ def _what_was_run(study: Study) -> list[str]:
 def _what_was_found(study: Study, findings: Sequence[Finding]) -> list[str]:
     sentences = _rewarded(study)
     k = min(study.ks)
-    for place, splits in (("In domain", IN_DOMAIN), ("Out of domain", OUT_OF_DOMAIN)):
-        if set(splits) <= set(study.splits):
+    for place, splits in (("In domain", study.in_domain), ("Out of domain", study.out_of_domain)):
+        if has_splits(study, splits):
             before = accuracy(study, BASE, splits, k).mean()
             after = {name: accuracy(study, name, splits, k).mean() for name in study.baselines}
             values = _values(after, "{:.1f}%")

@@ -20,44 +20,20 @@ from corpo.analysis.claims import (
     UNTESTABLE,
     Finding,
 )
-from corpo.analysis.runs import EARLY
 from corpo.analysis.study import PAGE
 from corpo.analysis.summary import summary_means
 from corpo.data.pairing.splits import TRAIN
-from corpo.report.claims import CLAIMS_NOTE, claims_table, reasons, reasons_list, seeds_table
+from corpo.report.claims import claims_table, reasons, reasons_list, seeds_table
 from corpo.report.explorer import explorer_data
-from corpo.report.figures import caption_of, spec_of
+from corpo.report.figures import FigureSpec
 from corpo.report.figures.style import DARK_COLOURS
 from corpo.report.html import render
 from corpo.report.names import label_of
-from corpo.report.published_section import section
+from corpo.report.notes import Notes
 from corpo.report.skill import TITLE, SkillSection
 from corpo.report.svg import colour_variable, inline_svg
-from corpo.report.tables import FAILURES_NOTE, FLOOR_COLUMNS, FLOORS_NOTE
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
-
-RUNS_NOTE = f"""All values are percentages, except ratios and KL (nats per rollout at the end of training, on
-validation prompts). `passed`, `failures rewarded` and columns named `first` cover the rollouts of the first
-{EARLY} steps; columns named `last` cover the last {EARLY} steps; `at most` is the maximum over all steps. A
-rewarded failure is a failed rollout with a positive advantage. N and S: numbers and sums of positive and
-negative advantages. Rollouts are counted over these steps before they are divided. The last columns are
-pass@1 on the evaluation splits, averaged over both orders. If a study has several warm starts, the seed of a
-base is the number of its warm start; a run starts from the warm start with its seed modulo their number."""
-VALIDATION_NOTE = """Each cell has the first and the last measurement during training. The first validation
-is that of the policy before training. All values are measured on validation problems, not on those of the
-evaluation splits. They are percentages, except AUC. The columns up to `both wrong` are pass@1; the
-columns `pass@1`, `unseen` and `math` cover pairs with exactly one correct candidate. `unseen`: combinations
-of operations that training does not use; the other columns cover seen combinations. AUC: the probability that
-a correct candidate gets a higher score than a wrong one. Equal labels: both candidates are correct, or both
-are wrong. `exactly one`: share of verdicts that call exactly one candidate correct, on
-pairs of two correct or two wrong candidates. `traced`: share of traces without a mistake. Metrics that were
-not measured have no column."""
-SUMMARY_NOTE = """Means over seeds; `summary.csv` has the values of each seed. ECE uses 10 equal-width bins of
-score / 10. `exactly_one`: share of verdicts that call exactly one candidate correct. `swap_consistency`:
-share of pairs with the same majority verdict in both orders."""
-INTERVALS_NOTE = """Each pair is evaluated in both orders. Intervals resample problems with all their pairs.
-They cover new problems of the same kind, but not other kinds of problems."""
 
 # Each verdict has a symbol of its own, for readers without colour.
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", NO_SUBJECT: "–", UNTESTABLE: "–"}
@@ -76,16 +52,20 @@ PAPER_ROWS = ("in domain", "OOD")  # how the names of the splits of the paper be
 class Report:
     """The contents that the Markdown report and the web page of a study have in common."""
 
-    figures: Sequence[str]  # names of the files in the folder `figures`, without their extensions
+    figures: Sequence[FigureSpec]  # in the folder `figures`
     findings: list[Finding]
     seeds: list[int]  # of training
     facts: dict[str, object]  # provenance
     warnings: Sequence[Mapping[str, Any]]  # of training (`corpo.train.health`), with the names of their runs
     tables: list[tuple[int, pd.DataFrame]]  # k and the table of `corpo.report.tables.wide_table`
+    floor_titles: Sequence[str]  # of the columns of these tables with floors
+    floors_note: str
     failures: pd.DataFrame  # the table of `corpo.report.tables.failures_table`
     overview: Sequence[str]  # paragraphs that say what was run and what was found
     baselines: Sequence[str]
     threshold: float  # R_min_correct
+    notes: Notes  # on the tables
+    published: str  # the section on the published table as Markdown; empty if the task is not the paper's
     skill: SkillSection | None = None  # None if the records have no scores
 
 
@@ -96,20 +76,22 @@ def write_report(folder: Path, report: Report, runs: str, validation: str) -> No
     """
     table = (folder / "table.md").read_text(encoding="utf-8")
     paragraphs = "\n\n".join(report.overview)
-    images = "\n\n".join(f"![{name}](figures/{name}.png)\n\n*{caption_of(name)}*" for name in report.figures)
+    images = "\n\n".join(
+        f"![{spec.name}](figures/{spec.name}.png)\n\n*{spec.caption}*" for spec in report.figures
+    )
     text = f"""# {folder.name}
 
 {paragraphs}
 
 {table}
-{INTERVALS_NOTE}
+{report.notes.intervals}
 
 ## Claims
 {claims_table(report.findings)}
 
 {reasons_list(report.findings)}
 
-{CLAIMS_NOTE}
+{report.notes.claims}
 `differences.csv` has the differences from GRPO on each split; `aggregates.csv` has interquartile means and
 the probability that a run is better than a run of GRPO.
 
@@ -119,23 +101,20 @@ the probability that a run is better than a run of GRPO.
 {_skill(report.skill)}## Figures
 {images}
 
-{_failures(report.failures)}## Single runs
+{_failures(report)}## Single runs
 {runs}
 
-{RUNS_NOTE}
+{report.notes.runs}
 
 ## Validation of single runs
 {validation}
 
-{VALIDATION_NOTE}
+{report.notes.validation}
 
-## Reanalysis of the published table
-{section()}
-
-## Accuracy, calibration and consistency
+{_published(report.published)}## {report.notes.summary_title}
 {_summary(folder)}
 
-{SUMMARY_NOTE}
+{report.notes.summary}
 
 ## Warnings during training
 {_warnings(report.warnings)}
@@ -157,12 +136,17 @@ def _summary(folder: Path) -> str:
     return markdown_table(list(cells.columns), cells.to_numpy().tolist())
 
 
-def _failures(table: pd.DataFrame) -> str:
-    """Return the section about failures by verdict; it is empty if they were not counted."""
+def _published(section: str) -> str:
+    return f"## Reanalysis of the published table\n{section}\n\n" if section else ""
+
+
+def _failures(report: Report) -> str:
+    """Return the section about failures by kind; it is empty if they were not counted."""
+    table = report.failures
     if table.empty:
         return ""
     cells = markdown_table(list(table.columns), table.to_numpy().tolist())
-    return f"## Failures of training by verdict\n{cells}\n\n{FAILURES_NOTE}\n\n"
+    return f"## {report.notes.failures_title}\n{cells}\n\n{report.notes.failures}\n\n"
 
 
 def _warnings(warnings: Sequence[Mapping[str, Any]]) -> str:
@@ -187,10 +171,9 @@ def write_page(
     `examples` come from `corpo.report.explorer`, `config` is YAML, and `stages` are provenance by title.
     """
     figures = []
-    for name in report.figures:
-        text = (folder / f"figures/{name}.svg").read_text(encoding="utf-8")
-        spec = spec_of(name)
-        svg = inline_svg(text, name, spec.description, PAGE_COLOURS)
+    for spec in report.figures:
+        text = (folder / f"figures/{spec.name}.svg").read_text(encoding="utf-8")
+        svg = inline_svg(text, spec.name, spec.description, PAGE_COLOURS)
         figures.append({"title": spec.title, "caption": spec.caption, "svg": svg})
     text = render(
         "page.html",
@@ -199,18 +182,20 @@ def write_page(
         overview=report.overview,
         claims=_claims(report.findings),
         symbols=SYMBOLS,
-        claims_note=_without_markup(CLAIMS_NOTE),
+        claims_note=_without_markup(report.notes.claims),
         reasons=reasons(report.findings),
         tables=[_table(k, table) for k, table in report.tables],
-        floor_columns=FLOOR_COLUMNS,
-        floors_note=FLOORS_NOTE,
+        floor_columns=report.floor_titles,
+        floors_note=report.floors_note,
         warnings=report.warnings,
         skill_title=TITLE,
         skill=report.skill,
         figures=figures,
         figure_colours=_figure_colours(),
         failures=report.failures,
-        failures_note=FAILURES_NOTE,
+        failures_title=report.notes.failures_title,
+        failures_note=report.notes.failures,
+        item=report.notes.item,
         has_training=any(example["split"] == TRAIN for example in examples),
         facts={field: _without_markup(str(value)) for field, value in report.facts.items()},
         config=config,

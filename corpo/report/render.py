@@ -17,14 +17,23 @@ import pandas as pd
 from corpo.analysis.claims import Finding, findings
 from corpo.analysis.compare import write_comparisons
 from corpo.analysis.regrade import write_regraded
-from corpo.analysis.runs import runs_markdown, runs_table, validation_markdown, validation_table, write_runs
+from corpo.analysis.runs import (
+    runs_markdown,
+    runs_table,
+    validation_columns,
+    validation_markdown,
+    validation_table,
+    write_runs,
+)
 from corpo.analysis.study import CONFIG, PROVENANCE, Study, read_records, reading
 from corpo.analysis.verification import write_skill
 from corpo.report.figures import write_figures
+from corpo.report.notes import notes_of
 from corpo.report.overview import overview
 from corpo.report.page import Report, write_page, write_report
+from corpo.report.published_section import section
 from corpo.report.skill import SkillSection, skill_section
-from corpo.report.tables import failures_table, wide_table, write_tables
+from corpo.report.tables import failures_table, floor_titles, floors_note, wide_table, write_tables
 from corpo.utils.files import read_json
 
 
@@ -65,13 +74,18 @@ def render_results(folder: Path) -> Rendered:
         facts=facts_of(stages, records.command, list(dict.fromkeys(run.seed for run in study.runs))),
         warnings=records.warnings,
         tables=[(k, wide_table(table, k)) for k in ks],
+        floor_titles=floor_titles(table),
+        floors_note=floors_note(table),
         failures=failures_table(study),
         overview=overview(study, results),
         baselines=study.baselines,
         threshold=study.threshold,
+        notes=notes_of(study),
+        published=section() if study.has_pairs else "",
         skill=skill_section(study),
     )
-    runs, validation = runs_markdown(runs_table(study)), validation_markdown(validation_table(study))
+    runs = runs_markdown(runs_table(study))
+    validation = validation_markdown(validation_table(study), validation_columns(study))
     write_report(folder, report, runs, validation)
     write_page(folder, report, records.examples, config, stages)
     return Rendered(study, records.examples, report.tables, report.findings, report.facts, report.skill)

@@ -12,7 +12,14 @@ from corpo.analysis.ablation import K
 from corpo.analysis.claims import HISTORY, STATEMENTS
 from corpo.analysis.contrasts import PREDICTIONS
 from corpo.report.ablation_page import INTERVALS_NOTE, OVERVIEW, summary
-from corpo.report.claims import CLAIMS_NOTE, EXPECTED_GRADIENTS, claims_table, reasons_list, seeds_table
+from corpo.report.claims import (
+    CLAIMS_NOTE,
+    EXPECTED_GRADIENTS,
+    NO_SUBJECT_OF_QUESTIONS,
+    claims_table,
+    reasons_list,
+    seeds_table,
+)
 from corpo.report.render import Rendered
 from corpo.report.skill import TITLE
 from corpo.utils.markdown import table as markdown_table
@@ -135,7 +142,7 @@ def _claims(studies: Mapping[str, Rendered]) -> str:
 
 {statements}
 
-{CLAIMS_NOTE} What the published table itself can show: `notebooks/05_power.ipynb`.
+{_claims_note(studies)} What the published table itself can show: `notebooks/05_power.ipynb`.
 
 **What C5 can mean.** {EXPECTED_GRADIENTS.format(link=_THEORY)}
 
@@ -146,6 +153,14 @@ def _claims(studies: Mapping[str, Rendered]) -> str:
 ## Verdicts
 {markdown_table(("claim", "quantity", *studies), rows)}
 """
+
+
+def _claims_note(studies: Mapping[str, Rendered]) -> str:
+    """Return how the verdicts are reached. If there are studies of questions, add their floor rule."""
+    names = [f"`{name}`" for name, rendered in studies.items() if not rendered.study.has_pairs]
+    if not names:
+        return CLAIMS_NOTE
+    return f"{CLAIMS_NOTE} In the studies of questions, {', '.join(names)}: {NO_SUBJECT_OF_QUESTIONS.strip()}"
 
 
 def _ablations(ablations: Mapping[str, pd.DataFrame]) -> str:

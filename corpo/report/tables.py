@@ -7,20 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from corpo.analysis.runs import EARLY, FAILED_COLUMNS, REWARDED_COLUMNS, mean_failures
+from corpo.analysis.runs import EARLY, failed_columns, mean_failures, rewarded_columns
 from corpo.analysis.splits import PUBLISHED, TITLES, results_table
 from corpo.analysis.study import Study
 from corpo.analysis.summary import summary_table
 from corpo.data.pairing.splits import SMALL_SPLIT, SMALL_SPLIT_MARK
-from corpo.evaluate.shortcut_floors import FLOORS
-from corpo.tasks.verify import FAILURES
 from corpo.utils.files import write_text
 from corpo.utils.markdown import table as markdown_table
 
 PAPER_K = 16  # the paper publishes pass@16 only
-GUESS, GUESS_ONE = "random guess", "random, one correct"
-FLOOR_COLUMNS = (GUESS, GUESS_ONE, *FLOORS)
-FLOORS_NOTE = (
+_FLOOR = "_floor"  # how the names of the columns with floors end in the long table
+_FLOOR_TITLES = {"coin": "random guess", "exactly_one": "random, one correct"}
+_FLOORS_OF_PAIRS = (
     "The last columns are floors, which need no understanding. Random guess: an independent guess for each "
     "candidate. Random, one correct: a random choice of one correct candidate. Length and words: "
     "classifiers that see the lengths or the token counts only; they do not sample, so their accuracy is "
@@ -28,13 +26,28 @@ FLOORS_NOTE = (
     "pass@1."
 )
 
-FAILURES_NOTE = (
-    "All values but the number of failures are percentages of all failed rollouts of the same steps, means "
-    "over seeds. The first four percentages divide all failures by the verdict that they gave. The last "
-    "five are failures with a positive advantage: all of them, and by verdict. A swapped verdict calls "
-    "exactly one candidate correct, but not the right one. A response without a valid verdict is "
-    "unparseable."
+_FLOORS_OF_QUESTIONS = (
+    "The last columns are floors: the accuracy of answers that need no understanding. They do not sample, so "
+    "their accuracy is the same for every k."
 )
+
+
+def floors_note(table: pd.DataFrame) -> str:
+    """Return the explanation of the floors in the long table; empty if there are none."""
+    if not _floor_columns(table):
+        return ""
+    return _FLOORS_OF_PAIRS if "pairs" in table else _FLOORS_OF_QUESTIONS
+
+
+def floor_titles(table: pd.DataFrame) -> list[str]:
+    """Return the titles of the columns with floors in `wide_table`."""
+    return list(_floor_columns(table).values())
+
+
+def _floor_columns(table: pd.DataFrame) -> dict[str, str]:
+    """Return the columns of the long table with floors, and their titles."""
+    names = [column.removesuffix(_FLOOR) for column in map(str, table) if column.endswith(_FLOOR)]
+    return {f"{name}{_FLOOR}": _FLOOR_TITLES.get(name, name) for name in names}
 
 
 def wide_table(
@@ -43,7 +56,7 @@ def wide_table(
     """Return the results at one k with a row per split and a column per policy, followed by the floors.
 
     A cell reads "61.2 [58.0, 64.1]", or "61.2" without intervals. With `has_paper_splits` rows are named
-    as in the paper, and its values are added at k = 16.
+    as in the paper, and its values are added to a table of pairs at k = 16.
     """
     at_k = table[table["k"] == k]
     rows = []
@@ -55,20 +68,18 @@ def wide_table(
         row = {"split": (title or split.replace("_", " ")) + mark}
         for policy in dict.fromkeys(at_k["policy"]):
             row[policy] = _cell(cells.loc[policy], with_intervals)
-        row[GUESS] = f"{first['coin_floor']:.0f}"
-        row[GUESS_ONE] = f"{first['exactly_one_floor']:.0f}"
-        for name in FLOORS:
-            row[name] = _whole(first[f"{name}_floor"])
-        if k == PAPER_K and has_paper_splits:
+        for column, floor_title in _floor_columns(table).items():
+            row[floor_title] = _whole(first[column])
+        if k == PAPER_K and has_paper_splits and "published" in table:
             row["paper: GRPO / static / CoRPO"] = _published(split)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def failures_table(study: Study) -> pd.DataFrame:
-    """Return the failures of training by verdict with a row per baseline and end of training, in percent.
+    """Return the failures of training by kind with a row per baseline and end of training, in percent.
 
-    The table is empty if failures were not counted by verdict.
+    The table is empty if failures were not counted by kind.
     """
     rows = []
     for means in mean_failures(study).to_dict("records"):
@@ -77,10 +88,10 @@ def failures_table(study: Study) -> pd.DataFrame:
             "steps": f"{means['end']} {EARLY}",
             "failures per run": f"{means['failures']:.0f}",
         }
-        for column, verdict in zip(FAILED_COLUMNS, FAILURES, strict=True):
-            row[verdict.replace("_", " ")] = _share(means[column])
+        for column, kind in zip(failed_columns(study), study.failures, strict=True):
+            row[kind.replace("_", " ")] = _share(means[column])
         row["rewarded"] = _share(means["rewarded"])
-        for column in REWARDED_COLUMNS:
+        for column in rewarded_columns(study):
             row[column.replace("_", ", ", 1).replace("_", " ")] = _share(means[column])
         rows.append(row)
     return pd.DataFrame(rows)
@@ -123,7 +134,8 @@ def write_tables(study: Study, folder: Path, has_paper_splits: bool = True) -> p
         plain = wide_table(table, k, with_intervals=False, has_paper_splits=has_paper_splits)
         caption, label = f"pass@{k} in percent", f"tab:pass{k}"
         latex.append(plain.to_latex(index=False, escape=True, caption=caption, label=label))
-    write_text(folder / "table.md", "\n".join(markdown) + f"\n{FLOORS_NOTE}{_small_split_note(table)}\n")
+    notes = f"{floors_note(table)}{_small_split_note(table)}"
+    write_text(folder / "table.md", "\n".join(markdown) + f"\n{notes}\n")
     write_text(folder / "table.tex", "\n".join(latex))
     return table
 

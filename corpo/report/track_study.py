@@ -41,8 +41,10 @@ def _rollout_rows(examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     for example in examples:
         prompt = {key: example[key] for key in ("split", "kind", "problem", "statement")}
         prompt["step"] = example.get("step")  # of training
-        for side, candidate in zip("AB", example["candidates"], strict=True):
+        for side, candidate in zip("AB", example.get("candidates", ()), strict=False):
             prompt[side] = candidate["text"]
+        if "answer" in example:
+            prompt["answer"] = example["answer"]
         for policy in example["policies"]:
             for rollout in policy["rollouts"]:
                 row = {**prompt, "policy": policy["name"]}

@@ -51,6 +51,9 @@ class Task(ABC, Generic[ItemT]):
     # Kinds of faults, because of which a response has no answer, with what each is and what to do if most
     # responses have it.
     faults: Mapping[str, str]
+    # The evaluation splits that resemble training, and those that do not. Claims and reports compare them.
+    in_domain: Sequence[str] = ()
+    out_of_domain: Sequence[str] = ()
     # The number of consecutive items that stay together in a batch, such as both orders of a pair.
     bundle: int = 1
     # The columns whose values `validation_metrics` needs, besides "correct" and "reward".

@@ -45,9 +45,6 @@ class QuestionTask(Task[Question]):
     noun = "question"
     failures: Sequence[str] = ("wrong", "unparseable")
     faults = {"no_answer": "no answer; teach the response format first (model.warm_start=true)"}
-    # The evaluation splits that resemble training, and those that do not. Reports compare them.
-    in_domain: Sequence[str] = ()
-    out_of_domain: Sequence[str] = ()
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from corpo.config import VERIFY, Config
+from corpo.data.pairing.splits import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.data.pipelines.grading import grade_traces, right_traces
 from corpo.task import COMPACT_SYSTEM, CUT, Fault, Pair, Reward, Verdict, render_prompt
 from corpo.task.grade import grade
@@ -35,6 +36,8 @@ class VerifyTask(Task[Pair]):
     noun = "pair"
     failures = FAILURES
     faults = {fault.name: f"{fault.value!r}; {advice}" for fault, advice in _ADVICE.items()}
+    in_domain = IN_DOMAIN
+    out_of_domain = OUT_OF_DOMAIN
     bundle = 2
     measures = MEASURES
     system = COMPACT_SYSTEM

@@ -18,19 +18,19 @@ from corpo.analysis.claims import (
     FAILS,
     HOLDS,
     NO_SUBJECT,
-    OUT_OF_DOMAIN,
     STATEMENTS,
-    TESTS,
     UNDECIDED,
     UNTESTABLE,
     Comparison,
+    all_tests,
     findings,
     points,
 )
 from corpo.analysis.compare import aggregates, difference, differences
-from corpo.analysis.frontier import difference_at_equal_gain, gain_curve
+from corpo.analysis.frontier import difference_at_equal_gain, gain_curve, out_of_domain_weights
 from corpo.analysis.runs import ratio_curve, rewarded_failures, runs_markdown, runs_table
 from corpo.analysis.study import Study, read_variants, write_variants
+from corpo.data.pairing.splits import OUT_OF_DOMAIN
 from corpo.evaluate.intervals import Estimate, Variance, over_seeds, over_seeds_and_problems
 from corpo.utils.errors import DataError
 from docs.tools import coverage
@@ -168,21 +168,23 @@ def test_verdict_follows_from_the_interval_and_the_smallest_effect(
     mean: float, error: float, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test = Comparison("C1", "a quantity", points, 0.05, (), lambda study: _estimate(mean, error))
-    monkeypatch.setattr(claims, "TESTS", (test,))
+    monkeypatch.setattr(claims, "all_tests", lambda study: (test,))
     [finding] = findings(synthetic_study(1, 0.0))
     assert finding.verdict == verdict
 
 
 def test_interval_of_a_share_must_exceed_the_effect_of_interest() -> None:
-    [early] = [test for test in TESTS if isinstance(test, Comparison) and test.claim == "C1"]
+    tests = all_tests(synthetic_study(1, 0.0))
+    [early] = [test for test in tests if isinstance(test, Comparison) and test.claim == "C1"]
     assert early.above == early.smallest_effect
 
 
 def test_intervals_are_corrected_for_the_tests_of_a_part_of_a_claim() -> None:
+    study = synthetic_study(1, 0.0)
     num_tests = {}
-    for test in TESTS:
+    for test in all_tests(study):
         if isinstance(test, Comparison):
-            num_tests[test.claim, test.part] = claims._num_tests(test)
+            num_tests[test.claim, test.part] = claims._num_tests(study, test)
     assert num_tests == {
         ("C1", ""): 1,
         ("C2", ""): 1,
@@ -264,7 +266,8 @@ def _without_math(study: Study) -> Study:
 
 
 def test_a_fall_in_domain_is_averaged_with_the_rise_before_it() -> None:
-    curve = gain_curve(_validations([0.5, 0.7, 0.6, 0.8], [0.4, 0.5, 0.3, 0.6]))
+    weights = out_of_domain_weights(synthetic_study(1, 0.0))
+    curve = gain_curve(_validations([0.5, 0.7, 0.6, 0.8], [0.4, 0.5, 0.3, 0.6]), weights)
     assert curve[0] == pytest.approx([0.5, 0.65, 0.8])
     assert curve[1] == pytest.approx([0.4, 0.4, 0.6])
 

@@ -1,4 +1,4 @@
-"""Test the tables of single runs: validation at both ends of training, and failures by verdict."""
+"""Test the tables of single runs: validation at both ends of training, and failures by kind."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from corpo.analysis.runs import (
-    FAILED_COLUMNS,
-    REWARDED_COLUMNS,
-    failures_by_verdict,
+    failed_columns,
+    failures_by_kind,
     has_metrics,
     mean_failures,
+    rewarded_columns,
+    validation_columns,
     validation_markdown,
     validation_table,
     write_runs,
@@ -68,26 +69,26 @@ def _study() -> Study:
 
 
 def test_failures_are_counted_over_the_first_and_the_last_steps_only() -> None:
-    first = failures_by_verdict(_study(), "grpo", late=False)
+    first = failures_by_kind(_study(), "grpo", late=False)
     assert first["failures"].tolist() == [50, 100]
     assert first["failed_both_correct"].tolist() == [0.2, 0.4]
     assert first["rewarded_both_correct"].tolist() == [0.1, 0.1]
     assert first["rewarded_swapped"].tolist() == [0, 0.05]
-    assert failures_by_verdict(_study(), "grpo", late=True)["failures"].tolist() == [20, 10]
+    assert failures_by_kind(_study(), "grpo", late=True)["failures"].tolist() == [20, 10]
 
 
 def test_shares_are_of_sums_over_steps() -> None:
     rows = [{"step": 1, **_counts([1, 0, 0, 0], [1, 0, 0, 0])}, {"step": 2, **_counts([0, 9, 0, 0], [0] * 4)}]
     run = Run("grpo", 0, pd.DataFrame(rows), {}, pd.DataFrame(), {})
     study = Study({0: pd.DataFrame()}, [run], 0.0, [1], pd.DataFrame())
-    assert failures_by_verdict(study, "grpo", late=False)["rewarded_both_correct"].tolist() == [0.1]
+    assert failures_by_kind(study, "grpo", late=False)["rewarded_both_correct"].tolist() == [0.1]
 
 
 def test_mean_failures_are_means_over_seeds_with_failures() -> None:
     table = mean_failures(_study()).set_index(["policy", "end"])
     first = table.loc[("grpo", "first")]
-    assert first[list(FAILED_COLUMNS)].tolist() == pytest.approx([0.3, 0.25, 0.4, 0.05])
-    assert first[list(REWARDED_COLUMNS)].tolist() == pytest.approx([0.1, 0.05, 0.025, 0])
+    assert first[failed_columns(_study())].tolist() == pytest.approx([0.3, 0.25, 0.4, 0.05])
+    assert first[rewarded_columns(_study())].tolist() == pytest.approx([0.1, 0.05, 0.025, 0])
     assert first["rewarded"] == pytest.approx(0.175)
     assert first["failures"] == 75
     last = table.loc[("grpo", "last")]
@@ -125,13 +126,14 @@ def test_validation_table_has_the_first_and_the_last_measurement() -> None:
         validation = [column for column in metrics if column.startswith("validation/")]
         metrics[validation] = metrics[validation].where(is_measured, axis=0)
         runs.append(replace(run, metrics=metrics))
-    table = validation_table(replace(synthetic_study(2, 0.0), runs=runs))
+    study = replace(synthetic_study(2, 0.0), runs=runs)
+    table = validation_table(study)
     row = table.set_index(["seed", "policy"]).loc[(1, "corpo")]
     assert row["validation_unseen_first"] == pytest.approx(0.4 + 0.1 * 4 / 12 + 0.01)
     assert row["validation_unseen_last"] == pytest.approx(0.51)
     assert row["validation_auc_b_last"] == pytest.approx(0.71)
     assert np.isnan(row["validation_traced_first"])
-    header, _, *lines = validation_markdown(table).splitlines()
+    header, _, *lines = validation_markdown(table, validation_columns(study)).splitlines()
     assert header.startswith(
         "| seed | policy | pass@1 | unseen | math | both correct | both wrong | AUC of A |"
     )
@@ -147,7 +149,7 @@ def test_file_of_runs_has_validation_and_failures_of_each_run(tmp_path: Path) ->
     table = pd.read_csv(tmp_path / "runs.csv").set_index(["seed", "policy"])
     assert len(table) == 1 + len(study.runs)
     run = study.of("grpo")[1]
-    failures = run.metrics[list(FAILED_COLUMNS)].iloc[:5].to_numpy().sum()
+    failures = run.metrics[failed_columns(study)].iloc[:5].to_numpy().sum()
     assert table.loc[(1, "grpo"), "failures_first"] == failures
     assert table.loc[(1, "grpo"), "validation_traced_last"] == pytest.approx(0.81)
     assert table.loc[(1, "corpo"), "rewarded_both_correct_first"] == 0

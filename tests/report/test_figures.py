@@ -14,10 +14,10 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from corpo.analysis.claims import OUT_OF_DOMAIN
 from corpo.analysis.study import Study
 from corpo.analysis.verification import PARTS
 from corpo.baselines import BASELINES
+from corpo.data.pairing.splits import OUT_OF_DOMAIN
 from corpo.report import figures
 from corpo.report.figures.ablation import ablation, overview
 from corpo.report.figures.style import MAX_BASELINES_WITH_BANDS, OTHER_COLOUR

@@ -25,6 +25,8 @@ TABLE_SPLITS = (
     "math_first_correct",
     "math_second_correct",
 )
+# Training is on pairs of programs of which exactly one is correct.
+IN_DOMAIN, OUT_OF_DOMAIN = TABLE_SPLITS[:2], TABLE_SPLITS[2:]
 # New problems of the families that RL trained on. The paper has no such splits.
 EXTRA_SPLITS = ("trained_families_first_correct", "trained_families_second_correct")
 EVALUATION_SPLITS = TABLE_SPLITS + EXTRA_SPLITS  # of the bank; real sources name their own

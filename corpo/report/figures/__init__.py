@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.compare import REFERENCE
 from corpo.analysis.regrade import can_be_regraded
-from corpo.analysis.runs import FAILED_COLUMNS, REWARDED_COLUMNS, has_metrics
+from corpo.analysis.runs import VALIDATION_ACCURACY, failed_columns, has_metrics, rewarded_columns
+from corpo.analysis.splits import has_splits
 from corpo.analysis.study import Study
 from corpo.analysis.theory import pooled
 from corpo.analysis.verification import can_be_measured
@@ -40,12 +40,11 @@ from corpo.report.figures.style import (
     save_in_all_formats,
 )
 from corpo.report.figures.training import (
-    FRONTIER,
-    SEEN_ACCURACY,
     advantage_ratio,
     distributions,
     failed_positive,
     frontier,
+    frontier_panels,
     predicted_failed_positive,
     rewarded_failures,
 )
@@ -66,7 +65,6 @@ __all__ = [
     "accuracy_by_kind",
     "advantage_ratio",
     "calibration",
-    "caption_of",
     "colour",
     "colours",
     "differences",
@@ -98,8 +96,8 @@ __all__ = [
 ]
 
 
-def _has_table_splits(study: Study) -> bool:
-    return {*IN_DOMAIN, *OUT_OF_DOMAIN} <= set(study.splits)
+def _has_both_domains(study: Study) -> bool:
+    return has_splits(study, study.in_domain) and has_splits(study, study.out_of_domain)
 
 
 def _has_reference_and_another(study: Study) -> bool:
@@ -112,15 +110,17 @@ def _has_validation_by_kind(study: Study) -> bool:
 
 
 def _has_frontier(study: Study) -> bool:
-    return has_metrics(study, [metric for metric in FRONTIER if metric != f"{SEEN_ACCURACY}/math"])
+    required = [f"{VALIDATION_ACCURACY}/{name}" for name in ("unseen", "both_correct", "both_wrong")]
+    panels = set(frontier_panels(study))
+    return panels >= set(required) if study.has_pairs else bool(panels)
 
 
 def _has_skill_metrics(study: Study) -> bool:
     return has_metrics(study, ("validation/auc_a", "validation/auc_b", "validation/exactly_one"))
 
 
-def _has_failures_by_verdict(study: Study) -> bool:
-    return has_metrics(study, (*FAILED_COLUMNS, *REWARDED_COLUMNS))
+def _has_failures_by_kind(study: Study) -> bool:
+    return has_metrics(study, (*failed_columns(study), *rewarded_columns(study)))
 
 
 def _has_reward_unit(study: Study) -> bool:
@@ -164,7 +164,7 @@ FIGURES = (
         "is the base policy. Accuracies are means over splits; the KL divergence is measured at the end of "
         "training. The grey band has accuracies whose difference from that of GRPO is too small to be of "
         "interest.",
-        _has_table_splits,
+        _has_both_domains,
     ),
     FigureSpec(
         skill,
@@ -298,7 +298,7 @@ FIGURES = (
         "all failures. Right: failures with a positive advantage, in percent of all failures of the same "
         "steps; the number is their sum. Static and CoRPO never reward a failure, so their sum is 0. Values "
         "are means over seeds. A swapped verdict calls exactly one candidate correct, but not the right one.",
-        _has_failures_by_verdict,
+        _has_failures_by_kind,
     ),
     FigureSpec(
         differences,
@@ -329,6 +329,7 @@ FIGURES = (
         "and the largest share below and above 50%. If they are close, only the side of 50% carries "
         "information. Right: how often each confidence is stated. Confidence levels with fewer than 50 "
         "candidates are left out.",
+        has_scores,
     ),
     FigureSpec(
         update_size,
@@ -342,25 +343,65 @@ FIGURES = (
 )
 
 
+# What figures of pairs say otherwise about questions, by the name of the figure.
+_TEXTS_FOR_QUESTIONS: dict[str, dict[str, str]] = {
+    "regraded_failures": {
+        "title": "Failures above the group mean if grouped in other ways",
+        "description": "Dot plots of the percentage of failed evaluation rollouts above the mean of their "
+        "group, by group size, share of correct rollouts and split, and with a positive advantage by "
+        "baseline.",
+        "caption": "Rollouts of the evaluation, put into other groups or given to other baselines. Colours "
+        "are the policies that sampled the rollouts. The last panel shows which baselines would give "
+        "failures a positive advantage. The other panels show which failures lie above the mean of their "
+        "group, as GRPO computes it. So rollouts of policies that were trained with static and CoRPO have "
+        "such failures, too. Bars span the seeds. No policy is trained for this figure. Data: "
+        "`regraded.csv`.",
+    },
+    "frontier": {
+        "title": "Accuracy on further splits against accuracy in domain",
+        "description": "Line charts that lead from the first to the last validation of each baseline, with "
+        "accuracy in domain on the x axis and accuracy on another validation split on the y axis.",
+        "caption": "Accuracy on further validation splits against accuracy in domain during training, so "
+        "that baselines can be compared at equal accuracy in domain. Each line leads from the first "
+        "validation (hollow marker) to the last one (full marker). Thick lines are means over seeds, thin "
+        "lines single seeds. All values are measured on validation questions, which are not those of the "
+        "table.",
+    },
+    "rewarded_failures": {
+        "title": "Failed rollouts by kind",
+        "description": "Stacked bars of the kinds of all failed rollouts, and of those with a positive "
+        "advantage, in the first and the last training steps of each baseline.",
+        "caption": "Failed rollouts of training by the kind of failure, in the first and the last steps. "
+        "Left: all failures. Right: failures with a positive advantage, in percent of all failures of the "
+        "same steps; the number is their sum. Static and CoRPO never reward a failure, so their sum is 0. "
+        "Values are means over seeds.",
+    },
+}
+
+
 def spec_of(name: str) -> FigureSpec:
     """Return the texts of a figure and the function that draws it."""
     return next(figure for figure in FIGURES if figure.name == name)
 
 
-def caption_of(name: str) -> str:
-    """Return the caption of a figure."""
-    return spec_of(name).caption
-
-
 def drawable_figures(study: Study) -> list[FigureSpec]:
-    """Return the figures that the study has the data for."""
-    return [figure for figure in FIGURES if figure.is_drawable(study)]
+    """Return the figures that the study has the data for, with texts that fit its task."""
+    specs = [figure for figure in FIGURES if figure.is_drawable(study)]
+    if study.has_pairs:
+        return specs
+    return list(map(_with_texts_for_questions, specs))
 
 
-def write_figures(study: Study, folder: Path) -> list[str]:
-    """Write every drawable figure as PNG, SVG and PDF into a folder and return the names of the figures.
+def _with_texts_for_questions(spec: FigureSpec) -> FigureSpec:
+    texts = {"title": spec.title, "description": spec.description, "caption": spec.caption}
+    texts |= _TEXTS_FOR_QUESTIONS.get(spec.name, {})
+    return replace(spec, title=texts["title"], description=texts["description"], caption=texts["caption"])
 
-    The figures are drawn side by side, one per core.
+
+def write_figures(study: Study, folder: Path) -> list[FigureSpec]:
+    """Write every drawable figure as PNG, SVG and PDF into a folder and return the figures.
+
+    They are drawn side by side, one per core.
     """
     specs = {spec.name: spec for spec in drawable_figures(study)}
 
@@ -370,4 +411,4 @@ def write_figures(study: Study, folder: Path) -> list[str]:
     with progress("figures", len(specs)) as advance:
         for _ in map_in_forks(write, list(specs), os.cpu_count() or 1):
             advance()
-    return list(specs)
+    return list(specs.values())

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 
 from corpo.analysis import compare
 from corpo.analysis import regrade as regrading
-from corpo.analysis.claims import IN_DOMAIN, OUT_OF_DOMAIN
 from corpo.analysis.figure_data import calibration_curve
 from corpo.analysis.runs import EARLY, runs_table
 from corpo.analysis.splits import accuracy, rows_of
@@ -66,9 +65,11 @@ def scoreboard(study: Study) -> Figure:
     policies = ["base", *study.baselines]
     by_seed = {
         f"Failed rollouts with A > 0,\nfirst {EARLY} steps (%)": 100 * runs["failed_positive"],
-        f"In domain, pass@{smallest_k} (%)": _accuracies(study, policies, IN_DOMAIN, smallest_k),
-        f"Out of domain, pass@{smallest_k} (%)": _accuracies(study, policies, OUT_OF_DOMAIN, smallest_k),
-        f"Out of domain, pass@{largest_k} (%)": _accuracies(study, policies, OUT_OF_DOMAIN, largest_k),
+        f"In domain, pass@{smallest_k} (%)": _accuracies(study, policies, study.in_domain, smallest_k),
+        f"Out of domain, pass@{smallest_k} (%)": _accuracies(
+            study, policies, study.out_of_domain, smallest_k
+        ),
+        f"Out of domain, pass@{largest_k} (%)": _accuracies(study, policies, study.out_of_domain, largest_k),
         "KL divergence from the base\n(nats per rollout)": runs["kl"],
     }
     height = 1.6 + 2 * (0.5 + 0.24 * len(study.baselines))
@@ -165,9 +166,9 @@ def _groups_of_rows(study: Study) -> dict[str, list[str]]:
     """Return the rows of the results table in and out of domain, and the other ones."""
     groups: dict[str, list[str]] = {"in domain": [], "out of domain": [], "further splits": []}
     for row, members in rows_of(study.splits).items():
-        if set(members) <= set(IN_DOMAIN):
+        if set(members) <= set(study.in_domain):
             groups["in domain"].append(row)
-        elif set(members) <= set(OUT_OF_DOMAIN):
+        elif set(members) <= set(study.out_of_domain):
             groups["out of domain"].append(row)
         else:
             groups["further splits"].append(row)
@@ -361,12 +362,13 @@ def regraded_failures(study: Study) -> Figure:
     baselines. Bars span the seeds.
     """
     table = regrading.regraded(study)
+    above = [criterion for criterion in ("levels", "group", "passed") if criterion in set(table["by"])]
     num_splits = table.loc[table["by"] == "split", "value"].nunique()
     num_baselines = table.loc[table["by"] == "baseline", "value"].nunique()
     height = 3.2 + 0.3 * max(num_splits, num_baselines) + 1.2
     figure = plt.figure(figsize=(WIDTH, height))
     rows: Any = figure.subfigures(2, 1, height_ratios=[3.2, height - 3.2])
-    top = dict(zip(("levels", "group", "passed"), rows[0].subplots(1, 3, sharey=True), strict=True))
+    top = dict(zip(above, rows[0].subplots(1, len(above), sharey=True), strict=True))
     bottom = dict(zip(("split", "baseline"), rows[1].subplots(1, 2), strict=True))
     for criterion, panel in (*top.items(), *bottom.items()):
         values = _values_in_order(table, criterion)
@@ -382,11 +384,12 @@ def regraded_failures(study: Study) -> Figure:
         else:
             panel.set_xticks(places, names)
         panel.set_title(_REGRADED_TITLES[criterion])
-    top["levels"].set(ylabel="failures above\nthe group mean (%)")
-    top["levels"].set_ylim(bottom=-2)
+    first = top[above[0]]
+    first.set(ylabel="failures above\nthe group mean (%)")
+    first.set_ylim(bottom=-2)
     bottom["split"].set_xlabel("failures above the group mean (%)")
     bottom["baseline"].set_xlabel("failures with a positive advantage (%)")
-    handles, labels = top["levels"].get_legend_handles_labels()
+    handles, labels = first.get_legend_handles_labels()
     rows[1].legend(
         handles,
         labels,

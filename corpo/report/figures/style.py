@@ -13,6 +13,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,15 @@ def colour(study: Study, name: str) -> str:
 def colours(baselines: Sequence[str]) -> dict[str, str]:
     """Return a colour for each baseline and for "base". Baselines that are not in the paper are grey."""
     return {**dict.fromkeys(baselines, OTHER_COLOUR), **COLOURS}
+
+
+def failure_colours(failures: Sequence[str]) -> dict[str, str]:
+    """Return a colour for each kind of failure.
+
+    Kinds of other tasks than the paper's take the colours of the verdicts in turn.
+    """
+    others = [kind for kind in failures if kind not in VERDICT_COLOURS]
+    return {**VERDICT_COLOURS, **dict(zip(others, cycle(VERDICT_COLOURS.values()), strict=False))}
 
 
 def text_colour(name: str) -> str:

@@ -16,12 +16,14 @@ from matplotlib.lines import Line2D
 from corpo.analysis.figure_data import rewards_and_advantages, share_inside
 from corpo.analysis.runs import (
     EARLY,
-    FAILED_COLUMNS,
     PERIODS,
-    REWARDED_COLUMNS,
+    VALIDATION_ACCURACY,
+    failed_columns,
     has_metrics,
     mean_failures,
     ratio_curve,
+    rewarded_columns,
+    validation_names,
 )
 from corpo.analysis.study import Study
 from corpo.analysis.theory import Prediction, predictions
@@ -33,10 +35,10 @@ from corpo.report.figures.style import (
     MAX_BASELINES_WITH_BANDS,
     REFERENCE_COLOUR,
     UNREWARDED,
-    VERDICT_COLOURS,
     WIDTH,
     WRONG,
     colour,
+    failure_colours,
     figure_style,
     finish_figure,
     label_end,
@@ -47,12 +49,10 @@ from corpo.report.figures.style import (
     reference_line,
 )
 from corpo.report.names import label_of
-from corpo.tasks.verify import FAILURES
 
 PAPER_FAILED_POSITIVE = 18  # percent of the failed rollouts in the early batch that the CoRPO paper describes
-SEEN_ACCURACY = "validation/pass@1"
 MAX_ADVANTAGE = 3.0  # histograms collect larger ones in their outer bars
-FRONTIER = {  # accuracy out of domain -> title of its panel
+_FRONTIER_OF_PAIRS = {  # accuracy out of domain -> title of its panel
     "validation/pass@1/unseen": "Unseen, one correct",
     "validation/pass@1/both_correct": "Both correct",
     "validation/pass@1/both_wrong": "Both wrong",
@@ -176,6 +176,19 @@ def _draw_predictions(axes: Axes, points: Sequence[Prediction], shade: str) -> N
     axes.set_ylim(bottom=0)
 
 
+def frontier_panels(study: Study) -> dict[str, str]:
+    """Return the measured metrics of validation beside the main one, and the titles of their panels."""
+    if study.has_pairs:
+        titles = _FRONTIER_OF_PAIRS
+    else:
+        titles = {f"{VALIDATION_ACCURACY}/{name}": _capitalised(name) for name in validation_names(study)}
+    return {metric: title for metric, title in titles.items() if has_metrics(study, [metric])}
+
+
+def _capitalised(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
 @figure_style()
 def frontier(study: Study) -> Figure:
     """Draw accuracy out of domain against accuracy in domain, at the validations of every run.
@@ -183,7 +196,7 @@ def frontier(study: Study) -> Figure:
     Thick lines are means over seeds. Thin lines are single seeds; with many baselines they are left out.
     Accuracies that were not measured have no panel.
     """
-    measured = [metric for metric in FRONTIER if has_metrics(study, [metric])]
+    measured = frontier_panels(study)
     is_few = len(study.baselines) <= MAX_BASELINES_WITH_BANDS
     columns = len(measured) if len(measured) < 4 and is_few else 2
     rows = math.ceil(len(measured) / columns)
@@ -191,12 +204,12 @@ def frontier(study: Study) -> Figure:
     panels = list(axes.flat)
     for panel in panels[len(measured) :]:
         panel.set_axis_off()
-    for panel, metric in zip(panels, measured, strict=False):
+    for panel, (metric, title) in zip(panels, measured.items(), strict=False):
         for baseline in study.baselines:
             _draw_frontier(panel, study, baseline, metric)
-        panel.set_title(FRONTIER[metric])
+        panel.set_title(title)
     for panel in panels[max(0, len(measured) - columns) : len(measured)]:
-        panel.set_xlabel("seen, one correct:\npass@1 (%)")
+        panel.set_xlabel(f"{'seen, one correct' if study.has_pairs else 'in domain'}:\npass@1 (%)")
         panel.tick_params(labelbottom=True)
     for panel in axes[:, 0]:
         panel.set_ylabel("pass@1 (%)")
@@ -213,7 +226,7 @@ def _first_and_last() -> tuple[list[Line2D], list[str]]:
 
 def _draw_frontier(axes: Axes, study: Study, baseline: str, metric: str) -> None:
     """Draw the lines of one baseline from a hollow marker at the first step to a full one at the last."""
-    in_domain, out_of_domain = study.curve(baseline, SEEN_ACCURACY), study.curve(baseline, metric)
+    in_domain, out_of_domain = study.curve(baseline, VALIDATION_ACCURACY), study.curve(baseline, metric)
     in_domain, out_of_domain = (100 * in_domain).align(100 * out_of_domain, join="inner")
     shade, linestyle = colour(study, baseline), line_styles(study.baselines)[baseline]
     lines = [(in_domain.mean(axis=1), out_of_domain.mean(axis=1), 2.0, 6.0, 1.0)]
@@ -231,16 +244,16 @@ def _draw_frontier(axes: Axes, study: Study, baseline: str, metric: str) -> None
 
 @figure_style()
 def rewarded_failures(study: Study) -> Figure:
-    """Draw the verdicts of all failures, and of those with a positive advantage, early and late in training.
+    """Draw all failures by kind, and those with a positive advantage, early and late in training.
 
     Both panels are in percent of all failures.
     """
     means = mean_failures(study)
     height = 1.4 + 0.4 * len(means)
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, height), sharey=True)
-    _draw_stack(left, means, FAILED_COLUMNS)
+    _draw_stack(left, study, means, failed_columns(study))
     left.set(title="All failed rollouts", xlabel="share of all failed rollouts (%)", xlim=(0, 100))
-    _draw_stack(right, means, REWARDED_COLUMNS)
+    _draw_stack(right, study, means, rewarded_columns(study))
     places = _places_in_pairs(len(means))
     for place, rewarded in zip(places, 100 * means["rewarded"], strict=True):
         if not math.isnan(rewarded):
@@ -260,12 +273,12 @@ def rewarded_failures(study: Study) -> Figure:
     return finish_figure(figure)
 
 
-def _draw_stack(axes: Axes, means: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Draw a stacked horizontal bar in percent for every row, with a segment per verdict."""
+def _draw_stack(axes: Axes, study: Study, means: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Draw a stacked horizontal bar in percent for every row, with a segment per kind of failure."""
     places, ends = _places_in_pairs(len(means)), np.zeros(len(means))
-    for column, verdict in zip(columns, FAILURES, strict=True):
+    for column, kind in zip(columns, study.failures, strict=True):
         widths = 100 * means[column].fillna(0).to_numpy()
-        shade, label = VERDICT_COLOURS[verdict], verdict.replace("_", " ")
+        shade, label = failure_colours(study.failures)[kind], kind.replace("_", " ")
         axes.barh(
             places,
             widths,

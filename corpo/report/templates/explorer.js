@@ -1,3 +1,4 @@
+{# `item` is "pair" or "question". Pairs have candidates and scores, and questions have answers. -#}
 // The explorer: shows one group of responses at a time, and the filters that choose among the groups. Its
 // state is in the address, after "#rollouts?". The including page defines `data`.
 const FILTERS = ["show", "split", "kind", "policy", "step"];
@@ -70,58 +71,7 @@ function readAddress() {
 
 // --- the parts of a group ---
 
-function diffTable(prompt) {
-  const table = create("table", undefined, "diff"), head = create("tr"), thead = create("thead"), tbody = create("tbody");
-  table.append(create("caption", "Candidates A and B, line by line", "hidden"));
-  prompt.candidates.forEach((candidate, side) => head.append(candidateHeading("AB"[side], candidate)));
-  thead.append(head);
-  const numbers = [0, 0];
-  for (const lines of prompt.lines) {
-    const isEqual = lines[0] === lines[1], row = create("tr", undefined, isEqual ? "equal" : "changed");
-    lines.forEach((line, side) => {
-      if (line !== null) numbers[side] += 1;
-      row.append(diffCell(prompt.candidates[side], side, line, numbers[side], isEqual ? null : lines[1 - side]));
-    });
-    tbody.append(row);
-  }
-  table.append(thead, tbody);
-  return table;
-}
-
-function candidateHeading(name, candidate) {
-  const heading = create("th", name + ": ");
-  heading.scope = "col";
-  heading.append(create("span", candidate.correct ? "✓ correct" : "✗ wrong", candidate.correct ? "good" : "bad"));
-  const tests = candidate.total ? ", " + candidate.passed + " of " + candidate.total + " tests passed" : "";
-  heading.append(create("span", " (origin: " + words(candidate.origin) + tests + ")", "soft"));
-  if (candidate.evidence) heading.append(create("div", candidate.evidence, "evidence"));
-  return heading;
-}
-
-function diffCell(candidate, side, line, number, other) {
-  const cell = create("td", undefined, line === null ? "absent" : "");
-  if (line === null) return cell;
-  const isBug = !candidate.correct && candidate.line === number;
-  if (isBug) cell.className = "bug";
-  cell.append(create("span", "AB"[side], "side"), create("span", String(number), "line-number"));
-  const code = create("code");
-  code.append(...differingPart(line, other));
-  cell.append(code);
-  if (isBug) cell.append(create("span", "◀ bug", "bug-label"));
-  return cell;
-}
-
-// Returns the line, with the part that differs from the other line marked if the lines are alike.
-function differingPart(line, other) {
-  if (other === null) return [line || " "];
-  let start = 0, end = 0;
-  const length = Math.min(line.length, other.length);
-  while (start < length && line[start] === other[start]) start += 1;
-  while (end < length - start && line.at(-1 - end) === other.at(-1 - end)) end += 1;
-  const isAlike = start + end >= line.length / 2;
-  if (!isAlike || start + end >= line.length) return [line || " "];
-  return [line.slice(0, start), create("mark", line.slice(start, line.length - end)), line.slice(line.length - end)];
-}
+{% include item ~ ".js" %}
 
 function policyButtons(group) {
   const box = create("div", undefined, "policies");
@@ -244,7 +194,7 @@ function legend() {
 function responseTable(group) {
   const table = create("table", undefined, "responses"), head = create("tr"), thead = create("thead");
   table.append(create("caption", "Responses by falling reward, with the advantage under each baseline"));
-  for (const title of ["", "scores", "reward", ...data.baselines]) {
+  for (const title of ["", {% if item == "pair" %}"scores", {% endif %}"reward", ...data.baselines]) {
     const heading = create("th", title);
     heading.scope = "col";
     if (!title) heading.append(create("span", "kind", "hidden"));
@@ -269,14 +219,14 @@ function responseRows(row, isShown) {
   kind.scope = "row";
   kind.append(create("span", SIGNS[sign][0], "sign " + sign), create("span", meaning(sign), "hidden"));
   if (row[COUNT] > 1) kind.append(" × " + row[COUNT]);
-  numbers.append(kind, create("td", row[SCORES] ? row[SCORES].join(" / ") : "none", "number"));
+  numbers.append(kind{% if item == "pair" %}, create("td", row[SCORES] ? row[SCORES].join(" / ") : "none", "number"){% endif %});
   numbers.append(create("td", withSign(row[REWARD], 2), "number"));
   for (const value of row.slice(FIRST_ADVANTAGE)) {
     const isBad = value > 0 && !row[IS_CORRECT];
     numbers.append(create("td", value === null ? "–" : withSign(value, 2), isBad ? "number bad" : "number"));
   }
   const cell = create("td", row[RESPONSE] || "(empty)", "response");
-  cell.colSpan = 3 + data.baselines.length;
+  cell.colSpan = {{ 3 if item == "pair" else 2 }} + data.baselines.length;
   text.append(cell);
   tbody.append(numbers, text);
   return tbody;
@@ -299,8 +249,8 @@ function show() {
   const group = data.groups[current], prompt = promptOf(group);
   const step = prompt.step ? ", training step " + prompt.step : "";
   box.append(create("h3", group.policy + step + ": " + words(prompt.split)));
-  box.append(create("p", "Problem of the family " + words(prompt.family), "soft"));
-  box.append(create("pre", prompt.statement, "plain"), diffTable(prompt), policyButtons(group), summary(group));
+  box.append(create("p", "{{ "Problem" if item == "pair" else "Question" }} of the family " + words(prompt.family), "soft"));
+  box.append(create("pre", prompt.statement, "plain"), {{ "diffTable" if item == "pair" else "answerBox" }}(prompt), policyButtons(group), summary(group));
   box.append(numberLine(group, Math.max(280, drawnWidth - 34)), legend(), responseTable(group));
 }
 
