@@ -171,7 +171,9 @@ def overview() -> str:
     boxes = [*DATA_ROW, *SAMPLING_ROW, *LEARNING_ROW, *EVALUATION_ROW]
     elements = [
         band(12, 104, "Data", "corpo/: data", BLUE),
-        band(136, 206, "Reinforcement learning, one step", "corpo/: rollout, task, baselines, train", ORANGE),
+        band(
+            136, 206, "Reinforcement learning, one step", "corpo/: rollout, tasks, baselines, train", ORANGE
+        ),
         band(362, 106, "Evaluation and report", "corpo/: evaluate, analysis, report", GREEN),
         *(box.svg() for box in boxes),
         *data_arrows(),
@@ -255,13 +257,13 @@ PAIR_PATH = (
     Step("data/execution", "run and label each candidate", "labels"),
     Step("data/pairing", "draw pairs, divide into splits", "pairs.parquet"),
     Step("evaluate/rollouts", "sample n rollouts per prompt", "completions"),
-    Step("task/grade", "read verdicts, give rewards", "rollouts.parquet"),
+    Step("tasks/verify", "read verdicts, give rewards", "rollouts.parquet"),
     Step("analysis/study", "collect baselines and seeds", "records/"),
     Step("evaluate/metrics, report/tables", "compute pass@k, write tables", "table.md"),
 )
 REWARD_PATH = (
     Step("rollout: engine.generate", "sample G completions per prompt", "Rollouts (P, G, T)"),
-    Step("task/grade", "parse responses, give rewards", "rewards_PG"),
+    Step("tasks: task.grade", "parse responses, give rewards", "rewards_PG"),
     Step("train/distributed", "all_gather over processes", "rewards_PG of the batch"),
     Step("baselines: advantages", "subtract the baseline", "advantages_PG"),
     Step("policy: group_logprobs", "one row per group, prompt once", "logprobs_PGT"),

@@ -20,6 +20,7 @@ from corpo.config import Config
 from corpo.data.sources import SOURCES
 from corpo.task import Verdict, build_reward
 from corpo.task.reward import REWARDS
+from corpo.tasks.registry import TASKS
 from docs.tools import diagrams, metrics, options, theory
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,9 @@ def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("corpo.baselines.registry.BASELINES", dict(BASELINES))
     monkeypatch.setattr("corpo.task.reward.REWARDS", dict(REWARDS))
     monkeypatch.setattr("corpo.data.sources.base.SOURCES", dict(SOURCES))
+    tasks = dict(TASKS)
+    for module in ("registry", "build"):
+        monkeypatch.setattr(f"corpo.tasks.{module}.TASKS", tasks)
 
 
 def check_corpo(arguments: list[str]) -> int:
