@@ -1,4 +1,4 @@
-"""The ordinal reward of an answer by the share of its checks that hold, such as tests that a program passes."""
+"""The ordinal reward of an answer by the share of its checks that hold, such as the tests of a program."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class ShareReward:
     threshold: float
 
     def __post_init__(self) -> None:
-        shown = ", ".join(f"{level:g}" for level in self.failures)
+        levels = ", ".join(f"{level:g}" for level in self.failures)
         pairs = zip(self.failures, self.failures[1:], strict=False)
         is_increasing = all(low < high for low, high in pairs)
         if not self.failures or not is_increasing or not all(map(math.isfinite, self.failures)):
             raise ConfigError(
-                f"task.options.failures=[{shown}]: give at least one number, in increasing order"
+                f"task.options.failures=[{levels}]: give at least one number, in increasing order"
             )
         if not self.failures[-1] < self.threshold <= self.success:
             raise ConfigError(
-                f"task.options.failures=[{shown}]: every failure must lie below "
+                f"task.options.failures=[{levels}]: every failure must lie below "
                 f"reward.threshold={self.threshold:g}, and the reward of a success ({self.success:g}) "
                 "at or above it"
             )
