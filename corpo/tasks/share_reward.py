@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from corpo.config import Config
 from corpo.task.reward import OrdinalReward, level_at
@@ -54,6 +55,16 @@ class ShareReward:
         if share == 1:
             return self.success
         return level_at(self.failures[1:] or self.failures, share)
+
+
+def closeness(number: Fraction | int, expected: Fraction | int) -> float:
+    """Return how close a wrong number is to the right one, from 0 to just below 1. *Our choice*.
+
+    It is 1 minus the distance, relative to the right number if that is larger than 1.
+    """
+    right = Fraction(expected)
+    distance = abs(number - right) / max(Fraction(1), abs(right))
+    return min(float(max(Fraction(0), 1 - distance)), math.nextafter(1, 0))
 
 
 def share_reward(config: Config) -> ShareReward:
