@@ -15,7 +15,7 @@ from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 from corpo.utils.validate import check_name, check_values, shown_number
 
 NEW = "new"  # the `model.path` of an untrained nano policy
-VERIFY, GENERATE = "verify", "generate"  # of `task.name`
+VERIFY, GENERATE, SOLVE = "verify", "generate", "solve"  # of `task.name`
 ADAMW, SGD = OPTIMIZERS = ("adamw", "sgd")  # of `train.optimizer`
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
 PIPELINES, BANK = PROBLEM_SETS = ("pipelines", "bank")  # of `data.problems`
@@ -91,8 +91,8 @@ def _require_choice(section: str, config: Any, name: str, choices: tuple[str, ..
 class TaskConfig:
     """What policies are asked, and how their answers are graded."""
 
-    # verify (judge pairs of programs, as in the paper), generate (write programs, solve word problems), or a
-    # task that a plugin registers
+    # verify (judge pairs of programs, as in the paper), generate (write programs, solve word problems), solve
+    # (the same for the real problems of data.sources), or a task that a plugin registers
     name: str = VERIFY
     options: dict[str, Any] = field(default_factory=dict)  # options of the task; verify has none
 

@@ -163,7 +163,7 @@ def _collect(
                     source=name,
                     problem=problem,
                     candidates=tuple(texts),
-                    use=_use(problem.id, source, data.seed),
+                    use=use_of_problem(problem.id, source, data.seed),
                 )
             )
     return unlabelled, num_repeated
@@ -188,7 +188,7 @@ def licences(data: DataConfig) -> dict[str, str]:
     return {name: SOURCES[source.loader or name].licence for name, source in data.sources.items()}
 
 
-def _use(problem: str, source: SourceConfig, seed: int) -> Use:
+def use_of_problem(problem: str, source: SourceConfig, seed: int) -> Use:
     """Return the use of a problem by a hash of its id, so that it does not depend on other problems."""
     draw = int(hash_of([seed, problem], 8), 16) / 16**8
     if draw < source.evaluation:

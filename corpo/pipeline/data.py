@@ -204,18 +204,9 @@ def _built_pipelines(config: Config, uses: set[Use]) -> BuiltPipelines:
 
 
 def _sandbox(config: Config, cpu_seconds: float = 0.3) -> Sandbox:
-    from corpo.data.execution.sandbox import Isolation, Sandbox
+    from corpo.data.execution.sandbox import configured_sandbox
 
-    isolation = Isolation(config.data.isolation) if config.data.isolation else None
-    sandbox = Sandbox(isolation, cpu_seconds, seconds=5 * cpu_seconds + 15)
-    if isolation is None and sandbox.isolation is Isolation.process:
-        log.warning(
-            "sandbox isolation: process, because this machine allows no user namespaces: "
-            "programs run under resource limits only"
-        )
-    else:
-        log.info("sandbox isolation: %s", sandbox.isolation)
-    return sandbox
+    return configured_sandbox(config.data.isolation, cpu_seconds)
 
 
 def _label_cache(config: Config) -> LabelCache:

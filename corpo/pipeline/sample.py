@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.config import Config
-from corpo.data.candidates.extract import complete_code, extract_code, preamble, wanted_pattern
-from corpo.data.execution.checks import StdioChecks
-from corpo.data.python_text import put_before
+from corpo.data.candidates.requests import instruction, solution, text_to_continue
 from corpo.data.sources import RawCandidate, RealProblem
 from corpo.pipeline.models import (
     estimated_minutes,
@@ -24,7 +22,6 @@ from corpo.pipeline.models import (
 )
 from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.stage import Stage
-from corpo.task import Domain
 from corpo.utils.files import read_jsonl, write_jsonl
 from corpo.utils.progress import progress
 
@@ -83,30 +80,9 @@ def _sample(config: Config, writer: Config, folder: Path) -> None:
 def request(problem: RealProblem, tokenizer: PreTrainedTokenizerBase | None) -> str:
     """Return the prompt for a problem: a chat message, or, without a tokenizer, a text to continue."""
     if tokenizer is None:
-        if problem.domain is Domain.math:
-            return f"Question: {problem.statement}\nAnswer:"
-        return problem.prompt or f'"""\n{problem.statement}\n"""\n'
-    if problem.domain is Domain.math:
-        instruction = "Solve the problem step by step. End with a line `A: ` and the answer."
-    elif isinstance(problem.checks, StdioChecks):
-        instruction = (
-            "Write a Python program that reads standard input and prints to standard output. "
-            "Answer with one block of code."
-        )
-    else:
-        instruction = "Write a Python function for this task. Answer with one block of code."
-    messages = [{"role": "user", "content": f"{instruction}\n\n{problem.statement}"}]
+        return text_to_continue(problem)
+    messages = [{"role": "user", "content": instruction(problem)}]
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-
-
-def solution(problem: RealProblem, answer: str, chat: bool) -> str:
-    """Return the candidate in a model's answer."""
-    if problem.domain is Domain.math:
-        return answer.strip()
-    if problem.prompt and not chat:
-        return complete_code(problem.starter, answer)
-    program = extract_code(answer, wanted_pattern(problem.checks))
-    return put_before(preamble(problem.starter), program) if program.strip() else ""
 
 
 def sample_candidates(

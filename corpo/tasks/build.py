@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from corpo.config import GENERATE, VERIFY, Config
+from corpo.config import GENERATE, SOLVE, VERIFY, Config
 from corpo.tasks.base import Task
 from corpo.tasks.generate import GenerateTask
 from corpo.tasks.registry import TASKS, MakeTask
+from corpo.tasks.solve import SolveTask
 from corpo.tasks.verify import verify_task
 
-BUILT_IN: dict[str, MakeTask] = {VERIFY: verify_task, GENERATE: GenerateTask}
+BUILT_IN: dict[str, MakeTask] = {VERIFY: verify_task, GENERATE: GenerateTask, SOLVE: SolveTask}
 
 
 def task_of(config: Config) -> Task[Any]:

@@ -1,10 +1,11 @@
-"""The ordinal reward of an answer by the share of its checks that hold, such as tests that a program passes."""
+"""The ordinal reward of an answer by the share of its checks that hold, such as the tests of a program."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from corpo.config import Config
 from corpo.task.reward import OrdinalReward, level_at
@@ -28,16 +29,16 @@ class ShareReward:
     threshold: float
 
     def __post_init__(self) -> None:
-        shown = ", ".join(f"{level:g}" for level in self.failures)
+        levels = ", ".join(f"{level:g}" for level in self.failures)
         pairs = zip(self.failures, self.failures[1:], strict=False)
         is_increasing = all(low < high for low, high in pairs)
         if not self.failures or not is_increasing or not all(map(math.isfinite, self.failures)):
             raise ConfigError(
-                f"task.options.failures=[{shown}]: give at least one number, in increasing order"
+                f"task.options.failures=[{levels}]: give at least one number, in increasing order"
             )
         if not self.failures[-1] < self.threshold <= self.success:
             raise ConfigError(
-                f"task.options.failures=[{shown}]: every failure must lie below "
+                f"task.options.failures=[{levels}]: every failure must lie below "
                 f"reward.threshold={self.threshold:g}, and the reward of a success ({self.success:g}) "
                 "at or above it"
             )
@@ -54,6 +55,16 @@ class ShareReward:
         if share == 1:
             return self.success
         return level_at(self.failures[1:] or self.failures, share)
+
+
+def closeness(number: Fraction | int, expected: Fraction | int) -> float:
+    """Return how close a wrong number is to the right one, from 0 to just below 1. *Our choice*.
+
+    It is 1 minus the distance, relative to the right number if that is larger than 1.
+    """
+    right = Fraction(expected)
+    distance = abs(number - right) / max(Fraction(1), abs(right))
+    return min(float(max(Fraction(0), 1 - distance)), math.nextafter(1, 0))
 
 
 def share_reward(config: Config) -> ShareReward:

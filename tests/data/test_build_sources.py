@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from corpo.config import SourceConfig
+from corpo.data.candidates.requests import solution
 from corpo.data.sources import read_problems
 from corpo.data.store import pairs_of, read_rows
 from corpo.data.types import RealProblem
-from corpo.pipeline.sample import request, solution
+from corpo.pipeline.sample import request
 from corpo.task import Kind
 from tests.command import run
 
@@ -142,7 +143,7 @@ def test_a_policy_trains_on_own_problems(own: list[str]) -> None:
 
 def test_training_without_training_pairs_is_refused(own: list[str]) -> None:
     error = run("train", *own, code=2).stderr.splitlines()[-1]
-    assert error.startswith("corpo: data: no pairs to train on"), error
+    assert error.startswith("corpo: data: no items to train on"), error
 
 
 def test_a_language_model_writes_candidates_once(own: list[str]) -> None:

@@ -40,7 +40,7 @@ def extract_code(answer: str, wanted: re.Pattern[str] | None = None) -> str:
             _role(block.text),
             DEFINITION.search(block.text) is not None,
             block.is_closed,
-            _does_something(block.text),
+            does_something(block.text),
         )
 
     return _longest_program(max(reversed(blocks), key=rank).text)
@@ -151,7 +151,7 @@ def _unfenced_program(text: str) -> str:
     paragraphs = [0, *(match.end() for match in re.finditer(r"\n[ \t]*\n", text))]
     for position in paragraphs[:_MAX_PARAGRAPHS]:
         program = _longest_program(text[position:])
-        if parses(program) and _does_something(program):
+        if parses(program) and does_something(program):
             return _without_trailing_prose(program)
     if indented := re.search(r"(?:^(?: {4}|\t).*\n?|^[ \t]*\n)+", text, re.MULTILINE):
         return _longest_program(dedent(indented[0]).lstrip("\n"))  # a block of code without fences
@@ -196,7 +196,7 @@ def _is_prose(statement: ast.stmt, known: set[str]) -> bool:
     return False
 
 
-def _does_something(text: str) -> bool:
+def does_something(text: str) -> bool:
     """Check that a text is a program that is more than names and constants."""
     try:
         body = ast.parse(text).body

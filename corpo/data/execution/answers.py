@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -52,6 +53,14 @@ def final_answer(text: str) -> str | None:
         return re.split(r"\n|</answer>", text[last.end() :])[0].strip(" .*`") or None
     numbers = _NUMBER.findall(text)
     return numbers[-1] if numbers else None
+
+
+def read_number(answer: str) -> Fraction | None:
+    """Return the number in an answer, whatever its unit, or None if the answer is anything else."""
+    if len(answer) > _MAX_CHARS:
+        return None
+    quantity = read_quantity(plain_text(without_explanation(repair_backslashes(answer))))
+    return quantity.number if quantity is not None else None
 
 
 def _first_solution(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from corpo.data.execution.answers import MISSING, final_answer, same_answer
@@ -23,7 +24,7 @@ from corpo.data.python_text import unlimited_digits
 from corpo.data.types import LabelledProblem, RawCandidate, UnlabelledProblem
 from corpo.task import Candidate
 from corpo.utils.errors import DataError
-from corpo.utils.progress import progress
+from corpo.utils.progress import Advance, progress
 
 SELF_REPORTED = "self-reported"  # in the evidence of a correct label
 NO_TEST = "none of its tests can be decided"
@@ -51,12 +52,14 @@ def label_problems(
     cache: LabelCache | None,
     max_tests: int | None = None,
     tolerance: float | None = None,
+    shows_progress: bool = True,
 ) -> Labelled:
     """Label every candidate.
 
     A problem is left out if its own reference fails. A candidate is left out if it cannot be decided, because
     it needs a package that is not there. Only the first `max_tests` calls or runs of a problem count, all if
-    it is None. `tolerance` replaces the relative tolerance of floats that a source has.
+    it is None. `tolerance` replaces the relative tolerance of floats that a source has. Inside a stage with a
+    progress bar of its own, `shows_progress` has to be false.
     """
     labelled = Labelled()
     limited = []
@@ -64,7 +67,7 @@ def label_problems(
         short, num_unused = _limited(problem, max_tests, tolerance)
         limited.append(short)
         labelled.unused_tests[problem.problem.id] += num_unused
-    candidates_by_id = _run_programs(limited, sandbox, cache, labelled)
+    candidates_by_id = _run_programs(limited, sandbox, cache, labelled, shows_progress)
     for problem in limited:
         if isinstance(answer := problem.problem.checks, Answer):
             candidates_by_id[problem.problem.id] = [
@@ -124,7 +127,11 @@ def _all_candidates(problem: UnlabelledProblem) -> list[RawCandidate]:
 
 
 def _run_programs(
-    problems: Sequence[UnlabelledProblem], sandbox: Sandbox, cache: LabelCache | None, labelled: Labelled
+    problems: Sequence[UnlabelledProblem],
+    sandbox: Sandbox,
+    cache: LabelCache | None,
+    labelled: Labelled,
+    shows_progress: bool,
 ) -> dict[str, list[Candidate]]:
     """Run the references and candidates of problems with tests, and return them labelled by problem id.
 
@@ -147,7 +154,10 @@ def _run_programs(
         else:
             labelled.left_out[problem.problem.id] = NO_TEST
     candidates: dict[str, list[Candidate]] = {problem.problem.id: [] for problem, _ in with_tests}
-    with progress("labelling programs", len(jobs)) as advance:
+    bar: AbstractContextManager[Advance | None] = nullcontext()
+    if shows_progress:
+        bar = progress("labelling programs", len(jobs))
+    with bar as advance:
         for start in range(0, len(jobs), CHUNK):  # results can be large, so they are not kept for long
             chunk = jobs[start : start + CHUNK]
             programs = [checks.program(candidate.text) for _, checks, candidate in chunk]

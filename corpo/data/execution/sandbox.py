@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import logging
 import marshal
 import os
 import re
@@ -39,6 +40,8 @@ from typing import Any
 from corpo.data.execution.folders import sandbox_folder
 from corpo.data.execution.packages import offered_packages, used_packages
 from corpo.utils.errors import SandboxError
+
+log = logging.getLogger(__name__)
 
 _WORKER = Path(__file__).with_name("worker.py")
 _UNSHARE = (
@@ -271,6 +274,22 @@ class Sandbox:
                 return out, errors, process.returncode
         except OSError as error:
             raise _WorkerFailure(f"{type(error).__name__}: {error}") from error
+
+
+def configured_sandbox(isolation: str | None, cpu_seconds: float) -> Sandbox:
+    """Return a sandbox with the level of `data.isolation`, and log the level.
+
+    Programs get more wall-clock time than processor time, because the machine may be busy.
+    """
+    sandbox = Sandbox(Isolation(isolation) if isolation else None, cpu_seconds, seconds=5 * cpu_seconds + 15)
+    if isolation is None and sandbox.isolation is Isolation.process:
+        log.warning(
+            "sandbox isolation: process, because this machine allows no user namespaces: "
+            "programs run under resource limits only"
+        )
+    else:
+        log.info("sandbox isolation: %s", sandbox.isolation)
+    return sandbox
 
 
 def _worker_command(isolation: Isolation | None, *arguments: str) -> list[str]:

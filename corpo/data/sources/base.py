@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpo.data.sources.text_files import text_rows
 from corpo.data.types import RealProblem
+from corpo.task import Domain
 from corpo.utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,21 +27,26 @@ class Source:
     read: ReadRow  # returns None to leave a row out, such as one whose statement is an image
     licence: str
     rows: Callable[[SourceConfig], Iterable[PlacedRow]]
+    domain: Domain | None  # of all its problems; None if there can be problems of both
 
 
 SOURCES: dict[str, Source] = {}
 
 
 def register_source(
-    name: str, licence: str, rows: Callable[[SourceConfig], Iterable[PlacedRow]] | None = None
+    name: str,
+    licence: str,
+    rows: Callable[[SourceConfig], Iterable[PlacedRow]] | None = None,
+    domain: Domain | None = None,
 ) -> Callable[[ReadRow], ReadRow]:
     """Register a function that turns one row into a problem, under a name for configs.
 
-    `rows` replaces `rows_of` as the function that finds the rows.
+    `rows` replaces `rows_of` as the function that finds the rows. `domain` is that of all problems, if they
+    have the same.
     """
 
     def register(read: ReadRow) -> ReadRow:
-        SOURCES[name] = Source(read, licence, rows or rows_of)
+        SOURCES[name] = Source(read, licence, rows or rows_of, domain)
         return read
 
     return register

@@ -14,7 +14,7 @@ from corpo.utils.files import hash_of
 _CALCULATION = re.compile(r"<<.*?>>")  # GSM8K's annotations for a calculator
 
 
-@register_source("gsm8k", "MIT")
+@register_source("gsm8k", "MIT", domain=Domain.math)
 def gsm8k(row: Row) -> RealProblem | None:
     """Read question and answer (arXiv 2110.14168).
 
@@ -53,7 +53,7 @@ def _problem(
     )
 
 
-@register_source("math", "MIT")
+@register_source("math", "MIT", domain=Domain.math)
 def math(row: Row) -> RealProblem | None:
     """Read problem, solution, level, and type or subject (arXiv 2103.03874)."""
     topic = f"{text_of(row, 'type', 'subject')}, {row.get('level')}".replace("Level ", "level ")
@@ -65,7 +65,7 @@ def math(row: Row) -> RealProblem | None:
     )
 
 
-@register_source("numina", "Apache-2.0")
+@register_source("numina", "Apache-2.0", domain=Domain.math)
 def numina(row: Row) -> RealProblem | None:
     """Read problem, solution and source.
 

@@ -45,7 +45,7 @@ def _human_eval_rows(config: SourceConfig) -> Iterable[PlacedRow]:
     return rows_of(config)
 
 
-@register_source("humaneval", "MIT", _human_eval_rows)
+@register_source("humaneval", "MIT", _human_eval_rows, domain=Domain.code)
 def human_eval(row: Row) -> RealProblem:
     """Read task_id, prompt, entry_point, canonical_solution and test (arXiv 2107.03374)."""
     prompt, starter = row["prompt"], without_docstring(row["prompt"])
@@ -73,7 +73,7 @@ def without_docstring(prompt: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-@register_source("mbpp", "CC BY 4.0")
+@register_source("mbpp", "CC BY 4.0", domain=Domain.code)
 def mbpp(row: Row) -> RealProblem:
     """Read task_id, text (or prompt), code, test_list and the set-up of the tests (arXiv 2108.07732)."""
     set_up = row.get("test_setup_code") or "\n".join(row.get("test_imports") or ())
@@ -88,7 +88,7 @@ def mbpp(row: Row) -> RealProblem:
     )
 
 
-@register_source("mbpp_plus", "Apache-2.0")
+@register_source("mbpp_plus", "Apache-2.0", domain=Domain.code)
 def mbpp_plus(row: Row) -> RealProblem | None:
     """Read MBPP's fields; `test` has many more inputs (arXiv 2305.01210).
 
@@ -145,7 +145,7 @@ def _tidy(source: str) -> str:
     return source.replace("\r\n", "\n").replace("\r", "\n").strip("\n").rstrip() + "\n"
 
 
-@register_source("apps", "MIT")
+@register_source("apps", "MIT", domain=Domain.code)
 def apps(row: Row) -> RealProblem | None:
     """Read problem_id (or id), question, solutions, input_output, difficulty, starter_code.
 
@@ -197,7 +197,7 @@ def _joined(text: Any) -> str:
     return "\n".join(map(str, text)) if isinstance(text, list) else str(text)
 
 
-@register_source("code_contests", "CC BY 4.0")
+@register_source("code_contests", "CC BY 4.0", domain=Domain.code)
 def code_contests(row: Row) -> RealProblem | None:
     """Read name, description, three sets of tests and people's solutions (arXiv 2203.07814).
 
@@ -240,7 +240,7 @@ def _table_rows(table: Any, *names: str) -> Iterator[tuple[Any, ...]]:
         yield tuple(row[name] for name in names)
 
 
-@register_source("livecodebench", "CC BY 4.0")
+@register_source("livecodebench", "CC BY 4.0", domain=Domain.code)
 def livecodebench(row: Row) -> RealProblem:
     """Read question_id, question_content, starter_code, both sets of tests, metadata and difficulty.
 
