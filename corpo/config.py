@@ -89,7 +89,7 @@ def _require_choice(section: str, config: Any, name: str, choices: tuple[str, ..
 
 @dataclass
 class TaskConfig:
-    """What policies are asked, and how their answers are graded."""
+    """The task: what policies are asked, and how their answers are graded."""
 
     # verify (judge pairs of programs, as in the paper), generate (write programs, solve word problems), solve
     # (the same for the real problems of data.sources), or a task that a plugin registers
@@ -715,7 +715,8 @@ class Config:
             )
         if self.rollout.separate_prompts and self.task.name != VERIFY:
             raise ValueError(
-                f"rollout.separate_prompts=true: only prompts of pairs can be divided; choose task.name={VERIFY}"
+                "rollout.separate_prompts=true: only prompts of pairs can be divided; "
+                f"choose task.name={VERIFY}"
             )
         if self.rollout.separate_prompts and (self.model.style != COMPACT or self.model.chat_template):
             raise ValueError(

@@ -20,7 +20,7 @@ Value = str | float | bool
 
 
 class Item(Protocol):
-    """What one prompt asks, such as a pair of programs to judge or a problem to solve."""
+    """The subject of one prompt, such as a pair of programs to judge or a problem to solve."""
 
     @property
     def id(self) -> str:

@@ -24,7 +24,7 @@ from corpo.config import GENERATE, Config
 from corpo.data.candidates.extract import extract_code
 from corpo.data.execution.answers import final_answer
 from corpo.data.execution.labelling import Job, label_programs
-from corpo.data.execution.sandbox import Isolation, Sandbox
+from corpo.data.execution.sandbox import Sandbox, configured_sandbox
 from corpo.data.pipelines import chains
 from corpo.data.pipelines.mutations import mutate
 from corpo.data.pipelines.operations import LONG
@@ -43,7 +43,7 @@ from corpo.tasks.generate_questions import (
     validation_split,
 )
 from corpo.tasks.questions import TRAIN, VALIDATION, Question, QuestionTask, is_evaluated
-from corpo.tasks.share_reward import ShareReward, share_reward
+from corpo.tasks.share_reward import closeness, share_reward
 from corpo.utils.errors import ConfigError
 
 _OPTIONS = ("train_on", "closeness", "failures")
@@ -69,13 +69,15 @@ class GenerateTask(QuestionTask):
                 raise ConfigError(f"task.options.{option}: no such option; choose of {', '.join(_OPTIONS)}")
         if config.data.sources or config.data.file:
             raise ConfigError(
-                f"task.name={GENERATE}: this task has questions of its own; leave out data.sources and data.file"
+                f"task.name={GENERATE}: its questions are its own; leave out data.sources and data.file"
             )
         self.train_on = config.task.options.get("train_on", CODE)
         if self.train_on not in DOMAINS:
             raise ConfigError(f"task.options.train_on={self.train_on!r}: choose one of {', '.join(DOMAINS)}")
-        self.closeness = bool(config.task.options.get("closeness", False))
-        self.reward: ShareReward = share_reward(config)
+        self.closeness = config.task.options.get("closeness", False)
+        if not isinstance(self.closeness, bool):
+            raise ConfigError(f"task.options.closeness={self.closeness!r}: choose true or false")
+        self.reward = share_reward(config)
         self.in_domain = (f"{self.train_on}_seen",)
         self.out_of_domain = ("math_seen", "math_unseen")
         if self.train_on == MATH:
@@ -83,10 +85,7 @@ class GenerateTask(QuestionTask):
 
     @cached_property
     def _sandbox(self) -> Sandbox:
-        isolation = self.config.data.isolation
-        return Sandbox(
-            Isolation(isolation) if isolation else None, _CPU_SECONDS, seconds=5 * _CPU_SECONDS + 15
-        )
+        return configured_sandbox(self.config.data.isolation, _CPU_SECONDS)
 
     def data_spec(self) -> dict[str, Any]:
         """Return what the questions depend on: not on what is trained, so that both directions share them."""
@@ -186,8 +185,7 @@ class GenerateTask(QuestionTask):
         right, number = int(question.answer), int(answer)
         if number == right:
             return Grade(self.reward.of_share(1.0), answer=1.0)
-        distance = abs(number - right) / max(1, abs(right))
-        share = max(0.0, 1 - distance) if self.closeness else 0.0
+        share = closeness(number, right) if self.closeness else 0.0
         return Grade(self.reward.of_share(share), failure="wrong_number", answer=0.0)
 
     def rollout_columns(self, text: str, grade: Grade, item: Question) -> dict[str, Value]:

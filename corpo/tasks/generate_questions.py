@@ -34,7 +34,7 @@ _EXAMPLE_VALUES, _TEST_VALUES = (3, 5), (0, 7)  # the fewest and the most values
 
 @dataclass(frozen=True)
 class CodeAnswer:
-    """What a program is checked against, and a program that is right."""
+    """A program that is right, and the calls and results that others are checked against."""
 
     program: str
     calls: tuple[tuple[list[int]], ...]  # the arguments of each call

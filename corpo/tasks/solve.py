@@ -95,8 +95,8 @@ class SolveTask(QuestionTask):
         return self.config.model.style == INSTRUCT
 
     def data_spec(self) -> dict[str, Any]:
-        """Return what the questions depend on besides `task.*`, for the key of the data stage."""
-        return questions_spec(self.config)
+        """Return what the questions depend on, for the key of the data stage."""
+        return {"train_on": str(self.train_on), **questions_spec(self.config)}
 
     def questions(self) -> list[Question]:
         """Return the questions of all splits."""
