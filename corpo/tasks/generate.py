@@ -12,7 +12,7 @@ left out, and results of steps are wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -32,26 +32,17 @@ from corpo.data.pipelines.programs import read_program, write_program
 from corpo.data.pipelines.slips import Slips
 from corpo.data.python_text import parses
 from corpo.tasks.base import Grade, Value
-from corpo.tasks.generate_questions import (
-    CODE,
-    DOMAINS,
-    MATH,
-    STYLES,
-    CodeAnswer,
-    draw_questions,
-    train_split,
-    validation_split,
-)
-from corpo.tasks.questions import TRAIN, VALIDATION, Question, QuestionTask, is_evaluated
-from corpo.tasks.share_reward import closeness, share_reward
+from corpo.tasks.generate_questions import STYLES, CodeAnswer, draw_questions
+from corpo.tasks.questions import Question, is_evaluated
+from corpo.tasks.share_reward import closeness
+from corpo.tasks.two_domains import CODE, MATH, TwoDomainTask
 from corpo.utils.errors import ConfigError
 
-_OPTIONS = ("train_on", "closeness", "failures")
 _CPU_SECONDS = 0.3  # for all tests of a program
 _MARK = "\nA: "  # in front of the answer of a word problem
 
 
-class GenerateTask(QuestionTask):
+class GenerateTask(TwoDomainTask):
     """The task whose items are programs to write and word problems to solve."""
 
     name = GENERATE
@@ -64,24 +55,10 @@ class GenerateTask(QuestionTask):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        for option in config.task.options:
-            if option not in _OPTIONS:
-                raise ConfigError(f"task.options.{option}: no such option; choose of {', '.join(_OPTIONS)}")
-        if config.data.sources or config.data.file:
-            raise ConfigError(
-                f"task.name={GENERATE}: its questions are its own; leave out data.sources and data.file"
-            )
-        self.train_on = config.task.options.get("train_on", CODE)
-        if self.train_on not in DOMAINS:
-            raise ConfigError(f"task.options.train_on={self.train_on!r}: choose one of {', '.join(DOMAINS)}")
-        self.closeness = config.task.options.get("closeness", False)
-        if not isinstance(self.closeness, bool):
-            raise ConfigError(f"task.options.closeness={self.closeness!r}: choose true or false")
-        self.reward = share_reward(config)
+        if config.data.sources:
+            raise ConfigError(f"task.name={GENERATE}: its questions are its own; leave out data.sources")
         self.in_domain = (f"{self.train_on}_seen",)
-        self.out_of_domain = ("math_seen", "math_unseen")
-        if self.train_on == MATH:
-            self.out_of_domain = ("code_seen", "code_unseen")
+        self.out_of_domain = (f"{self.other_domain}_seen", f"{self.other_domain}_unseen")
 
     @cached_property
     def _sandbox(self) -> Sandbox:
@@ -94,24 +71,6 @@ class GenerateTask(QuestionTask):
     def questions(self) -> list[Question]:
         """Return the questions of all splits."""
         return draw_questions(self.config.data.pipelines, self.config.data.seed)
-
-    def select(self, questions: Sequence[Question]) -> list[Question]:
-        """Return the questions with the splits of training and validation that `train_on` calls for."""
-        [other] = set(DOMAINS) - {self.train_on}
-        splits = {
-            train_split(self.train_on): TRAIN,
-            train_split(other): None,
-            validation_split(self.train_on): VALIDATION,
-            validation_split(self.train_on, has_unseen=True): f"{VALIDATION}_unseen",
-            validation_split(other): f"{VALIDATION}_{other}",
-            validation_split(other, has_unseen=True): None,
-        }
-        selected = []
-        for question in questions:
-            split = splits.get(question.split, question.split)
-            if split is not None:
-                selected.append(replace(question, split=split))
-        return selected
 
     def demonstrate(self, question: Question, rng: Random, slips: float) -> str:
         """Return a response with a program, or with the results of the steps and the answer."""

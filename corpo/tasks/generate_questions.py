@@ -24,9 +24,9 @@ from corpo.data.pipelines.operations import (
 )
 from corpo.data.pipelines.programs import write_program
 from corpo.data.pipelines.traces import write_example
-from corpo.tasks.questions import TRAIN, VALIDATION, WARM_START, Question
+from corpo.tasks.questions import VALIDATION, WARM_START, Question
+from corpo.tasks.two_domains import CODE, MATH, train_split, validation_split
 
-CODE, MATH = DOMAINS = ("code", "math")
 STYLES = ("comprehension", "steps")  # of the programs that are demonstrated; loops would be longer
 _TESTS = 10  # random lists, beside the example
 _EXAMPLE_VALUES, _TEST_VALUES = (3, 5), (0, 7)  # the fewest and the most values in a list
@@ -59,16 +59,6 @@ class _Part:
     count: int
     lengths: tuple[int, ...]  # numbers of operations or of steps
     has_unseen: bool = False  # whether each question has a held-out combination
-
-
-def train_split(domain: str) -> str:
-    """Return the name of the split with the training questions of a domain."""
-    return f"{TRAIN}_{domain}"
-
-
-def validation_split(domain: str, has_unseen: bool = False) -> str:
-    """Return the name of a split with validation questions of a domain."""
-    return f"{VALIDATION}_{domain}_unseen" if has_unseen else f"{VALIDATION}_{domain}"
 
 
 def draw_questions(config: PipelinesConfig, seed: int) -> list[Question]:

@@ -28,12 +28,18 @@ from corpo.data.types import RawCandidate, RealProblem, UnlabelledProblem, Use
 from corpo.task import INSTRUCT, Candidate, Domain
 from corpo.task.model_text import without_thoughts
 from corpo.tasks.base import Grade, Value
-from corpo.tasks.questions import Question, QuestionTask, is_evaluated
-from corpo.tasks.share_reward import closeness, share_reward
-from corpo.tasks.solve_questions import evaluation_splits, problem_of, questions_spec, read_questions
+from corpo.tasks.questions import Question, is_evaluated
+from corpo.tasks.share_reward import closeness
+from corpo.tasks.solve_questions import (
+    describe_checks,
+    evaluation_splits,
+    problem_of,
+    questions_spec,
+    read_questions,
+)
+from corpo.tasks.two_domains import TwoDomainTask
 from corpo.utils.errors import ConfigError, DataError
 
-_OPTIONS = ("train_on", "closeness", "failures")
 _LONGER = "raise rollout.max_new_tokens"
 
 
@@ -45,7 +51,7 @@ class Outcome:
     total: int
 
 
-class SolveTask(QuestionTask):
+class SolveTask(TwoDomainTask):
     """The task whose items are real problems to solve."""
 
     name = SOLVE
@@ -62,23 +68,11 @@ class SolveTask(QuestionTask):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        options = config.task.options
-        for option in options:
-            if option not in _OPTIONS:
-                raise ConfigError(f"task.options.{option}: no such option; choose of {', '.join(_OPTIONS)}")
-        train_on = options.get("train_on", Domain.code)
-        if train_on not in list(Domain):
-            raise ConfigError(f"task.options.train_on={train_on!r}: choose one of {', '.join(Domain)}")
-        if not config.data.sources:
+        sources = config.data.sources
+        if not sources:
             raise ConfigError(f"task.name={SOLVE}: there are no sources of problems; choose data=solve")
-        self.train_on = Domain(train_on)
-        self.closeness = options.get("closeness", False)
-        if not isinstance(self.closeness, bool):
-            raise ConfigError(f"task.options.closeness={self.closeness!r}: choose true or false")
-        self.reward = share_reward(config)
-        [other] = [domain for domain in Domain if domain is not self.train_on]
-        self.in_domain = evaluation_splits(config.data.sources, self.train_on)
-        self.out_of_domain = evaluation_splits(config.data.sources, other)
+        self.in_domain = evaluation_splits(sources, Domain(self.train_on))
+        self.out_of_domain = evaluation_splits(sources, Domain(self.other_domain))
         if common := set(self.in_domain) & set(self.out_of_domain):
             raise ConfigError(
                 f"data.sources: the split {min(common)!r} has programs and mathematics; "
@@ -95,12 +89,12 @@ class SolveTask(QuestionTask):
         return self.config.model.style == INSTRUCT
 
     def data_spec(self) -> dict[str, Any]:
-        """Return what the questions depend on, for the key of the data stage."""
-        return {"train_on": str(self.train_on), **questions_spec(self.config)}
+        """Return what the questions depend on: not on what is trained, so that both directions share them."""
+        return questions_spec(self.config)
 
     def questions(self) -> list[Question]:
         """Return the questions of all splits."""
-        return read_questions(self.config, self.train_on, self._sandbox)
+        return read_questions(self.config, self._sandbox)
 
     def prompt(self, item: Question, style: str) -> str:
         """Return the instruction of a chat model, or the text that a base model continues."""
@@ -197,6 +191,10 @@ class SolveTask(QuestionTask):
         columns = super().rollout_columns(text, grade, item)
         return {**columns, "passed": outcome.passed, "total": outcome.total}
 
+    def shown_answer(self, question: Question) -> str:
+        """Return the tests of a program, or the right answer."""
+        return describe_checks(problem_of(question).checks)
+
     def floors(self, questions: Sequence[Question]) -> pd.DataFrame:
         """Return how often the most frequent answer of an evaluation split of mathematics is right.
 
@@ -211,7 +209,7 @@ class SolveTask(QuestionTask):
             [(_, frequency)] = counts.most_common(1)
             num_prompts = counts.total()
             rows.append({"split": split, "prompts": num_prompts, "frequent answer": frequency / num_prompts})
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=["split", "prompts", "frequent answer"])
 
 
 def _closeness(answer: str, expected: str) -> float:

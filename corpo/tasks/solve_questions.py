@@ -11,20 +11,22 @@ from typing import Any
 from corpo.config import CandidatesConfig, Config, SourceConfig
 from corpo.data.build_sources import problems_cache_spec, read_all, use_of_problem
 from corpo.data.execution.check_texts import checks_of_row, row_of_checks
-from corpo.data.execution.checks import CallChecks
+from corpo.data.execution.checks import Answer, CallChecks, Checks, ScriptChecks, StdioChecks
 from corpo.data.execution.label_problems import label_problems
 from corpo.data.execution.sandbox import Sandbox
 from corpo.data.pairing.contamination import overlaps
 from corpo.data.sources import SOURCES
 from corpo.data.types import RealProblem, UnlabelledProblem, Use
 from corpo.task import Domain
-from corpo.tasks.questions import TRAIN, VALIDATION, Question, is_evaluated
+from corpo.tasks.questions import Question, is_evaluated
+from corpo.tasks.two_domains import train_split, validation_split
 from corpo.utils.errors import ConfigError
 from corpo.utils.files import hash_of
 
 log = logging.getLogger(__name__)
 
-_MAX_EXAMPLES = 3  # problems that a message names
+_MAX_EXAMPLES = 3  # problems that a message names, or tests that readers see
+_MAX_SHOWN_CHARS = 200  # of a test
 
 
 def evaluation_splits(sources: Mapping[str, SourceConfig], domain: Domain) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ def _evaluation_split(name: str, source: SourceConfig, domain: Domain) -> str:
 
 
 def questions_spec(config: Config) -> dict[str, Any]:
-    """Return what the questions depend on besides `task.*`, for the key of a stage.
+    """Return what the questions depend on, for the key of a stage.
 
     Files are represented by hashes of their content.
     """
@@ -76,19 +78,15 @@ def execution_options(candidates: CandidatesConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(candidates).items() if name in names}
 
 
-def read_questions(config: Config, train_on: Domain, sandbox: Sandbox) -> list[Question]:
+def read_questions(config: Config, sandbox: Sandbox) -> list[Question]:
     """Return the questions of all splits, in an order that mixes the sources.
 
     Problems are left out if their own reference fails, if their calls cannot be written, or if they are for
-    training and share words with an evaluation problem. Problems of the other domain than `train_on` are for
-    evaluation and for a validation split of their own; those that would be for training are left out.
+    training and share words with an evaluation problem.
     """
     questions = []
     for problem in _usable_problems(config, sandbox):
-        source = config.data.sources[problem.source]
-        split = _split(problem, source, train_on)
-        if split is None:
-            continue
+        split = _split(problem, config.data.sources[problem.source])
         try:
             questions.append(_question(problem, split))
         except TypeError as error:
@@ -131,14 +129,11 @@ def _log_left_out(kind: str, reasons: Mapping[str, str]) -> None:
         log.warning("left out %d problems %s, such as %s", len(reasons), kind, "; ".join(examples))
 
 
-def _split(problem: UnlabelledProblem, source: SourceConfig, train_on: Domain) -> str | None:
-    """Return the split of a problem, or None if it is for training in the other domain."""
+def _split(problem: UnlabelledProblem, source: SourceConfig) -> str:
     domain = problem.problem.domain
     if problem.use is Use.evaluation:
         return _evaluation_split(problem.source, source, domain)
-    if problem.use is Use.validation:
-        return VALIDATION if domain is train_on else f"{VALIDATION}_{domain}"
-    return TRAIN if domain is train_on else None
+    return validation_split(domain) if problem.use is Use.validation else train_split(domain)
 
 
 def _question(problem: UnlabelledProblem, split: str) -> Question:
@@ -164,3 +159,20 @@ def problem_of(question: Question) -> RealProblem:
         prompt=answer.get("prompt", ""),
         starter=answer.get("starter", ""),
     )
+
+
+def describe_checks(checks: Checks) -> str:
+    """Return the answer that is right, or the first tests of a program, one per line and not too long."""
+    match checks:
+        case Answer():
+            tests = [checks.value]
+        case ScriptChecks():
+            tests = list(checks.tests)
+        case CallChecks():
+            tests = [f"{checks.entry}{arguments!r}" for arguments in checks.arguments]
+        case StdioChecks():
+            tests = [
+                f"{given!r} gives {wanted!r}"
+                for given, wanted in zip(checks.inputs, checks.outputs, strict=True)
+            ]
+    return "\n".join(test[:_MAX_SHOWN_CHARS] for test in tests[:_MAX_EXAMPLES])

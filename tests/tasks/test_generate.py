@@ -165,8 +165,10 @@ def test_splits_in_and_out_of_domain_follow_what_is_trained() -> None:
 def test_options_that_have_no_effect_are_refused() -> None:
     with pytest.raises(ConfigError, match="only prompts of pairs can be divided"):
         load_config(["task.name=generate", "rollout.separate_prompts=true"])
-    with pytest.raises(ConfigError, match="its questions are its own"):
+    with pytest.raises(ConfigError, match="evaluates questions; leave it out"):
         load_config(["task.name=generate", "data.file=pairs.jsonl"])
+    with pytest.raises(ConfigError, match="its questions are its own"):
+        load_config(["task.name=generate", "data=mbpp"])
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from corpo.tasks.solve import Outcome, SolveTask
 from corpo.utils.errors import ConfigError
 from corpo.utils.files import read_jsonl, write_jsonl
 from corpo.utils.resources import shipped_policy
-from tests.command import run
 
 FIXTURES = Path(__file__).parent.parent / "data/fixtures"
 GSM8K = [
@@ -259,7 +258,8 @@ def splits(path: Path, rows: list[dict[str, Any]], seed: int = 0, **options: Any
     """Return the splits of the questions that some problems give, by id."""
     write_jsonl(path, rows)
     config = config_of({"own": SourceConfig(path=str(path), evaluation=0.4)}, seed=seed, **options)
-    return {question.id: question.split for question in SolveTask(config).questions()}
+    task = SolveTask(config)
+    return {question.id: question.split for question in task.select(task.questions())}
 
 
 def test_both_directions_share_their_evaluation_problems(tmp_path: Path) -> None:
@@ -316,12 +316,22 @@ def test_floors_are_the_most_frequent_answers(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(task.floors(task.questions()), expected)
 
 
+def test_readers_see_tests_and_answers(folder: Path, questions: dict[str, Question]) -> None:
+    task = SolveTask(fixture_config(folder, INSTRUCT))
+    [apples] = [question for question in questions.values() if "apples" in question.statement]
+    assert task.shown_answer(apples) == "18"
+    assert task.shown_answer(questions["mbpp/3"]).startswith("assert is_not_prime(2) == False\n")
+    assert task.shown_answer(questions["own/double"]) == "double(0,)\ndouble(1,)\ndouble(2,)"
+    assert task.shown_answer(questions["own/echo"]) == r"'a\n' gives 'a\n'"
+
+
 def test_the_key_of_the_data_changes_with_the_files_and_the_execution(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     write_jsonl(path, problems(2))
     config = config_of({"own": SourceConfig(path=str(path))})
     spec = SolveTask(config).data_spec()
-    assert spec == SolveTask(config).data_spec()
+    config.task.options["train_on"] = "math"
+    assert spec == SolveTask(config).data_spec(), "both directions share their questions"
     config.candidates.max_tests = 1
     assert spec != SolveTask(config).data_spec()
     config.candidates.max_tests = None
@@ -352,21 +362,17 @@ def test_wrong_options_are_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_the_experiment_with_one_gpu_has_a_plan_without_a_hub() -> None:
-    plan = run("train", "experiment=solve_code", "dry_run=true").stdout
-    assert "name: solve\n" in plan
-    assert "fits into budget.memory_gib=80" in plan
-    assert "train corpo seed 0" in plan
-
-
 @pytest.mark.parametrize(
-    ("name", "options"), [("solve_math", []), ("solve_smollm2", [f"model.path={shipped_policy()}"])]
+    ("name", "options"),
+    [("solve_code", []), ("solve_math", []), ("solve_smollm2", [f"model.path={shipped_policy()}"])],
 )
-def test_the_stages_of_the_other_experiments_are_known_without_a_hub(name: str, options: list[str]) -> None:
+def test_dry_runs_of_the_experiments_need_no_hub(name: str, options: list[str]) -> None:
     config = load_config([f"experiment={name}", "dry_run=true", *options])
     titles = [stage.title for stage in graph(study_stages(config))]
     assert titles[:2] == ["data", "evaluate base"]
     assert titles[-1] == "evaluate corpo seed 0"
+    assert config.task.options["train_on"] == ("math" if name == "solve_math" else "code")
+    assert SolveTask(config).in_domain == (("gsm8k",) if name == "solve_math" else ("mbpp", "humaneval"))
 
 
 def test_a_policy_is_trained_and_evaluated_on_files_of_problems(tmp_path: Path) -> None:
