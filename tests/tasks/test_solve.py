@@ -376,7 +376,7 @@ def test_dry_runs_of_the_experiments_need_no_hub(name: str, options: list[str]) 
 
 
 def test_a_policy_is_trained_and_evaluated_on_files_of_problems(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "own.jsonl", problems(30))
+    write_jsonl(tmp_path / "own.jsonl", problems(20))
     options = [
         "data=own",
         f"data.sources.own.path={tmp_path}/own.jsonl",
@@ -384,7 +384,7 @@ def test_a_policy_is_trained_and_evaluated_on_files_of_problems(tmp_path: Path) 
         f"model.path={shipped_policy()}",
         "task.name=solve",
         "+task.options={train_on: math}",
-        "rollout.max_new_tokens=12",
+        "rollout.max_new_tokens=6",
         "train.steps=2",
         "train.prompts_per_step=4",
         "train.group_size=2",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpo.data.execution.check_texts import checks_of_row, row_of_checks
@@ -43,6 +43,7 @@ def after_json(checks: Checks) -> Checks:
     return checks_of_row(json.loads(json.dumps(row_of_checks(checks))))
 
 
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(literals), min_size=1, max_size=3), literals)
 def test_calls_keep_their_arguments_and_values(arguments: list[tuple[Any]], value: object) -> None:
     checks = CallChecks("f", tuple(arguments), (value,) * len(arguments), "import math\n", 0.5)
