@@ -112,9 +112,13 @@ def test_report_tests_generalisation_to_subtraction(sums: Sums) -> None:
     assert not {"skill", "score_maps", "reward_map", "calibration", "accuracy_by_kind"} & figures
 
 
-def test_report_says_nothing_about_pairs(sums: Sums) -> None:
+def test_report_and_cards_say_nothing_about_pairs(sums: Sums) -> None:
     report = sums.read("report.md").partition("## Provenance")[0]
     assert re.findall(rf".*\b(?:{OF_PAIRS})\b.*", report) == []
+    cards = [path.read_text(encoding="utf-8") for path in sums.outputs_of("train/*/policy/README.md")]
+    for card in (sums.read("data_card.md"), *cards):
+        assert "sums" in card
+        assert re.findall(rf".*\b(?:{OF_PAIRS})\b.*", card) == []
     page = unescape(sums.read("report.html")).partition('<h2 id="provenance"')[0]
     visible = re.sub(r"(?s)<(style|svg)\b.*?</\1>", "", page)
     assert re.findall(rf".*\b(?:{OF_PAIRS})\b.*", visible) == []

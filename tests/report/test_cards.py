@@ -35,6 +35,15 @@ def test_card_names_the_base_model_of_a_hub() -> None:
     assert yaml.safe_load(_card(config).split("---\n")[1])["base_model"] == "owner/name"
 
 
+def test_card_of_another_task_says_nothing_about_candidates() -> None:
+    config = Config()
+    card = _card(replace(config, task=replace(config.task, name="sums", options={"largest": 9})))
+    assert "# A policy for the task sums trained with corpo" in card
+    assert "questions of the task `sums` with the options {'largest': 9} (stage data-hash)" in card
+    assert yaml.safe_load(card.split("---\n")[1])["tags"] == ["corpo", "corpo", "sums"]
+    assert not any(word in card for word in ("candidate", "verifier", "pair"))
+
+
 def test_card_gives_the_options_of_training_as_yaml() -> None:
     config = Config()
     settings = yaml.safe_load(_card(config).split("```yaml\n")[1].split("```")[0])
