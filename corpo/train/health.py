@@ -117,7 +117,7 @@ def _advantage_warnings(
         yield (
             "no_signal",
             "every group's advantages are zero, so nothing is learned; "
-            "use harder or easier pairs, more reward.levels or a larger train.group_size",
+            "use harder or easier prompts, more reward.levels or a larger train.group_size",
         )
     if metrics["unparseable"] > limits.max_unparseable:
         yield (
