@@ -21,11 +21,23 @@ html_theme = "furo"
 html_copy_source = False
 
 CONTENTS = {
-    "How to": ("sweeps", "data", "extending", "trl", "verl", "devices", "tracking", "troubleshooting"),
+    "How to": (
+        "sweeps",
+        "data",
+        "generate",
+        "extending",
+        "plugins",
+        "trl",
+        "verl",
+        "devices",
+        "tracking",
+        "troubleshooting",
+    ),
     "Reference": ("commands", "options", "metrics", "baselines", "files"),
     "Explanation": (
         "concepts",
         "verifying",
+        "generating",
         "theory",
         "statistics",
         "reviewer",
