@@ -79,8 +79,9 @@ def share_reward(config: Config) -> ShareReward:
             f"hold; choose reward.name={ORDINAL}"
         )
     ordinal = OrdinalReward(reward.levels, reward.threshold)
-    failures = config.task.options.get("failures", ordinal.failures)
-    return ShareReward(_numbers(failures), ordinal.successes[-1], reward.threshold)
+    failures = config.task.options.get("failures")
+    levels = ordinal.failures if failures is None else _numbers(failures)
+    return ShareReward(levels, ordinal.successes[-1], reward.threshold)
 
 
 def _numbers(values: object) -> tuple[float, ...]:

@@ -36,8 +36,8 @@ A training run writes one JSON record per step to `metrics.jsonl`, and sends the
 A ratio with a denominator of 0 is written as `null`. All values describe the batch of all processes together.
 
 Metrics of advantages, updates, sampling and time are those of every task. Metrics of failures, faults and
-validation depend on the task. They are listed for the paper's task, `task.name=verify`, and for tasks whose
-items are questions, such as `task.name=generate` and [tasks of your own](../how_to/extending.md).
+validation depend on the task. They are listed for the paper's task, `task=verify`, and for tasks whose
+items are questions, such as `task=generate` and [tasks of your own](../how_to/extending.md).
 
 ## Symbols
 

@@ -107,9 +107,10 @@ def test_the_levels_come_from_the_ordinal_reward_or_from_the_options_of_the_task
     assert share_reward(config_of({"levels": 2})) == ShareReward((-1.0,), 1.0, 0.0)
     assert share_reward(config_of(failures=[-1, -0.9, -0.8, -0.7])) == PAPER
     assert share_reward(config_of({"threshold": 0.1})).threshold == 0.1
+    assert share_reward(config_of(failures=None)) == share_reward(config_of())
 
 
-@pytest.mark.parametrize("failures", ["-1", -1, [-1, "x"], [True], None])
+@pytest.mark.parametrize("failures", ["-1", -1, [-1, "x"], [True]])
 def test_options_that_are_no_list_of_numbers_are_refused(failures: object) -> None:
     with pytest.raises(ValueError, match="give a list of numbers"):
         share_reward(config_of(failures=failures))
