@@ -26,7 +26,7 @@ WARM_START, TRAIN, VALIDATION = "warm_start", "train", "validation"
 class Question:
     """A question and what its answer is checked against."""
 
-    id: str  # unique within its split
+    id: str  # unique within its split; intervals treat questions with the same id as one problem
     split: str  # what it is for, see above
     statement: str  # the text of the prompt
     answer: str  # what the task needs to grade an answer, in a form that the task chooses

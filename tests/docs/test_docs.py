@@ -140,7 +140,13 @@ def test_every_command_in_the_documentation_composes(plugins: None) -> None:
 def test_every_option_on_a_page_exists(page: Path) -> None:
     known = set(OPTION_ROW.findall(options.page()))
     known |= {name.rpartition(".")[0] for name in known}
-    entries = ("baseline.options.", "study.lr.", "evaluate.policies.", "model.architecture.")
+    entries = (
+        "baseline.options.",
+        "task.options.",
+        "study.lr.",
+        "evaluate.policies.",
+        "model.architecture.",
+    )
     for option in OPTION_SPAN.findall(page.read_text(encoding="utf-8")):
         is_file = option.rpartition(".")[2] in ("json", "md", "parquet", "py", "yaml")
         if is_file or option.startswith(VERL_OPTION):

@@ -130,7 +130,9 @@ def test_page_shows_questions_with_their_answers_and_responses(sums: Sums) -> No
     data: dict[str, Any] = json.loads(match[1])
     assert {prompt["split"] for prompt in data["prompts"]} == {"addition", "subtraction", "train"}
     for prompt in data["prompts"]:
-        a, sign, b = re.fullmatch(r"(\d+)([+-])(\d+)=", prompt["statement"]).groups()  # type: ignore[union-attr]
+        statement = re.fullmatch(r"(\d+)([+-])(\d+)=", prompt["statement"])
+        assert statement
+        a, sign, b = statement.groups()
         assert int(prompt["answer"]) == (int(a) + int(b) if sign == "+" else int(a) - int(b))
     for group in data["groups"]:
         assert sum(row[4] for row in group["rows"]) == 4
