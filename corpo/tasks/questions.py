@@ -1,4 +1,7 @@
-"""Tasks whose items are questions with answers that can be checked: the base class for tasks of your own."""
+"""Tasks whose items are questions with answers that can be checked: the base class for tasks of your own.
+
+Shape letters beside those of CONTRIBUTING.md: M measures of a rollout.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The paper's task: judge two programs for one problem, with a score for each."""
+"""The paper's task: judge two programs for one problem, with a score for each.
+
+Shape letters beside those of CONTRIBUTING.md: M measures of a rollout.
+"""
 
 from __future__ import annotations
 
