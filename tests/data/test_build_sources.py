@@ -77,7 +77,7 @@ def _value(overrides: list[str], name: str) -> str:
 
 
 def _pairs_path(stdout: str) -> Path:
-    match = re.search(r"pairs: (\S+)", stdout)
+    match = re.search(r"pairs: +(\S+)", stdout)
     assert match
     return Path(match[1])
 

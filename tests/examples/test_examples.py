@@ -85,7 +85,7 @@ def test_own_problems_become_pairs(tmp_path: Path) -> None:
         f"results={tmp_path}/results",
     ]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    match = re.search(r"pairs: (\S+)", output.stdout + output.stderr)
+    match = re.search(r"pairs: +(\S+)", output.stdout + output.stderr)
     assert match
     assert Path(match[1]).is_file()
 
