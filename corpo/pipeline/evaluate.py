@@ -18,6 +18,7 @@ from corpo.pipeline.models import (
     sampling_spec,
 )
 from corpo.pipeline.plugin_sources import plugin_spec
+from corpo.pipeline.questions import grading_spec
 from corpo.pipeline.stage import Stage
 from corpo.pipeline.train import start_policy, trained_policy
 from corpo.pipeline.warm_start import warm_start_suffix
@@ -53,6 +54,7 @@ def evaluate_stage(config: Config, trained: bool, with_thought: bool = True) -> 
         "reward": asdict(config.reward),
         "rollout": sampling_spec(config),
         "evaluate": {"num_rollouts": num_rollouts, "seed": config.evaluate.seed, "prefix": prefix},
+        **grading_spec(config),
         **plugin_spec(config),
     }
 

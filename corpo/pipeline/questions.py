@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from corpo.config import Config
 from corpo.pipeline.models import outputs
 from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.stage import Stage
-from corpo.tasks import QuestionTask, task_of
-from corpo.utils.errors import DataError
+from corpo.tasks import QuestionTask, is_verify, task_of
+from corpo.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,27 @@ QUESTIONS, CARD = "questions.parquet", "card.md"
 
 
 def question_task(config: Config) -> QuestionTask:
-    """Return the task of a config whose items are questions."""
-    return cast(QuestionTask, task_of(config))
+    """Return the task of a config whose items are questions.
+
+    Raises ConfigError if it is another task, because only the paper's task can have other items.
+    """
+    task = task_of(config)
+    if not isinstance(task, QuestionTask):
+        raise ConfigError(
+            f"task.name={config.task.name}: {type(task).__name__} has no questions; make it a QuestionTask"
+        )
+    return task
+
+
+def grading_spec(config: Config) -> dict[str, object]:
+    """Return what the use of questions and their grades depend on, for the key of a stage.
+
+    A task may leave some of this out of `data_spec`, so that runs with different options share the questions
+    and a warm start. It is empty for the paper's task, whose reward is in the keys already.
+    """
+    if is_verify(config):
+        return {}
+    return {"task": asdict(config.task), "isolation": config.data.isolation}
 
 
 def question_stage(config: Config) -> Stage:

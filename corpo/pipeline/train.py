@@ -26,6 +26,7 @@ from corpo.pipeline.models import (
 )
 from corpo.pipeline.plugin_sources import plugin_spec
 from corpo.pipeline.provenance import provenance
+from corpo.pipeline.questions import grading_spec
 from corpo.pipeline.stage import Stage
 from corpo.pipeline.warm_start import POLICY, warm_start_stage
 from corpo.utils import ranks
@@ -80,6 +81,7 @@ def train_stage(config: Config) -> Stage:
         "rollout": sampling_spec(config),
         "train": _settings_of_result(config.train),
         "seed": config.seed,
+        **grading_spec(config),
         **plugin_spec(config),
     }
     return Stage(

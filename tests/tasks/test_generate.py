@@ -12,6 +12,9 @@ from corpo.cli.compose import load_config
 from corpo.data.pipelines import chains
 from corpo.data.pipelines.operations import HELD_OUT, HELD_OUT_FOR_VALIDATION, Pipeline
 from corpo.data.pipelines.programs import read_program
+from corpo.pipeline.evaluate import evaluate_stage
+from corpo.pipeline.train import train_stage
+from corpo.pipeline.warm_start import warm_start_stage
 from corpo.tasks import Grade, Question
 from corpo.tasks.generate import GenerateTask
 from corpo.tasks.generate_questions import CodeAnswer
@@ -178,3 +181,14 @@ def test_options_that_have_no_effect_are_refused() -> None:
 def test_wrong_options_are_named(options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _task(**options)
+
+
+@pytest.mark.parametrize(
+    "option", ["train_on=math", "closeness=true", "failures=[-1,-0.5]"], ids=["domain", "closeness", "failures"]
+)
+def test_options_make_other_runs_of_the_same_questions_and_warm_start(option: str) -> None:
+    config = load_config(["experiment=generate"])
+    other = load_config(["experiment=generate", f"task.options.{option}"])
+    assert warm_start_stage(config).key == warm_start_stage(other).key
+    assert train_stage(config).key != train_stage(other).key
+    assert evaluate_stage(config, trained=False).key != evaluate_stage(other, trained=False).key
