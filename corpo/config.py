@@ -159,7 +159,7 @@ class PipelinesConfig:
 
     warm_start_problems: int = 5000  # code problems of the warm start, at least 1
     math_warm_start_problems: int = 2000  # word problems of the warm start, at least 1
-    train_problems: int = 800  # code problems of training, at least 1
+    train_problems: int = 800  # code problems of training, at least 1; of task=generate, problems per domain
     # numbers of operations of training and validation problems, from 2 to 4; more are harder
     train_operations: list[int] = field(default_factory=lambda: [2, 3, 4])
     # the fewest and the most values in the example of training and validation problems, from 3 to 8; those of
@@ -715,8 +715,7 @@ class Config:
             )
         if self.rollout.separate_prompts and self.task.name != VERIFY:
             raise ValueError(
-                "rollout.separate_prompts=true: only prompts of pairs can be divided; "
-                f"choose task.name={VERIFY}"
+                f"rollout.separate_prompts=true: only prompts of pairs can be divided; choose task={VERIFY}"
             )
         if self.rollout.separate_prompts and (self.model.style != COMPACT or self.model.chat_template):
             raise ValueError(

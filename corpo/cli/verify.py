@@ -161,14 +161,17 @@ def _read_text(path: Path) -> str:
 def judge_pair(config: Config, pair: Pair, num_rollouts: int) -> Judgement | None:
     """Sample rollouts of the configured policy for a pair and summarise them.
 
-    Raises DataError if the pair is too long, or if the policy writes traces and the pair has none.
+    Raises ConfigError if the task has no pairs. Raises DataError if the pair is too long, or if the policy
+    writes traces and the pair has none.
     """
     from transformers.utils.logging import disable_progress_bar
 
+    from corpo.pipeline.data import require_pairs
     from corpo.pipeline.models import fits_context, model_path, prompt_renderer, rollout_engine
     from corpo.policy.load import load_policy
     from corpo.task import complete_responses
 
+    require_pairs(config)
     disable_progress_bar()  # the answer is a few lines
     path = model_path(config)
     model, tokenizer = load_policy(config.model, path)

@@ -218,13 +218,18 @@ def _label_cache(config: Config) -> LabelCache:
 # --- reading what the stage wrote ---------------------------------------------------------------------------
 
 
+def require_pairs(config: Config) -> None:
+    """Raise ConfigError if the items of the task are not pairs."""
+    if not is_verify(config):
+        raise ConfigError(f"task.name={config.task.name}: this needs pairs; choose task={VERIFY}")
+
+
 def split_pairs(config: Config) -> list[tuple[str, Pair]]:
     """Return the built pairs, each with its split. The data stage must be done.
 
     Raises ConfigError if the task has no pairs.
     """
-    if not is_verify(config):
-        raise ConfigError(f"task.name={config.task.name}: this needs pairs; choose task.name={VERIFY}")
+    require_pairs(config)
     from corpo.data.store import pairs_of, read_rows
 
     path = data_stage(config).checked(PAIRS)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from corpo.config import PIPELINES, Config
+from corpo.pipeline.data import require_pairs
 from corpo.pipeline.models import model_path, prompt_renderer, rollout_engine
 from corpo.utils.errors import ConfigError
 from corpo.utils.files import hash_of
@@ -22,8 +23,9 @@ def sample_demo(config: Config) -> Demo:
 
     The group is the one with most failures that GRPO rewards, among those with a correct response. Problems
     and responses depend on the seed of the config. Nothing is written. Raises ConfigError if the config has
-    other problems than pipelines.
+    another task or other problems than pipelines.
     """
+    require_pairs(config)
     from corpo.baselines import advantages
     from corpo.policy.load import load_policy
     from corpo.report.demo import Demo

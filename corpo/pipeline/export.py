@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpo.config import Config
-from corpo.pipeline.data import CARD, data_stage, split_pairs
+from corpo.pipeline.data import CARD, data_stage, require_pairs, split_pairs
 from corpo.task import INSTRUCT
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def export_pairs(config: Config) -> list[Path]:
     """Write the conversations of each split and the hub folder next to the built pairs.
 
     The conversations explain the response format, because a chat model does not know it. Return what was
-    written.
+    written. Raises ConfigError if the task has no pairs.
     """
+    require_pairs(config)
     from corpo.data.build_sources import licences
     from corpo.data.export import conversation_rows, write_hub_folder
     from corpo.data.store import write_rows

@@ -190,8 +190,8 @@ def _training_items(
         )
     if not by_split.get(TRAIN) or not by_split.get(VALIDATION):
         raise DataError(
-            "data: no items to train on or none to validate with; "
-            "set data.sources.*.evaluation below 1, or give more problems"
+            "data: no items to train on or none to validate with, which are those of the splits "
+            f"{TRAIN!r} and {VALIDATION!r}; give more problems, or set data.sources.*.evaluation below 1"
         )
     prompts = config.train.validation_prompts
     validation = by_split[VALIDATION][:prompts]

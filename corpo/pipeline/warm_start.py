@@ -136,15 +136,17 @@ def _teacher(config: Config, render: Callable[[Any], str], folder: Path) -> tupl
     from corpo.data.store import content_hash, problem_rows, write_rows
     from corpo.tasks.questions import WARM_START
     from corpo.train.demonstrations import Demonstrator
-    from corpo.train.teachers import PairTeacher, QuestionTeacher
+    from corpo.train.teachers import PairTeacher, QuestionTeacher, is_dev
 
     data, sft_config = data_stage(config), _sft_config(config)
     if not is_verify(config):
         questions = [question for question in read_questions(config) if question.split == WARM_START]
-        if not questions:
+        num_dev = sum(is_dev(question.id) for question in questions)
+        if num_dev in (0, len(questions)):
             raise ConfigError(
-                f"model.warm_start=true: task.name={config.task.name} has no questions to demonstrate; "
-                "set model.warm_start=false"
+                f"model.warm_start=true: task.name={config.task.name} has {len(questions)} questions of the "
+                f"split {WARM_START!r}, of which one in twelve measures the accuracy; give more questions, "
+                "or set model.warm_start=false"
             )
         rows = [asdict(question) for question in questions]
         record: dict[str, Any] = {

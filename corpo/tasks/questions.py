@@ -50,6 +50,11 @@ class QuestionTask(Task[Question]):
     faults = {"no_answer": "no answer; teach the response format first (model.warm_start=true)"}
 
     def __init__(self, config: Config) -> None:
+        """Raise ConfigError if the config has `data.file`, a file of pairs."""
+        if config.data.file:
+            raise ConfigError(
+                f"data.file={config.data.file}: task.name={self.name} evaluates questions; leave it out"
+            )
         self.config = config
 
     @property

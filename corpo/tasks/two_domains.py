@@ -37,10 +37,6 @@ class TwoDomainTask(QuestionTask):
         for option in options:
             if option not in _OPTIONS:
                 raise ConfigError(f"task.options.{option}: no such option; choose of {', '.join(_OPTIONS)}")
-        if config.data.file:
-            raise ConfigError(
-                f"data.file={config.data.file}: task.name={self.name} evaluates questions; leave it out"
-            )
         self.train_on = options.get("train_on", CODE)
         if self.train_on not in DOMAINS:
             raise ConfigError(f"task.options.train_on={self.train_on!r}: choose one of {', '.join(DOMAINS)}")

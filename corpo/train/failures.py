@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 from torch import Tensor
 
-from corpo.tasks import Grade
+from corpo.tasks import Grade, Task
+from corpo.utils.errors import ConfigError
+
+
+def require_valid_grades(grades_PG: Sequence[Sequence[Grade]], task: Task[Any]) -> None:
+    """Raise ConfigError unless each failure has a kind that the task names, and each success has none."""
+    for grade in chain.from_iterable(grades_PG):
+        if grade.reward >= task.threshold and grade.failure:
+            raise ConfigError(
+                f"task.name={task.name}: the failure {grade.failure!r} has a reward of {grade.reward:g}; "
+                f"give failures less than reward.threshold={task.threshold:g}"
+            )
+        if grade.reward < task.threshold and grade.failure not in task.failures:
+            raise ConfigError(
+                f"task.name={task.name}: a reward of {grade.reward:g} is that of a failure, but "
+                f"{grade.failure!r} is no kind of failure; choose one of {', '.join(task.failures)}"
+            )
+        if grade.fault and grade.fault not in task.faults:
+            raise ConfigError(
+                f"task.name={task.name}: {grade.fault!r} is no kind of fault; "
+                f"choose one of {', '.join(task.faults)}"
+            )
 
 
 def count_faults(grades_PG: Sequence[Sequence[Grade]], faults: Iterable[str]) -> dict[str, float]:

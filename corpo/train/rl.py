@@ -67,7 +67,7 @@ from corpo.train.distributed import (
     gather_weights_into,
     shard,
 )
-from corpo.train.failures import count_failures, count_faults
+from corpo.train.failures import count_failures, count_faults, require_valid_grades
 from corpo.train.health import require_finite, state_is_finite, with_step
 from corpo.train.loss import is_ratio_limited, policy_loss, token_weights
 from corpo.train.minibatches import NO_UPDATE, combine_updates, minibatches_of
@@ -251,6 +251,7 @@ class PolicyGradientTrainer:
         local_rewards_PG = rewards_of(grades_PG)
         prompt_names = [f"{self.task.noun} {item.id}" for item in local_items]
         require_finite("the reward", local_rewards_PG, prompts=prompt_names)
+        require_valid_grades(grades_PG, self.task)
         require_finite("the engine's log-prob", rollouts.logprobs_PGT, rollouts.mask_PGT, prompt_names)
         rewards_PG, lengths_PG = all_gather(local_rewards_PG), all_gather(rollouts.lengths_PG)
         advantages_PG = advantages(

@@ -66,6 +66,17 @@ def test_runs_have_the_validations_and_failures_of_the_task() -> None:
     assert "rewarded, close" in failures_table(study)
 
 
+def test_splits_without_a_row_of_floors_have_floors_of_zero() -> None:
+    study = question_study(2, 0.0)
+    of_one_split = study.shortcuts[study.shortcuts["split"] == IN_DOMAIN[0]]
+    assert reason_for_no_subject(replace(study, shortcuts=of_one_split)) is None
+    hardest = study.shortcuts.assign(**{FLOOR: [0.0, 0.0, 1.9]})
+    reason = reason_for_no_subject(replace(study, shortcuts=hardest))
+    assert reason is not None
+    assert reason.endswith("must exceed 95.0%, the highest floor")
+    assert "95.0%" in (reason_for_no_subject(replace(study, shortcuts=hardest[hardest[FLOOR] > 0])) or "")
+
+
 def test_validation_out_of_domain_is_named_after_the_splits_out_of_domain() -> None:
     study = question_study(2, 0.0)
     assert out_of_domain_weights(study) == {"validation/pass@1/chains": 1.0}

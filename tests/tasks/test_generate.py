@@ -184,7 +184,9 @@ def test_wrong_options_are_named(options: dict[str, str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["train_on=math", "closeness=true", "failures=[-1,-0.5]"], ids=["domain", "closeness", "failures"]
+    "option",
+    ["train_on=math", "closeness=true", "failures=[-1,-0.5]"],
+    ids=["domain", "closeness", "failures"],
 )
 def test_options_make_other_runs_of_the_same_questions_and_warm_start(option: str) -> None:
     config = load_config(["experiment=generate"])
