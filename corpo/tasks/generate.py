@@ -102,10 +102,10 @@ class GenerateTask(TwoDomainTask):
         shares_PG = self._shares_of_programs(texts_PG, items)
         grades_PG = []
         for item, texts_G, shares_G in zip(items, texts_PG, shares_PG, strict=True):
-            grade = self._grade_program if item.domain == CODE else self._grade_number
-            grades_PG.append(
-                [grade(text, share, item) for text, share in zip(texts_G, shares_G, strict=True)]
-            )
+            if item.domain == CODE:
+                grades_PG.append(list(map(self._grade_program, shares_G)))
+            else:
+                grades_PG.append([self._grade_number(text, int(item.answer)) for text in texts_G])
         return grades_PG
 
     def _shares_of_programs(
@@ -130,22 +130,25 @@ class GenerateTask(TwoDomainTask):
             shares_PG[p][g] = label.passed / label.total
         return shares_PG
 
-    def _grade_program(self, text: str, share: float | None, question: Question) -> Grade:
-        reward = self.reward.of_share(share)
+    def _grade_program(self, share: float | None) -> Grade:
         if share is None:
-            return Grade(reward, failure="unparseable", fault="no_answer")
-        failure = "" if share == 1 else "some_tests" if share else "no_test"
-        return Grade(reward, failure=failure, answer=share)
+            return self._unparseable
+        return self.grade_of_tests(share, answer=share)
 
-    def _grade_number(self, text: str, share: float | None, question: Question) -> Grade:
+    def _grade_number(self, text: str, right: int) -> Grade:
         answer = final_answer(text) if _MARK in text else None
-        if answer is None or not answer.lstrip("-").isdecimal():
-            return Grade(self.reward.of_share(None), failure="unparseable", fault="no_answer")
-        right, number = int(question.answer), int(answer)
+        if answer is None or not answer.removeprefix("-").isdecimal():
+            return self._unparseable
+        number = int(answer)
         if number == right:
             return Grade(self.reward.of_share(1.0), answer=1.0)
         share = closeness(number, right) if self.closeness else 0.0
         return Grade(self.reward.of_share(share), failure="wrong_number", answer=0.0)
+
+    @property
+    def _unparseable(self) -> Grade:
+        """Return the grade of a response with neither a program nor a number."""
+        return Grade(self.reward.of_share(None), failure="unparseable", fault="no_answer")
 
     def rollout_columns(self, text: str, grade: Grade, item: Question) -> dict[str, Value]:
         """Return the columns of a response in an evaluation's table, among them the share of tests passed."""

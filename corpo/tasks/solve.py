@@ -165,11 +165,7 @@ class SolveTask(TwoDomainTask):
         if program is None:
             return self._unparseable(text, "no_program")
         outcome = Outcome(label.passed, label.total) if label is not None else Outcome(0, 1)
-        share = outcome.passed / outcome.total
-        failure = ""
-        if share < 1:
-            failure = "some_tests" if share else "no_test"
-        return Grade(self.reward.of_share(share), failure, answer=outcome)
+        return self.grade_of_tests(outcome.passed / outcome.total, answer=outcome)
 
     def _grade_answer(self, text: str, expected: str) -> Grade:
         answer = final_answer(text)

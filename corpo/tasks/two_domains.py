@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from corpo.config import Config
+from corpo.tasks.base import Grade
 from corpo.tasks.questions import TRAIN, VALIDATION, WARM_START, Question, QuestionTask, is_evaluated
 from corpo.tasks.share_reward import ShareReward, share_reward
 from corpo.utils.errors import ConfigError
@@ -45,6 +47,13 @@ class TwoDomainTask(QuestionTask):
         if not isinstance(self.closeness, bool):
             raise ConfigError(f"task.options.closeness={self.closeness!r}: choose true or false")
         self.reward: ShareReward = share_reward(config)
+
+    def grade_of_tests(self, share: float, answer: Any) -> Grade:
+        """Return the grade of a program that passes this share of its tests."""
+        failure = ""
+        if share < 1:
+            failure = "some_tests" if share else "no_test"
+        return Grade(self.reward.of_share(share), failure, answer=answer)
 
     def select(self, questions: Sequence[Question]) -> list[Question]:
         """Return the questions with the splits of training and validation that `train_on` calls for."""

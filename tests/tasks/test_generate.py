@@ -56,6 +56,7 @@ NUMBERS = {
     "right": ("+5:12\nA: 12", 1.0, ""),
     "wrong": ("+5:13\nA: 13", -0.8, "wrong_number"),
     "no mark": ("12", -1.0, "unparseable"),
+    "two signs": ("+5:12\nA: --12", -1.0, "unparseable"),
     "no number": ("+5:12\nA: twelve", -1.0, "unparseable"),
     "nothing": ("", -1.0, "unparseable"),
 }
