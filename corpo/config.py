@@ -15,7 +15,7 @@ from corpo.task import COMPACT, INSTRUCT, Reward, build_reward
 from corpo.utils.validate import check_name, check_values, shown_number
 
 NEW = "new"  # the `model.path` of an untrained nano policy
-VERIFY, GENERATE, SOLVE = "verify", "generate", "solve"  # of `task.name`
+VERIFY, GENERATE, SOLVE = TASK_NAMES = ("verify", "generate", "solve")  # of `task.name`
 ADAMW, SGD = OPTIMIZERS = ("adamw", "sgd")  # of `train.optimizer`
 AGGREGATIONS = ("token_sum", "token_mean", "sequence_mean", "constant")
 PIPELINES, BANK = PROBLEM_SETS = ("pipelines", "bank")  # of `data.problems`
@@ -94,7 +94,8 @@ class TaskConfig:
     # verify (judge pairs of programs, as in the paper), generate (write programs, solve word problems), solve
     # (the same for the real problems of data.sources), or a task that a plugin registers
     name: str = VERIFY
-    options: dict[str, Any] = field(default_factory=dict)  # options of the task; verify has none
+    # options of the task, such as those in conf/task/generate.yaml; verify has none
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name == VERIFY and self.options:

@@ -244,10 +244,19 @@ def split_items(config: Config) -> list[tuple[str, Item]]:
 
 
 def evaluated_items(config: Config) -> list[tuple[str, Item]]:
-    """Return the items that policies are evaluated on, each with its split."""
+    """Return the items that policies are evaluated on, each with its split.
+
+    Raises DataError if a task has no such questions.
+    """
     if is_verify(config):
         return list(evaluated_pairs(config))
-    return [(split, item) for split, item in split_items(config) if is_evaluated(split)]
+    items = [(split, item) for split, item in split_items(config) if is_evaluated(split)]
+    if not items:
+        raise DataError(
+            f"task.name={config.task.name}: no questions to evaluate on; "
+            "give some a split that is not for the warm start, training or validation"
+        )
+    return items
 
 
 def evaluated_pairs(config: Config) -> list[tuple[str, Pair]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,11 +66,21 @@ def _write_questions(config: Config, folder: Path) -> None:
     task = question_task(config)
     questions = task.questions()
     if not questions:
-        raise DataError(f"task.name={task.name}: the task has no questions")
+        raise DataError(f"task.name={task.name}: the task has no questions; return some from `questions`")
+    num_of_id = Counter((question.split, question.id) for question in questions)
+    [((split, name), num_alike)] = num_of_id.most_common(1)
+    if num_alike > 1:
+        raise DataError(
+            f"task.name={task.name}: {num_alike} questions of the split {split!r} have the id {name!r}; "
+            "give each question of a split its own id"
+        )
     splits = {question.split for question in task.select(questions)}
     for split in (*task.in_domain, *task.out_of_domain):
         if split not in splits:
-            raise DataError(f"task.name={task.name}: no questions of the split {split!r}, which it compares")
+            raise DataError(
+                f"task.name={task.name}: no questions of the split {split!r}, which is in or out of domain; "
+                "add some"
+            )
     write_rows(folder / QUESTIONS, [asdict(question) for question in questions])
     write_text(folder / CARD, _card(task, questions))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from corpo.config import PipelinesConfig
+from corpo.data.pairing.splits import VALIDATION
 from corpo.data.pipelines import chains
 from corpo.data.pipelines.operations import (
     HELD_OUT_FOR_EVALUATION,
@@ -24,7 +25,7 @@ from corpo.data.pipelines.operations import (
 )
 from corpo.data.pipelines.programs import write_program
 from corpo.data.pipelines.traces import write_example
-from corpo.tasks.questions import VALIDATION, WARM_START, Question
+from corpo.tasks.questions import WARM_START, Question
 from corpo.tasks.two_domains import CODE, MATH, train_split, validation_split
 
 STYLES = ("comprehension", "steps")  # of the programs that are demonstrated; loops would be longer

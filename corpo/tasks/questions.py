@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 
 from corpo.config import Config
+from corpo.data.pairing.splits import TRAIN, VALIDATION
 from corpo.tasks.base import Grade, Task, Value
 from corpo.utils.errors import ConfigError
 
 # Splits whose names begin with TRAIN are for training, those that begin with VALIDATION for validation. A run
 # trains on TRAIN itself, and settings are selected on VALIDATION itself. Policies are evaluated on all other
 # splits but WARM_START.
-WARM_START, TRAIN, VALIDATION = "warm_start", "train", "validation"
+WARM_START = "warm_start"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from corpo.config import Config
+from corpo.data.pairing.splits import TRAIN, VALIDATION
 from corpo.tasks.base import Grade
-from corpo.tasks.questions import TRAIN, VALIDATION, WARM_START, Question, QuestionTask, is_evaluated
+from corpo.tasks.questions import WARM_START, Question, QuestionTask, is_evaluated
 from corpo.tasks.share_reward import ShareReward, share_reward
 from corpo.utils.errors import ConfigError
 
@@ -38,7 +39,9 @@ class TwoDomainTask(QuestionTask):
         options = config.task.options
         for option in options:
             if option not in _OPTIONS:
-                raise ConfigError(f"task.options.{option}: no such option; choose of {', '.join(_OPTIONS)}")
+                raise ConfigError(
+                    f"task.options.{option}: no such option; choose one of {', '.join(_OPTIONS)}"
+                )
         self.train_on = options.get("train_on", CODE)
         if self.train_on not in DOMAINS:
             raise ConfigError(f"task.options.train_on={self.train_on!r}: choose one of {', '.join(DOMAINS)}")

@@ -11,7 +11,7 @@ per batch, a sum over tokens, no ratio clipping and no KL term. The paper does n
 - both orders of a pair in the same batch, so that always preferring the first candidate earns nothing on
   average.
 
-What is asked and how responses are graded is the task's affair (`corpo/tasks/base.py`).
+The task says what is asked and how responses are graded (`corpo/tasks/base.py`).
 
 A zero-advantage group has no policy gradient. It is not run through the model unless the loss has a KL or an
 entropy term.

@@ -20,7 +20,7 @@ from corpo.tasks import Question, QuestionTask
 from corpo.train.demonstrations import Demonstration, Demonstrator
 
 DEV_ROLLOUTS = 4  # rollouts per development pair or question
-TOKENIZER_PAIRS = 3000  # pairs on whose text the tokenizer is trained
+NUM_TOKENIZER_TEXTS = 3000  # pairs or questions on whose demonstrations the tokenizer is trained
 
 
 class Teacher(Protocol):
@@ -75,7 +75,7 @@ class PairTeacher:
 
     def sample(self, seed: int) -> list[Demonstration]:
         """Return many demonstrations, to train a tokenizer on."""
-        return self.demonstrator.batch(self._taught, TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))
+        return self.demonstrator.batch(self._taught, NUM_TOKENIZER_TEXTS, Random(f"{seed}/tokenizer"))
 
     def accuracy(self, engine: RolloutEngine, config: WarmStartConfig) -> dict[str, float]:
         """Return pass@1 by domain and kind, and the unparseable share."""
@@ -150,7 +150,7 @@ class QuestionTeacher:
 
     def sample(self, seed: int) -> list[Demonstration]:
         """Return many demonstrations, to train a tokenizer on."""
-        return self._demonstrations(TOKENIZER_PAIRS, Random(f"{seed}/tokenizer"))
+        return self._demonstrations(NUM_TOKENIZER_TEXTS, Random(f"{seed}/tokenizer"))
 
     def _demonstrations(self, count: int, rng: Random) -> list[Demonstration]:
         demonstrations = []

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from corpo.config import Config, DataConfig
+from corpo.pipeline.data import evaluated_items
 from corpo.pipeline.demo import sample_demo
-from corpo.pipeline.questions import question_task
+from corpo.pipeline.questions import question_stage, question_task
 from corpo.pipeline.warm_start import warm_start_stage
-from corpo.tasks import Grade, Question, QuestionTask, Task
+from corpo.tasks import Grade, Question, QuestionTask, Task, register_task
 from corpo.tasks.registry import TASKS
 from corpo.train.failures import require_valid_grades
-from corpo.utils.errors import ConfigError
+from corpo.utils.errors import ConfigError, DataError
 
 
 class Echo(QuestionTask):
@@ -62,6 +63,23 @@ def test_too_few_questions_for_a_warm_start_are_refused(config: Config) -> None:
     data.run()
     with pytest.raises(ConfigError, match="has 2 questions of the split 'warm_start'"):
         stage.run()
+
+
+def test_questions_with_the_same_id_are_refused(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Echo, "questions", lambda task: 2 * [Question("word", "train", "word", "word")])
+    with pytest.raises(DataError, match="2 questions of the split 'train' have the id 'word'; give each"):
+        question_stage(config).run()
+
+
+def test_a_task_without_questions_to_evaluate_on_is_refused(config: Config) -> None:
+    question_stage(config).run()
+    with pytest.raises(DataError, match=r"task\.name=echo: no questions to evaluate on; give some a split"):
+        evaluated_items(config)
+
+
+def test_names_of_the_package_are_taken() -> None:
+    with pytest.raises(ValueError, match="the task 'generate' is one of the package"):
+        register_task("generate")
 
 
 def test_what_needs_pairs_is_refused(config: Config) -> None:
