@@ -19,6 +19,7 @@ GROUPS = {
     "model": "the policy to start from",
     "reward": "the levels of the reward",
     "rollout": "the engine that samples responses",
+    "task": "what policies are asked: to judge pairs, or to generate",
     "track": "copies of the metrics, such as tensorboard",
     "train": "steps, prompts per step and learning rate",
     "hydra/launcher": "how the jobs of a sweep are run",

@@ -25,8 +25,10 @@ def _build_data(config: Config) -> None:
     from corpo.pipeline.study import results_folder
 
     folder = data_stage(config).run()
-    for name, file in data_files(config).items():
-        print(f"{name + ':':10s} {folder / file}")
+    files = data_files(config)
+    width = max(map(len, files)) + 1
+    for name, file in files.items():
+        print(f"{name + ':':{width}s} {folder / file}")
     results = results_folder(config)
     is_evaluation = (results / "table.md").exists()  # which has a configuration and provenance of its own
     if config.data.sources and not is_evaluation:
